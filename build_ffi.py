@@ -1,0 +1,49 @@
+"""Build micrograd_c._engine, the cffi module that binds the C library.
+
+The declarations are those of ``csrc/micrograd.h`` itself: the region between its cdef markers is
+plain C without preprocessor lines.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cffi import FFI
+
+ROOT = Path(__file__).resolve().parent
+
+LIBRARY = [
+    "csrc/memory.c",
+    "csrc/arena.c",
+    "csrc/operators.c",
+    "csrc/record.c",
+    "csrc/backward.c",
+]
+
+# The results must be those of Python's own arithmetic: no contraction to fused multiply-adds.
+COMPILE_ARGS = (
+    ["/std:c11", "/O2", "/fp:precise"]
+    if os.name == "nt"
+    else ["-std=c11", "-O2", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
+)
+
+
+def declarations() -> str:
+    """Return the part of the public header that cffi reads."""
+    header = (ROOT / "csrc" / "micrograd.h").read_text(encoding="utf-8")
+    return header.split("/* cdef: begin */")[1].split("/* cdef: end */")[0]
+
+
+ffibuilder = FFI()
+ffibuilder.cdef(declarations())
+ffibuilder.set_source(
+    "micrograd_c._engine",
+    '#include "micrograd.h"',
+    sources=LIBRARY,
+    include_dirs=["csrc"],
+    extra_compile_args=COMPILE_ARGS,
+)
+
+if __name__ == "__main__":
+    ffibuilder.compile(verbose=True)

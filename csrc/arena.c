@@ -1,0 +1,343 @@
+/* arena.c: pages and the lives of nodes.
+ *
+ * Pages come from the system sixteen at a time, a segment. A page is one of: an interior page (on
+ * the list from newest to oldest), a leaf page (current, roomy, or full and then on no list), or
+ * free. A segment whose pages are all free goes back to the system when far more pages are free
+ * than in use; short of that pages are kept, for the next training step wants them again. */
+#include "node.h"
+
+/* Node counts stay below 2^31, so that 32 bits count the references of any node: each of the
+ * other nodes holds at most two, custom nodes' operand lists are bounded likewise. */
+#define MAX_PAGES (((size_t)1 << 31) / MG_PAGE_NODES)
+
+/* Free pages beyond those in use that are kept: 64 MiB. */
+#define SPARE_PAGES ((size_t)1024)
+
+struct mg_segment {
+    uint32_t used; /* pages not free */
+    mg_page *first;
+};
+
+/* ---- lists of pages ---- */
+
+static void push_page(mg_page **list, mg_page *page) {
+    page->newer = NULL;
+    page->older = *list;
+    if (*list != NULL) (*list)->newer = page;
+    *list = page;
+}
+
+static void unlink_page(mg_page **list, mg_page *page) {
+    if (page->older != NULL) page->older->newer = page->newer;
+    if (page->newer != NULL)
+        page->newer->older = page->older;
+    else
+        *list = page->older;
+}
+
+static mg_page *page_at(mg_page *first, size_t i) {
+    return (mg_page *)((char *)first + i * MG_PAGE_SIZE);
+}
+
+/* ---- segments ---- */
+
+static bool add_segment(mg_arena *arena) {
+    if (arena->pages + arena->free_pages >= MAX_PAGES) return false;
+    size_t size = sizeof(mg_segment) + (MG_SEGMENT_PAGES + 1) * MG_PAGE_SIZE;
+    mg_segment *segment = mg_allocate(arena, size);
+    if (segment == NULL) return false;
+    segment->used = 0;
+    segment->first = (mg_page *)(((uintptr_t)(segment + 1) + MG_PAGE_SIZE - 1) &
+                                 ~(uintptr_t)(MG_PAGE_SIZE - 1));
+    for (size_t i = MG_SEGMENT_PAGES; i-- > 0;) {
+        mg_page *page = page_at(segment->first, i);
+        page->segment = segment;
+        push_page(&arena->free, page);
+    }
+    arena->free_pages += MG_SEGMENT_PAGES;
+    return true;
+}
+
+static void drop_segment(mg_arena *arena, mg_segment *segment) {
+    for (size_t i = 0; i < MG_SEGMENT_PAGES; i++)
+        unlink_page(&arena->free, page_at(segment->first, i));
+    arena->free_pages -= MG_SEGMENT_PAGES;
+    mg_deallocate(arena, segment);
+}
+
+static mg_page *take_page(mg_arena *arena) {
+    if (arena->free == NULL && !add_segment(arena)) return NULL;
+    mg_page *page = arena->free;
+    unlink_page(&arena->free, page);
+    arena->free_pages--;
+    arena->pages++;
+    page->segment->used++;
+    return page;
+}
+
+static void give_page(mg_arena *arena, mg_page *page) {
+    push_page(&arena->free, page);
+    arena->free_pages++;
+    arena->pages--;
+    if (--page->segment->used == 0 && arena->free_pages > arena->pages + SPARE_PAGES)
+        drop_segment(arena, page->segment);
+}
+
+void mg_trim(mg_arena *arena) {
+    mg_page *page = arena->free;
+    while (page != NULL) {
+        if (page->segment->used != 0) {
+            page = page->older;
+            continue;
+        }
+        drop_segment(arena, page->segment);
+        page = arena->free;
+    }
+}
+
+/* ---- interior pages ---- */
+
+bool mg_take_interior_page(mg_arena *arena) {
+    mg_page *page = take_page(arena);
+    if (page == NULL) return false;
+    page->sequence = ++arena->sequence;
+    page->low = MG_NONE_REACHED;
+    page->alive = MG_PAGE_NODES;
+    push_page(&arena->newest, page);
+    arena->bump = mg_page_nodes(page);
+    arena->end = arena->bump + MG_PAGE_NODES;
+    return true;
+}
+
+/* A page that still has slots never used counts them as living, so it does not come here. */
+void mg_retire_page(mg_arena *arena, mg_page *page) {
+    if (page == arena->newest) arena->bump = arena->end = NULL;
+    unlink_page(&arena->newest, page);
+    give_page(arena, page);
+}
+
+/* ---- leaf pages ---- */
+
+static bool is_full(const mg_page *page) {
+    return page->free == NULL && page->bump == MG_PAGE_NODES;
+}
+
+static mg_page *next_leaf_page(mg_arena *arena) {
+    mg_page *page = arena->roomy;
+    if (page != NULL) {
+        unlink_page(&arena->roomy, page);
+    } else {
+        page = take_page(arena);
+        if (page == NULL) return NULL;
+        page->sequence = MG_LEAF_PAGE;
+        page->low = NULL;
+        page->free = NULL;
+        page->alive = 0;
+        page->bump = 0;
+    }
+    return arena->leaf_page = page;
+}
+
+mg_node *mg_new_leaf(mg_arena *arena, double data) {
+    mg_page *page = arena->leaf_page;
+    if (page == NULL || is_full(page)) {
+        page = next_leaf_page(arena);
+        if (page == NULL) return NULL;
+    }
+    mg_node *leaf = page->free;
+    if (leaf != NULL)
+        page->free = leaf->next;
+    else
+        leaf = mg_page_nodes(page) + page->bump++;
+    page->alive++;
+    arena->leaves++;
+    mg_fill(leaf, MG_OP_leaf, 0, data);
+    return leaf;
+}
+
+void mg_free_leaf(mg_arena *arena, mg_node *leaf) {
+    mg_page *page = mg_page_of(leaf);
+    bool was_full = is_full(page);
+    leaf->next = page->free;
+    page->free = leaf;
+    page->alive--;
+    arena->leaves--;
+    if (page == arena->leaf_page) return;
+    if (was_full) push_page(&arena->roomy, page);
+    if (page->alive == 0) {
+        unlink_page(&arena->roomy, page);
+        give_page(arena, page);
+    }
+}
+
+/* ---- the death of nodes ---- */
+
+/* A parent of node died. */
+static inline void lose_parent(mg_arena *arena, mg_node *node, mg_node **dying) {
+    if (--node->refs == 0) {
+        node->next = *dying;
+        *dying = node;
+    } else if (node->refs == 1 && (node->flags & (MG_HELD | MG_ORPHAN)) == MG_HELD) {
+        node->flags |= MG_ORPHAN;
+        node->extra->next_orphan = arena->orphans;
+        arena->orphans = node;
+    }
+}
+
+static void lose_attachments(mg_arena *arena, mg_node *node) {
+    if (node->flags & MG_CLOSURE) arena->closures--;
+    if (node->flags & MG_EXTRA) mg_deallocate(arena, node->extra);
+}
+
+static inline void free_slot(mg_arena *arena, mg_node *node) {
+    if (node->flags & (MG_EXTRA | MG_CLOSURE)) lose_attachments(arena, node);
+    mg_page *page = mg_page_of(node);
+    if (page->sequence == MG_LEAF_PAGE)
+        mg_free_leaf(arena, node);
+    else if (--page->alive == 0)
+        mg_retire_page(arena, page);
+}
+
+void mg_free_node(mg_arena *arena, mg_node *node) {
+    mg_node *dying = NULL;
+    for (;;) {
+        switch (node->arity) {
+        case 2:
+            lose_parent(arena, node->right, &dying);
+            /* fall through */
+        case 1:
+            lose_parent(arena, node->left, &dying);
+            break;
+        case MG_ARITY_CUSTOM:
+            for (size_t i = 0; i < node->extra->count; i++)
+                lose_parent(arena, node->extra->operands[i], &dying);
+            break;
+        default:
+            break;
+        }
+        free_slot(arena, node);
+        if (dying == NULL) return;
+        node = dying;
+        dying = node->next;
+    }
+}
+
+/* ---- state beside a node ---- */
+
+mg_extra *mg_attach_extra(mg_arena *arena, mg_node *node) {
+    if (node->flags & MG_EXTRA) return node->extra;
+    mg_extra *extra = mg_allocate(arena, sizeof *extra);
+    if (extra == NULL) return NULL;
+    extra->owner = node->owner;
+    extra->next_orphan = NULL;
+    extra->count = 0;
+    extra->operands = NULL;
+    extra->partials = NULL;
+    node->extra = extra;
+    node->flags |= MG_EXTRA;
+    return extra;
+}
+
+mg_status mg_keep(mg_arena *arena, mg_node *node) {
+    if (mg_attach_extra(arena, node) == NULL) return MG_NO_MEMORY;
+    node->flags |= MG_KEEP;
+    return MG_OK;
+}
+
+bool mg_unkeep(mg_arena *arena, mg_node *node) {
+    bool held = (node->flags & MG_HELD) != 0;
+    if (node->flags & MG_ORPHAN) {
+        mg_node **link = &arena->orphans;
+        while (*link != node) link = &(*link)->extra->next_orphan;
+        *link = node->extra->next_orphan;
+    }
+    node->flags &= (uint8_t)~(MG_KEEP | MG_HELD | MG_ORPHAN);
+    return held;
+}
+
+mg_node *mg_next_orphan(mg_arena *arena) {
+    while (arena->orphans != NULL) {
+        mg_node *node = arena->orphans;
+        arena->orphans = node->extra->next_orphan;
+        node->flags &= (uint8_t)~MG_ORPHAN;
+        if (node->refs > 1) continue; /* it has found a parent meanwhile */
+        node->flags &= (uint8_t)~MG_HELD;
+        return node;
+    }
+    return NULL;
+}
+
+void mg_get_statistics(mg_arena *arena, mg_statistics *out) {
+    size_t nodes = 0;
+    for (mg_page *page = arena->newest; page != NULL; page = page->older) nodes += page->alive;
+    if (arena->bump != NULL) nodes -= (size_t)(arena->end - arena->bump);
+    out->nodes = nodes;
+    out->leaves = arena->leaves;
+    out->pages = arena->pages;
+    out->free_pages = arena->free_pages;
+    out->bytes = arena->bytes;
+}
+
+/* ---- the public functions ---- */
+
+void mg_arena_lock(mg_arena *arena) {
+    mg_lock_take(&arena->lock);
+}
+
+void mg_arena_unlock(mg_arena *arena) {
+    mg_lock_give(&arena->lock);
+}
+
+void mg_arena_statistics(mg_arena *arena, mg_statistics *out) {
+    mg_lock_take(&arena->lock);
+    mg_get_statistics(arena, out);
+    mg_lock_give(&arena->lock);
+}
+
+void mg_arena_trim(mg_arena *arena) {
+    mg_lock_take(&arena->lock);
+    mg_trim(arena);
+    mg_lock_give(&arena->lock);
+}
+
+void mg_retain(mg_arena *arena, mg_node *node) {
+    mg_lock_take(&arena->lock);
+    node->refs++;
+    mg_lock_give(&arena->lock);
+}
+
+int mg_release(mg_arena *arena, mg_node *node) {
+    mg_lock_take(&arena->lock);
+    mg_drop(arena, node);
+    int orphans = arena->orphans != NULL;
+    mg_lock_give(&arena->lock);
+    return orphans;
+}
+
+mg_status mg_node_keep(mg_arena *arena, mg_node *node) {
+    mg_lock_take(&arena->lock);
+    mg_status status = mg_keep(arena, node);
+    mg_lock_give(&arena->lock);
+    return status;
+}
+
+int mg_node_hold(mg_arena *arena, mg_node *node) {
+    mg_lock_take(&arena->lock);
+    bool held = mg_hold(node);
+    mg_lock_give(&arena->lock);
+    return held;
+}
+
+int mg_node_unkeep(mg_arena *arena, mg_node *node) {
+    mg_lock_take(&arena->lock);
+    bool held = mg_unkeep(arena, node);
+    mg_lock_give(&arena->lock);
+    return held;
+}
+
+mg_node *mg_arena_next_orphan(mg_arena *arena) {
+    mg_lock_take(&arena->lock);
+    mg_node *node = mg_next_orphan(arena);
+    mg_lock_give(&arena->lock);
+    return node;
+}

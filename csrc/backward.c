@@ -1,0 +1,291 @@
+/* backward.c: gradients, from a root down to everything it was made from.
+ *
+ * Creation order is a topological order, so the sweep needs no search: it walks the pages from the
+ * root's downwards and the nodes of each page from top to bottom, and handles those that carry a
+ * mark; handling a node marks its operands. Each page remembers the lowest node marked in it, the
+ * cursor the oldest page with a mark: pages and parts of pages that belong to other graphs are
+ * passed over. Every mark is cleared as it is met, so between sweeps there are none.
+ *
+ * The order in which contributions are added, and with it every last bit of every gradient, depends
+ * on the order of creation alone. */
+#include "node.h"
+
+#if defined(__GNUC__)
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#else
+#define ALWAYS_INLINE static inline
+#endif
+
+/* ---- one node ---- */
+
+/* Where the sweep is. */
+typedef struct {
+    mg_page *page;    /* the page under way */
+    mg_node *low;     /* the lowest node reached in it */
+    uint64_t oldest;  /* sequence of the oldest page reached */
+    mg_order *order;  /* listing: where nodes with their turn go */
+    mg_arena *arena;
+} mg_cursor;
+
+struct mg_order {
+    mg_arena *arena;
+    size_t count;
+    size_t capacity;
+    size_t next; /* to be pushed next */
+    mg_node *nodes[];
+};
+
+ALWAYS_INLINE void reach(mg_cursor *at, mg_node *node) {
+    node->mark = 1;
+    mg_page *page = mg_page_of(node);
+    if (page == at->page) {
+        if (node < at->low) at->low = node;
+    } else if (node < page->low) {
+        page->low = node;
+        if (page->sequence < at->oldest) at->oldest = page->sequence;
+    }
+}
+
+/* Push the node's gradient into its operands; reach them, if there is a sweep. */
+ALWAYS_INLINE mg_status push(mg_node *node, mg_cursor *at) {
+    const double g = node->grad;
+    const double z = node->data;
+    (void)z;
+    switch (node->op) {
+#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error)                             \
+    case MG_OP_##name: {                                                                           \
+        mg_node *left = node->left, *right = node->right;                                          \
+        const double x = left->data;                                                               \
+        const double y = (form) == MG_FORM_EXPONENT ? node->exponent                               \
+                         : MG_ARITY(form) == 2      ? right->data                                  \
+                                                    : 0.0;                                         \
+        const double dx = (dzdx);                                                                  \
+        const double dy = (dzdy);                                                                  \
+        const mg_status status = (partial_error);                                                  \
+        (void)x, (void)y;                                                                          \
+        if (status != MG_OK) return status;                                                        \
+        left->grad += dx * g;                                                                      \
+        if (at != NULL) reach(at, left);                                                           \
+        if (MG_ARITY(form) == 2) {                                                                 \
+            right->grad += dy * g;                                                                 \
+            if (at != NULL) reach(at, right);                                                      \
+        }                                                                                          \
+        return MG_OK;                                                                              \
+    }
+        MG_OPERATORS(X)
+#undef X
+    case MG_OP_custom:
+        for (size_t i = 0; i < node->extra->count; i++) {
+            mg_node *operand = node->extra->operands[i];
+            if (node->extra->partials != NULL) operand->grad += node->extra->partials[i] * g;
+            if (at != NULL) reach(at, operand);
+        }
+        return MG_OK;
+    default:
+        return MG_OK;
+    }
+}
+
+mg_status mg_push_node(mg_node *node) {
+    return push(node, NULL);
+}
+
+mg_status mg_partial(const mg_node *node, size_t i, double *partial) {
+    const double z = node->data;
+    (void)z;
+    switch (node->op) {
+#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error)                             \
+    case MG_OP_##name: {                                                                           \
+        const double x = node->left->data;                                                         \
+        const double y = (form) == MG_FORM_EXPONENT ? node->exponent                               \
+                         : MG_ARITY(form) == 2      ? node->right->data                            \
+                                                    : 0.0;                                         \
+        const double dx = (dzdx);                                                                  \
+        const double dy = (dzdy);                                                                  \
+        (void)x, (void)y;                                                                          \
+        *partial = i == 0 ? dx : dy;                                                               \
+        return (partial_error);                                                                    \
+    }
+        MG_OPERATORS(X)
+#undef X
+    case MG_OP_custom:
+        *partial = node->extra->partials != NULL ? node->extra->partials[i] : 0.0;
+        return MG_OK;
+    default:
+        *partial = 0.0;
+        return MG_OK;
+    }
+}
+
+/* ---- every node below a root ---- */
+
+typedef mg_status (*mg_visit)(mg_node *node, mg_cursor *at);
+
+/* Visit, in descending order of creation, the root and every node that a visit reaches. After an
+ * error the rest of the walk only clears marks. */
+ALWAYS_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_node **culprit) {
+    mg_status status = MG_OK;
+    mg_page *page = mg_page_of(root);
+    mg_node *node = root;
+    root->mark = 1;
+    at->page = page;
+    at->low = root;
+    at->oldest = page->sequence;
+    for (;;) {
+        for (; node >= at->low; node--) {
+            if (!node->mark) continue;
+            node->mark = 0;
+            if (status != MG_OK) continue;
+            status = visit(node, at);
+            if (status != MG_OK) *culprit = node;
+        }
+        if (page->sequence == at->oldest) return status;
+        do {
+            page = page->older;
+        } while (page->low == MG_NONE_REACHED);
+        at->page = page;
+        at->low = page->low;
+        page->low = MG_NONE_REACHED;
+        node = mg_page_nodes(page) + MG_PAGE_NODES - 1;
+    }
+}
+
+ALWAYS_INLINE mg_status visit_push(mg_node *node, mg_cursor *at) {
+    return push(node, at);
+}
+
+/* ---- with closures: first a list, then the pushing ----
+ *
+ * A closure is foreign code: it may record, release, even call backward itself. No mark may be set
+ * meanwhile, so the walk only lists the nodes; all of them live as long as the root does. */
+
+static mg_status list_node(mg_cursor *at, mg_node *node) {
+    mg_order *order = at->order;
+    if (order->count == order->capacity) {
+        size_t capacity = 2 * order->capacity;
+        order = mg_reallocate(at->arena, order, sizeof *order + capacity * sizeof(mg_node *));
+        if (order == NULL) return MG_NO_MEMORY;
+        order->capacity = capacity;
+        at->order = order;
+    }
+    order->nodes[order->count++] = node;
+    return MG_OK;
+}
+
+static mg_status visit_list(mg_node *node, mg_cursor *at) {
+    size_t arity = mg_node_arity(node);
+    for (size_t i = 0; i < arity; i++) reach(at, mg_node_operand(node, i));
+    return list_node(at, node);
+}
+
+/* Leaf pages are not walked over. The leaves that have a closure come last, each once. */
+static mg_status list_leaves(mg_cursor *at) {
+    size_t interior = at->order->count;
+    mg_status status = MG_OK;
+    for (size_t i = 0; i < interior && status == MG_OK; i++) {
+        mg_node *node = at->order->nodes[i];
+        size_t arity = mg_node_arity(node);
+        for (size_t k = 0; k < arity && status == MG_OK; k++) {
+            mg_node *leaf = mg_node_operand(node, k);
+            if (leaf->op != MG_OP_leaf || (leaf->flags & (MG_CLOSURE | MG_LISTED)) != MG_CLOSURE)
+                continue;
+            if (mg_page_of(leaf)->sequence != MG_LEAF_PAGE) continue;
+            status = list_node(at, leaf);
+            if (status == MG_OK) leaf->flags |= MG_LISTED;
+        }
+    }
+    for (size_t i = interior; i < at->order->count; i++)
+        at->order->nodes[i]->flags &= (uint8_t)~MG_LISTED;
+    return status;
+}
+
+static mg_status make_order(mg_arena *arena, mg_node *root, mg_order **out) {
+    const size_t capacity = 64;
+    mg_node *culprit;
+    mg_cursor at = {.arena = arena};
+    at.order = mg_allocate(arena, sizeof(mg_order) + capacity * sizeof(mg_node *));
+    if (at.order == NULL) return MG_NO_MEMORY;
+    at.order->arena = arena;
+    at.order->count = 0;
+    at.order->capacity = capacity;
+    at.order->next = 0;
+    mg_status status = walk(root, &at, visit_list, &culprit);
+    if (status == MG_OK) status = list_leaves(&at);
+    if (status != MG_OK) {
+        mg_deallocate(arena, at.order);
+        return status;
+    }
+    *out = at.order;
+    return MG_OK;
+}
+
+mg_status mg_resume(mg_order *order, mg_node **closure, mg_node **culprit) {
+    *closure = NULL;
+    while (order->next < order->count) {
+        mg_node *node = order->nodes[order->next++];
+        if (node->flags & MG_CLOSURE) {
+            *closure = node;
+            return MG_OK;
+        }
+        mg_status status = push(node, NULL);
+        if (status != MG_OK) {
+            *culprit = node;
+            return status;
+        }
+    }
+    return MG_OK;
+}
+
+mg_status mg_sweep(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit) {
+    mg_status status = MG_OK;
+    *order = NULL;
+    *culprit = NULL;
+    if (arena->closures != 0) {
+        status = make_order(arena, root, order);
+        if (status == MG_OK) root->grad = 1.0;
+        return status;
+    }
+    root->grad = 1.0;
+    if (root->arity == 0) return MG_OK;
+    mg_cursor at = {.arena = arena};
+    return walk(root, &at, visit_push, culprit);
+}
+
+/* ---- the public functions ---- */
+
+mg_status mg_backward(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit) {
+    mg_lock_take(&arena->lock);
+    mg_status status = mg_sweep(arena, root, order, culprit);
+    mg_lock_give(&arena->lock);
+    return status;
+}
+
+mg_status mg_order_next(mg_arena *arena, mg_order *order, mg_node **closure, mg_node **culprit) {
+    mg_lock_take(&arena->lock);
+    mg_status status = mg_resume(order, closure, culprit);
+    mg_lock_give(&arena->lock);
+    return status;
+}
+
+void mg_order_free(mg_arena *arena, mg_order *order) {
+    mg_lock_take(&arena->lock);
+    mg_deallocate(arena, order);
+    mg_lock_give(&arena->lock);
+}
+
+mg_status mg_push(mg_arena *arena, mg_node *node) {
+    mg_lock_take(&arena->lock);
+    mg_status status = mg_push_node(node);
+    mg_lock_give(&arena->lock);
+    return status;
+}
+
+mg_status mg_node_partial(const mg_node *node, size_t i, double *partial) {
+    return mg_partial(node, i, partial);
+}
+
+void mg_node_set_closure(mg_arena *arena, mg_node *node, int closure) {
+    mg_lock_take(&arena->lock);
+    mg_close(arena, node, closure != 0);
+    mg_lock_give(&arena->lock);
+}

@@ -1,0 +1,46 @@
+/* lock.h: the one lock the library needs, as each system has it. Internal. */
+#ifndef MG_LOCK_H
+#define MG_LOCK_H
+
+#ifdef _WIN32
+
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+
+typedef SRWLOCK mg_lock;
+
+static inline void mg_lock_init(mg_lock *lock) {
+    InitializeSRWLock(lock);
+}
+static inline void mg_lock_take(mg_lock *lock) {
+    AcquireSRWLockExclusive(lock);
+}
+static inline void mg_lock_give(mg_lock *lock) {
+    ReleaseSRWLockExclusive(lock);
+}
+static inline void mg_lock_destroy(mg_lock *lock) {
+    (void)lock;
+}
+
+#else
+
+#include <pthread.h>
+
+typedef pthread_mutex_t mg_lock;
+
+static inline void mg_lock_init(mg_lock *lock) {
+    pthread_mutex_init(lock, NULL);
+}
+static inline void mg_lock_take(mg_lock *lock) {
+    pthread_mutex_lock(lock);
+}
+static inline void mg_lock_give(mg_lock *lock) {
+    pthread_mutex_unlock(lock);
+}
+static inline void mg_lock_destroy(mg_lock *lock) {
+    pthread_mutex_destroy(lock);
+}
+
+#endif
+
+#endif

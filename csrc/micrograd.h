@@ -1,0 +1,164 @@
+/* micrograd.h: a scalar autograd engine in an arena.
+ *
+ * A node is one number of a computation: its data, its gradient, and the operands it was made
+ * from. Nodes live in an arena, in the order in which they were created; since operands are always
+ * created before the node that uses them, that order is a topological order, and backward is one
+ * sweep down the arena, without a search and without recursion.
+ *
+ * Ownership: a creator returns a node with one reference, the caller's; a node holds one reference
+ * to each of its operands. mg_release gives a reference back; the last one frees the node and,
+ * iteratively, all that only it kept alive.
+ *
+ * Failure: a creator returns NULL and says why in *status; a failed call has recorded nothing.
+ *
+ * Threads: every function here that takes an arena locks it. Reading or writing the data of a node
+ * does not.
+ *
+ * The region between the cdef markers is plain C without preprocessor lines: build_ffi.py hands it
+ * to cffi as it stands. */
+#ifndef MICROGRAD_H
+#define MICROGRAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* cdef: begin */
+
+typedef struct mg_arena mg_arena;
+typedef struct mg_node mg_node;
+typedef struct mg_order mg_order;
+
+typedef enum {
+    MG_OK = 0,
+    MG_NO_MEMORY,    /* the system has none left */
+    MG_DOMAIN,       /* outside the function's domain: log(-1) */
+    MG_RANGE,        /* finite operands, a result too large for a double: exp(1000) */
+    MG_ZERO_DIVISION /* a negative power of zero */
+} mg_status;
+
+/* How an operator is written in a program. */
+typedef enum {
+    MG_FORM_NONE,     /* leaf, custom: no operator of the table */
+    MG_FORM_INFIX,    /* two nodes, an operator sign: x + y */
+    MG_FORM_EXPONENT, /* one node, one number kept in the node: x ** 3 */
+    MG_FORM_METHOD,   /* one node: x.tanh() */
+    MG_FORM_FUNCTION  /* two nodes: maximum(x, y) */
+} mg_form;
+
+typedef struct {
+    size_t nodes;      /* living nodes in interior pages */
+    size_t leaves;     /* living nodes in leaf pages */
+    size_t pages;      /* pages that hold a living node or are being filled */
+    size_t free_pages; /* pages kept for reuse */
+    size_t bytes;      /* taken from the system, all told */
+} mg_statistics;
+
+/* --- the arena --- */
+
+/* A new, empty arena, or NULL when there is no memory. */
+mg_arena *mg_arena_new(void);
+/* Free the arena with every node in it. */
+void mg_arena_free(mg_arena *arena);
+void mg_arena_statistics(mg_arena *arena, mg_statistics *out);
+/* Give pages kept for reuse back to the system. */
+void mg_arena_trim(mg_arena *arena);
+/* For tests: let the n-th allocation from now fail, once; 0 lets all succeed. */
+void mg_arena_fail_after(mg_arena *arena, size_t n);
+/* Keep other threads out, as around a fork. Not recursive. */
+void mg_arena_lock(mg_arena *arena);
+void mg_arena_unlock(mg_arena *arena);
+
+/* --- the operator table --- */
+
+/* Operators are numbered from 0 to mg_operator_count() - 1; leaf and custom are among them. */
+int mg_operator_count(void);
+const char *mg_operator_name(int op);   /* "add", "tanh", "maximum" */
+const char *mg_operator_symbol(int op); /* "+", "tanh", "max" */
+mg_form mg_operator_form(int op);
+/* The number of the operator called name, or -1. */
+int mg_operator_find(const char *name);
+
+/* --- recording --- */
+
+mg_node *mg_leaf(mg_arena *arena, double data);
+/* Where status is a parameter it may be NULL.
+ *
+ * op applied to nodes; y is NULL for an operator of one node. */
+mg_node *mg_record(mg_arena *arena, int op, mg_node *x, mg_node *y, mg_status *status);
+/* op applied to a node and a number, which becomes a leaf. */
+mg_node *mg_record_number(mg_arena *arena, int op, mg_node *x, double y, mg_status *status);
+/* op applied to a number, which becomes a leaf, and a node. */
+mg_node *mg_record_reflected(mg_arena *arena, int op, double x, mg_node *y, mg_status *status);
+/* x to a constant power; integer tells whether the program wrote 2 or 2.0. */
+mg_node *mg_record_power(mg_arena *arena, mg_node *x, double exponent, int integer,
+                         mg_status *status);
+/* x * -1 */
+mg_node *mg_record_negative(mg_arena *arena, mg_node *x, mg_status *status);
+/* x + (y * -1) */
+mg_node *mg_record_difference(mg_arena *arena, mg_node *x, mg_node *y, mg_status *status);
+/* x * y**-1 */
+mg_node *mg_record_quotient(mg_arena *arena, mg_node *x, mg_node *y, mg_status *status);
+/* A node of the caller's own making with any number of operands. Its backward adds
+ * partials[i] * grad to operand i, or nothing if partials is NULL. */
+mg_node *mg_record_custom(mg_arena *arena, double data, mg_node *const *operands, size_t count,
+                          const double *partials, mg_status *status);
+
+/* --- references --- */
+
+void mg_retain(mg_arena *arena, mg_node *node);
+/* 1 if there are orphans (see below) to be fetched. */
+int mg_release(mg_arena *arena, mg_node *node);
+
+/* --- nodes --- */
+
+double mg_node_data(const mg_node *node);
+double mg_node_grad(const mg_node *node);
+void mg_node_set_data(mg_node *node, double data);
+void mg_node_set_grad(mg_node *node, double grad);
+int mg_node_operator(const mg_node *node);
+/* The number of operands, repeats counted. */
+size_t mg_node_arity(const mg_node *node);
+/* Operand i, borrowed. */
+mg_node *mg_node_operand(const mg_node *node, size_t i);
+double mg_node_exponent(const mg_node *node);
+/* 1 if the exponent was written as an integer. */
+int mg_node_exponent_is_integer(const mg_node *node);
+/* The partial derivative of the node with respect to operand i, at the current data. */
+mg_status mg_node_partial(const mg_node *node, size_t i, double *partial);
+
+/* --- state that a binding keeps beside a node ---
+ *
+ * The caller's reference to a node usually belongs to a proxy in another language. A proxy with
+ * state of its own (a label, a closure) must live as long as the node has parents: the binding
+ * says so once (mg_node_keep), takes a reference to the proxy whenever mg_node_hold tells it to,
+ * and gives that back for each node that mg_arena_next_orphan returns. */
+
+mg_status mg_node_keep(mg_arena *arena, mg_node *node);
+/* 1 if the node has parents, is to be kept, and is not yet held: it is held from now on. */
+int mg_node_hold(mg_arena *arena, mg_node *node);
+/* The opposite of mg_node_keep, for a proxy that leaves its node: 1 if the node was held, and the
+ * reference to the proxy is to be given back. */
+int mg_node_unkeep(mg_arena *arena, mg_node *node);
+/* A held node that has lost its last parent and is held no more, or NULL. */
+mg_node *mg_arena_next_orphan(mg_arena *arena);
+/* Whether the binding, not the engine, computes this node's backward. */
+void mg_node_set_closure(mg_arena *arena, mg_node *node, int closure);
+
+/* --- backward --- */
+
+/* Set the root's gradient to 1 and push gradients down to every node it was made from, in
+ * descending order of creation. Where closures are alive in the arena nothing is pushed yet:
+ * *order is then a list for mg_order_next, to be freed with mg_order_free; else it is NULL.
+ * An error other than MG_NO_MEMORY comes from the partial derivatives of one node, *culprit:
+ * the gradients of the nodes above it have been pushed, it and those below have not. */
+mg_status mg_backward(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit);
+/* Push the gradients of the nodes in order up to the next closure; *closure is that node, or NULL
+ * at the end. The root must stay alive meanwhile. */
+mg_status mg_order_next(mg_arena *arena, mg_order *order, mg_node **closure, mg_node **culprit);
+void mg_order_free(mg_arena *arena, mg_order *order);
+/* Push this node's gradient into its operands, once. */
+mg_status mg_push(mg_arena *arena, mg_node *node);
+
+/* cdef: end */
+
+#endif

@@ -1,0 +1,303 @@
+/* node.h: what a node, a page and an arena are, and the short paths over them. Internal: shared by
+ * the library's files and by the accelerator in python/, which calls nothing here without holding
+ * the interpreter's lock; the public functions of micrograd.h lock the arena themselves.
+ *
+ * Pages have a fixed size and lie at multiples of it, so a node's page is its address with the low
+ * bits cleared. Interior pages are filled from bottom to top and never refilled: (sequence of the
+ * page, address) is the order of creation. A page whose last node dies is free as a whole and gets
+ * a new, higher sequence number when it is taken again. Leaves have no operands, so their order
+ * does not matter: they live in pages of their own, with a free list each, and a parameter that
+ * lives for ever never pins a page of temporaries. */
+#ifndef MG_NODE_H
+#define MG_NODE_H
+
+#include <stdbool.h>
+
+#include "lock.h"
+#include "micrograd.h"
+#include "operators.h"
+
+#define MG_PAGE_SIZE ((size_t)1 << 16)
+#define MG_SEGMENT_PAGES 16
+
+/* The arity of a custom node is in its extra. */
+#define MG_ARITY_CUSTOM 3
+
+enum { /* flags of a node */
+       MG_EXTRA = 1,   /* has an extra */
+       MG_KEEP = 2,    /* its proxy has state to be kept while the node has parents */
+       MG_HELD = 4,    /* ... and the binding holds a reference to the proxy for it */
+       MG_ORPHAN = 8,  /* on the list of orphans */
+       MG_CLOSURE = 16, /* the binding computes its backward */
+       MG_INTEGER = 32, /* the exponent was written as an integer */
+       MG_LISTED = 64   /* a leaf with a closure, on the order being made */
+};
+
+/* What few nodes have. */
+typedef struct mg_extra {
+    void *owner;          /* as in the node, whose field points here instead */
+    mg_node *next_orphan; /* the list of orphans */
+    size_t count;         /* custom: number of operands */
+    mg_node **operands;   /* custom */
+    double *partials;     /* custom: given partial derivatives, or NULL */
+    double room[];        /* custom: partials, then operands */
+} mg_extra;
+
+struct mg_node {
+    double data;
+    union {
+        double grad;
+        mg_node *next; /* while the node is being freed or is on a free list */
+    };
+    mg_node *left; /* first operand */
+    union {
+        mg_node *right; /* second operand */
+        double exponent;
+    };
+    union {
+        void *owner;     /* the proxy of this node, not counted; NULL: none */
+        mg_extra *extra; /* with MG_EXTRA */
+    };
+    uint32_t refs; /* parents, plus one for the owner */
+    uint8_t op;
+    uint8_t arity; /* 0, 1, 2, MG_ARITY_CUSTOM */
+    uint8_t flags;
+    uint8_t mark; /* interior page: reached by the sweep under way; 0 between sweeps */
+};
+
+_Static_assert(sizeof(mg_node) <= 48, "a node has at most 48 bytes");
+
+typedef struct mg_segment mg_segment;
+typedef struct mg_page mg_page;
+
+struct mg_page {
+    uint64_t sequence; /* age of an interior page; all bits set in a leaf page */
+    mg_node *low;      /* lowest node the sweep has reached, MG_NONE_REACHED: none */
+    mg_page *older;    /* neighbours among the interior, the free or the roomy leaf pages */
+    mg_page *newer;
+    mg_segment *segment;
+    mg_node *free;  /* leaf page: free slots below bump */
+    uint32_t alive; /* leaf page: living leaves; interior: living nodes plus slots never used */
+    uint32_t bump;  /* leaf page: slots used so far */
+};
+
+#define MG_PAGE_NODES ((uint32_t)((MG_PAGE_SIZE - sizeof(mg_page)) / sizeof(mg_node)))
+
+/* Above every address: `node < page->low` asks whether to lower it. In a leaf page low is NULL,
+ * so the question is always answered with no. */
+#define MG_NONE_REACHED ((mg_node *)UINTPTR_MAX)
+
+#define MG_LEAF_PAGE UINT64_MAX
+
+typedef struct mg_block mg_block;
+
+struct mg_arena {
+    mg_node *bump; /* the next free slot of the newest interior page */
+    mg_node *end;  /* its end */
+    mg_page *newest;
+    uint64_t sequence;  /* of the newest interior page */
+    mg_page *leaf_page; /* where leaves are being made */
+    mg_page *roomy;     /* other leaf pages with a free slot */
+    mg_page *free;      /* free pages */
+    size_t pages;       /* taken */
+    size_t free_pages;
+    size_t leaves;
+    size_t closures;  /* nodes with MG_CLOSURE */
+    mg_node *orphans; /* held nodes that have lost their last parent */
+    mg_block *blocks; /* everything taken from the system */
+    size_t bytes;
+    size_t fail_after;
+    mg_lock lock;
+};
+
+static inline mg_page *mg_page_of(const mg_node *node) {
+    return (mg_page *)((uintptr_t)node & ~(uintptr_t)(MG_PAGE_SIZE - 1));
+}
+
+static inline mg_node *mg_page_nodes(mg_page *page) {
+    return (mg_node *)(page + 1);
+}
+
+/* ---- memory.c: everything taken from the system passes here ---- */
+
+/* size bytes, aligned for any type, or NULL. */
+void *mg_allocate(mg_arena *arena, size_t size);
+/* The same block with a new size, perhaps elsewhere; NULL: it is as it was. */
+void *mg_reallocate(mg_arena *arena, void *memory, size_t size);
+void mg_deallocate(mg_arena *arena, void *memory);
+
+/* ---- arena.c ---- */
+
+/* Start a new interior page; false: no memory. */
+bool mg_take_interior_page(mg_arena *arena);
+/* A page whose last living node died. */
+void mg_retire_page(mg_arena *arena, mg_page *page);
+mg_node *mg_new_leaf(mg_arena *arena, double data);
+/* Give a dead leaf's slot back. */
+void mg_free_leaf(mg_arena *arena, mg_node *leaf);
+/* Free a node without references, and all that only it kept alive. */
+void mg_free_node(mg_arena *arena, mg_node *node);
+void mg_trim(mg_arena *arena);
+void mg_get_statistics(mg_arena *arena, mg_statistics *out);
+/* The node's extra, made if it has none; NULL: no memory. */
+mg_extra *mg_attach_extra(mg_arena *arena, mg_node *node);
+mg_status mg_keep(mg_arena *arena, mg_node *node);
+/* The opposite of mg_keep: 1 if the proxy was held; the reference is the caller's now. */
+bool mg_unkeep(mg_arena *arena, mg_node *node);
+mg_node *mg_next_orphan(mg_arena *arena);
+
+/* ---- record.c ---- */
+
+mg_node *mg_new_custom(mg_arena *arena, double data, mg_node *const *operands, size_t count,
+                       const double *partials);
+
+/* ---- backward.c ---- */
+
+mg_status mg_sweep(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit);
+mg_status mg_resume(mg_order *order, mg_node **closure, mg_node **culprit);
+mg_status mg_push_node(mg_node *node);
+mg_status mg_partial(const mg_node *node, size_t i, double *partial);
+
+/* ---- the short paths ---- */
+
+/* Fill a fresh slot. The node has no references yet. */
+static inline void mg_fill(mg_node *node, int op, int arity, double data) {
+    node->data = data;
+    node->grad = 0.0;
+    node->owner = NULL;
+    node->refs = 0;
+    node->op = (uint8_t)op;
+    node->arity = (uint8_t)arity;
+    node->flags = 0;
+    node->mark = 0;
+}
+
+/* The next slot in creation order; NULL: no memory. */
+static inline mg_node *mg_next_slot(mg_arena *arena) {
+    if (arena->bump == arena->end && !mg_take_interior_page(arena)) return NULL;
+    return arena->bump++;
+}
+
+/* The next two slots, in creation order; false: no memory, and nothing was taken. */
+static inline bool mg_next_two_slots(mg_arena *arena, mg_node **first, mg_node **second) {
+    if ((*first = mg_next_slot(arena)) == NULL) return false;
+    if ((*second = mg_next_slot(arena)) != NULL) return true;
+    arena->bump--; /* the page that was full before is still the newest */
+    return false;
+}
+
+/* z = op(x, y) was evaluated: record it. NULL: no memory. */
+static inline mg_node *mg_new_binary(mg_arena *arena, int op, double z, mg_node *x, mg_node *y) {
+    mg_node *node = mg_next_slot(arena);
+    if (node == NULL) return NULL;
+    mg_fill(node, op, 2, z);
+    node->left = x;
+    node->right = y;
+    x->refs++;
+    y->refs++;
+    return node;
+}
+
+/* z = op(x, y) was evaluated, y a number, which becomes a leaf beside the node. */
+static inline mg_node *mg_new_with_number(mg_arena *arena, int op, double z, mg_node *x, double y) {
+    mg_node *leaf, *node;
+    if (!mg_next_two_slots(arena, &leaf, &node)) return NULL;
+    mg_fill(leaf, MG_OP_leaf, 0, y);
+    leaf->refs = 1;
+    mg_fill(node, op, 2, z);
+    node->left = x;
+    node->right = leaf;
+    x->refs++;
+    return node;
+}
+
+/* z = op(x, y) was evaluated, x a number, which becomes a leaf. */
+static inline mg_node *mg_new_reflected(mg_arena *arena, int op, double z, double x, mg_node *y) {
+    mg_node *leaf, *node;
+    if (!mg_next_two_slots(arena, &leaf, &node)) return NULL;
+    mg_fill(leaf, MG_OP_leaf, 0, x);
+    leaf->refs = 1;
+    mg_fill(node, op, 2, z);
+    node->left = leaf;
+    node->right = y;
+    y->refs++;
+    return node;
+}
+
+static inline mg_node *mg_new_unary(mg_arena *arena, int op, double z, mg_node *x) {
+    mg_node *node = mg_next_slot(arena);
+    if (node == NULL) return NULL;
+    mg_fill(node, op, 1, z);
+    node->left = x;
+    x->refs++;
+    return node;
+}
+
+/* x to the constant power y was evaluated as z. */
+static inline mg_node *mg_new_power(mg_arena *arena, double z, mg_node *x, double y, bool integer) {
+    mg_node *node = mg_new_unary(arena, MG_OP_exponent, z, x);
+    if (node == NULL) return NULL;
+    node->exponent = y;
+    if (integer) node->flags = MG_INTEGER;
+    return node;
+}
+
+/* x * -1 */
+static inline mg_node *mg_new_negative(mg_arena *arena, mg_node *x) {
+    return mg_new_with_number(arena, MG_OP_multiply, x->data * -1.0, x, -1.0);
+}
+
+/* x + (y * -1); the middle node belongs to the last one alone. */
+static inline mg_node *mg_new_difference(mg_arena *arena, mg_node *x, mg_node *y) {
+    mg_node *negative = mg_new_negative(arena, y);
+    if (negative == NULL) return NULL;
+    mg_node *node = mg_new_binary(arena, MG_OP_add, x->data + negative->data, x, negative);
+    if (node == NULL) mg_free_node(arena, negative);
+    return node;
+}
+
+/* x * y**-1; NULL: *status says why, MG_OK standing for no memory. */
+static inline mg_node *mg_new_quotient(mg_arena *arena, mg_node *x, mg_node *y,
+                                       mg_status *status) {
+    double inverse;
+    *status = mg_evaluate(MG_OP_exponent, y->data, -1.0, &inverse);
+    if (*status != MG_OK) return NULL;
+    mg_node *power = mg_new_power(arena, inverse, y, -1.0, true);
+    if (power == NULL) return NULL;
+    mg_node *node = mg_new_binary(arena, MG_OP_multiply, x->data * inverse, x, power);
+    if (node == NULL) mg_free_node(arena, power);
+    return node;
+}
+
+/* Give the reference of a proxy back. */
+static inline void mg_drop(mg_arena *arena, mg_node *node) {
+    if (--node->refs == 0) mg_free_node(arena, node);
+}
+
+static inline void *mg_owner(const mg_node *node) {
+    return node->flags & MG_EXTRA ? node->extra->owner : node->owner;
+}
+
+static inline void mg_set_owner(mg_node *node, void *owner) {
+    if (node->flags & MG_EXTRA)
+        node->extra->owner = owner;
+    else
+        node->owner = owner;
+}
+
+/* See mg_node_set_closure. */
+static inline void mg_close(mg_arena *arena, mg_node *node, bool closure) {
+    bool before = (node->flags & MG_CLOSURE) != 0;
+    if (closure && !before) arena->closures++;
+    if (!closure && before) arena->closures--;
+    node->flags = (uint8_t)(closure ? node->flags | MG_CLOSURE : node->flags & ~MG_CLOSURE);
+}
+
+/* See mg_node_hold. */
+static inline bool mg_hold(mg_node *node) {
+    if ((node->flags & (MG_KEEP | MG_HELD)) != MG_KEEP || node->refs < 2) return false;
+    node->flags |= MG_HELD;
+    return true;
+}
+
+#endif

@@ -1,0 +1,84 @@
+/* operators.c: the operator table as data, and what can be asked of one node. */
+#include <string.h>
+
+#include "node.h"
+
+typedef struct {
+    const char *name;
+    const char *symbol;
+    mg_form form;
+} operator_row;
+
+static const operator_row rows[MG_OP_COUNT] = {
+    {"leaf", "", MG_FORM_NONE},
+    {"custom", "", MG_FORM_NONE},
+#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) {#name, symbol, form},
+    MG_OPERATORS(X)
+#undef X
+};
+
+static bool is_operator(int op) {
+    return op >= 0 && op < MG_OP_COUNT;
+}
+
+int mg_operator_count(void) {
+    return MG_OP_COUNT;
+}
+
+const char *mg_operator_name(int op) {
+    return is_operator(op) ? rows[op].name : NULL;
+}
+
+const char *mg_operator_symbol(int op) {
+    return is_operator(op) ? rows[op].symbol : NULL;
+}
+
+mg_form mg_operator_form(int op) {
+    return is_operator(op) ? rows[op].form : MG_FORM_NONE;
+}
+
+int mg_operator_find(const char *name) {
+    for (int op = 0; op < MG_OP_COUNT; op++)
+        if (strcmp(rows[op].name, name) == 0) return op;
+    return -1;
+}
+
+/* ---- nodes ---- */
+
+double mg_node_data(const mg_node *node) {
+    return node->data;
+}
+
+double mg_node_grad(const mg_node *node) {
+    return node->grad;
+}
+
+void mg_node_set_data(mg_node *node, double data) {
+    node->data = data;
+}
+
+void mg_node_set_grad(mg_node *node, double grad) {
+    node->grad = grad;
+}
+
+int mg_node_operator(const mg_node *node) {
+    return node->op;
+}
+
+size_t mg_node_arity(const mg_node *node) {
+    return node->arity == MG_ARITY_CUSTOM ? node->extra->count : node->arity;
+}
+
+mg_node *mg_node_operand(const mg_node *node, size_t i) {
+    if (i >= mg_node_arity(node)) return NULL;
+    if (node->arity == MG_ARITY_CUSTOM) return node->extra->operands[i];
+    return i == 0 ? node->left : node->right;
+}
+
+double mg_node_exponent(const mg_node *node) {
+    return node->op == MG_OP_exponent ? node->exponent : 0.0;
+}
+
+int mg_node_exponent_is_integer(const mg_node *node) {
+    return (node->flags & MG_INTEGER) != 0;
+}

@@ -1,0 +1,108 @@
+/* module.c: micrograd_c._value_type, the accelerator as a Python module. The module is one for the
+ * process: its arena and its type are as good as static. */
+#include "value.h"
+
+value_module mg_module;
+
+/* ---- functions ---- */
+
+static PyObject *statistics(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) {
+    mg_statistics now;
+    mg_get_statistics(mg_module.arena, &now);
+    return Py_BuildValue("nnnnn", (Py_ssize_t)now.nodes, (Py_ssize_t)now.leaves,
+                         (Py_ssize_t)now.pages, (Py_ssize_t)now.free_pages, (Py_ssize_t)now.bytes);
+}
+
+static PyObject *trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) {
+    mg_trim(mg_module.arena);
+    Py_RETURN_NONE;
+}
+
+static PyObject *fail_after(PyObject *Py_UNUSED(module), PyObject *count) {
+    size_t n = PyLong_AsSize_t(count);
+    if (n == (size_t)-1 && PyErr_Occurred()) return NULL;
+    mg_arena_fail_after(mg_module.arena, n);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"statistics", statistics, METH_NOARGS,
+     PyDoc_STR("statistics()\n--\n\nNodes, leaves, pages, free pages and bytes of the arena.")},
+    {"trim", trim, METH_NOARGS,
+     PyDoc_STR("trim()\n--\n\nGive the arena's unused memory back to the system.")},
+    {"fail_after", fail_after, METH_O,
+     PyDoc_STR("fail_after(n, /)\n--\n\nLet the arena's n-th allocation from now fail; 0: none.")},
+    {NULL},
+};
+
+/* ---- the type ---- */
+
+#define MAX_SLOTS 64
+
+/* The shared methods are a Python class, the base of this one. */
+static PyTypeObject *make_type(void) {
+    PyType_Slot slots[MAX_SLOTS];
+    PyType_Spec spec = {
+        .name = "micrograd_c.engine.Value",
+        .basicsize = sizeof(value_object),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+        .slots = slots,
+    };
+    size_t count = 0;
+    for (PyType_Slot *slot = value_object_slots; slot->slot != 0; slot++) slots[count++] = *slot;
+    for (PyType_Slot *slot = value_operator_slots; slot->slot != 0; slot++) slots[count++] = *slot;
+    slots[count] = (PyType_Slot){0, NULL};
+    PyObject *base = PyObject_GetAttrString(mg_module.methods, "ValueMethods");
+    PyObject *bases = base != NULL ? PyTuple_Pack(1, base) : NULL;
+    PyObject *type = bases != NULL ? PyType_FromSpecWithBases(&spec, bases) : NULL;
+    Py_XDECREF(base);
+    Py_XDECREF(bases);
+    if (type == NULL) return NULL;
+    ((PyTypeObject *)type)->tp_name = "Value"; /* as error messages show it */
+    ((PyTypeObject *)type)->tp_vectorcall = value_vectorcall;
+    return (PyTypeObject *)type;
+}
+
+static bool intern_names(void) {
+    mg_module.empty_string = PyUnicode_InternFromString("");
+    mg_module.op_key = PyUnicode_InternFromString("_op");
+    mg_module.backward_key = PyUnicode_InternFromString("_backward");
+    mg_module.partials_key = PyUnicode_InternFromString("_local_grads");
+    for (int op = 0; op < MG_OP_COUNT; op++) {
+        mg_module.symbols[op] = PyUnicode_InternFromString(mg_operator_symbol(op));
+        if (mg_module.symbols[op] == NULL) return false;
+    }
+    return mg_module.empty_string != NULL && mg_module.op_key != NULL &&
+           mg_module.backward_key != NULL && mg_module.partials_key != NULL;
+}
+
+static bool import_methods(void) {
+    mg_module.methods = PyImport_ImportModule("micrograd_c._value_methods");
+    if (mg_module.methods == NULL) return false;
+    mg_module.as_real = PyObject_GetAttrString(mg_module.methods, "as_real");
+    mg_module.make_error = PyObject_GetAttrString(mg_module.methods, "arithmetic_error");
+    return mg_module.as_real != NULL && mg_module.make_error != NULL;
+}
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "micrograd_c._value_type",
+    .m_doc = PyDoc_STR("The accelerated Value: CPython's operators over the arena."),
+    .m_size = -1,
+    .m_methods = functions,
+};
+
+PyMODINIT_FUNC PyInit__value_type(void) {
+    if (mg_module.arena == NULL) mg_module.arena = mg_arena_new();
+    if (mg_module.arena == NULL) return PyErr_NoMemory();
+    if (!intern_names() || !import_methods()) return NULL;
+    mg_module.type = make_type();
+    PyObject *module = mg_module.type != NULL ? PyModule_Create(&definition) : NULL;
+    if (module == NULL) return NULL;
+    if (PyModule_AddFunctions(module, value_functions) < 0 ||
+        PyModule_AddObject(module, "Value", Py_NewRef((PyObject *)mg_module.type)) < 0) {
+        Py_DECREF(module);
+        return NULL;
+    }
+    return module;
+}

@@ -1,0 +1,133 @@
+/* value.h: the accelerator's proxy object. Internal to csrc/python/, the only place where Python.h
+ * is known.
+ *
+ * A Value owns one reference to its node; the node points back at it without owning it, so that
+ * the same node always shows as the same object. Proxies come and go with every temporary of an
+ * expression, hence the free list, and hence they are not tracked by the garbage collector until
+ * they have attributes of their own. The interpreter's lock protects everything here, the arena
+ * included. */
+#ifndef MG_PYTHON_VALUE_H
+#define MG_PYTHON_VALUE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "../node.h"
+
+#if PY_VERSION_HEX < 0x030A0000
+static inline PyObject *Py_NewRef(PyObject *object) {
+    Py_INCREF(object);
+    return object;
+}
+#endif
+
+typedef struct value_object {
+    PyObject_HEAD
+    mg_node *node;
+    union {
+        PyObject *label;           /* NULL: '' */
+        struct value_object *next; /* on the free list */
+    };
+    PyObject *dict;     /* NULL until an attribute is set; then the object is tracked */
+    PyObject *weakrefs;
+} value_object;
+
+/* The one instance of the module: its arena, its type, and what it needs to know of Python. */
+typedef struct {
+    mg_arena *arena;
+    PyTypeObject *type;
+    value_object *free_list;
+    size_t free_count;
+    bool draining;          /* orphans are being let go of further up the stack */
+    PyObject *methods;      /* the module micrograd_c._value_methods */
+    PyObject *as_real;      /* its functions */
+    PyObject *make_error;
+    PyObject *empty_string;
+    PyObject *op_key;       /* '_op', '_backward', '_local_grads': keys in an instance's dict */
+    PyObject *backward_key;
+    PyObject *partials_key;
+    PyObject *symbols[MG_OP_COUNT];
+} value_module;
+
+extern value_module mg_module;
+
+#define MG_FREE_LIST_LENGTH 4096
+
+#if defined(__GNUC__)
+#define MG_LIKELY(x) __builtin_expect(!!(x), 1)
+#else
+#define MG_LIKELY(x) (x)
+#endif
+
+/* ---- value_object.c ---- */
+
+extern PyType_Slot value_object_slots[];
+PyObject *value_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *names);
+/* Memory for one more proxy, with a reference count of one and everything else unset. */
+value_object *value_allocate(void);
+/* The object that shows node: the one there is, or a new one. */
+PyObject *value_of_node(mg_node *node);
+/* The result of an operation on instances of a subclass, made as the class wants it. */
+PyObject *value_wrap_as(PyTypeObject *type, mg_node *node);
+/* Give node this text in place of its operator's symbol. */
+int value_set_op(PyObject *self, PyObject *text);
+PyObject *value_backward(PyObject *self, PyObject *ignored);
+/* Let go of the proxies that were held for parents that have died. */
+void value_drain_orphans(void);
+
+/* ---- value_operators.c ---- */
+
+extern PyMethodDef value_functions[]; /* maximum, minimum: of the module */
+extern PyType_Slot value_operator_slots[];
+/* A real number's value: 1; not a real number: 0; an error, such as an int too large: -1. */
+int value_number(PyObject *object, double *number);
+/* Raise what a status means; node is the one whose partials could not be computed. */
+void value_raise_partial(mg_status status, const mg_node *node);
+
+/* ---- the short paths ---- */
+
+static inline bool value_is_exact(PyObject *object) {
+    return Py_TYPE(object) == mg_module.type;
+}
+
+static inline bool value_check(PyObject *object) {
+    return value_is_exact(object) || PyType_IsSubtype(Py_TYPE(object), mg_module.type);
+}
+
+static inline mg_node *value_node(PyObject *object) {
+    return ((value_object *)object)->node;
+}
+
+/* If the node's proxy has state, the node now holds it: node has just become an operand. */
+static inline void value_hold(mg_node *node) {
+    if (mg_hold(node)) Py_INCREF((PyObject *)mg_owner(node));
+}
+
+/* A proxy without state for a node that has none. Takes care of the node if it fails. */
+static inline PyObject *value_wrap(mg_node *node) {
+    value_object *self = mg_module.free_list;
+    if (MG_LIKELY(self != NULL)) {
+        mg_module.free_list = self->next;
+        mg_module.free_count--;
+#ifdef Py_DEBUG
+        _Py_NewReference((PyObject *)self);
+#else
+        Py_SET_REFCNT((PyObject *)self, 1);
+#endif
+    } else {
+        self = value_allocate();
+        if (self == NULL) {
+            if (node->refs == 0) mg_free_node(mg_module.arena, node);
+            return NULL;
+        }
+    }
+    self->node = node;
+    self->label = NULL;
+    self->dict = NULL;
+    self->weakrefs = NULL;
+    node->refs++;
+    mg_set_owner(node, self);
+    return (PyObject *)self;
+}
+
+#endif

@@ -1,0 +1,616 @@
+"""Value as a thin Python proxy over calls to the C library.
+
+The portable form of the accelerated Value: the only one on PyPy, and on CPython the reference for
+the accelerator, which must do the same. A proxy owns one reference to its node. It is given back by
+the callback of a weak reference, which at the same time is what finds the proxy of a node again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import KeysView
+from typing import Any, Callable
+from weakref import ref
+
+from ._engine import ffi, lib
+from ._value_methods import ValueMethods, arithmetic_error, as_real
+
+_arena = lib.mg_arena_new()
+if not _arena:
+    raise MemoryError("no memory for an arena")
+
+_NULL = ffi.NULL
+_OPS: dict[str, int] = {
+    ffi.string(lib.mg_operator_name(op)).decode(): op for op in range(lib.mg_operator_count())
+}
+_NAMES: list[str] = list(_OPS)
+_SYMBOLS: list[str] = [ffi.string(lib.mg_operator_symbol(op)).decode() for op in _OPS.values()]
+_ADD = _OPS["add"]
+_MULTIPLY = _OPS["multiply"]
+_EXPONENT = _OPS["exponent"]
+_POWER = _OPS["power"]
+_CUSTOM = _OPS["custom"]
+_LARGEST_INTEGER = 2**53
+
+_new = object.__new__
+
+# ---- proxies and their nodes ----
+
+
+class _Life(ref):  # type: ignore[type-arg]
+    """The weak reference from a node to its proxy."""
+
+    __slots__ = ("node",)
+
+
+_living: dict[Any, _Life] = {}
+_held: dict[Any, Value] = {}  # proxies with state, for as long as their nodes have parents
+_lock = threading.RLock()  # a node's being held and its entry in _held change together
+_draining = False
+
+
+def _proxy_died(
+    life: _Life, living: dict[Any, _Life] = _living, release: Any = lib.mg_release
+) -> None:
+    node = life.node
+    if living.get(node) is life:
+        del living[node]
+    if release(_arena, node):
+        _drain_orphans()
+
+
+def _drain_orphans() -> None:
+    """Let go of held proxies whose nodes have lost their last parent; not recursive."""
+    global _draining
+    if _draining:
+        return
+    _draining = True
+    try:
+        while True:
+            with _lock:
+                node = lib.mg_arena_next_orphan(_arena)
+                proxy = _held.pop(node) if node else None
+            if proxy is None:
+                return
+            del proxy
+    finally:
+        _draining = False
+
+
+def _attach(self: Value, node: Any) -> None:
+    """Let self show node, whose one reference becomes its own."""
+    _set_node(self, node)
+    life = _Life(self, _proxy_died)
+    life.node = node
+    _living[node] = life
+
+
+def _wrap(node: Any, cls: Any = None) -> Value:
+    """Return a proxy for node, whose one reference becomes its own."""
+    self: Value = _new(cls or Value)
+    _set_stateful(self, False)
+    _attach(self, node)
+    return self
+
+
+def _proxy_of(node: Any) -> Value:
+    """Return the proxy of a node that is some node's operand: the one there is, or a new one."""
+    life = _living.get(node)
+    proxy: Value | None = life() if life is not None else None
+    if proxy is None:
+        lib.mg_retain(_arena, node)
+        proxy = _wrap(node)
+    return proxy
+
+
+def _hold(proxy: Value) -> None:
+    """Let the node hold its proxy, if that has state and the node has parents."""
+    with _lock:
+        if lib.mg_node_hold(_arena, proxy._node):
+            _held[proxy._node] = proxy
+
+
+def _keep(proxy: Value) -> None:
+    """Note that the proxy has state of its own."""
+    if not proxy._stateful:
+        if lib.mg_node_keep(_arena, proxy._node):
+            raise MemoryError("no memory for the state of a Value")
+        _set_stateful(proxy, True)
+        _hold(proxy)
+
+
+# ---- recording ----
+
+
+def _again(record: Any, *args: Any) -> Any:
+    """Call a recording function that failed again, and raise why it fails."""
+    status = ffi.new("mg_status *")
+    node = record(_arena, *args, status)
+    if node:
+        return node
+    if record is lib.mg_record_power:
+        op, x, y = _EXPONENT, args[0], args[1]
+    elif record is lib.mg_record_quotient:
+        op, x, y = _EXPONENT, args[1], -1.0
+    else:
+        op, x, y = args if len(args) == 3 else (_MULTIPLY, args[0], _NULL)
+    raise _error(status[0], op, _number_of(x), _number_of(y))
+
+
+def _number_of(operand: Any) -> float:
+    if isinstance(operand, float):
+        return operand
+    return float(lib.mg_node_data(operand)) if operand else 0.0
+
+
+def _error(status: int, op: int, x: float, y: float, derivative: bool = False) -> Exception:
+    if status == lib.MG_NO_MEMORY:
+        return MemoryError("no memory for a node")
+    return arithmetic_error(status, _NAMES[op], x, y, derivative)
+
+
+def _partial_error(status: int, node: Any) -> Exception:
+    """Return the exception for a node whose partial derivatives do not exist."""
+    if status == lib.MG_NO_MEMORY:
+        return MemoryError("no memory for the order of backward")
+    x, y = lib.mg_node_operand(node, 0), lib.mg_node_operand(node, 1)
+    second = _number_of(y) if y else lib.mg_node_exponent(node)
+    return _error(status, lib.mg_node_operator(node), _number_of(x), second, True)
+
+
+def _result(self: Value, node: Any, other: Value | None = None) -> Value:
+    """Return the Value of a node recorded from self, which decides its class, and other."""
+    if self._stateful:
+        _hold(self)
+    if other is not None and other._stateful:
+        _hold(other)
+    cls = type(self)
+    if cls is Value:
+        return _wrap(node)
+    if cls.__init__ is Value.__init__ and cls.__new__ is Value.__new__:
+        result = _wrap(node, cls)
+        _keep(result)
+        return result
+    return _result_by_call(cls, node)
+
+
+def _result_by_call(cls: type[Value], node: Any) -> Value:
+    """Return an object made by the subclass's own constructor, to show the recorded node."""
+    shown = _wrap(node)
+    result = cls(shown.data, shown._children, shown._op)
+    if isinstance(result, Value):
+        shown.data = result.data
+        lib.mg_retain(_arena, node)
+        _show(result, node)
+        result.__dict__.pop("_backward", None)
+    return result
+
+
+def _commutative(op: int) -> Callable[[Value, Any], Any]:
+    """Return the method of an operator under which a number on the left changes sides."""
+
+    def apply(self: Value, other: Any) -> Any:
+        if isinstance(other, Value):
+            args = op, self._node, other._node
+            node = lib.mg_record(_arena, *args, _NULL) or _again(lib.mg_record, *args)
+            return _result(self, node, other)
+        number = other if type(other) is float else as_real(other)
+        if number is NotImplemented:
+            return NotImplemented
+        return _with_number(op, self, number)
+
+    return apply
+
+
+def _with_number(op: int, self: Value, number: float) -> Value:
+    args = op, self._node, number
+    node = lib.mg_record_number(_arena, *args, _NULL) or _again(lib.mg_record_number, *args)
+    return _result(self, node)
+
+
+def _reflected(op: int, number: float, self: Value) -> Value:
+    args = op, number, self._node
+    node = lib.mg_record_reflected(_arena, *args, _NULL) or _again(lib.mg_record_reflected, *args)
+    return _result(self, node)
+
+
+def _inverse(number: float) -> float:
+    """Return number**-1 with the errors of the engine."""
+    if number == 0.0:
+        raise _error(lib.MG_ZERO_DIVISION, _EXPONENT, number, -1.0)
+    try:
+        return number**-1
+    except OverflowError:
+        raise _error(lib.MG_RANGE, _EXPONENT, number, -1.0) from None
+
+
+# ---- construction ----
+
+
+def _real(number: Any, what: str) -> float:
+    real = number if type(number) is float else as_real(number)
+    if real is NotImplemented:
+        raise TypeError(f"{what} must be a real number, not {type(number).__name__!r}")
+    return real  # type: ignore[no-any-return]
+
+
+def _tuple(given: Any, message: str) -> tuple[Any, ...]:
+    if isinstance(given, str) or not hasattr(type(given), "__iter__"):
+        raise TypeError(f"{message}, not {type(given).__name__!r}")
+    return tuple(given)
+
+
+def _rename(children: Any, op: Any, names: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Return children, op and local gradients, however their names were spelled."""
+    given = {"children": children, "op": op, "local_grads": ()}
+    default = {"children": (), "op": "", "local_grads": ()}
+    for name, value in names.items():
+        known = {"_children": "children", "_prev": "children", "_op": "op"}.get(
+            name, name.replace("_local_grads", "local_grads")
+        )
+        if known not in given:
+            raise TypeError(f"Value() got an unexpected keyword argument {name!r}")
+        if given[known] is not default[known]:
+            raise TypeError(f"Value() got multiple values for argument {name!r}")
+        given[known] = value
+    return given["children"], given["op"], given["local_grads"]
+
+
+def _make_node(data: float, children: tuple[Any, ...], partials: tuple[Any, ...]) -> Any:
+    """Return a new node with these operands, none of them meaning a leaf."""
+    if partials and len(partials) != len(children):
+        raise ValueError(
+            f"Value() got {len(partials)} local gradients for {len(children)} children"
+        )
+    for child in children:
+        if not isinstance(child, Value):
+            kind = type(child).__name__
+            raise TypeError(f"each of Value()'s children must be a Value, not {kind!r}")
+    if not children:
+        node = lib.mg_leaf(_arena, data)
+    else:
+        numbers = [_real(partial, "each of Value()'s local gradients") for partial in partials]
+        array = ffi.new("double[]", numbers) if numbers else _NULL
+        operands = ffi.new("mg_node *[]", [child._node for child in children])
+        node = lib.mg_record_custom(_arena, data, operands, len(children), array, _NULL)
+    if not node:
+        raise MemoryError("no memory for a node")
+    for child in children:
+        if child._stateful:
+            _hold(child)
+    return node
+
+
+def _show(self: Value, node: Any) -> None:
+    """Show another node from now on; the old one stays with the graphs that use it."""
+    if self._stateful and lib.mg_node_keep(_arena, node):
+        lib.mg_release(_arena, node)
+        raise MemoryError("no memory for the state of a Value")
+    old = self._node
+    with _lock:
+        if lib.mg_node_unkeep(_arena, old):
+            del _held[old]
+    del _living[old]
+    _attach(self, node)
+    if lib.mg_release(_arena, old):
+        _drain_orphans()
+
+
+class Value(ValueMethods):
+    """A float that remembers what it was computed from."""
+
+    __slots__ = ("__dict__", "__weakref__", "_node", "_stateful")
+
+    _node: Any
+    _stateful: bool
+
+    def __new__(cls, *args: Any, **names: Any) -> Value:
+        node = lib.mg_leaf(_arena, 0.0)
+        if not node:
+            raise MemoryError("no memory for a node")
+        self = _wrap(node, cls)
+        if cls is not Value:
+            _keep(self)
+        return self
+
+    def __init__(
+        self, data: Any, children: Any = (), op: Any = "", label: Any = "", **names: Any
+    ) -> None:
+        partials: Any = ()
+        if names:
+            children, op, partials = _rename(children, op, names)
+        if not isinstance(op, str):
+            if partials != ():
+                raise TypeError("Value() got multiple values for argument 'local_grads'")
+            op, partials = "", op
+        data = _real(data, "Value() data")
+        children = _tuple(children, "Value() children must be an iterable of Values")
+        partials = _tuple(partials, "Value() local gradients must be a sequence")
+        _show(self, _make_node(data, children, partials))
+        if self._stateful:
+            for name in ("label", "_op", "_local_grads", "_backward"):
+                self.__dict__.pop(name, None)
+        if label != "":
+            self.label = label
+        if op != "":
+            self._op = op
+        if partials:
+            self.__dict__["_local_grads"] = partials
+            _keep(self)
+
+    # ---- attributes ----
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name != "data" and name != "grad":
+            _keep(self)
+
+    @property  # type: ignore[override]
+    def data(self) -> float:
+        """The node's value."""
+        return float(lib.mg_node_data(self._node))
+
+    @data.setter
+    def data(self, number: Any) -> None:
+        lib.mg_node_set_data(self._node, _real(number, "data"))
+
+    @property  # type: ignore[override]
+    def grad(self) -> float:
+        """The derivative accumulated so far."""
+        return float(lib.mg_node_grad(self._node))
+
+    @grad.setter
+    def grad(self, number: Any) -> None:
+        lib.mg_node_set_grad(self._node, _real(number, "grad"))
+
+    @property  # type: ignore[override]
+    def label(self) -> Any:
+        """A name of your own for this node."""
+        return self.__dict__.get("label", "") if self._stateful else ""
+
+    @label.setter
+    def label(self, label: Any) -> None:
+        self.__dict__["label"] = label
+
+    @property
+    def _op(self) -> Any:
+        if self._stateful and "_op" in self.__dict__:
+            return self.__dict__["_op"]
+        op = lib.mg_node_operator(self._node)
+        if op != _EXPONENT:
+            return _SYMBOLS[op]
+        exponent = lib.mg_node_exponent(self._node)
+        integer = lib.mg_node_exponent_is_integer(self._node)
+        return f"**{int(exponent) if integer else exponent}"
+
+    @_op.setter
+    def _op(self, op: Any) -> None:
+        self.__dict__["_op"] = op
+
+    @property
+    def _children(self) -> tuple[Value, ...]:
+        """The operands in order, repeats included."""
+        node = self._node
+        return tuple(
+            _proxy_of(lib.mg_node_operand(node, i)) for i in range(lib.mg_node_arity(node))
+        )
+
+    @property
+    def _prev(self) -> KeysView[Value]:
+        """The distinct operands, an ordered set."""
+        return dict.fromkeys(self._children).keys()
+
+    @property
+    def _local_grads(self) -> tuple[Any, ...]:
+        """The partial derivatives with respect to _children."""
+        if self._stateful and "_local_grads" in self.__dict__:
+            return self.__dict__["_local_grads"]  # type: ignore[no-any-return]
+        partial = ffi.new("double *")
+        partials = []
+        if lib.mg_node_operator(self._node) == _CUSTOM:
+            return ()
+        for i in range(lib.mg_node_arity(self._node)):
+            status = lib.mg_node_partial(self._node, i, partial)
+            if status:
+                raise _partial_error(status, self._node)
+            partials.append(partial[0])
+        return tuple(partials)
+
+    # ---- backward ----
+
+    @property
+    def _backward(self) -> Callable[[], Any]:
+        """What pushes this node's gradient into its operands; assign a closure to do it yourself."""
+        if self._stateful and "_backward" in self.__dict__:
+            return self.__dict__["_backward"]  # type: ignore[no-any-return]
+        return self._push
+
+    @_backward.setter
+    def _backward(self, closure: Callable[[], Any]) -> None:
+        if not callable(closure):
+            raise TypeError(f"_backward must be callable, not {type(closure).__name__!r}")
+        self.__dict__["_backward"] = closure
+        lib.mg_node_set_closure(_arena, self._node, 1)
+
+    def _push(self) -> None:
+        status = lib.mg_push(_arena, self._node)
+        if status:
+            raise _partial_error(status, self._node)
+
+    def backward(self) -> None:
+        """Set this node's gradient to 1 and add to the gradient of every node it was made from."""
+        order = ffi.new("mg_order **")
+        culprit = ffi.new("mg_node **")
+        status = lib.mg_backward(_arena, self._node, order, culprit)
+        if status:
+            raise _partial_error(status, culprit[0])
+        if order[0]:
+            try:
+                self._follow(order[0], culprit)
+            finally:
+                lib.mg_order_free(_arena, order[0])
+
+    def _follow(self, order: Any, culprit: Any) -> None:
+        """Let the engine push the native nodes and call the closures in between."""
+        root = _proxy_of(self._node)  # a closure could give self another node
+        closure = ffi.new("mg_node **")
+        while True:
+            status = lib.mg_order_next(_arena, order, closure, culprit)
+            if status:
+                raise _partial_error(status, culprit[0])
+            if not closure[0]:
+                break
+            _proxy_of(closure[0])._backward()
+        del root
+
+    # ---- operators ----
+
+    __add__ = __radd__ = _commutative(_ADD)
+    __mul__ = __rmul__ = _commutative(_MULTIPLY)
+
+    def __neg__(self) -> Value:
+        return _with_number(_MULTIPLY, self, -1.0)
+
+    def __pos__(self) -> Value:
+        return self
+
+    def __sub__(self, other: Any) -> Any:
+        if isinstance(other, Value):
+            args = self._node, other._node
+            node = lib.mg_record_difference(_arena, *args, _NULL)
+            return _result(self, node or _again(lib.mg_record_difference, *args), other)
+        number = as_real(other)
+        return NotImplemented if number is NotImplemented else _with_number(_ADD, self, -number)
+
+    def __rsub__(self, other: Any) -> Any:
+        number = as_real(other)
+        return NotImplemented if number is NotImplemented else -self + number
+
+    def __truediv__(self, other: Any) -> Any:
+        if isinstance(other, Value):
+            args = self._node, other._node
+            node = lib.mg_record_quotient(_arena, *args, _NULL)
+            return _result(self, node or _again(lib.mg_record_quotient, *args), other)
+        number = as_real(other)
+        if number is NotImplemented:
+            return NotImplemented
+        return _with_number(_MULTIPLY, self, _inverse(number))
+
+    def __rtruediv__(self, other: Any) -> Any:
+        number = as_real(other)
+        return NotImplemented if number is NotImplemented else self**-1 * number
+
+    def __pow__(self, other: Any, modulus: Any = None) -> Any:
+        if modulus is not None:
+            return NotImplemented
+        if isinstance(other, Value):
+            args = _POWER, self._node, other._node
+            node = lib.mg_record(_arena, *args, _NULL) or _again(lib.mg_record, *args)
+            return _result(self, node, other)
+        number = as_real(other)
+        if number is NotImplemented:
+            return NotImplemented
+        integer = type(other) is int and abs(other) <= _LARGEST_INTEGER
+        args = self._node, number, integer
+        node = lib.mg_record_power(_arena, *args, _NULL) or _again(lib.mg_record_power, *args)
+        result = _result(self, node)
+        if not integer and type(other) is not float and result._op != f"**{other}":
+            result._op = f"**{other}"
+        return result
+
+    def __rpow__(self, other: Any, modulus: Any = None) -> Any:
+        number = as_real(other)
+        if modulus is not None or number is NotImplemented:
+            return NotImplemented
+        return _reflected(_POWER, number, self)
+
+    def __abs__(self) -> Value:
+        return self.abs()  # type: ignore[attr-defined,no-any-return]
+
+    # ---- comparisons: of data; equality stays identity ----
+
+    def __lt__(self, other: Any) -> Any:
+        number = _data_of(other)
+        return NotImplemented if number is NotImplemented else self.data < number
+
+    def __le__(self, other: Any) -> Any:
+        number = _data_of(other)
+        return NotImplemented if number is NotImplemented else self.data <= number
+
+    def __gt__(self, other: Any) -> Any:
+        number = _data_of(other)
+        return NotImplemented if number is NotImplemented else self.data > number
+
+    def __ge__(self, other: Any) -> Any:
+        number = _data_of(other)
+        return NotImplemented if number is NotImplemented else self.data >= number
+
+
+def _data_of(other: Any) -> Any:
+    return other.data if isinstance(other, Value) else as_real(other)
+
+
+_set_node = Value._node.__set__
+_set_stateful = Value._stateful.__set__
+
+# ---- methods of one node, functions of two: from the operator table ----
+
+
+def _method(op: int) -> Callable[[Value], Value]:
+    def method(self: Value) -> Value:
+        args = op, self._node, _NULL
+        node = lib.mg_record(_arena, *args, _NULL) or _again(lib.mg_record, *args)
+        return _result(self, node)
+
+    method.__name__ = _NAMES[op]
+    method.__qualname__ = f"Value.{_NAMES[op]}"
+    method.__doc__ = f"Record {_NAMES[op]} of this Value and return the result."
+    return method
+
+
+def _function(op: int) -> Callable[[Any, Any], Value]:
+    name = _NAMES[op]
+    apply = _commutative(op)
+
+    def function(a: Any, b: Any, /) -> Value:
+        x, y = (v if isinstance(v, Value) else as_real(v) for v in (a, b))
+        if x is NotImplemented or y is NotImplemented:
+            kinds = f"{type(a).__name__!r} and {type(b).__name__!r}"
+            raise TypeError(f"{name}() takes Values and real numbers, not {kinds}")
+        if not isinstance(x, Value) and isinstance(y, Value):
+            return _reflected(op, x, y)
+        return apply(x if isinstance(x, Value) else Value(x), y)  # type: ignore[no-any-return]
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"Record the {name} of two Values or numbers."
+    return function
+
+
+_functions: dict[str, Callable[[Any, Any], Value]] = {}
+for _name, _op in _OPS.items():
+    if lib.mg_operator_form(_op) == lib.MG_FORM_METHOD:
+        setattr(Value, _name, _method(_op))
+    elif lib.mg_operator_form(_op) == lib.MG_FORM_FUNCTION:
+        _functions[_name] = _function(_op)
+
+maximum = _functions["maximum"]
+minimum = _functions["minimum"]
+
+# ---- the arena ----
+
+
+def statistics() -> tuple[int, int, int, int, int]:
+    """Return nodes, leaves, pages, free pages and bytes of the arena."""
+    now = ffi.new("mg_statistics *")
+    lib.mg_arena_statistics(_arena, now)
+    return now.nodes, now.leaves, now.pages, now.free_pages, now.bytes
+
+
+def trim() -> None:
+    """Give the arena's unused memory back to the system."""
+    lib.mg_arena_trim(_arena)
+
+
+def fail_after(n: int) -> None:
+    """Let the arena's n-th allocation from now fail; 0: none."""
+    lib.mg_arena_fail_after(_arena, n)

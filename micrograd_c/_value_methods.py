@@ -1,0 +1,67 @@
+"""What both Values, the accelerated and the cffi one, share and no hot path needs."""
+
+from __future__ import annotations
+
+import sys
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+# The statuses of csrc/micrograd.h, and what Python calls them.
+_ERRORS: dict[int, tuple[type[ArithmeticError] | type[ValueError], str]] = {
+    2: (ValueError, "math domain error"),
+    3: (OverflowError, "math range error"),
+    4: (ZeroDivisionError, "division by zero"),
+}
+
+
+def as_real(number: object) -> Any:
+    """Return a real number as a float, and NotImplemented for anything else.
+
+    Real numbers are float, int, bool, Fraction, Decimal and numpy's scalars.
+
+    Raises:
+        OverflowError: if an int or a Fraction is too large for a float.
+    """
+    if isinstance(number, (Real, Decimal)):
+        return float(number)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(number, numpy.bool_):
+        return float(number)
+    return NotImplemented
+
+
+def arithmetic_error(status: int, name: str, x: float, y: float, derivative: int) -> Exception:
+    """Return the exception for an operator's status, of the type Python's own operator raises."""
+    kind, what = _ERRORS[status]
+    if name in ("exponent", "power"):
+        call = f"{x} ** {y}"
+    elif name in ("maximum", "minimum"):
+        call = f"{name}({x}, {y})"
+    else:
+        call = f"{name}({x})"
+    where = "the derivative of " if derivative else ""
+    return kind(f"{what}: {where}{call}")
+
+
+class ValueMethods:
+    """The base class of Value: representation and the conversions it refuses."""
+
+    __slots__ = ()
+
+    data: float
+    grad: float
+    label: str
+
+    def __repr__(self) -> str:
+        return f"Value(data={self.data}, label={self.label}, grad={self.grad})"
+
+    def __format__(self, spec: str) -> str:
+        """Format the data; without a format specification, the Value itself."""
+        return format(self.data, spec) if spec else str(self)
+
+    def __float__(self) -> float:
+        raise TypeError(
+            "a Value does not become a float unasked, for that would cut the graph: "
+            "use .data for the number, .exp(), .log(), ... for math.exp(), math.log(), ..."
+        )

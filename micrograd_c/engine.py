@@ -1,0 +1,75 @@
+"""The engine: which Value there is, and the state of its arena.
+
+The accelerated Value is used where it was built, the portable one elsewhere. The environment
+variable ``MICROGRAD_C_BACKEND`` ('native' or 'cffi') forces one; `BACKEND` tells which is in use.
+This is the only module that imports the compiled parts.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from . import _value_type as _backend
+else:
+
+    def _choose():
+        """Return the module of the backend asked for, or of the best one there is."""
+        wanted = os.environ.get("MICROGRAD_C_BACKEND", "")
+        if wanted not in ("", "native", "cffi"):
+            raise ImportError(f"MICROGRAD_C_BACKEND must be 'native' or 'cffi', not {wanted!r}")
+        if wanted != "cffi":
+            try:
+                from . import _value_type
+
+                return _value_type
+            except ImportError as error:
+                if wanted == "native":
+                    raise ImportError(
+                        "MICROGRAD_C_BACKEND asks for the native backend, "
+                        f"which was not built here ({error})"
+                    ) from error
+        try:
+            from . import _proxy
+        except ImportError as error:
+            raise ImportError(
+                f"the compiled part of micrograd_c cannot be imported ({error}); "
+                "'pip install .' in its source folder builds it"
+            ) from error
+        return _proxy
+
+    _backend = _choose()
+
+BACKEND: str = "native" if _backend.__name__.endswith("_value_type") else "cffi"
+
+Value = _backend.Value
+maximum = _backend.maximum
+minimum = _backend.minimum
+trim = _backend.trim
+fail_after = _backend.fail_after
+
+Value.__module__ = __name__
+
+
+class Statistics(NamedTuple):
+    """What lives in the arena now.
+
+    Attributes:
+        nodes: living results of operations, with the constants written into them.
+        leaves: living leaves, as ``Value(2.0)`` makes them.
+        pages: pages of 64 KiB in use.
+        free_pages: pages kept for reuse.
+        bytes: memory taken from the system.
+    """
+
+    nodes: int
+    leaves: int
+    pages: int
+    free_pages: int
+    bytes: int
+
+
+def statistics() -> Statistics:
+    """Return what lives in the arena now."""
+    return Statistics(*_backend.statistics())

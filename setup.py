@@ -1,0 +1,46 @@
+"""Build the two compiled parts; everything else stands in pyproject.toml."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from build_ffi import COMPILE_ARGS, LIBRARY
+
+ACCELERATOR = Extension(
+    "micrograd_c._value_type",
+    sources=[
+        *LIBRARY,
+        "csrc/python/module.c",
+        "csrc/python/value_object.c",
+        "csrc/python/value_operators.c",
+    ],
+    depends=["csrc/micrograd.h", "csrc/node.h", "csrc/operators.h", "csrc/python/value.h"],
+    extra_compile_args=COMPILE_ARGS,
+    optional=True,
+)
+
+
+class build_ext_and_say(build_ext):
+    """Build, and say so if the accelerator could not be built."""
+
+    def run(self) -> None:
+        super().run()
+        if not any(os.path.exists(path) for path in self.get_outputs() if "_value_type" in path):
+            self.warn("micrograd_c: without the accelerator; the cffi backend will be used")
+
+
+wanted = platform.python_implementation() == "CPython" and not os.environ.get(
+    "MICROGRAD_C_NO_ACCELERATOR"
+)
+
+setup(
+    cffi_modules=["build_ffi.py:ffibuilder"],
+    ext_modules=[ACCELERATOR] if wanted else [],
+    cmdclass={"build_ext": build_ext_and_say},
+)
