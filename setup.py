@@ -26,7 +26,7 @@ ACCELERATOR = Extension(
 )
 
 
-class build_ext_and_say(build_ext):
+class BuildAndSay(build_ext):
     """Build, and say so if the accelerator could not be built."""
 
     def run(self) -> None:
@@ -42,5 +42,5 @@ wanted = platform.python_implementation() == "CPython" and not os.environ.get(
 setup(
     cffi_modules=["build_ffi.py:ffibuilder"],
     ext_modules=[ACCELERATOR] if wanted else [],
-    cmdclass={"build_ext": build_ext_and_say},
+    cmdclass={"build_ext": BuildAndSay},
 )

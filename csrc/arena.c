@@ -47,8 +47,8 @@ static bool add_segment(mg_arena *arena) {
     mg_segment *segment = mg_allocate(arena, size);
     if (segment == NULL) return false;
     segment->used = 0;
-    segment->first = (mg_page *)(((uintptr_t)(segment + 1) + MG_PAGE_SIZE - 1) &
-                                 ~(uintptr_t)(MG_PAGE_SIZE - 1));
+    segment->first =
+        (mg_page *)(((uintptr_t)(segment + 1) + MG_PAGE_SIZE - 1) & ~(uintptr_t)(MG_PAGE_SIZE - 1));
     for (size_t i = MG_SEGMENT_PAGES; i-- > 0;) {
         mg_page *page = page_at(segment->first, i);
         page->segment = segment;
@@ -202,18 +202,18 @@ void mg_free_node(mg_arena *arena, mg_node *node) {
     mg_node *dying = NULL;
     for (;;) {
         switch (node->arity) {
-        case 2:
-            lose_parent(arena, node->right, &dying);
-            /* fall through */
-        case 1:
-            lose_parent(arena, node->left, &dying);
-            break;
-        case MG_ARITY_CUSTOM:
-            for (size_t i = 0; i < node->extra->count; i++)
-                lose_parent(arena, node->extra->operands[i], &dying);
-            break;
-        default:
-            break;
+            case 2:
+                lose_parent(arena, node->right, &dying);
+                /* fall through */
+            case 1:
+                lose_parent(arena, node->left, &dying);
+                break;
+            case MG_ARITY_CUSTOM:
+                for (size_t i = 0; i < node->extra->count; i++)
+                    lose_parent(arena, node->extra->operands[i], &dying);
+                break;
+            default:
+                break;
         }
         free_slot(arena, node);
         if (dying == NULL) return;
@@ -251,7 +251,7 @@ bool mg_unkeep(mg_arena *arena, mg_node *node) {
         while (*link != node) link = &(*link)->extra->next_orphan;
         *link = node->extra->next_orphan;
     }
-    node->flags &= (uint8_t)~(MG_KEEP | MG_HELD | MG_ORPHAN);
+    node->flags &= (uint8_t) ~(MG_KEEP | MG_HELD | MG_ORPHAN);
     return held;
 }
 

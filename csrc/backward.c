@@ -20,10 +20,10 @@
 
 /* Where the sweep is. */
 typedef struct {
-    mg_page *page;    /* the page under way */
-    mg_node *low;     /* the lowest node reached in it */
-    uint64_t oldest;  /* sequence of the oldest page reached */
-    mg_order *order;  /* listing: where nodes with their turn go */
+    mg_page *page;   /* the page under way */
+    mg_node *low;    /* the lowest node reached in it */
+    uint64_t oldest; /* sequence of the oldest page reached */
+    mg_order *order; /* listing: where nodes with their turn go */
     mg_arena *arena;
 } mg_cursor;
 
@@ -52,37 +52,37 @@ ALWAYS_INLINE mg_status push(mg_node *node, mg_cursor *at) {
     const double z = node->data;
     (void)z;
     switch (node->op) {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error)                             \
-    case MG_OP_##name: {                                                                           \
-        mg_node *left = node->left, *right = node->right;                                          \
-        const double x = left->data;                                                               \
-        const double y = (form) == MG_FORM_EXPONENT ? node->exponent                               \
-                         : MG_ARITY(form) == 2      ? right->data                                  \
-                                                    : 0.0;                                         \
-        const double dx = (dzdx);                                                                  \
-        const double dy = (dzdy);                                                                  \
-        const mg_status status = (partial_error);                                                  \
-        (void)x, (void)y;                                                                          \
-        if (status != MG_OK) return status;                                                        \
-        left->grad += dx * g;                                                                      \
-        if (at != NULL) reach(at, left);                                                           \
-        if (MG_ARITY(form) == 2) {                                                                 \
-            right->grad += dy * g;                                                                 \
-            if (at != NULL) reach(at, right);                                                      \
-        }                                                                                          \
-        return MG_OK;                                                                              \
+#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
+    case MG_OP_##name: {                                               \
+        mg_node *left = node->left, *right = node->right;              \
+        const double x = left->data;                                   \
+        const double y = (form) == MG_FORM_EXPONENT ? node->exponent   \
+                         : MG_ARITY(form) == 2      ? right->data      \
+                                                    : 0.0;                  \
+        const double dx = (dzdx);                                      \
+        const double dy = (dzdy);                                      \
+        const mg_status status = (partial_error);                      \
+        (void)x, (void)y;                                              \
+        if (status != MG_OK) return status;                            \
+        left->grad += dx * g;                                          \
+        if (at != NULL) reach(at, left);                               \
+        if (MG_ARITY(form) == 2) {                                     \
+            right->grad += dy * g;                                     \
+            if (at != NULL) reach(at, right);                          \
+        }                                                              \
+        return MG_OK;                                                  \
     }
         MG_OPERATORS(X)
 #undef X
-    case MG_OP_custom:
-        for (size_t i = 0; i < node->extra->count; i++) {
-            mg_node *operand = node->extra->operands[i];
-            if (node->extra->partials != NULL) operand->grad += node->extra->partials[i] * g;
-            if (at != NULL) reach(at, operand);
-        }
-        return MG_OK;
-    default:
-        return MG_OK;
+        case MG_OP_custom:
+            for (size_t i = 0; i < node->extra->count; i++) {
+                mg_node *operand = node->extra->operands[i];
+                if (node->extra->partials != NULL) operand->grad += node->extra->partials[i] * g;
+                if (at != NULL) reach(at, operand);
+            }
+            return MG_OK;
+        default:
+            return MG_OK;
     }
 }
 
@@ -94,26 +94,26 @@ mg_status mg_partial(const mg_node *node, size_t i, double *partial) {
     const double z = node->data;
     (void)z;
     switch (node->op) {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error)                             \
-    case MG_OP_##name: {                                                                           \
-        const double x = node->left->data;                                                         \
-        const double y = (form) == MG_FORM_EXPONENT ? node->exponent                               \
-                         : MG_ARITY(form) == 2      ? node->right->data                            \
-                                                    : 0.0;                                         \
-        const double dx = (dzdx);                                                                  \
-        const double dy = (dzdy);                                                                  \
-        (void)x, (void)y;                                                                          \
-        *partial = i == 0 ? dx : dy;                                                               \
-        return (partial_error);                                                                    \
+#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error)  \
+    case MG_OP_##name: {                                                \
+        const double x = node->left->data;                              \
+        const double y = (form) == MG_FORM_EXPONENT ? node->exponent    \
+                         : MG_ARITY(form) == 2      ? node->right->data \
+                                                    : 0.0;                   \
+        const double dx = (dzdx);                                       \
+        const double dy = (dzdy);                                       \
+        (void)x, (void)y;                                               \
+        *partial = i == 0 ? dx : dy;                                    \
+        return (partial_error);                                         \
     }
         MG_OPERATORS(X)
 #undef X
-    case MG_OP_custom:
-        *partial = node->extra->partials != NULL ? node->extra->partials[i] : 0.0;
-        return MG_OK;
-    default:
-        *partial = 0.0;
-        return MG_OK;
+        case MG_OP_custom:
+            *partial = node->extra->partials != NULL ? node->extra->partials[i] : 0.0;
+            return MG_OK;
+        default:
+            *partial = 0.0;
+            return MG_OK;
     }
 }
 

@@ -7,7 +7,7 @@
 struct mg_block {
     mg_block *previous;
     mg_block *next;
-    size_t size; /* as asked for */
+    size_t size;   /* as asked for */
     size_t unused; /* keeps what follows aligned for any type */
 };
 

@@ -23,11 +23,11 @@
 /* The arity of a custom node is in its extra. */
 #define MG_ARITY_CUSTOM 3
 
-enum { /* flags of a node */
-       MG_EXTRA = 1,   /* has an extra */
-       MG_KEEP = 2,    /* its proxy has state to be kept while the node has parents */
-       MG_HELD = 4,    /* ... and the binding holds a reference to the proxy for it */
-       MG_ORPHAN = 8,  /* on the list of orphans */
+enum {                  /* flags of a node */
+       MG_EXTRA = 1,    /* has an extra */
+       MG_KEEP = 2,     /* its proxy has state to be kept while the node has parents */
+       MG_HELD = 4,     /* ... and the binding holds a reference to the proxy for it */
+       MG_ORPHAN = 8,   /* on the list of orphans */
        MG_CLOSURE = 16, /* the binding computes its backward */
        MG_INTEGER = 32, /* the exponent was written as an integer */
        MG_LISTED = 64   /* a leaf with a closure, on the order being made */
@@ -257,8 +257,7 @@ static inline mg_node *mg_new_difference(mg_arena *arena, mg_node *x, mg_node *y
 }
 
 /* x * y**-1; NULL: *status says why, MG_OK standing for no memory. */
-static inline mg_node *mg_new_quotient(mg_arena *arena, mg_node *x, mg_node *y,
-                                       mg_status *status) {
+static inline mg_node *mg_new_quotient(mg_arena *arena, mg_node *x, mg_node *y, mg_status *status) {
     double inverse;
     *status = mg_evaluate(MG_OP_exponent, y->data, -1.0, &inverse);
     if (*status != MG_OK) return NULL;

@@ -9,11 +9,10 @@ typedef struct {
     mg_form form;
 } operator_row;
 
-static const operator_row rows[MG_OP_COUNT] = {
-    {"leaf", "", MG_FORM_NONE},
-    {"custom", "", MG_FORM_NONE},
+static const operator_row rows[MG_OP_COUNT] = {{"leaf", "", MG_FORM_NONE},
+                                               {"custom", "", MG_FORM_NONE},
 #define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) {#name, symbol, form},
-    MG_OPERATORS(X)
+                                               MG_OPERATORS(X)
 #undef X
 };
 

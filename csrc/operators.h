@@ -55,7 +55,7 @@ static inline double mg_square(double t) {
 
 /* d|x|/dx, 0 at 0, nan at nan */
 static inline double mg_sign(double x) {
-    return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x;
+    return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x == 0.0 ? 0.0 : x;
 }
 
 /* the share of the larger operand's gradient that x gets: half of it at a tie, nan at nan */
@@ -152,16 +152,16 @@ enum {
 static inline mg_status mg_evaluate(int op, double x, double y, double *result) {
     double z;
     switch (op) {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error)                                 \
-    case MG_OP_##name:                                                                             \
-        z = (value);                                                                               \
-        *result = z;                                                                               \
+#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
+    case MG_OP_##name:                                                 \
+        z = (value);                                                   \
+        *result = z;                                                   \
         return (error);
         MG_OPERATORS(X)
 #undef X
-    default:
-        *result = x;
-        return MG_OK;
+        default:
+            *result = x;
+            return MG_OK;
     }
 }
 

@@ -41,6 +41,7 @@ class _Life(ref):  # type: ignore[type-arg]
     """The weak reference from a node to its proxy."""
 
     __slots__ = ("node",)
+    node: Any
 
 
 _living: dict[Any, _Life] = {}
@@ -55,7 +56,7 @@ def _proxy_died(
     node = life.node
     if living.get(node) is life:
         del living[node]
-    if release(_arena, node):
+    if release(_arena, node):  # parameters with defaults: globals may be gone at exit
         _drain_orphans()
 
 
@@ -69,28 +70,32 @@ def _drain_orphans() -> None:
         while True:
             with _lock:
                 node = lib.mg_arena_next_orphan(_arena)
-                proxy = _held.pop(node) if node else None
-            if proxy is None:
-                return
+                if not node:
+                    return
+                proxy = _held.pop(node)
+                _hold(proxy)  # another thread may have used it in the middle of this
             del proxy
     finally:
         _draining = False
 
 
-def _attach(self: Value, node: Any) -> None:
-    """Let self show node, whose one reference becomes its own."""
+def _wrap(node: Any) -> Value:
+    """Return a proxy for node, whose one reference becomes its own."""
+    self: Value = _new(Value)
+    _set_stateful(self, False)
     _set_node(self, node)
     life = _Life(self, _proxy_died)
     life.node = node
     _living[node] = life
-
-
-def _wrap(node: Any, cls: Any = None) -> Value:
-    """Return a proxy for node, whose one reference becomes its own."""
-    self: Value = _new(cls or Value)
-    _set_stateful(self, False)
-    _attach(self, node)
     return self
+
+
+def _attach(self: Value, node: Any) -> None:
+    """Let self show node from now on, whose one reference becomes its own."""
+    _set_node(self, node)
+    life = _Life(self, _proxy_died)
+    life.node = node
+    _living[node] = life
 
 
 def _proxy_of(node: Any) -> Value:
@@ -104,10 +109,12 @@ def _proxy_of(node: Any) -> Value:
 
 
 def _hold(proxy: Value) -> None:
-    """Let the node hold its proxy, if that has state and the node has parents."""
-    with _lock:
-        if lib.mg_node_hold(_arena, proxy._node):
-            _held[proxy._node] = proxy
+    """Let the node hold its proxy, which has state, if the node has parents."""
+    node = proxy._node
+    if node not in _held:
+        with _lock:
+            if lib.mg_node_hold(_arena, node):
+                _held[node] = proxy
 
 
 def _keep(proxy: Value) -> None:
@@ -158,42 +165,74 @@ def _partial_error(status: int, node: Any) -> Exception:
     return _error(status, lib.mg_node_operator(node), _number_of(x), second, True)
 
 
-def _result(self: Value, node: Any, other: Value | None = None) -> Value:
-    """Return the Value of a node recorded from self, which decides its class, and other."""
+def _result(self: Value, node: Any) -> Value:
+    """Return the Value of a node recorded from self, which decides its class."""
     if self._stateful:
         _hold(self)
-    if other is not None and other._stateful:
-        _hold(other)
-    cls = type(self)
-    if cls is Value:
-        return _wrap(node)
-    if cls.__init__ is Value.__init__ and cls.__new__ is Value.__new__:
-        result = _wrap(node, cls)
-        _keep(result)
+    if type(self) is Value:  # _wrap(node), without the call
+        result: Value = _new(Value)
+        _set_stateful(result, False)
+        _set_node(result, node)
+        life = _Life(result, _proxy_died)
+        life.node = node
+        _living[node] = life
         return result
+    return _result_as(type(self), node)
+
+
+def _result_as(cls: type[Value], node: Any) -> Value:
+    if cls.__init__ is Value.__init__ and cls.__new__ is Value.__new__:
+        return _wrap_as(cls, node)
     return _result_by_call(cls, node)
+
+
+def _wrap_as(cls: type[Value], node: Any) -> Value:
+    """Return an object of the subclass, made without calling it."""
+    result: Value = _new(cls)
+    _set_stateful(result, False)
+    _attach(result, node)
+    _keep(result)
+    return result
 
 
 def _result_by_call(cls: type[Value], node: Any) -> Value:
     """Return an object made by the subclass's own constructor, to show the recorded node."""
-    shown = _wrap(node)
-    result = cls(shown.data, shown._children, shown._op)
-    if isinstance(result, Value):
-        shown.data = result.data
-        lib.mg_retain(_arena, node)
-        _show(result, node)
-        result.__dict__.pop("_backward", None)
-    return result
+    try:
+        result = cls(lib.mg_node_data(node), _children_of(node), _op_of(node))
+        if isinstance(result, Value):
+            lib.mg_node_set_data(node, result.data)
+            lib.mg_retain(_arena, node)
+            _show(result, node)
+            result.__dict__.pop("_backward", None)
+        return result
+    finally:
+        lib.mg_release(_arena, node)
+
+
+def _children_of(node: Any) -> tuple[Value, ...]:
+    return tuple(_proxy_of(lib.mg_node_operand(node, i)) for i in range(lib.mg_node_arity(node)))
+
+
+def _op_of(node: Any) -> str:
+    op: int = lib.mg_node_operator(node)
+    if op != _EXPONENT:
+        return _SYMBOLS[op]
+    exponent = lib.mg_node_exponent(node)
+    return f"**{int(exponent) if lib.mg_node_exponent_is_integer(node) else exponent}"
 
 
 def _commutative(op: int) -> Callable[[Value, Any], Any]:
     """Return the method of an operator under which a number on the left changes sides."""
+    record = lib.mg_record
 
     def apply(self: Value, other: Any) -> Any:
         if isinstance(other, Value):
-            args = op, self._node, other._node
-            node = lib.mg_record(_arena, *args, _NULL) or _again(lib.mg_record, *args)
-            return _result(self, node, other)
+            node = record(_arena, op, self._node, other._node, _NULL)
+            if not node:
+                node = _again(record, op, self._node, other._node)
+            if other._stateful:
+                _hold(other)
+            return _result(self, node)
         number = other if type(other) is float else as_real(other)
         if number is NotImplemented:
             return NotImplemented
@@ -203,8 +242,19 @@ def _commutative(op: int) -> Callable[[Value, Any], Any]:
 
 
 def _with_number(op: int, self: Value, number: float) -> Value:
-    args = op, self._node, number
-    node = lib.mg_record_number(_arena, *args, _NULL) or _again(lib.mg_record_number, *args)
+    node = lib.mg_record_number(_arena, op, self._node, number, _NULL)
+    return _result(self, node or _again(lib.mg_record_number, op, self._node, number))
+
+
+_power = _commutative(_POWER)  # of two Values, in their order
+
+
+def _of_two(record: Any, self: Value, other: Value) -> Value:
+    node = record(_arena, self._node, other._node, _NULL)
+    if not node:
+        node = _again(record, self._node, other._node)
+    if other._stateful:
+        _hold(other)
     return _result(self, node)
 
 
@@ -231,7 +281,7 @@ def _real(number: Any, what: str) -> float:
     real = number if type(number) is float else as_real(number)
     if real is NotImplemented:
         raise TypeError(f"{what} must be a real number, not {type(number).__name__!r}")
-    return real  # type: ignore[no-any-return]
+    return real
 
 
 def _tuple(given: Any, message: str) -> tuple[Any, ...]:
@@ -308,10 +358,7 @@ class Value(ValueMethods):
         node = lib.mg_leaf(_arena, 0.0)
         if not node:
             raise MemoryError("no memory for a node")
-        self = _wrap(node, cls)
-        if cls is not Value:
-            _keep(self)
-        return self
+        return _wrap(node) if cls is Value else _wrap_as(cls, node)
 
     def __init__(
         self, data: Any, children: Any = (), op: Any = "", label: Any = "", **names: Any
@@ -345,7 +392,7 @@ class Value(ValueMethods):
         if name != "data" and name != "grad":
             _keep(self)
 
-    @property  # type: ignore[override]
+    @property
     def data(self) -> float:
         """The node's value."""
         return float(lib.mg_node_data(self._node))
@@ -354,7 +401,7 @@ class Value(ValueMethods):
     def data(self, number: Any) -> None:
         lib.mg_node_set_data(self._node, _real(number, "data"))
 
-    @property  # type: ignore[override]
+    @property
     def grad(self) -> float:
         """The derivative accumulated so far."""
         return float(lib.mg_node_grad(self._node))
@@ -363,7 +410,7 @@ class Value(ValueMethods):
     def grad(self, number: Any) -> None:
         lib.mg_node_set_grad(self._node, _real(number, "grad"))
 
-    @property  # type: ignore[override]
+    @property
     def label(self) -> Any:
         """A name of your own for this node."""
         return self.__dict__.get("label", "") if self._stateful else ""
@@ -376,12 +423,7 @@ class Value(ValueMethods):
     def _op(self) -> Any:
         if self._stateful and "_op" in self.__dict__:
             return self.__dict__["_op"]
-        op = lib.mg_node_operator(self._node)
-        if op != _EXPONENT:
-            return _SYMBOLS[op]
-        exponent = lib.mg_node_exponent(self._node)
-        integer = lib.mg_node_exponent_is_integer(self._node)
-        return f"**{int(exponent) if integer else exponent}"
+        return _op_of(self._node)
 
     @_op.setter
     def _op(self, op: Any) -> None:
@@ -390,10 +432,7 @@ class Value(ValueMethods):
     @property
     def _children(self) -> tuple[Value, ...]:
         """The operands in order, repeats included."""
-        node = self._node
-        return tuple(
-            _proxy_of(lib.mg_node_operand(node, i)) for i in range(lib.mg_node_arity(node))
-        )
+        return _children_of(self._node)
 
     @property
     def _prev(self) -> KeysView[Value]:
@@ -420,7 +459,7 @@ class Value(ValueMethods):
 
     @property
     def _backward(self) -> Callable[[], Any]:
-        """What pushes this node's gradient into its operands; assign a closure to do it yourself."""
+        """Push this node's gradient into its operands, once; assignable."""
         if self._stateful and "_backward" in self.__dict__:
             return self.__dict__["_backward"]  # type: ignore[no-any-return]
         return self._push
@@ -476,11 +515,13 @@ class Value(ValueMethods):
 
     def __sub__(self, other: Any) -> Any:
         if isinstance(other, Value):
-            args = self._node, other._node
-            node = lib.mg_record_difference(_arena, *args, _NULL)
-            return _result(self, node or _again(lib.mg_record_difference, *args), other)
+            return _of_two(lib.mg_record_difference, self, other)
         number = as_real(other)
-        return NotImplemented if number is NotImplemented else _with_number(_ADD, self, -number)
+        if number is NotImplemented:
+            return NotImplemented
+        # as Python has it: -0.0 is not 0.0, but -0 is 0
+        negated = -number if isinstance(other, float) else 0.0 - number
+        return _with_number(_ADD, self, negated)
 
     def __rsub__(self, other: Any) -> Any:
         number = as_real(other)
@@ -488,9 +529,7 @@ class Value(ValueMethods):
 
     def __truediv__(self, other: Any) -> Any:
         if isinstance(other, Value):
-            args = self._node, other._node
-            node = lib.mg_record_quotient(_arena, *args, _NULL)
-            return _result(self, node or _again(lib.mg_record_quotient, *args), other)
+            return _of_two(lib.mg_record_quotient, self, other)
         number = as_real(other)
         if number is NotImplemented:
             return NotImplemented
@@ -504,9 +543,7 @@ class Value(ValueMethods):
         if modulus is not None:
             return NotImplemented
         if isinstance(other, Value):
-            args = _POWER, self._node, other._node
-            node = lib.mg_record(_arena, *args, _NULL) or _again(lib.mg_record, *args)
-            return _result(self, node, other)
+            return _power(self, other)
         number = as_real(other)
         if number is NotImplemented:
             return NotImplemented
@@ -547,11 +584,15 @@ class Value(ValueMethods):
 
 
 def _data_of(other: Any) -> Any:
-    return other.data if isinstance(other, Value) else as_real(other)
+    if isinstance(other, Value):
+        return other.data
+    if isinstance(other, int):  # any int can be compared with a float
+        return other
+    return NotImplemented if as_real(other) is NotImplemented else other
 
 
-_set_node = Value._node.__set__
-_set_stateful = Value._stateful.__set__
+_set_node: Any = Value.__dict__["_node"].__set__
+_set_stateful: Any = Value.__dict__["_stateful"].__set__
 
 # ---- methods of one node, functions of two: from the operator table ----
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from . import _value_type as _backend
+    from ._value_type import Value, fail_after, maximum, minimum, trim
 else:
 
     def _choose():
@@ -40,14 +41,24 @@ else:
         return _proxy
 
     _backend = _choose()
+    Value = _backend.Value
+    maximum = _backend.maximum
+    minimum = _backend.minimum
+    trim = _backend.trim
+    fail_after = _backend.fail_after
+
+__all__ = [
+    "BACKEND",
+    "Statistics",
+    "Value",
+    "fail_after",
+    "maximum",
+    "minimum",
+    "statistics",
+    "trim",
+]
 
 BACKEND: str = "native" if _backend.__name__.endswith("_value_type") else "cffi"
-
-Value = _backend.Value
-maximum = _backend.maximum
-minimum = _backend.minimum
-trim = _backend.trim
-fail_after = _backend.fail_after
 
 Value.__module__ = __name__
 

@@ -22,13 +22,12 @@ static inline PyObject *Py_NewRef(PyObject *object) {
 #endif
 
 typedef struct value_object {
-    PyObject_HEAD
-    mg_node *node;
+    PyObject_HEAD mg_node *node;
     union {
         PyObject *label;           /* NULL: '' */
         struct value_object *next; /* on the free list */
     };
-    PyObject *dict;     /* NULL until an attribute is set; then the object is tracked */
+    PyObject *dict; /* NULL until an attribute is set; then the object is tracked */
     PyObject *weakrefs;
 } value_object;
 
@@ -38,12 +37,12 @@ typedef struct {
     PyTypeObject *type;
     value_object *free_list;
     size_t free_count;
-    bool draining;          /* orphans are being let go of further up the stack */
-    PyObject *methods;      /* the module micrograd_c._value_methods */
-    PyObject *as_real;      /* its functions */
+    bool draining;     /* orphans are being let go of further up the stack */
+    PyObject *methods; /* the module micrograd_c._value_methods */
+    PyObject *as_real; /* its functions */
     PyObject *make_error;
     PyObject *empty_string;
-    PyObject *op_key;       /* '_op', '_backward', '_local_grads': keys in an instance's dict */
+    PyObject *op_key; /* '_op', '_backward', '_local_grads': keys in an instance's dict */
     PyObject *backward_key;
     PyObject *partials_key;
     PyObject *symbols[MG_OP_COUNT];

@@ -1,7 +1,7 @@
 /* value_object.c: the life of a proxy (made, given state, let go of) and its attributes. */
-#include "value.h"
-
 #include <structmember.h>
+
+#include "value.h"
 
 /* ---- memory ---- */
 
@@ -26,8 +26,7 @@ void value_drain_orphans(void) {
     mg_node *node;
     if (mg_module.draining) return;
     mg_module.draining = true;
-    while ((node = mg_next_orphan(mg_module.arena)) != NULL)
-        Py_DECREF((PyObject *)mg_owner(node));
+    while ((node = mg_next_orphan(mg_module.arena)) != NULL) Py_DECREF((PyObject *)mg_owner(node));
     mg_module.draining = false;
 }
 
@@ -268,9 +267,8 @@ static PyObject *get_partials(PyObject *self, void *Py_UNUSED(closure)) {
     const mg_node *node = value_node(self);
     PyObject *given = own_entry(self, mg_module.partials_key);
     if (given != NULL || PyErr_Occurred()) return Py_XNewRef(given);
-    size_t arity = node->arity == MG_ARITY_CUSTOM && node->extra->partials == NULL
-                       ? 0
-                       : mg_node_arity(node);
+    size_t arity =
+        node->arity == MG_ARITY_CUSTOM && node->extra->partials == NULL ? 0 : mg_node_arity(node);
     PyObject *partials = PyTuple_New((Py_ssize_t)arity);
     if (partials == NULL) return NULL;
     for (size_t i = 0; i < arity; i++) {
@@ -381,8 +379,7 @@ static PyObject **parameter(arguments *in, PyObject *name) {
         strcmp(text, "_prev") == 0)
         return &in->children;
     if (strcmp(text, "op") == 0 || strcmp(text, "_op") == 0) return &in->op;
-    if (strcmp(text, "local_grads") == 0 || strcmp(text, "_local_grads") == 0)
-        return &in->partials;
+    if (strcmp(text, "local_grads") == 0 || strcmp(text, "_local_grads") == 0) return &in->partials;
     PyErr_Format(PyExc_TypeError, "Value() got an unexpected keyword argument '%U'", name);
     return NULL;
 }
@@ -440,7 +437,8 @@ static mg_node *make_node(double data, PyObject *children, PyObject *partials) {
         if (good)
             operands[i] = value_node(child);
         else
-            PyErr_Format(PyExc_TypeError, "each of Value()'s children must be a Value, not '%.200s'",
+            PyErr_Format(PyExc_TypeError,
+                         "each of Value()'s children must be a Value, not '%.200s'",
                          Py_TYPE(child)->tp_name);
     }
     if (good) {

@@ -199,12 +199,17 @@ static PyObject *record_over(mg_node *middle, int op, double number, PyObject *s
     return finish_as(self, node, x, x);
 }
 
+/* -number, as Python has it: -0.0 is not 0.0, but -0 is 0 */
+static double negated(PyObject *object, double number) {
+    return PyFloat_Check(object) ? -number : 0.0 - number;
+}
+
 /* x - y is x + (y * -1); number - y is (y * -1) + number */
 static PyObject *subtract(PyObject *left, PyObject *right) {
     operands in;
     PyObject *result;
     if (!take_operands(&in, left, right, &result)) return result;
-    if (in.right == IS_NUMBER) return record_number(MG_OP_add, in.self, in.x, -in.b);
+    if (in.right == IS_NUMBER) return record_number(MG_OP_add, in.self, in.x, negated(right, in.b));
     if (in.left == IS_VALUE)
         return finish_as(in.self, mg_new_difference(mg_module.arena, in.x, in.y), in.x, in.y);
     return record_over(mg_new_negative(mg_module.arena, in.y), MG_OP_add, in.a, in.self, in.y);
@@ -233,9 +238,10 @@ static PyObject *divide(PyObject *left, PyObject *right) {
 
 /* ---- powers ---- */
 
-/* Whether an exponent is an int that a double holds exactly: then '**2', and not '**2.0'. */
+/* Whether an exponent is an int that a double is sure to hold exactly: then '**2', and not '**2.0'.
+ */
 static bool is_plain_integer(PyObject *exponent, double number) {
-    return PyLong_CheckExact(exponent) && fabs(number) <= 9007199254740992.0;
+    return PyLong_CheckExact(exponent) && fabs(number) < 9007199254740992.0;
 }
 
 /* Other exponents than int and float are shown as Python formats them: '**1/2', '**True'. */
@@ -303,7 +309,8 @@ static PyObject *function_of_two(int op, PyObject *const *args, Py_ssize_t count
     if (!take_operands(&in, args[0], args[1], &result)) {
         if (result != Py_NotImplemented) return NULL;
         Py_DECREF(result);
-        PyErr_Format(PyExc_TypeError, "%s() takes Values and real numbers, not '%.100s' and '%.100s'",
+        PyErr_Format(PyExc_TypeError,
+                     "%s() takes Values and real numbers, not '%.100s' and '%.100s'",
                      mg_operator_name(op), Py_TYPE(args[0])->tp_name, Py_TYPE(args[1])->tp_name);
         return NULL;
     }
@@ -320,14 +327,14 @@ static PyObject *function_of_two(int op, PyObject *const *args, Py_ssize_t count
 
 #define DEFINE_MG_FORM_INFIX(name)
 #define DEFINE_MG_FORM_EXPONENT(name)
-#define DEFINE_MG_FORM_METHOD(name)                                                                \
-    static PyObject *value_##name(PyObject *self, PyObject *Py_UNUSED(ignored)) {                  \
-        return unary(MG_OP_##name, self);                                                          \
+#define DEFINE_MG_FORM_METHOD(name)                                               \
+    static PyObject *value_##name(PyObject *self, PyObject *Py_UNUSED(ignored)) { \
+        return unary(MG_OP_##name, self);                                         \
     }
-#define DEFINE_MG_FORM_FUNCTION(name)                                                              \
-    static PyObject *function_##name(PyObject *Py_UNUSED(module), PyObject *const *args,           \
-                                     Py_ssize_t count) {                                           \
-        return function_of_two(MG_OP_##name, args, count);                                         \
+#define DEFINE_MG_FORM_FUNCTION(name)                                                    \
+    static PyObject *function_##name(PyObject *Py_UNUSED(module), PyObject *const *args, \
+                                     Py_ssize_t count) {                                 \
+        return function_of_two(MG_OP_##name, args, count);                               \
     }
 #define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) DEFINE_##form(name)
 MG_OPERATORS(X)
@@ -336,8 +343,8 @@ MG_OPERATORS(X)
 #define METHOD_MG_FORM_INFIX(name)
 #define METHOD_MG_FORM_EXPONENT(name)
 #define METHOD_MG_FORM_FUNCTION(name)
-#define METHOD_MG_FORM_METHOD(name)                                                                \
-    {#name, value_##name, METH_NOARGS,                                                             \
+#define METHOD_MG_FORM_METHOD(name)    \
+    {#name, value_##name, METH_NOARGS, \
      PyDoc_STR(#name "($self, /)\n--\n\nRecord " #name " of this Value and return the result.")},
 static PyMethodDef methods[] = {
     {"backward", value_backward, METH_NOARGS,
@@ -347,20 +354,20 @@ static PyMethodDef methods[] = {
 #define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) METHOD_##form(name)
     MG_OPERATORS(X)
 #undef X
-    {0},
+        {0},
 };
 
 #define FUNCTION_MG_FORM_INFIX(name)
 #define FUNCTION_MG_FORM_EXPONENT(name)
 #define FUNCTION_MG_FORM_METHOD(name)
-#define FUNCTION_MG_FORM_FUNCTION(name)                                                            \
-    {#name, (PyCFunction)(void (*)(void))function_##name, METH_FASTCALL,                           \
+#define FUNCTION_MG_FORM_FUNCTION(name)                                  \
+    {#name, (PyCFunction)(void (*)(void))function_##name, METH_FASTCALL, \
      PyDoc_STR(#name "(a, b, /)\n--\n\nRecord the " #name " of two Values or numbers.")},
 PyMethodDef value_functions[] = {
 #define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) FUNCTION_##form(name)
     MG_OPERATORS(X)
 #undef X
-    {0},
+        {0},
 };
 
 static PyObject *absolute(PyObject *self) {
@@ -371,12 +378,19 @@ static PyObject *absolute(PyObject *self) {
 
 static PyObject *compare(PyObject *left, PyObject *right, int how) {
     if (how == Py_EQ || how == Py_NE) Py_RETURN_NOTIMPLEMENTED;
-    operands in;
-    PyObject *result;
-    if (!take_operands(&in, left, right, &result)) return result;
-    double a = in.left == IS_VALUE ? in.x->data : in.a;
-    double b = in.right == IS_VALUE ? in.y->data : in.b;
-    Py_RETURN_RICHCOMPARE(a, b, how);
+    if (value_check(right))
+        Py_RETURN_RICHCOMPARE(value_node(left)->data, value_node(right)->data, how);
+    double number;
+    if (!PyLong_Check(right)) { /* any int can be compared with a float */
+        int found = value_number(right, &number);
+        if (found < 0) return NULL;
+        if (found == 0) Py_RETURN_NOTIMPLEMENTED;
+    }
+    PyObject *data = PyFloat_FromDouble(value_node(left)->data);
+    if (data == NULL) return NULL;
+    PyObject *result = PyObject_RichCompare(data, right, how);
+    Py_DECREF(data);
+    return result;
 }
 
 /* Defining a comparison would otherwise take the hash away. */
@@ -385,16 +399,10 @@ static Py_hash_t hash(PyObject *self) {
 }
 
 PyType_Slot value_operator_slots[] = {
-    {Py_tp_methods, methods},
-    {Py_nb_add, add},
-    {Py_nb_multiply, multiply},
-    {Py_nb_subtract, subtract},
-    {Py_nb_true_divide, divide},
-    {Py_nb_power, power},
-    {Py_nb_negative, negative},
-    {Py_nb_positive, positive},
-    {Py_nb_absolute, absolute},
-    {Py_tp_richcompare, compare},
-    {Py_tp_hash, hash},
-    {0, NULL},
+    {Py_tp_methods, methods},    {Py_nb_add, add},
+    {Py_nb_multiply, multiply},  {Py_nb_subtract, subtract},
+    {Py_nb_true_divide, divide}, {Py_nb_power, power},
+    {Py_nb_negative, negative},  {Py_nb_positive, positive},
+    {Py_nb_absolute, absolute},  {Py_tp_richcompare, compare},
+    {Py_tp_hash, hash},          {0, NULL},
 };

@@ -1,0 +1,198 @@
+"""The command `python -m micrograd_c`: train two small networks, and time it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import random
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from subprocess import CalledProcessError
+
+import graphviz
+from tqdm import tqdm
+
+from . import __version__, _demo
+from .engine import BACKEND
+from .graph import draw_dot
+from .nn import MLP
+
+PROG = "python -m micrograd_c"
+
+DESCRIPTION = """\
+Train two small networks with micrograd_c, one scalar at a time:
+the lecture's MLP(3, [4, 4, 1]) on its four examples, then MLP(2, [16, 16, 1]) on two moons.
+
+Prints the losses, the final accuracy, the time of a training step, and the time that the very
+same step takes with a Value written in pure Python."""
+
+EPILOG = """\
+examples:
+  python -m micrograd_c
+  python -m micrograd_c --seed 42 --points 200 --save pictures
+  MICROGRAD_C_BACKEND=cffi python -m micrograd_c
+
+exit status: 0 if all went well, 1 if something failed, 2 for bad arguments."""
+
+SAVE = """\
+write pictures into DIR, which is made if need be: a neuron's graph (neuron.svg, or neuron.dot if
+the dot program is not there) and, where matplotlib is installed, loss.png and boundary.png"""
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Return the type of an argument that is an integer, `least` or more."""
+
+    def integer(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from None
+        if number < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, not {number}")
+        return number
+
+    return integer
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options; leave with status 2 and a message if they are not right."""
+    parser = argparse.ArgumentParser(
+        prog=PROG,
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for option, least, default, meaning in (
+        ("--seed", 0, 7, "seed of the weights and of the moons"),
+        ("--steps", 1, 50, "training steps on the moons"),
+        ("--points", 2, 100, "points on the two moons together"),
+    ):
+        text = f"{meaning} (default: %(default)s)"
+        parser.add_argument(option, type=at_least(least), default=default, metavar="N", help=text)
+    parser.add_argument("--save", type=Path, metavar="DIR", help=SAVE)
+    version = f"micrograd_c {__version__} ({BACKEND}, Python {platform.python_version()})"
+    parser.add_argument("--version", action="version", version=version)
+    return parser.parse_args(arguments)
+
+
+def train(model: MLP, problem: _demo.Problem, rates: list[float]) -> list[_demo.Step]:
+    """Train with a learning rate for each step; print some ten of the losses on the way."""
+    print(f"  {model}: {len(model.parameters())} parameters, {len(problem.points)} points")
+    steps = []
+    every = max(1, len(rates) // 10)
+    with _demo.collector(on=True), tqdm(rates, unit="step", leave=False, disable=None) as bar:
+        for k, rate in enumerate(bar):
+            step = problem.step(model, rate)
+            steps.append(step)
+            if k % every == 0 or k == len(rates) - 1:
+                bar.write(f"  step {k:4d}   loss {step.loss:8.4f}   accuracy {step.accuracy:4.0%}")
+    return steps
+
+
+def train_lecture(seed: int) -> None:
+    """Train the lecture's network and print what it then predicts."""
+    random.seed(seed)
+    model, problem = MLP(3, [4, 4, 1]), _demo.four_examples()
+    print("\nThe lecture: four examples, tanh, sum of squared errors")
+    train(model, problem, [0.05] * 50)
+    for score, y in zip(problem.scores(model), problem.targets):
+        print(f"  target {y:+.0f}   prediction {score.data:+.3f}")
+
+
+def train_moons(seed: int, steps: int, points: int) -> tuple[MLP, _demo.Problem, list[_demo.Step]]:
+    """Train on two moons and print the final accuracy."""
+    random.seed(seed)
+    model = MLP(2, [16, 16, 1], activation=["relu", "relu", None])
+    problem = _demo.two_moons(points, seed)
+    print("\nTwo moons: max-margin loss, L2 regularisation, learning rate 1.0 falling to 0.1")
+    history = train(model, problem, [1.0 - 0.9 * k / steps for k in range(steps)])
+    print(f"  final accuracy {problem.accuracy(problem.scores(model)):.0%}")
+    return model, problem, history
+
+
+def compare(model: MLP, problem: _demo.Problem, history: list[_demo.Step]) -> None:
+    """Print the time of a step on two moons, here and in pure Python."""
+    twin = _demo.on_reference(model)
+    difference = _demo.largest_difference(problem, model, twin)
+    if difference > 1e-9:
+        raise ArithmeticError(f"the gradients are not those of pure Python, off by {difference}")
+    here = median(step.seconds for step in history)
+    print("\nA step on the moons: forward, backward, update (median time)")
+    print(f"  {'micrograd_c, ' + BACKEND:20}{here * 1e3:10.2f} ms   of {len(history)}, gc on")
+    for gc in ("on", "off"):
+        times = _demo.step_times(problem, twin, gc_on=gc == "on")
+        there = median(times)
+        label, ratio = f"of {len(times)}, gc {gc}", f"{there / here:.1f} times as long"
+        print(f"  {'pure Python':20}{there * 1e3:10.2f} ms   {label:12}   {ratio}")
+    same = f"to {difference:.0e}" if difference else "to the last bit"
+    print(f"  (the same loss and gradients {same}; gc: Python's cyclic garbage collector)")
+
+
+def save_neuron(directory: Path) -> None:
+    """Write the graph of the lecture's neuron, as SVG if the dot program is there and works."""
+    directory.mkdir(parents=True, exist_ok=True)
+    graph = draw_dot(_demo.lecture_neuron())
+    try:
+        path, text = directory / "neuron.svg", graph.pipe("svg", quiet=True).decode()
+    except (graphviz.ExecutableNotFound, CalledProcessError):
+        path, text = directory / "neuron.dot", graph.source
+    path.write_text(text, encoding="utf-8")
+    print(f"Wrote {path}")
+
+
+def save_figures(
+    directory: Path, model: MLP, problem: _demo.Problem, history: list[_demo.Step]
+) -> None:
+    """Write the loss curve and the decision boundary, if matplotlib is there."""
+    try:
+        from . import _figures
+    except ImportError as error:
+        print(f"No loss curve and no decision boundary without matplotlib ({error})")
+        return
+    print(f"Wrote {_figures.loss_curve(directory / 'loss.png', history)}")
+    print(f"Wrote {_figures.decision_boundary(directory / 'boundary.png', model, problem)}")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do what the command is for."""
+    print(f"micrograd_c {__version__}, backend {BACKEND}, Python {platform.python_version()}")
+    if options.save:  # first, so that a directory one cannot write to is known at once
+        save_neuron(options.save)
+    train_lecture(options.seed)
+    model, problem, history = train_moons(options.seed, options.steps, options.points)
+    compare(model, problem, history)
+    if options.save:
+        print()
+        save_figures(options.save, model, problem, history)
+    sys.stdout.flush()
+
+
+def fail(message: str, status: int = 1) -> int:
+    """Print an error as argparse does; return the exit status."""
+    print(f"{PROG}: error: {message}", file=sys.stderr)
+    return status
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments (sys.argv's if None); return its exit status."""
+    options = parse(arguments)
+    try:
+        run(options)
+    except KeyboardInterrupt:
+        return fail("interrupted", status=130)
+    except ArithmeticError as error:
+        return fail(str(error))
+    except OSError as error:
+        if error.filename is not None:
+            return fail(f"cannot write {error.filename}: {error.strerror}")
+        # Standard output is gone (`| head`) or full: let the interpreter's last flush succeed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1 if isinstance(error, BrokenPipeError) else fail(f"cannot print: {error.strerror}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

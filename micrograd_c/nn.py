@@ -1,0 +1,185 @@
+"""Networks of scalar Values: Module, Neuron, Layer, MLP, as in karpathy/micrograd.
+
+Everything here is plain Python over `Value`. Weights and biases are drawn with
+`random.uniform(-1, 1)`, neuron by neuron, the weights first and then the bias, so that
+`random.seed(k)` gives the same network as the classes written by hand in the lecture.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Sequence
+from operator import index, methodcaller, mul
+from typing import Any, Callable, Optional
+
+from .engine import Value
+
+__all__ = ["MLP", "Layer", "Module", "Neuron"]
+
+Activation = Optional[str]
+
+ACTIVATIONS: dict[Activation, Callable[[Any], Any]] = {
+    **{
+        name: methodcaller(name)
+        for name in ("tanh", "relu", "sigmoid", "exp", "log", "sin", "cos", "sqrt")
+    },
+    "abs": abs,
+    None: lambda value: value,
+}
+
+
+class Module:
+    """Anything that has parameters."""
+
+    def parameters(self) -> list[Value]:
+        """Return the Values to be trained, in the order they were drawn."""
+        return []
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to zero, before the next `backward()`."""
+        for p in self.parameters():
+            p.grad = 0.0
+
+
+class Neuron(Module):
+    """A weighted sum of the inputs and a bias, through an activation.
+
+    >>> neuron = Neuron(2, activation='relu')
+    >>> neuron
+    Neuron(2, activation='relu')
+    >>> [p.label for p in neuron.parameters()]
+    ['w0', 'w1', 'b']
+    """
+
+    def __init__(self, nin: int, activation: Activation = "tanh") -> None:
+        """Draw `nin` weights and a bias from `random.uniform(-1, 1)`.
+
+        `activation` names a method of Value: 'tanh', 'relu', 'sigmoid', 'exp', 'log', 'sin',
+        'cos', 'sqrt' or 'abs'; None leaves the sum as it is (a linear neuron).
+        Raises ValueError for another name or `nin` below 1, TypeError if `nin` is not an integer.
+        """
+        nin = check_size("nin", nin)
+        check_activation(activation)
+        self.w = [Value(random.uniform(-1, 1), label=f"w{i}") for i in range(nin)]
+        self.b = Value(random.uniform(-1, 1), label="b")
+        self.activation = activation
+
+    def __call__(self, x: Collection[Value | float]) -> Value:
+        """Return activation(b + w0*x0 + w1*x1 + ...) for `nin` Values or numbers.
+
+        Raises ValueError if there are more or fewer inputs than weights.
+        """
+        if len(x) != len(self.w):
+            raise ValueError(f"{self!r} takes {len(self.w)} inputs, got {len(x)}")
+        total = sum(map(mul, self.w, x), self.b)
+        out: Value = ACTIVATIONS[self.activation](total)
+        out.label = "out"
+        return out
+
+    def parameters(self) -> list[Value]:
+        """Return the weights, then the bias."""
+        return [*self.w, self.b]
+
+    def __repr__(self) -> str:
+        return f"Neuron({len(self.w)}, activation={self.activation!r})"
+
+
+class Layer(Module):
+    """Neurons that read the same inputs.
+
+    >>> Layer(3, 4)
+    Layer(3, 4, activation='tanh')
+    """
+
+    def __init__(self, nin: int, nout: int, activation: Activation = "tanh") -> None:
+        """Draw `nout` neurons of `nin` inputs. Raises as Neuron does, for both sizes."""
+        self.neurons = [Neuron(nin, activation) for _ in range(check_size("nout", nout))]
+
+    def __call__(self, x: Collection[Value | float]) -> Any:
+        """Return the list of the neurons' outputs; of a single neuron, the Value itself."""
+        out = [neuron(x) for neuron in self.neurons]
+        return out[0] if len(out) == 1 else out
+
+    def parameters(self) -> list[Value]:
+        """Return the parameters of the first neuron, then of the second, and so on."""
+        return [p for neuron in self.neurons for p in neuron.parameters()]
+
+    def __repr__(self) -> str:
+        first = self.neurons[0]
+        return f"Layer({len(first.w)}, {len(self.neurons)}, activation={first.activation!r})"
+
+
+class MLP(Module):
+    """A multi-layer perceptron: each layer reads the outputs of the one before it.
+
+    >>> model = MLP(3, [4, 4, 1])
+    >>> model
+    MLP(3, [4, 4, 1], activation='tanh')
+    >>> len(model.parameters())
+    41
+    >>> MLP(2, [16, 1], activation=['relu', None])
+    MLP(2, [16, 1], activation=['relu', None])
+    """
+
+    def __init__(
+        self,
+        nin: int,
+        nouts: Sequence[int],
+        activation: Activation | Sequence[Activation] = "tanh",
+    ) -> None:
+        """Draw a layer for each size in `nouts`, the first of `nin` inputs.
+
+        `activation` is one for all layers, or a list with one for each layer.
+        Raises ValueError if that list and `nouts` differ in length or `nouts` is empty,
+        and as Neuron does for a bad size or name.
+        """
+        if isinstance(nouts, int):
+            raise TypeError("nouts must be a list of sizes, one for each layer, not int")
+        sizes = [check_size("nin", nin), *(check_size("each of nouts", nout) for nout in nouts)]
+        depth = len(sizes) - 1
+        if depth == 0:
+            raise ValueError("nouts is empty: an MLP has at least one layer")
+        names: Any = activation if isinstance(activation, (list, tuple)) else [activation] * depth
+        if len(names) != depth:
+            raise ValueError(f"{len(names)} activations for {depth} layers")
+        for name in names:
+            check_activation(name)
+        self.layers = [Layer(*shape) for shape in zip(sizes, sizes[1:], names)]
+
+    def __call__(self, x: Collection[Value | float]) -> Any:
+        """Return the last layer's output: a list of Values, or the Value if it is one neuron.
+
+        Raises ValueError if `x` does not have `nin` elements.
+        """
+        for layer in self.layers:
+            x = layer([x] if isinstance(x, Value) else x)
+        return x
+
+    def parameters(self) -> list[Value]:
+        """Return the parameters of the first layer, then of the second, and so on."""
+        return [p for layer in self.layers for p in layer.parameters()]
+
+    def __repr__(self) -> str:
+        nin = len(self.layers[0].neurons[0].w)
+        nouts = [len(layer.neurons) for layer in self.layers]
+        names = [layer.neurons[0].activation for layer in self.layers]
+        same = len(set(names)) == 1
+        return f"MLP({nin}, {nouts}, activation={names[0] if same else names!r})"
+
+
+def check_size(name: str, size: int) -> int:
+    """Return `size` as an int; raise TypeError if it is none and ValueError if it is below 1."""
+    try:
+        size = index(size)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, not {type(size).__name__}") from None
+    if size < 1:
+        raise ValueError(f"{name} must be at least 1, not {size}")
+    return size
+
+
+def check_activation(name: Activation) -> None:
+    """Raise ValueError, with the names there are, if `name` is not an activation."""
+    if name not in ACTIVATIONS:
+        choices = ", ".join(map(repr, ACTIVATIONS))
+        raise ValueError(f"unknown activation {name!r}: choose from {choices}")

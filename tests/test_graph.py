@@ -1,0 +1,271 @@
+"""trace and draw_dot: the notebook's picture, the same in every run, labels as written."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import graphviz
+import pytest
+from reference import Value as PureValue
+
+needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="the dot program is not there")
+
+AWKWARD = [
+    "a{b}|c<d>",
+    'say "so"',
+    "back\\slash\\",
+    '\\"',
+    "\\N \\G \\l",
+    "<b>not bold</b>",
+    "&lt; &amp; & &#123;",
+    "&#1;",
+    "  two  spaces   ",
+    "x1*w1 + x2*w2",
+    "}",
+    "a:b:c",
+    "é → ∂L",
+    "→",
+    " ",
+]
+
+
+def neuron(cls: Any) -> Any:
+    """The lecture's neuron, tanh(x*w + b), after backward."""
+    x, w, b = cls(2.0, label="x"), cls(-3.0, label="w"), cls(6.5, label="b")
+    product = x * w
+    product.label = "x*w"
+    out = (product + b).tanh()
+    out.label = "out"
+    out.backward()
+    return out
+
+
+def rendered_texts(dot: graphviz.Digraph) -> list[list[str]]:
+    """The lines of text of each node of the picture, in the order of its source."""
+    svg = ElementTree.fromstring(dot.pipe("svg"))
+    space = "{http://www.w3.org/2000/svg}"
+    return [
+        [(text.text or "").replace("\xa0", " ") for text in group.iter(f"{space}text")]
+        for group in svg.iter(f"{space}g")
+        if group.get("class") == "node"
+    ]
+
+
+def test_trace_finds_every_node_once_the_root_first(mg: Any) -> None:
+    a, b = mg.Value(2.0), mg.Value(3.0)
+    product = a * b
+    root = product + a
+    nodes, _ = mg.trace(root)
+    assert list(nodes) == [root, product, a, b]
+
+
+def test_trace_finds_an_edge_from_each_operand_to_its_result(mg: Any) -> None:
+    a, b = mg.Value(2.0), mg.Value(3.0)
+    product = a * b
+    root = product + a
+    _, edges = mg.trace(root)
+    assert list(edges) == [(product, root), (a, root), (a, product), (b, product)]
+
+
+def test_what_trace_returns_can_be_used_as_sets(mg: Any) -> None:
+    a, b = mg.Value(2.0), mg.Value(3.0)
+    root = a + b
+    nodes, edges = mg.trace(root)
+    assert nodes == {a, b, root}
+    assert edges & {(a, root), (root, a)} == {(a, root)}
+
+
+def test_an_operand_used_twice_in_one_operation_has_one_edge(mg: Any) -> None:
+    a = mg.Value(2.0)
+    nodes, edges = mg.trace(a * a)
+    assert (len(nodes), len(edges)) == (2, 1)
+
+
+def test_trace_finds_operands_that_nobody_holds(mg: Any) -> None:
+    nodes, edges = mg.trace((mg.Value(2.0) * 3.0 + 4.0).tanh())
+    assert [node.data for node in nodes][2:] == [6.0, 4.0, 2.0, 3.0]
+    assert len(edges) == 5
+
+
+def test_a_node_reached_by_many_paths_is_visited_once(mg: Any) -> None:
+    root = mg.Value(1.0)
+    for _ in range(60):  # 2**60 paths
+        root = root.sin() + root.cos()
+    nodes, edges = mg.trace(root)
+    assert (len(nodes), len(edges)) == (181, 240)
+
+
+def test_a_leaf_is_a_graph_of_one_node(mg: Any) -> None:
+    leaf = mg.Value(1.0)
+    nodes, edges = mg.trace(leaf)
+    assert (list(nodes), list(edges)) == ([leaf], [])
+
+
+def test_trace_leaves_out_what_the_root_was_not_made_from(mg: Any) -> None:
+    a = mg.Value(2.0)
+    root, other = a * 2.0, a * 3.0
+    nodes, _ = mg.trace(root)
+    assert other not in nodes
+
+
+@pytest.mark.parametrize("function", ["trace", "draw_dot"])
+@pytest.mark.parametrize("root", [1.0, None, "L", []], ids=repr)
+def test_a_root_that_is_no_value_is_a_type_error_naming_its_type(
+    mg: Any, function: str, root: Any
+) -> None:
+    with pytest.raises(TypeError, match=type(root).__name__):
+        getattr(mg, function)(root)
+
+
+def test_the_class_in_place_of_a_value_is_a_type_error(mg: Any) -> None:
+    with pytest.raises(TypeError):
+        mg.trace(mg.Value)
+
+
+def test_a_node_is_drawn_as_a_record_of_label_data_and_gradient(mg: Any) -> None:
+    a = mg.Value(-2.0, label="a")
+    a.grad = 0.123456
+    line = '\tn0 [label="{ a | data -2.0000 | grad 0.1235 }" shape=record]'
+    assert line in mg.draw_dot(a).source.splitlines()
+
+
+def test_the_picture_of_a_neuron_is_the_notebooks(mg: Any) -> None:
+    assert mg.draw_dot(neuron(mg.Value)).source.splitlines() == [
+        "digraph {",
+        "\tgraph [rankdir=LR]",
+        '\tn0 [label="{ out | data 0.4621 | grad 1.0000 }" shape=record]',
+        "\tn0tanh [label=tanh]",
+        "\tn0tanh -> n0",
+        '\tn1 [label="{  | data 0.5000 | grad 0.7864 }" shape=record]',
+        '\t"n1+" [label="+"]',
+        '\t"n1+" -> n1',
+        '\tn2 [label="{ x*w | data -6.0000 | grad 0.7864 }" shape=record]',
+        '\t"n2*" [label="*"]',
+        '\t"n2*" -> n2',
+        '\tn3 [label="{ b | data 6.5000 | grad 0.7864 }" shape=record]',
+        '\tn4 [label="{ x | data 2.0000 | grad -2.3593 }" shape=record]',
+        '\tn5 [label="{ w | data -3.0000 | grad 1.5729 }" shape=record]',
+        "\tn1 -> n0tanh",
+        '\tn2 -> "n1+"',
+        '\tn3 -> "n1+"',
+        '\tn4 -> "n2*"',
+        '\tn5 -> "n2*"',
+        "}",
+    ]
+
+
+def test_the_pure_python_class_is_drawn_alike(mg: Any) -> None:
+    assert mg.draw_dot(neuron(PureValue)).source == mg.draw_dot(neuron(mg.Value)).source
+
+
+def test_the_same_expression_built_twice_has_the_same_source(mg: Any) -> None:
+    def build() -> Any:
+        a, b = mg.Value(2.0, label="a"), mg.Value(3.0)
+        c = a / b - a.exp() * 2.0
+        return (c + c**2 + b).relu()
+
+    first, second = build(), build()
+    assert mg.draw_dot(first).source == mg.draw_dot(second).source
+
+
+def test_drawing_twice_gives_the_same_source(mg: Any) -> None:
+    root = (mg.Value(2.0) * 3.0 + 4.0).tanh()
+    assert mg.draw_dot(root).source == mg.draw_dot(root).source
+
+
+@needs_dot
+@pytest.mark.parametrize("label", AWKWARD)
+def test_a_label_is_shown_as_written(mg: Any, label: str) -> None:
+    (texts,) = rendered_texts(mg.draw_dot(mg.Value(1.0, label=label)))
+    assert texts == [label, "data 1.0000", "grad 0.0000"]
+
+
+@needs_dot
+def test_a_label_of_two_lines_is_shown_on_two_lines(mg: Any) -> None:
+    (texts,) = rendered_texts(mg.draw_dot(mg.Value(1.0, label="one\ntwo")))
+    assert texts[:2] == ["one", "two"]
+
+
+@needs_dot
+@pytest.mark.parametrize("op", AWKWARD)
+def test_an_operations_name_is_shown_as_written(mg: Any, op: str) -> None:
+    root = mg.Value(1.0, (mg.Value(2.0),), op)
+    assert sorted(rendered_texts(mg.draw_dot(root)), key=len)[0] == [op]
+
+
+@needs_dot
+@pytest.mark.parametrize("op", ["0", *AWKWARD])
+def test_an_operation_of_any_name_is_one_node_between_operand_and_result(mg: Any, op: str) -> None:
+    root = mg.Value(1.0, (mg.Value(2.0),), op)
+    plain = mg.draw_dot(root).pipe("plain").decode().splitlines()
+    assert [line.split()[0] for line in plain].count("node") == 3
+    assert [line.split()[0] for line in plain].count("edge") == 2
+
+
+@needs_dot
+def test_an_operations_node_is_never_another_values(mg: Any) -> None:
+    root = mg.Value(0.0)
+    for _ in range(11):  # "n1" and "0" would be "n10"
+        root = mg.Value(0.0, (root,), "0")
+    assert len(rendered_texts(mg.draw_dot(root))) == 12 + 11
+
+
+def test_a_result_without_an_operation_is_linked_to_its_operand(mg: Any) -> None:
+    root = mg.Value(1.0, (mg.Value(2.0),))
+    assert re.findall(r".* -> .*", mg.draw_dot(root).source) == ["\tn1 -> n0"]
+
+
+@pytest.mark.parametrize("rankdir", ["LR", "TB", "RL", "BT"])
+def test_the_direction_is_the_one_asked_for(mg: Any, rankdir: str) -> None:
+    source = mg.draw_dot(mg.Value(1.0), rankdir=rankdir).source
+    assert f"graph [rankdir={rankdir}]" in source
+
+
+@pytest.mark.parametrize("rankdir", ["lr", "", "XY", None])
+def test_an_unknown_direction_is_a_value_error_naming_it(mg: Any, rankdir: Any) -> None:
+    with pytest.raises(ValueError, match=re.escape(repr(rankdir))):
+        mg.draw_dot(mg.Value(1.0), rankdir=rankdir)
+
+
+def test_the_format_is_svg_unless_said_otherwise(mg: Any) -> None:
+    leaf = mg.Value(1.0)
+    assert (mg.draw_dot(leaf).format, mg.draw_dot(leaf, "png").format) == ("svg", "png")
+
+
+def test_an_unknown_format_is_a_value_error(mg: Any) -> None:
+    with pytest.raises(ValueError, match="unknown format"):
+        mg.draw_dot(mg.Value(1.0), format="picture")
+
+
+def test_a_chain_of_ten_thousand_nodes_is_drawn_without_recursion(mg: Any) -> None:
+    root = mg.Value(1.0)
+    for _ in range(10_000):
+        root = root.sin()
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 60)
+    try:
+        source = mg.draw_dot(root).source
+    finally:
+        sys.setrecursionlimit(limit)
+    assert source.count("shape=record") == 10_001
+
+
+def test_without_the_dot_program_the_source_is_there_all_the_same(
+    mg: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "data 1.0000" in mg.draw_dot(mg.Value(1.0)).source
+
+
+def test_rendering_without_the_dot_program_is_graphvizs_own_error(
+    mg: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(graphviz.ExecutableNotFound):
+        mg.draw_dot(mg.Value(1.0)).pipe()

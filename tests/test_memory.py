@@ -1,0 +1,590 @@
+"""Memory: nothing leaks, deep graphs need no recursion, and running out leaves all as it was."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from conftest import balanced, check_live, live
+
+# ---- live node counts ----
+
+
+def plain(mg: Any) -> None:
+    a, b = mg.Value(2.0), mg.Value(3.0)
+    ((a * b + 1.0).tanh() / (a - b) ** 2).backward()
+
+
+def backward_three_times(mg: Any) -> None:
+    root = mg.Value(2.0) * 3.0
+    for _ in range(3):
+        root.backward()
+
+
+def constants_only(mg: Any) -> None:
+    v = mg.Value(2.0)
+    for _ in range(10):
+        v = 1.0 - 2.0 / (3.0 + v * 4.0) ** 2
+
+
+def labels(mg: Any) -> None:
+    a = mg.Value(2.0, label="a")
+    b = a * 3.0
+    b.label = "b"
+    c = b + a
+    c.label = "c"
+    c.backward()
+
+
+def labels_on_what_nobody_holds(mg: Any) -> None:
+    v = mg.Value(2.0)
+    for i in range(10):
+        v.label = str(i)
+        v = v * 2.0
+
+
+def attributes(mg: Any) -> None:
+    a = mg.Value(2.0)
+    a.moment = [1.0]
+    b = a.exp()
+    b.moment = a.moment
+    (a + b).backward()
+
+
+def attribute_that_is_the_value_itself(mg: Any) -> None:
+    a = mg.Value(2.0)
+    a.me = a
+    b = a * 3.0
+    b.me = b
+    del a, b
+
+
+def attribute_that_is_a_value_above(mg: Any) -> None:
+    a = mg.Value(2.0)
+    b = a * 3.0
+    c = b * 4.0
+    a.above, b.above = c, c
+    del a, b, c
+
+
+def closure_that_captures_its_node(mg: Any) -> None:
+    a = mg.Value(2.0)
+    out = mg.Value(a.data**3, (a,), "cube")
+
+    def _backward() -> None:
+        a.grad += 3 * a.data**2 * out.grad
+
+    out._backward = _backward
+    (out * 2.0).backward()
+
+
+def closure_over_the_root(mg: Any) -> None:
+    a = mg.Value(2.0)
+    b = a * 3.0
+    root = b + a
+    b._backward = lambda: setattr(a, "grad", root.grad)
+    root.backward()
+
+
+def reading_closures(mg: Any) -> None:
+    root = mg.Value(2.0) * 3.0
+    pushes = [root._backward, *(v._backward for v in root._prev)]
+    for push in pushes:
+        push()
+
+
+def subclass_instances(mg: Any) -> None:
+    class Weight(mg.Value):  # type: ignore[misc]
+        pass
+
+    w = Weight(2.0)
+    w.moment = 1.0
+    ((w * 3.0) + mg.Value(1.0) * w).backward()
+
+
+def slotted_subclass_instances(mg: Any) -> None:
+    class Weight(mg.Value):  # type: ignore[misc]
+        __slots__ = ("moment",)
+
+    w = Weight(2.0)
+    w.moment = [1.0]
+    (w * 3.0).backward()
+
+
+def looking_at_operands(mg: Any) -> None:
+    root = (mg.Value(2.0) * 3.0 + 4.0).tanh()
+    for v in root._prev:
+        assert [len(u._prev) for u in v._prev] == [2, 0]
+
+
+def exception_of_the_domain(mg: Any) -> None:
+    a = mg.Value(-2.0)
+    for apply in (lambda: (a * 2.0).log(), lambda: 2.0 * (a + 1.0) ** 0.5, lambda: 1 / (a + 2.0)):
+        with pytest.raises((ValueError, ZeroDivisionError)):
+            apply()
+
+
+def exception_in_backward(mg: Any) -> None:
+    root = mg.Value(0.0).sqrt() * 3.0
+    with pytest.raises(ZeroDivisionError):
+        root.backward()
+
+
+def exception_in_a_closure(mg: Any) -> None:
+    def fail() -> None:
+        raise KeyError
+
+    b = mg.Value(2.0) * 3.0
+    b._backward = fail
+    root = b * 2.0
+    with pytest.raises(KeyError):
+        root.backward()
+
+
+def exception_in_a_constructor(mg: Any) -> None:
+    class Weight(mg.Value):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(2.0)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        Weight()
+
+
+def rejected_arguments(mg: Any) -> None:
+    a = mg.Value(2.0)
+    for arguments in (("x",), (1.0, (a, 2.0)), (1.0, (a,), "", "", "more")):
+        with pytest.raises(TypeError):
+            mg.Value(*arguments)
+
+
+def rejected_operands(mg: Any) -> None:
+    a = mg.Value(2.0)
+    for other in ("x", None, [], 1j):
+        with pytest.raises(TypeError):
+            a + other
+        with pytest.raises(TypeError):
+            other / a
+
+
+def called_constructor_again(mg: Any) -> None:
+    a = mg.Value(2.0)
+    b = a * 3.0
+    b.__init__(5.0)  # type: ignore[misc]
+    b.__init__(6.0, (a,), "again")  # type: ignore[misc]
+    (b * b).backward()
+
+
+def subclass_that_never_calls_the_constructor(mg: Any) -> None:
+    class Weight(mg.Value):  # type: ignore[misc]
+        def __init__(self) -> None:
+            pass
+
+    w = Weight()
+    w.anything = 1
+    (mg.Value(1.0) + w).backward()
+
+
+def leaves_dropped_first(mg: Any) -> None:
+    values = [mg.Value(float(i)) for i in range(100)]
+    root = sum(values)
+    values.clear()
+    gc.collect()
+    root.backward()
+
+
+def root_dropped_first(mg: Any) -> None:
+    chain = [mg.Value(1.0)]
+    for _ in range(100):
+        chain.append(chain[-1] * 1.5 + chain[len(chain) // 2])
+    while chain:
+        chain.pop()
+
+
+def middle_kept(mg: Any) -> None:
+    a = mg.Value(1.0)
+    middle = a * 2.0
+    top = middle * 3.0
+    del top
+    (middle + 1.0).backward()
+
+
+def many_operands(mg: Any) -> None:
+    leaf = mg.Value(1.0)
+    root = mg.Value(0.0, [leaf] * 1000 + [mg.Value(2.0) for _ in range(1000)], "many")
+    root._backward = lambda: None
+    (root + 1.0).backward()
+
+
+USES: list[Callable[[Any], None]] = [
+    plain,
+    backward_three_times,
+    constants_only,
+    labels,
+    labels_on_what_nobody_holds,
+    attributes,
+    attribute_that_is_the_value_itself,
+    attribute_that_is_a_value_above,
+    closure_that_captures_its_node,
+    closure_over_the_root,
+    reading_closures,
+    subclass_instances,
+    slotted_subclass_instances,
+    looking_at_operands,
+    exception_of_the_domain,
+    exception_in_backward,
+    exception_in_a_closure,
+    exception_in_a_constructor,
+    rejected_arguments,
+    rejected_operands,
+    called_constructor_again,
+    subclass_that_never_calls_the_constructor,
+    leaves_dropped_first,
+    root_dropped_first,
+    middle_kept,
+    many_operands,
+]
+
+
+@pytest.mark.parametrize("use", USES, ids=lambda f: f.__name__)
+def test_no_node_outlives_its_use(mg: Any, use: Callable[[Any], None]) -> None:
+    with balanced(mg):
+        use(mg)
+
+
+@pytest.mark.parametrize("use", [plain, constants_only, backward_three_times, root_dropped_first])
+def test_plain_graph_is_freed_without_the_garbage_collector(
+    mg: Any, use: Callable[[Any], None]
+) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        before = live(mg)
+        use(mg)
+        assert live(mg) == before
+    finally:
+        gc.enable()
+
+
+def test_labels_and_attributes_are_freed_without_the_garbage_collector(mg: Any) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        before = live(mg)
+        labels(mg)
+        labels_on_what_nobody_holds(mg)
+        attributes(mg)
+        assert live(mg) == before
+    finally:
+        gc.enable()
+
+
+def test_every_operation_counts_one_node(mg: Any) -> None:
+    nodes, leaves = live(mg)
+    a, b = mg.Value(1.0), mg.Value(2.0)
+    c = a * b
+    d = c.tanh()
+    assert live(mg) == (nodes + 2, leaves + 2)
+    del c
+    assert live(mg) == (nodes + 2, leaves + 2)
+    del d
+    assert live(mg) == (nodes, leaves + 2)
+
+
+def test_constant_counts_beside_its_operation(mg: Any) -> None:
+    nodes, leaves = live(mg)
+    a = mg.Value(1.0)
+    b = a * 2.0
+    assert live(mg) == (nodes + 2, leaves + 1)
+    del b
+    assert live(mg) == (nodes, leaves + 1)
+
+
+def test_pages_are_used_again(mg: Any) -> None:
+    def build() -> int:
+        v = mg.Value(1.0)
+        for _ in range(20_000):
+            v = v + 1.0
+        return int(mg.engine.statistics().bytes)
+
+    first = build()
+    assert [build() for _ in range(5)] == [first] * 5
+
+
+def test_trim_gives_unused_memory_back(mg: Any) -> None:
+    v = mg.Value(1.0)
+    for _ in range(200_000):
+        v = v + 1.0
+    del v
+    before = mg.engine.statistics()
+    mg.engine.trim()
+    after = mg.engine.statistics()
+    assert after.bytes < before.bytes
+    assert after.free_pages < before.free_pages
+
+
+# ---- resident size ----
+
+TRAINING = """
+import random, resource, sys
+from micrograd_c import Value
+
+how = sys.argv[1]
+choose = random.Random(1)
+weights = [[Value(choose.uniform(-1, 1)) for _ in range(4)] for _ in range(3)]
+parameters = [w for row in weights for w in row]
+
+def labelled(v, i):
+    v.label = f"node {i}"
+    v.step = i
+    return v
+
+def cubed(v):
+    out = Value(v.data ** 3, (v,), "cube")
+    def _backward():
+        v.grad += 3 * v.data ** 2 * out.grad
+    out._backward = _backward
+    return out
+
+def step(i):
+    outputs = [sum((w * x for w, x in zip(row, (0.5, -1.0, 2.0))), row[3]) for row in weights]
+    if how == "labels":
+        outputs = [labelled(o, i) for o in outputs]
+    elif how == "closures":
+        outputs = [cubed(o) for o in outputs]
+    loss = sum((o.tanh() - 0.5) ** 2 for o in outputs)
+    for p in parameters:
+        p.grad = 0.0
+    loss.backward()
+    for p in parameters:
+        p.data -= 0.05 * p.grad
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+for i in range(2_000):
+    step(i)
+before = peak()
+for i in range(10_000):
+    step(i)
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize("how", ["plain", "labels", "closures"])
+def test_ten_thousand_training_steps_hold_the_resident_size_flat(mg: Any, how: str) -> None:
+    pytest.importorskip("resource", reason="no resident size to read on this system")
+    path = os.pathsep.join([str(Path(mg.__file__).parent.parent), *sys.path])
+    result = subprocess.run(
+        [sys.executable, "-c", TRAINING, how],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stderr == ""
+    # A byte lost at each of the 600,000 nodes would be 600.
+    kilobytes = int(result.stdout) / (1024 if sys.platform == "darwin" else 1)
+    assert kilobytes <= 512
+
+
+# ---- depth ----
+
+
+def test_chain_of_five_million_operations_is_built_differentiated_and_freed(mg: Any) -> None:
+    limit = sys.getrecursionlimit()
+    before = live(mg)
+    start, step = mg.Value(0.0), mg.Value(1.0)
+    v = start
+    for _ in range(5_000_000):
+        v = v + step
+    v.backward()
+    assert (v.data, start.grad, step.grad) == (5e6, 1.0, 5e6)
+    del v
+    assert live(mg) == (before[0], before[1] + 2)
+    assert sys.getrecursionlimit() == limit
+
+
+def test_chain_of_labelled_operations_is_freed(mg: Any) -> None:
+    before = live(mg)
+    v = mg.Value(1.0)
+    for i in range(100_000):
+        v = v + 1.0
+        v.label = str(i)
+    v.backward()
+    del v
+    assert live(mg) == before
+
+
+def test_chain_of_closures_is_differentiated_and_freed(mg: Any) -> None:
+    def doubled(v: Any) -> Any:
+        out = mg.Value(v.data + 1.0, (v,), "next")
+        out._backward = lambda: setattr(v, "grad", v.grad + out.grad)
+        return out
+
+    start = mg.Value(1.0)
+    with balanced(mg):
+        v = start
+        for _ in range(100_000):
+            v = doubled(v)
+        v.backward()
+        assert (v.data, start.grad) == (100_001.0, 1.0)
+        del v
+
+
+def test_wide_sum_is_built_differentiated_and_freed(mg: Any) -> None:
+    with balanced(mg):
+        leaves = [mg.Value(float(i)) for i in range(100_000)]
+        root = sum(leaves)
+        root.backward()
+        assert {v.grad for v in leaves} == {1.0}
+        del leaves, root
+
+
+# ---- running out of memory ----
+
+
+def keep_building(mg: Any) -> Any:
+    """Enough nodes, leaves and constants for many pages."""
+    v = mg.Value(1.0)
+    for _ in range(15_000):
+        v = v * 0.5 + mg.Value(1.0)
+    return v
+
+
+def build_and_label(mg: Any) -> Any:
+    values = [mg.Value(1.0)]
+    for i in range(2_000):
+        v = values[-1] * 0.5
+        v.label = f"v{i}"
+        v.colour = i
+        values.append(v)
+    return values
+
+
+def build_and_close(mg: Any) -> Any:
+    values = [mg.Value(1.0)]
+    for _ in range(2_000):
+        v = mg.Value(1.0, values[-3:], "mine")
+        v._backward = lambda: None
+        values.append(v)
+    return values
+
+
+def build_and_look(mg: Any) -> Any:
+    v = (mg.Value(1.0) + 2.0).tanh()
+    return [v, *v._prev, *(u for w in v._prev for u in w._prev)]
+
+
+def assign_state(mg: Any) -> Any:
+    v = mg.Value(1.0, label="v")
+    v.label = "w"
+    v.colour = "red"
+    v._backward = lambda: None
+    return v
+
+
+BUILDS: list[Callable[[Any], Any]] = [
+    keep_building,
+    build_and_label,
+    build_and_close,
+    build_and_look,
+    assign_state,
+]
+
+
+def bystander(mg: Any) -> tuple[list[Any], list[Any]]:
+    """A graph that must not change, and how it looks."""
+    a = mg.Value(2.0, label="a")
+    b = (a * 3.0).tanh()
+    b.label = "b"
+    root = b + a
+    root.backward()
+    return [a, b, root], appearance([a, b, root])
+
+
+def appearance(values: list[Any]) -> list[Any]:
+    return [(v.label, v._op, v.data, v.grad, len(v._prev)) for v in values]
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=lambda f: f.__name__)
+def test_building_without_memory_raises_or_succeeds_and_loses_nothing(
+    mg: Any, build: Callable[[Any], Any]
+) -> None:
+    values, looks = bystander(mg)
+    gc.collect()
+    before = live(mg)
+    for n in range(1, 30):
+        mg.engine.trim()
+        mg.engine.fail_after(n)
+        try:
+            build(mg)
+        except MemoryError:
+            pass
+        finally:
+            mg.engine.fail_after(0)
+        check_live(mg, before)
+        assert appearance(values) == looks
+        build(mg)
+        check_live(mg, before)
+
+
+def test_building_without_memory_raises_memory_error(mg: Any) -> None:
+    mg.engine.trim()
+    mg.engine.fail_after(1)
+    try:
+        with pytest.raises(MemoryError):
+            keep_building(mg)
+    finally:
+        mg.engine.fail_after(0)
+
+
+@pytest.mark.parametrize("closures", [False, True], ids=["native", "with closures"])
+def test_backward_without_memory_changes_no_gradient_or_succeeds(mg: Any, closures: bool) -> None:
+    a = mg.Value(1.0)
+    values = [a]
+    for i in range(4_000):
+        v = values[-1] + a
+        if closures and i % 100 == 0:
+            v._backward = v._backward  # the operator's own rule, called as a closure
+        values.append(v)
+    root = values[-1]
+    for n in range(1, 20):
+        for v in values:
+            v.grad = 0.25
+        mg.engine.trim()
+        mg.engine.fail_after(n)
+        try:
+            root.backward()
+            failed = False
+        except MemoryError:
+            failed = True
+        finally:
+            mg.engine.fail_after(0)
+        if failed:
+            assert {v.grad for v in values} == {0.25}
+            root.backward()
+        for v in values:
+            v.grad = 0.0
+        root.backward()
+        assert (a.grad, values[1].grad) == (4001.0, 1.0)
+
+
+def test_operation_that_failed_for_memory_can_be_tried_again(mg: Any) -> None:
+    v, retried = mg.Value(0.0), 0
+    for _ in range(50_000):
+        if retried == 0:
+            mg.engine.fail_after(1)
+        try:
+            v = v + 1.0
+        except MemoryError:
+            retried += 1
+            mg.engine.fail_after(0)
+            v = v + 1.0
+    mg.engine.fail_after(0)
+    assert v.data == 50_000.0

@@ -1,0 +1,100 @@
+"""Values and numpy: its scalars are numbers, its arrays hold Values."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import pytest
+
+np = pytest.importorskip("numpy", reason="numpy is optional")
+
+SCALARS = [
+    np.float64(2.5),
+    np.float32(0.1),
+    np.float16(0.1),
+    np.longdouble(2.5),
+    np.int8(-3),
+    np.int64(3),
+    np.uint8(200),
+    np.bool_(True),
+]
+NOT_NUMBERS = [np.array(1.0), np.array([1.0]), np.complex128(1), np.str_("1"), np.zeros((2, 2))]
+
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda x, y: x + y,
+    "-": lambda x, y: x - y,
+    "*": lambda x, y: x * y,
+    "/": lambda x, y: x / y,
+    "**": lambda x, y: x**y,
+}
+
+
+@pytest.mark.parametrize("x", SCALARS, ids=repr)
+def test_scalar_is_stored_as_float(mg: Any, x: Any) -> None:
+    v = mg.Value(x)
+    v.grad = x
+    assert (type(v.data), v.data, v.grad) == (float, float(x), float(x))
+
+
+@pytest.mark.parametrize("x", NOT_NUMBERS, ids=repr)
+def test_array_or_complex_is_a_type_error_naming_the_type(mg: Any, x: Any) -> None:
+    with pytest.raises(TypeError, match=type(x).__name__):
+        mg.Value(x)
+
+
+@pytest.mark.parametrize("x", SCALARS, ids=repr)
+@pytest.mark.parametrize("name", OPERATORS)
+def test_scalar_on_the_right_acts_as_its_float(mg: Any, name: str, x: Any) -> None:
+    apply = OPERATORS[name]
+    result = apply(mg.Value(0.5), x)
+    assert isinstance(result, mg.Value)
+    assert result.data == apply(mg.Value(0.5), float(x)).data
+
+
+@pytest.mark.parametrize("x", [x for x in SCALARS if x > 0], ids=repr)
+@pytest.mark.parametrize("name", OPERATORS)
+def test_scalar_on_the_left_acts_as_its_float(mg: Any, name: str, x: Any) -> None:
+    apply = OPERATORS[name]
+    result = apply(x, mg.Value(0.5))
+    assert isinstance(result, mg.Value)
+    assert result.data == apply(float(x), mg.Value(0.5)).data
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_array_on_either_side_gives_an_object_array_of_values(mg: Any, name: str) -> None:
+    apply = OPERATORS[name]
+    v, array = mg.Value(0.5), np.array([1.0, 2.0])
+    right, left = apply(v, array), apply(array, v)
+    assert [x.data for x in right] == [apply(v, 1.0).data, apply(v, 2.0).data]
+    assert [x.data for x in left] == [apply(1.0, v).data, apply(2.0, v).data]
+
+
+@pytest.mark.parametrize("name", ["__add__", "__sub__", "__mul__", "__truediv__", "__pow__"])
+def test_operator_method_returns_not_implemented_for_an_array(lib: Any, name: str) -> None:
+    assert getattr(lib.Value(1.0), name)(np.array([1.0])) is NotImplemented
+
+
+def test_array_of_values_computes_a_dot_product(lib: Any) -> None:
+    weights = [lib.Value(x) for x in (1.0, 2.0, 3.0)]
+    total = np.array(weights) @ np.array([4.0, 5.0, 6.0])
+    total.backward()
+    assert (total.data, [w.grad for w in weights]) == (32.0, [4.0, 5.0, 6.0])
+
+
+def test_array_holds_the_value_itself(lib: Any) -> None:
+    v = lib.Value(1.0)
+    array = np.array([v, v])
+    assert (array.dtype, array.shape) == (object, (2,))
+    assert array[0] is v
+
+
+def test_rows_of_an_array_map_to_values(lib: Any) -> None:
+    row = np.array([[0.5, 1.5]])[0]
+    assert [v.data for v in map(lib.Value, row)] == [0.5, 1.5]
+
+
+@pytest.mark.parametrize("x", [np.float64(0.75), np.int64(2), np.float32(0.25)], ids=repr)
+def test_order_with_a_scalar_is_that_of_the_data(mg: Any, x: Any) -> None:
+    v = mg.Value(0.5)
+    data = 0.5
+    assert [bool(v < x), bool(x < v), bool(v >= x)] == [data < x, x < data, data >= x]
