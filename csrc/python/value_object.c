@@ -1,5 +1,4 @@
 /* value_object.c: the life of a proxy (made, given state, let go of) and its attributes. */
-#include <structmember.h>
 
 #include "value.h"
 
