@@ -28,7 +28,6 @@ typedef struct {
 } mg_cursor;
 
 struct mg_order {
-    mg_arena *arena;
     size_t count;
     size_t capacity;
     size_t next; /* to be pushed next */
@@ -199,24 +198,20 @@ static mg_status list_leaves(mg_cursor *at) {
     return status;
 }
 
-static mg_status make_order(mg_arena *arena, mg_node *root, mg_order **out) {
+mg_order *mg_list(mg_arena *arena, mg_node *root) {
     const size_t capacity = 64;
     mg_node *culprit;
     mg_cursor at = {.arena = arena};
     at.order = mg_allocate(arena, sizeof(mg_order) + capacity * sizeof(mg_node *));
-    if (at.order == NULL) return MG_NO_MEMORY;
-    at.order->arena = arena;
+    if (at.order == NULL) return NULL;
     at.order->count = 0;
     at.order->capacity = capacity;
     at.order->next = 0;
     mg_status status = walk(root, &at, visit_list, &culprit);
     if (status == MG_OK) status = list_leaves(&at);
-    if (status != MG_OK) {
-        mg_deallocate(arena, at.order);
-        return status;
-    }
-    *out = at.order;
-    return MG_OK;
+    if (status == MG_OK) return at.order;
+    mg_deallocate(arena, at.order);
+    return NULL;
 }
 
 mg_status mg_resume(mg_order *order, mg_node **closure, mg_node **culprit) {
@@ -237,13 +232,13 @@ mg_status mg_resume(mg_order *order, mg_node **closure, mg_node **culprit) {
 }
 
 mg_status mg_sweep(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit) {
-    mg_status status = MG_OK;
     *order = NULL;
     *culprit = NULL;
     if (arena->closures != 0) {
-        status = make_order(arena, root, order);
-        if (status == MG_OK) root->grad = 1.0;
-        return status;
+        *order = mg_list(arena, root);
+        if (*order == NULL) return MG_NO_MEMORY;
+        root->grad = 1.0;
+        return MG_OK;
     }
     root->grad = 1.0;
     if (root->arity == 0) return MG_OK;
@@ -271,6 +266,21 @@ void mg_order_free(mg_arena *arena, mg_order *order) {
     mg_lock_take(&arena->lock);
     mg_deallocate(arena, order);
     mg_lock_give(&arena->lock);
+}
+
+mg_order *mg_order_new(mg_arena *arena, mg_node *root) {
+    mg_lock_take(&arena->lock);
+    mg_order *order = mg_list(arena, root);
+    mg_lock_give(&arena->lock);
+    return order;
+}
+
+size_t mg_order_count(const mg_order *order) {
+    return order->count;
+}
+
+mg_node *mg_order_node(const mg_order *order, size_t i) {
+    return order->nodes[i];
 }
 
 mg_status mg_push(mg_arena *arena, mg_node *node) {

@@ -64,7 +64,7 @@ void mg_arena_statistics(mg_arena *arena, mg_statistics *out);
 void mg_arena_trim(mg_arena *arena);
 /* For tests: let the n-th allocation from now fail, once; 0 lets all succeed. */
 void mg_arena_fail_after(mg_arena *arena, size_t n);
-/* Keep other threads out, as around a fork. Not recursive. */
+/* Keep other threads out, as around a fork. */
 void mg_arena_lock(mg_arena *arena);
 void mg_arena_unlock(mg_arena *arena);
 
@@ -77,6 +77,8 @@ const char *mg_operator_symbol(int op); /* "+", "tanh", "max" */
 mg_form mg_operator_form(int op);
 /* The number of the operator called name, or -1. */
 int mg_operator_find(const char *name);
+/* The number of operands of an operator of the table. */
+size_t mg_operator_arity(int op);
 
 /* --- recording --- */
 
@@ -102,6 +104,12 @@ mg_node *mg_record_quotient(mg_arena *arena, mg_node *x, mg_node *y, mg_status *
  * partials[i] * grad to operand i, or nothing if partials is NULL. */
 mg_node *mg_record_custom(mg_arena *arena, double data, mg_node *const *operands, size_t count,
                           const double *partials, mg_status *status);
+
+/* A node as it once was: an operator of the table over these operands, with this value, not
+ * computed anew. For op leaf count is 0, for op custom partials are as above, otherwise count is
+ * the operator's. */
+mg_node *mg_restore(mg_arena *arena, int op, double data, mg_node *const *operands, size_t count,
+                    double exponent, int integer, const double *partials, mg_status *status);
 
 /* --- references --- */
 
@@ -156,6 +164,11 @@ mg_status mg_backward(mg_arena *arena, mg_node *root, mg_order **order, mg_node 
  * at the end. The root must stay alive meanwhile. */
 mg_status mg_order_next(mg_arena *arena, mg_order *order, mg_node **closure, mg_node **culprit);
 void mg_order_free(mg_arena *arena, mg_order *order);
+/* The order alone: the root and every node it was made from, leaves in leaf pages left out, in
+ * descending order of creation. NULL: no memory. */
+mg_order *mg_order_new(mg_arena *arena, mg_node *root);
+size_t mg_order_count(const mg_order *order);
+mg_node *mg_order_node(const mg_order *order, size_t i);
 /* Push this node's gradient into its operands, once. */
 mg_status mg_push(mg_arena *arena, mg_node *node);
 

@@ -151,7 +151,13 @@ mg_node *mg_next_orphan(mg_arena *arena);
 mg_node *mg_new_custom(mg_arena *arena, double data, mg_node *const *operands, size_t count,
                        const double *partials);
 
+mg_node *mg_new_restored(mg_arena *arena, int op, double data, mg_node *const *operands,
+                         size_t count, double exponent, bool integer, const double *partials);
+
 /* ---- backward.c ---- */
+
+/* The nodes a backward from root visits, in that order; NULL: no memory. */
+mg_order *mg_list(mg_arena *arena, mg_node *root);
 
 mg_status mg_sweep(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit);
 mg_status mg_resume(mg_order *order, mg_node **closure, mg_node **culprit);

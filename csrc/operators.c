@@ -36,6 +36,11 @@ mg_form mg_operator_form(int op) {
     return is_operator(op) ? rows[op].form : MG_FORM_NONE;
 }
 
+size_t mg_operator_arity(int op) {
+    mg_form form = mg_operator_form(op);
+    return form == MG_FORM_NONE ? 0 : (size_t)MG_ARITY(form);
+}
+
 int mg_operator_find(const char *name) {
     for (int op = 0; op < MG_OP_COUNT; op++)
         if (strcmp(rows[op].name, name) == 0) return op;

@@ -31,6 +31,15 @@ mg_node *mg_new_custom(mg_arena *arena, double data, mg_node *const *operands, s
     return node;
 }
 
+mg_node *mg_new_restored(mg_arena *arena, int op, double data, mg_node *const *operands,
+                         size_t count, double exponent, bool integer, const double *partials) {
+    if (op == MG_OP_leaf) return mg_new_leaf(arena, data);
+    if (op == MG_OP_custom) return mg_new_custom(arena, data, operands, count, partials);
+    if (op == MG_OP_exponent) return mg_new_power(arena, data, operands[0], exponent, integer);
+    if (count == 1) return mg_new_unary(arena, op, data, operands[0]);
+    return mg_new_binary(arena, op, data, operands[0], operands[1]);
+}
+
 /* ---- the public functions ---- */
 
 /* Hand a new node to the caller, with one reference; without a node say why in *why. */
@@ -104,4 +113,12 @@ mg_node *mg_record_custom(mg_arena *arena, double data, mg_node *const *operands
                           const double *partials, mg_status *status) {
     mg_lock_take(&arena->lock);
     return hand_over(arena, mg_new_custom(arena, data, operands, count, partials), MG_OK, status);
+}
+
+mg_node *mg_restore(mg_arena *arena, int op, double data, mg_node *const *operands, size_t count,
+                    double exponent, int integer, const double *partials, mg_status *status) {
+    mg_lock_take(&arena->lock);
+    mg_node *node =
+        mg_new_restored(arena, op, data, operands, count, exponent, integer != 0, partials);
+    return hand_over(arena, node, MG_OK, status);
 }

@@ -1,6 +1,7 @@
 """micrograd_c: a scalar autograd engine in C, a drop-in for the Value of micrograd."""
 
-from .engine import Value, maximum, minimum
+from .engine import Value, maximum, minimum, no_grad
+from .gradcheck import gradcheck
 from .graph import draw_dot, trace
 from .nn import MLP, Layer, Module, Neuron
 
@@ -13,7 +14,9 @@ __all__ = [
     "Neuron",
     "Value",
     "draw_dot",
+    "gradcheck",
     "maximum",
     "minimum",
+    "no_grad",
     "trace",
 ]

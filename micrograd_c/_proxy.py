@@ -7,6 +7,7 @@ the callback of a weak reference, which at the same time is what finds the proxy
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import KeysView
 from typing import Any, Callable
@@ -126,6 +127,35 @@ def _keep(proxy: Value) -> None:
         _hold(proxy)
 
 
+# ---- recording nothing ----
+
+_no_grad = 0  # threads that record nothing now, each as often as it asked
+
+
+class _GradOff(threading.local):
+    depth = 0  # how often this thread has asked for it
+
+
+_grad_off = _GradOff()
+
+
+def set_grad_off(off: bool) -> None:
+    """Enter or leave a stretch in which this thread records nothing."""
+    global _no_grad
+    step = 1 if off else -1
+    with _lock:
+        _no_grad += step
+    _grad_off.depth += step
+
+
+def _as_leaf(node: Any) -> Any:
+    leaf = lib.mg_leaf(_arena, lib.mg_node_data(node))
+    lib.mg_release(_arena, node)
+    if not leaf:
+        raise MemoryError("no memory for a node")
+    return leaf
+
+
 # ---- recording ----
 
 
@@ -167,6 +197,8 @@ def _partial_error(status: int, node: Any) -> Exception:
 
 def _result(self: Value, node: Any) -> Value:
     """Return the Value of a node recorded from self, which decides its class."""
+    if _no_grad and _grad_off.depth:
+        node = _as_leaf(node)
     if self._stateful:
         _hold(self)
     if type(self) is Value:  # _wrap(node), without the call
@@ -316,10 +348,10 @@ def _make_node(data: float, children: tuple[Any, ...], partials: tuple[Any, ...]
         if not isinstance(child, Value):
             kind = type(child).__name__
             raise TypeError(f"each of Value()'s children must be a Value, not {kind!r}")
-    if not children:
+    numbers = [_real(partial, "each of Value()'s local gradients") for partial in partials]
+    if not children or _grad_off.depth:
         node = lib.mg_leaf(_arena, data)
     else:
-        numbers = [_real(partial, "each of Value()'s local gradients") for partial in partials]
         array = ffi.new("double[]", numbers) if numbers else _NULL
         operands = ffi.new("mg_node *[]", [child._node for child in children])
         node = lib.mg_record_custom(_arena, data, operands, len(children), array, _NULL)
@@ -551,7 +583,7 @@ class Value(ValueMethods):
         args = self._node, number, integer
         node = lib.mg_record_power(_arena, *args, _NULL) or _again(lib.mg_record_power, *args)
         result = _result(self, node)
-        if not integer and type(other) is not float and result._op != f"**{other}":
+        if not integer and type(other) is not float and result._op not in ("", f"**{other}"):
             result._op = f"**{other}"
         return result
 
@@ -637,7 +669,94 @@ for _name, _op in _OPS.items():
 maximum = _functions["maximum"]
 minimum = _functions["minimum"]
 
+# ---- for copying and pickling ----
+
+
+def graph(root: Value) -> list[Value]:
+    """Return the interior nodes below a root and it, in the order in which they were created."""
+    order = lib.mg_order_new(_arena, root._node)
+    if not order:
+        raise MemoryError("no memory for the nodes of a graph")
+    try:
+        count = lib.mg_order_count(order)
+        return [_proxy_of(lib.mg_order_node(order, count - 1 - i)) for i in range(count)]
+    finally:
+        lib.mg_order_free(_arena, order)
+
+
+def recorded(value: Value) -> tuple[str, float, tuple[Value, ...], Any, tuple[float, ...]]:
+    """Return operator, data, children, exponent (or None) and given partials of a node."""
+    node = value._node
+    op = lib.mg_node_operator(node)
+    exponent = None
+    partials: tuple[float, ...] = ()
+    if op == _EXPONENT:
+        exponent = lib.mg_node_exponent(node)
+        if lib.mg_node_exponent_is_integer(node):
+            exponent = int(exponent)
+    elif op == _CUSTOM:
+        partials = tuple(map(float, value._local_grads))
+    return _NAMES[op], value.data, value._children, exponent, partials
+
+
+def attributes(value: Value) -> dict[str, Any] | None:
+    """Return the dict of a Value's own attributes if it has any."""
+    return value.__dict__ if value._stateful else None
+
+
+def set_attributes(value: Value, own: dict[str, Any]) -> None:
+    """Add to a Value's own attributes."""
+    value.__dict__.update(own)
+    _keep(value)
+    if "_backward" in own:
+        lib.mg_node_set_closure(_arena, value._node, 1)
+
+
+def restore(
+    cls: type[Value],
+    name: str,
+    data: float,
+    children: tuple[Value, ...],
+    exponent: Any,
+    partials: tuple[Any, ...],
+) -> Value:
+    """Return a node as it once was, not computed anew."""
+    op = _OPS.get(name)
+    count = len(children)
+    if op is None or (op != _CUSTOM and (partials or count != lib.mg_operator_arity(op))):
+        raise ValueError(f"no operator {name} of {count} children")
+    if op == _CUSTOM:
+        node = _make_node(data, children, partials)
+    else:
+        operands = ffi.new("mg_node *[]", [child._node for child in children])
+        power = float(exponent) if op == _EXPONENT else 0.0
+        integer = isinstance(exponent, int)
+        node = lib.mg_restore(_arena, op, data, operands, count, power, integer, ffi.NULL, ffi.NULL)
+        if not node:
+            raise MemoryError("no memory for a node")
+        for child in children:
+            if child._stateful:
+                _hold(child)
+    return _wrap(node) if cls is Value else _wrap_as(cls, node)
+
+
 # ---- the arena ----
+
+
+# A fork must find neither lock taken by a thread that the child does not have.
+if hasattr(os, "register_at_fork"):
+
+    def _before_fork() -> None:
+        _lock.acquire()
+        lib.mg_arena_lock(_arena)
+
+    def _after_fork() -> None:
+        lib.mg_arena_unlock(_arena)
+        _lock.release()
+
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )
 
 
 def statistics() -> tuple[int, int, int, int, int]:

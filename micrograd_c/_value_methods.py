@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from decimal import Decimal
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from .engine import Value
 
 # The statuses of csrc/micrograd.h, and what Python calls them.
 _ERRORS: dict[int, tuple[type[ArithmeticError] | type[ValueError], str]] = {
@@ -59,6 +62,26 @@ class ValueMethods:
     def __format__(self, spec: str) -> str:
         """Format the data; without a format specification, the Value itself."""
         return format(self.data, spec) if spec else str(self)
+
+    def __copy__(self) -> Any:
+        from . import _copying
+
+        return _copying.copy_one(cast("Value", self))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        from . import _copying
+
+        return _copying.copy_graph(cast("Value", self), memo)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        from . import _copying
+
+        return _copying.reduce(cast("Value", self))
+
+    def __setstate__(self, state: Any) -> None:
+        from . import _copying
+
+        _copying.set_state(cast("Value", self), state)
 
     def __float__(self) -> float:
         raise TypeError(

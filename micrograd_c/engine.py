@@ -8,11 +8,24 @@ This is the only module that imports the compiled parts.
 from __future__ import annotations
 
 import os
+from contextlib import ContextDecorator
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from . import _value_type as _backend
-    from ._value_type import Value, fail_after, maximum, minimum, trim
+    from ._value_type import (
+        Value,
+        attributes,
+        fail_after,
+        graph,
+        maximum,
+        minimum,
+        recorded,
+        restore,
+        set_attributes,
+        set_grad_off,
+        trim,
+    )
 else:
 
     def _choose():
@@ -46,14 +59,27 @@ else:
     minimum = _backend.minimum
     trim = _backend.trim
     fail_after = _backend.fail_after
+    graph = _backend.graph
+    attributes = _backend.attributes
+    set_attributes = _backend.set_attributes
+    recorded = _backend.recorded
+    restore = _backend.restore
+    set_grad_off = _backend.set_grad_off
 
 __all__ = [
     "BACKEND",
     "Statistics",
     "Value",
+    "attributes",
     "fail_after",
+    "graph",
     "maximum",
     "minimum",
+    "no_grad",
+    "recorded",
+    "restore",
+    "set_attributes",
+    "set_grad_off",
     "statistics",
     "trim",
 ]
@@ -84,3 +110,24 @@ class Statistics(NamedTuple):
 def statistics() -> Statistics:
     """Return what lives in the arena now."""
     return Statistics(*_backend.statistics())
+
+
+class no_grad(ContextDecorator):  # noqa: N801  (as PyTorch spells it)
+    """Within it, this thread records nothing: operations give plain leaves.
+
+    A context manager and a decorator; other threads go on recording.
+
+    >>> a = Value(2.0)
+    >>> with no_grad():
+    ...     b = a * 3
+    >>> b
+    Value(data=6.0, label=, grad=0.0)
+    >>> len(b._prev)
+    0
+    """
+
+    def __enter__(self) -> None:
+        set_grad_off(True)
+
+    def __exit__(self, *error: object) -> None:
+        set_grad_off(False)

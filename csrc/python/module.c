@@ -26,6 +26,21 @@ static PyObject *fail_after(PyObject *Py_UNUSED(module), PyObject *count) {
 }
 
 static PyMethodDef functions[] = {
+    {"set_grad_off", value_set_grad_off, METH_O,
+     PyDoc_STR("set_grad_off(off, /)\n--\n\nEnter or leave a stretch in which this thread records "
+               "nothing.")},
+    {"graph", value_graph, METH_O,
+     PyDoc_STR("graph(root, /)\n--\n\nThe interior nodes below a root and it, as created.")},
+    {"recorded", value_recorded, METH_O,
+     PyDoc_STR("recorded(value, /)\n--\n\n"
+               "Operator, data, children, exponent (or None) and given partials of a node.")},
+    {"attributes", value_attributes, METH_O,
+     PyDoc_STR("attributes(value, /)\n--\n\nThe dict of a Value's own attributes, or None.")},
+    {"set_attributes", value_set_attributes, METH_VARARGS,
+     PyDoc_STR("set_attributes(value, own, /)\n--\n\nAdd to a Value's own attributes.")},
+    {"restore", value_restore, METH_VARARGS,
+     PyDoc_STR("restore(cls, name, data, children, exponent, partials, /)\n--\n\n"
+               "A node as it once was, not computed anew.")},
     {"statistics", statistics, METH_NOARGS,
      PyDoc_STR("statistics()\n--\n\nNodes, leaves, pages, free pages and bytes of the arena.")},
     {"trim", trim, METH_NOARGS,

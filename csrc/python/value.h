@@ -39,6 +39,7 @@ typedef struct {
     value_object *free_list;
     size_t free_count;
     bool draining;     /* orphans are being let go of further up the stack */
+    size_t no_grad;    /* threads that record nothing now, each as often as it asked */
     PyObject *methods; /* the module micrograd_c._value_methods */
     PyObject *as_real; /* its functions */
     PyObject *make_error;
@@ -62,18 +63,62 @@ extern value_module mg_module;
 /* ---- value_object.c ---- */
 
 extern PyType_Slot value_object_slots[];
-PyObject *value_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *names);
 /* Memory for one more proxy, with a reference count of one and everything else unset. */
 value_object *value_allocate(void);
-/* The object that shows node: the one there is, or a new one. */
-PyObject *value_of_node(mg_node *node);
-/* The result of an operation on instances of a subclass, made as the class wants it. */
-PyObject *value_wrap_as(PyTypeObject *type, mg_node *node);
-/* Give node this text in place of its operator's symbol. */
-int value_set_op(PyObject *self, PyObject *text);
-PyObject *value_backward(PyObject *self, PyObject *ignored);
 /* Let go of the proxies that were held for parents that have died. */
 void value_drain_orphans(void);
+/* From now on the node holds the proxy while it has parents. */
+int value_keep(value_object *self);
+PyObject *value_get_dict(PyObject *object, void *closure);
+int value_set_dict(PyObject *object, PyObject *value, void *closure);
+/* An entry of the instance's dict, borrowed; NULL without an error: there is none. */
+PyObject *value_own_entry(PyObject *object, PyObject *key);
+int value_set_own_entry(PyObject *object, PyObject *key, PyObject *value);
+/* The proxy refers to objects that may refer back to it: let the garbage collector see it. */
+void value_track(value_object *self);
+
+/* ---- value_attributes.c ---- */
+
+extern PyGetSetDef value_attributes_table[];
+/* A real number for this attribute or parameter; -1: TypeError or OverflowError. */
+int value_take_number(PyObject *value, const char *name, double *number);
+int value_set_label(PyObject *object, PyObject *value, void *closure);
+/* Give node this text in place of its operator's symbol. */
+int value_set_op(PyObject *self, PyObject *text);
+PyObject *value_get_op(PyObject *self, void *closure);
+/* The constant exponent, as the int or float it was written as, or None. */
+PyObject *value_get_exponent(const mg_node *node);
+/* The object that shows node: the one there is, or a new one. */
+PyObject *value_of_node(mg_node *node);
+/* The operands, a tuple. */
+PyObject *value_get_children(PyObject *self, void *closure);
+PyObject *value_backward(PyObject *self, PyObject *ignored);
+
+/* ---- value_construct.c ---- */
+
+PyObject *value_new(PyTypeObject *type, PyObject *args, PyObject *names);
+int value_init(PyObject *self, PyObject *args, PyObject *names);
+PyObject *value_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *names);
+/* The nodes of a tuple of Values; NULL: with an error set. To be freed with PyMem_Free. */
+mg_node **value_take_operands(PyObject *children);
+/* A node with the given operands, none of them meaning a leaf. NULL: with an error set. */
+mg_node *value_make_node(double data, PyObject *children, PyObject *partials);
+/* An object of the subclass made without calling it. The node is freed if that fails. */
+PyObject *value_wrap_bare(PyTypeObject *type, mg_node *node);
+/* The result of an operation on instances of a subclass, made as the class wants it. */
+PyObject *value_wrap_as(PyTypeObject *type, mg_node *node);
+
+/* ---- value_copying.c ---- */
+
+/* Whether this thread records nothing: results are leaves. */
+bool value_grad_is_off(void);
+/* Functions of the module. */
+PyObject *value_set_grad_off(PyObject *module, PyObject *off);
+PyObject *value_graph(PyObject *module, PyObject *root);
+PyObject *value_recorded(PyObject *module, PyObject *value);
+PyObject *value_attributes(PyObject *module, PyObject *value);
+PyObject *value_set_attributes(PyObject *module, PyObject *args);
+PyObject *value_restore(PyObject *module, PyObject *args);
 
 /* ---- value_operators.c ---- */
 
@@ -101,6 +146,13 @@ static inline mg_node *value_node(PyObject *object) {
 /* If the node's proxy has state, the node now holds it: node has just become an operand. */
 static inline void value_hold(mg_node *node) {
     if (mg_hold(node)) Py_INCREF((PyObject *)mg_owner(node));
+}
+
+/* What a thread that records nothing gets in place of a new node: a leaf of the same value. */
+static inline mg_node *value_as_leaf(mg_node *node) {
+    mg_node *leaf = mg_new_leaf(mg_module.arena, node->data);
+    mg_free_node(mg_module.arena, node);
+    return leaf;
 }
 
 /* A proxy without state for a node that has none. Takes care of the node if it fails. */

@@ -54,6 +54,10 @@ void value_raise_partial(mg_status status, const mg_node *node) {
 /* Operands with state are held for the new node, and the node gets its proxy. */
 static inline PyObject *finish(mg_node *node, mg_node *x, mg_node *y) {
     if (node == NULL) return PyErr_NoMemory();
+    if (!MG_LIKELY(mg_module.no_grad == 0) && value_grad_is_off()) {
+        node = value_as_leaf(node);
+        return node == NULL ? PyErr_NoMemory() : value_wrap(node);
+    }
     if (!MG_LIKELY(((x->flags | y->flags) & MG_KEEP) == 0)) {
         value_hold(x);
         value_hold(y);
@@ -64,6 +68,7 @@ static inline PyObject *finish(mg_node *node, mg_node *x, mg_node *y) {
 /* The same where an operand may be of a subclass: self's class is the result's class. */
 static PyObject *finish_as(PyObject *self, mg_node *node, mg_node *x, mg_node *y) {
     if (value_is_exact(self)) return finish(node, x, y);
+    if (node != NULL && value_grad_is_off()) node = value_as_leaf(node);
     if (node == NULL) return PyErr_NoMemory();
     value_hold(x);
     value_hold(y);
@@ -270,6 +275,7 @@ static PyObject *record_power(PyObject *self, mg_node *x, PyObject *exponent, do
     mg_node *node = mg_new_power(mg_module.arena, z, x, y, integer);
     PyObject *result = finish_as(self, node, x, x);
     if (result == NULL || integer || PyFloat_CheckExact(exponent)) return result;
+    if (value_node(result)->op != MG_OP_exponent) return result;
     if (set_power_text(result, exponent) == 0) return result;
     Py_DECREF(result);
     return NULL;

@@ -1,0 +1,237 @@
+/* value_attributes.c: what a Value shows of its node: numbers, names, operands, backward. */
+#include "value.h"
+
+/* ---- numbers and names ---- */
+
+static int refuse_delete(PyObject *value, const char *name) {
+    if (value != NULL) return 0;
+    PyErr_Format(PyExc_AttributeError, "cannot delete %s of a Value", name);
+    return -1;
+}
+
+/* A real number for this attribute or parameter. */
+int value_take_number(PyObject *value, const char *name, double *number) {
+    int found = value_number(value, number);
+    if (found == 0)
+        PyErr_Format(PyExc_TypeError, "%s must be a real number, not '%.200s'", name,
+                     Py_TYPE(value)->tp_name);
+    return found == 1 ? 0 : -1;
+}
+
+static PyObject *get_data(PyObject *self, void *Py_UNUSED(closure)) {
+    return PyFloat_FromDouble(value_node(self)->data);
+}
+
+static int set_data(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
+    double number;
+    if (refuse_delete(value, "data") < 0 || value_take_number(value, "data", &number) < 0)
+        return -1;
+    value_node(self)->data = number;
+    return 0;
+}
+
+static PyObject *get_grad(PyObject *self, void *Py_UNUSED(closure)) {
+    return PyFloat_FromDouble(value_node(self)->grad);
+}
+
+static int set_grad(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
+    double number;
+    if (refuse_delete(value, "grad") < 0 || value_take_number(value, "grad", &number) < 0)
+        return -1;
+    value_node(self)->grad = number;
+    return 0;
+}
+
+static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure)) {
+    PyObject *label = ((value_object *)self)->label;
+    return Py_NewRef(label != NULL ? label : mg_module.empty_string);
+}
+
+int value_set_label(PyObject *object, PyObject *value, void *Py_UNUSED(closure)) {
+    value_object *self = (value_object *)object;
+    if (refuse_delete(value, "label") < 0) return -1;
+    if (value == mg_module.empty_string && self->label == NULL) return 0;
+    if (value_keep(self) < 0) return -1;
+    Py_XSETREF(self->label, Py_NewRef(value));
+    if (!PyUnicode_CheckExact(value)) value_track(self);
+    return 0;
+}
+
+int value_set_op(PyObject *self, PyObject *text) {
+    return value_set_own_entry(self, mg_module.op_key, text);
+}
+
+PyObject *value_get_exponent(const mg_node *node) {
+    if (node->op != MG_OP_exponent) return Py_NewRef(Py_None);
+    return node->flags & MG_INTEGER ? PyLong_FromDouble(node->exponent)
+                                    : PyFloat_FromDouble(node->exponent);
+}
+
+PyObject *value_get_op(PyObject *self, void *Py_UNUSED(closure)) {
+    const mg_node *node = value_node(self);
+    PyObject *text = value_own_entry(self, mg_module.op_key);
+    if (text != NULL || PyErr_Occurred()) return Py_XNewRef(text);
+    if (node->op != MG_OP_exponent) return Py_NewRef(mg_module.symbols[node->op]);
+    PyObject *exponent = value_get_exponent(node);
+    if (exponent == NULL) return NULL;
+    text = PyUnicode_FromFormat("**%R", exponent);
+    Py_DECREF(exponent);
+    return text;
+}
+
+static int set_op(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
+    return refuse_delete(value, "_op") < 0 ? -1 : value_set_op(self, value);
+}
+
+/* ---- operands ---- */
+
+PyObject *value_of_node(mg_node *node) {
+    PyObject *owner = mg_owner(node);
+    return owner != NULL ? Py_NewRef(owner) : value_wrap(node);
+}
+
+/* All of them in order, with repeats. */
+PyObject *value_get_children(PyObject *self, void *Py_UNUSED(closure)) {
+    const mg_node *node = value_node(self);
+    Py_ssize_t arity = (Py_ssize_t)mg_node_arity(node);
+    PyObject *children = PyTuple_New(arity);
+    if (children == NULL) return NULL;
+    for (Py_ssize_t i = 0; i < arity; i++) {
+        PyObject *child = value_of_node(mg_node_operand(node, (size_t)i));
+        if (child == NULL) {
+            Py_DECREF(children);
+            return NULL;
+        }
+        PyTuple_SET_ITEM(children, i, child);
+    }
+    return children;
+}
+
+/* The distinct operands, in order, as a set: the keys of a dict. */
+static PyObject *get_prev(PyObject *self, void *Py_UNUSED(closure)) {
+    PyObject *children = value_get_children(self, NULL);
+    if (children == NULL) return NULL;
+    PyObject *distinct = PyObject_CallMethod((PyObject *)&PyDict_Type, "fromkeys", "(O)", children);
+    Py_DECREF(children);
+    if (distinct == NULL) return NULL;
+    PyObject *keys = PyObject_CallMethod(distinct, "keys", NULL);
+    Py_DECREF(distinct);
+    return keys;
+}
+
+static PyObject *get_partials(PyObject *self, void *Py_UNUSED(closure)) {
+    const mg_node *node = value_node(self);
+    PyObject *given = value_own_entry(self, mg_module.partials_key);
+    if (given != NULL || PyErr_Occurred()) return Py_XNewRef(given);
+    size_t arity =
+        node->arity == MG_ARITY_CUSTOM && node->extra->partials == NULL ? 0 : mg_node_arity(node);
+    PyObject *partials = PyTuple_New((Py_ssize_t)arity);
+    if (partials == NULL) return NULL;
+    for (size_t i = 0; i < arity; i++) {
+        double number;
+        mg_status status = mg_partial(node, i, &number);
+        if (status != MG_OK) value_raise_partial(status, node);
+        PyObject *partial = status == MG_OK ? PyFloat_FromDouble(number) : NULL;
+        if (partial == NULL) {
+            Py_DECREF(partials);
+            return NULL;
+        }
+        PyTuple_SET_ITEM(partials, (Py_ssize_t)i, partial);
+    }
+    return partials;
+}
+
+/* ---- backward ---- */
+
+static PyObject *push(PyObject *self, PyObject *Py_UNUSED(ignored)) {
+    mg_status status = mg_push_node(value_node(self));
+    if (status != MG_OK) {
+        value_raise_partial(status, value_node(self));
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef push_method = {"_backward", push, METH_NOARGS,
+                                  PyDoc_STR("Push this node's gradient into its operands, once.")};
+
+static PyObject *get_backward(PyObject *self, void *Py_UNUSED(closure)) {
+    PyObject *own = value_own_entry(self, mg_module.backward_key);
+    if (own != NULL || PyErr_Occurred()) return Py_XNewRef(own);
+    return PyCFunction_New(&push_method, self);
+}
+
+static int set_backward(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
+    if (refuse_delete(value, "_backward") < 0) return -1;
+    if (!PyCallable_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "_backward must be callable, not '%.200s'",
+                     Py_TYPE(value)->tp_name);
+        return -1;
+    }
+    if (value_set_own_entry(self, mg_module.backward_key, value) < 0) return -1;
+    mg_close(mg_module.arena, value_node(self), true);
+    return 0;
+}
+
+static int call_closure(mg_node *node) {
+    PyObject *self = Py_NewRef((PyObject *)mg_owner(node));
+    PyObject *closure = get_backward(self, NULL);
+    PyObject *result = closure == NULL ? NULL : PyObject_CallNoArgs(closure);
+    Py_XDECREF(closure);
+    Py_DECREF(self);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* With closures in the graph: native nodes by the engine, closures in between by Python. */
+static int follow_order(mg_order *order) {
+    mg_node *closure, *culprit;
+    for (;;) {
+        mg_status status = mg_resume(order, &closure, &culprit);
+        if (status != MG_OK) {
+            value_raise_partial(status, culprit);
+            return -1;
+        }
+        if (closure == NULL) return 0;
+        if (call_closure(closure) < 0) return -1;
+    }
+}
+
+PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored)) {
+    mg_order *order;
+    mg_node *culprit, *root = value_node(self);
+    mg_status status = mg_sweep(mg_module.arena, root, &order, &culprit);
+    if (status != MG_OK) {
+        value_raise_partial(status, culprit);
+        return NULL;
+    }
+    if (order == NULL) Py_RETURN_NONE;
+    root->refs++; /* a closure could give self another node */
+    int result = follow_order(order);
+    mg_deallocate(mg_module.arena, order);
+    mg_drop(mg_module.arena, root);
+    value_drain_orphans();
+    if (result < 0) return NULL;
+    Py_RETURN_NONE;
+}
+
+/* ---- the table ---- */
+
+PyGetSetDef value_attributes_table[] = {
+    {"data", get_data, set_data, PyDoc_STR("The node's value, a float."), NULL},
+    {"grad", get_grad, set_grad, PyDoc_STR("The derivative accumulated so far, a float."), NULL},
+    {"label", get_label, value_set_label, PyDoc_STR("A name of your own for this node."), NULL},
+    {"_op", value_get_op, set_op, PyDoc_STR("The operator that made this node; '' for a leaf."),
+     NULL},
+    {"_prev", get_prev, NULL, PyDoc_STR("The distinct operands, an ordered set."), NULL},
+    {"_children", value_get_children, NULL, PyDoc_STR("The operands in order, repeats included."),
+     NULL},
+    {"_local_grads", get_partials, NULL,
+     PyDoc_STR("The partial derivatives with respect to _children."), NULL},
+    {"_backward", get_backward, set_backward,
+     PyDoc_STR("Call it to push this node's gradient into its operands; assign a closure to\n"
+               "compute that yourself."),
+     NULL},
+    {"__dict__", value_get_dict, value_set_dict, NULL, NULL},
+    {NULL},
+};

@@ -1,0 +1,159 @@
+"""Copying and pickling of graphs, without recursion.
+
+Pickle saves what an object refers to before the object itself, and would descend a chain of a
+million nodes that way. So the first node of a graph that a pickle meets is saved with the list of
+all interior nodes below it, in the order in which they were created: by the time one of them is
+saved, its operands have been. Deep copies are made in the same order.
+"""
+
+from __future__ import annotations
+
+import copy
+import copyreg
+import pickle
+import threading
+from collections.abc import Iterable
+from types import FunctionType
+from typing import Any
+from weakref import finalize
+
+from .engine import Value, attributes, graph, recorded, restore, set_attributes
+
+# ---- one node: what it is made from, and the state beside it ----
+
+
+def rebuild(
+    cls: type[Value],
+    name: str,
+    data: float,
+    children: tuple[Value, ...],
+    exponent: Any,
+    partials: tuple[Any, ...],
+    grad: float,
+) -> Value:
+    """Return a node as it was recorded, not computed anew."""
+    value = restore(cls, name, data, children, exponent, partials)
+    value.grad = grad
+    return value
+
+
+def rebuild_root(below: list[Value], *record: Any) -> Value:
+    """Return the root of a graph whose other interior nodes are there already."""
+    return rebuild(*record)
+
+
+def _record(value: Value) -> tuple[Any, ...]:
+    """Return the arguments of `rebuild` for a node."""
+    return (type(value), *recorded(value), value.grad)
+
+
+_OWN_SLOTS = frozenset(("_node", "_stateful"))
+
+
+def get_state(value: Value) -> Any:
+    """Return label, attributes and slots of a Value, or None if it has none of them."""
+    label = value.label
+    own = attributes(value) or {}
+    slots = {} if type(value) is Value else _slots(value)
+    if label == "" and not own and not slots:
+        return None
+    return label, {name: own[name] for name in own if name != "label"}, slots
+
+
+def _slots(value: Value) -> dict[str, Any]:
+    """Return what stands in the __slots__ of a subclass."""
+    return {
+        name: getattr(value, name)
+        for name in copyreg._slotnames(type(value))  # type: ignore[attr-defined]
+        if name not in _OWN_SLOTS and hasattr(value, name)
+    }
+
+
+def set_state(value: Value, state: Any) -> None:
+    """Give a Value what `get_state` returned."""
+    label, own, slots = state
+    if label != "":
+        value.label = label
+    if own:
+        set_attributes(value, own)
+    for name, slot in slots.items():
+        setattr(value, name, slot)
+
+
+# ---- copying ----
+
+
+def copy_one(value: Value) -> Value:
+    """Return a Value with the same operands, number, gradient, label and attributes."""
+    twin = rebuild(*_record(value))
+    state = get_state(value)
+    if state is not None:
+        set_state(twin, state)
+    return twin
+
+
+def copy_graph(root: Value, memo: dict[int, Any]) -> Value:
+    """Return a copy of the root with copies of all that it was made from (`copy.deepcopy`)."""
+    for node in [*graph(root), root]:
+        _copy_node(node, memo)
+    return memo[id(root)]  # type: ignore[no-any-return]
+
+
+def _copy_node(node: Value, memo: dict[int, Any]) -> Value:
+    if id(node) in memo:
+        return memo[id(node)]  # type: ignore[no-any-return]
+    cls, name, data, children, *rest = _record(node)
+    copies = tuple(_copy_node(child, memo) for child in children)
+    twin = memo[id(node)] = rebuild(cls, name, data, copies, *rest)
+    memo.setdefault(id(memo), []).append(node)  # an id in the memo must stay taken
+    state = get_state(node)
+    if state is not None:
+        set_state(twin, copy.deepcopy(state, memo))
+    return twin
+
+
+# ---- pickling ----
+
+
+class _Below(list[Any]):
+    """The interior nodes below the root of a graph, for as long as they are being pickled.
+
+    The pickler keeps this list, as every list it has saved, until it is done.
+    """
+
+    listed: set[tuple[int, int]] = set()  # noqa: RUF012  (thread, id) of the nodes in such lists
+
+    def __init__(self, nodes: Iterable[Value]) -> None:
+        super().__init__(nodes)
+        mine = {(threading.get_ident(), id(node)) for node in self} - self.listed
+        self.listed |= mine
+        finalize(self, self.listed.difference_update, mine).atexit = False
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return list, (), None, iter(self)
+
+
+def reduce(value: Value) -> tuple[Any, ...]:
+    """Return what pickle is to save of a Value."""
+    record = _record(value)
+    state = get_state(value)
+    if state is not None and "_backward" in state[1]:
+        _check_closure(value, state[1]["_backward"])
+    listed = not record[3] or (threading.get_ident(), id(value)) in _Below.listed
+    if listed or not any(recorded(child)[2] for child in record[3]):
+        return rebuild, record, state
+    below = graph(value)
+    below.remove(value)
+    return rebuild_root, (_Below(below), *record), state
+
+
+def _check_closure(value: Value, closure: Any) -> None:
+    """Raise PicklingError for a function that pickle cannot find by its name."""
+    if isinstance(closure, FunctionType):
+        try:
+            pickle.dumps(closure)
+        except Exception as error:
+            raise pickle.PicklingError(
+                f"cannot pickle the _backward of the Value labelled {value.label!r}, "
+                f"operator {value._op!r}: {error}"
+            ) from error
