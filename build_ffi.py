@@ -21,11 +21,13 @@ LIBRARY = [
     "csrc/backward.c",
 ]
 
+HEADERS = ["csrc/micrograd.h", "csrc/node.h", "csrc/operators.h", "csrc/lock.h"]
+
 # The results must be those of Python's own arithmetic: no contraction to fused multiply-adds.
 COMPILE_ARGS = (
     ["/std:c11", "/O2", "/fp:precise"]
     if os.name == "nt"
-    else ["-std=c11", "-O2", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
+    else ["-std=gnu11", "-O2", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
 )
 
 
@@ -41,6 +43,7 @@ ffibuilder.set_source(
     "micrograd_c._engine",
     '#include "micrograd.h"',
     sources=LIBRARY,
+    depends=HEADERS,
     include_dirs=["csrc"],
     extra_compile_args=COMPILE_ARGS,
 )

@@ -10,7 +10,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from build_ffi import COMPILE_ARGS, LIBRARY
+from build_ffi import COMPILE_ARGS, HEADERS, LIBRARY
 
 ACCELERATOR = Extension(
     "micrograd_c._value_type",
@@ -18,12 +18,13 @@ ACCELERATOR = Extension(
         *LIBRARY,
         "csrc/python/module.c",
         "csrc/python/value_object.c",
+        "csrc/python/value_cycles.c",
         "csrc/python/value_attributes.c",
         "csrc/python/value_construct.c",
         "csrc/python/value_copying.c",
         "csrc/python/value_operators.c",
     ],
-    depends=["csrc/micrograd.h", "csrc/node.h", "csrc/operators.h", "csrc/python/value.h"],
+    depends=[*HEADERS, "csrc/python/value.h"],
     extra_compile_args=COMPILE_ARGS,
     optional=True,
 )

@@ -229,6 +229,7 @@ mg_extra *mg_attach_extra(mg_arena *arena, mg_node *node) {
     mg_extra *extra = mg_allocate(arena, sizeof *extra);
     if (extra == NULL) return NULL;
     extra->owner = node->owner;
+    extra->bound = NULL;
     extra->next_orphan = NULL;
     extra->count = 0;
     extra->operands = NULL;
@@ -251,8 +252,35 @@ bool mg_unkeep(mg_arena *arena, mg_node *node) {
         while (*link != node) link = &(*link)->extra->next_orphan;
         *link = node->extra->next_orphan;
     }
-    node->flags &= (uint8_t) ~(MG_KEEP | MG_HELD | MG_ORPHAN);
+    node->flags &= (uint8_t) ~(MG_KEEP | MG_HELD | MG_ORPHAN | MG_CYCLIC);
     return held;
+}
+
+bool mg_unhold(mg_node *node, size_t parents) {
+    if ((node->flags & (MG_HELD | MG_ORPHAN)) != MG_HELD || node->refs != parents + 1) return false;
+    node->flags &= (uint8_t)~MG_HELD;
+    return true;
+}
+
+static bool is_above_cyclic(const mg_node *node) {
+    size_t arity = node->refs != 0 ? mg_node_arity(node) : 0;
+    for (size_t i = 0; i < arity; i++)
+        if (mg_node_operand(node, i)->flags & MG_CYCLIC) return true;
+    return false;
+}
+
+mg_node *mg_next_above_cyclic(mg_arena *arena, mg_node *node) {
+    mg_page *page = arena->newest;
+    if (node != NULL)
+        page = mg_page_of(node++);
+    else
+        while (page != NULL && page->older != NULL) page = page->older;
+    for (; page != NULL; page = page->newer, node = NULL) {
+        mg_node *end = page == arena->newest ? arena->bump : mg_page_nodes(page) + MG_PAGE_NODES;
+        for (node = node != NULL ? node : mg_page_nodes(page); node < end; node++)
+            if (is_above_cyclic(node)) return node;
+    }
+    return NULL;
 }
 
 mg_node *mg_next_orphan(mg_arena *arena) {
@@ -333,6 +361,30 @@ int mg_node_unkeep(mg_arena *arena, mg_node *node) {
     bool held = mg_unkeep(arena, node);
     mg_lock_give(&arena->lock);
     return held;
+}
+
+void mg_node_set_cyclic(mg_arena *arena, mg_node *node) {
+    mg_lock_take(&arena->lock);
+    node->flags |= MG_CYCLIC;
+    mg_lock_give(&arena->lock);
+}
+
+int mg_node_is_cyclic(const mg_node *node) {
+    return (node->flags & MG_CYCLIC) != 0;
+}
+
+int mg_node_unhold(mg_arena *arena, mg_node *node, size_t parents) {
+    mg_lock_take(&arena->lock);
+    bool held = mg_unhold(node, parents);
+    mg_lock_give(&arena->lock);
+    return held;
+}
+
+mg_node *mg_arena_next_above_cyclic(mg_arena *arena, mg_node *node) {
+    mg_lock_take(&arena->lock);
+    mg_node *next = mg_next_above_cyclic(arena, node);
+    mg_lock_give(&arena->lock);
+    return next;
 }
 
 mg_node *mg_arena_next_orphan(mg_arena *arena) {

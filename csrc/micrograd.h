@@ -149,6 +149,21 @@ int mg_node_hold(mg_arena *arena, mg_node *node);
 int mg_node_unkeep(mg_arena *arena, mg_node *node);
 /* A held node that has lost its last parent and is held no more, or NULL. */
 mg_node *mg_arena_next_orphan(mg_arena *arena);
+/* A held proxy whose state refers back to a Value above it (a closure over the result, say) is a
+ * cycle that no garbage collector can see: part of it runs through the arena. Before a collection
+ * the binding therefore turns holding into references of its own: it walks, in order of creation,
+ * over the nodes that have a cyclic operand, gives each a proxy that refers to the proxies of those
+ * operands, marks it cyclic in turn, and holds the operands no more. */
+
+/* The proxy, which is to be kept, has such state. */
+void mg_node_set_cyclic(mg_arena *arena, mg_node *node);
+int mg_node_is_cyclic(const mg_node *node);
+/* The next node after this one, or from the beginning if it is NULL, that has a cyclic operand. */
+mg_node *mg_arena_next_above_cyclic(mg_arena *arena, mg_node *node);
+/* 1 if the node was held and has just so many parents: it is held no more, and the reference to
+ * its proxy is to be given back. */
+int mg_node_unhold(mg_arena *arena, mg_node *node, size_t parents);
+
 /* Whether the binding, not the engine, computes this node's backward. */
 void mg_node_set_closure(mg_arena *arena, mg_node *node, int closure);
 

@@ -30,12 +30,14 @@ enum {                  /* flags of a node */
        MG_ORPHAN = 8,   /* on the list of orphans */
        MG_CLOSURE = 16, /* the binding computes its backward */
        MG_INTEGER = 32, /* the exponent was written as an integer */
+       MG_CYCLIC = 128, /* its proxy's state may refer back to Values above it */
        MG_LISTED = 64   /* a leaf with a closure, on the order being made */
 };
 
 /* What few nodes have. */
 typedef struct mg_extra {
     void *owner;          /* as in the node, whose field points here instead */
+    void *bound;          /* what the binding keeps with the proxy of a node above cyclic ones */
     mg_node *next_orphan; /* the list of orphans */
     size_t count;         /* custom: number of operands */
     mg_node **operands;   /* custom */
@@ -142,6 +144,8 @@ void mg_get_statistics(mg_arena *arena, mg_statistics *out);
 /* The node's extra, made if it has none; NULL: no memory. */
 mg_extra *mg_attach_extra(mg_arena *arena, mg_node *node);
 mg_status mg_keep(mg_arena *arena, mg_node *node);
+bool mg_unhold(mg_node *node, size_t parents);
+mg_node *mg_next_above_cyclic(mg_arena *arena, mg_node *node);
 /* The opposite of mg_keep: 1 if the proxy was held; the reference is the caller's now. */
 bool mg_unkeep(mg_arena *arena, mg_node *node);
 mg_node *mg_next_orphan(mg_arena *arena);

@@ -47,10 +47,11 @@ static inline double mg_sigmoid(double x) {
     return e / (1.0 + e);
 }
 
-/* t**2 as Python computes it; volatile, since compilers turn pow(t, 2.0) into t * t */
-static inline double mg_square(double t) {
-    volatile double two = 2.0;
-    return pow(t, two);
+/* pow as it is in the library: with a constant exponent compilers would make pow(t, 2.0) t * t and
+ * pow(t, -1.0) 1 / t, whose last bits differ from Python's t**2 and t**-1 now and then. */
+static inline double mg_pow(double x, double y) {
+    volatile double opaque = y;
+    return pow(x, opaque);
 }
 
 /* d|x|/dx, 0 at 0, nan at nan */
@@ -69,11 +70,11 @@ static inline double mg_larger(double x, double y) {
 
 /* d(x^y)/dx = y x^(y-1) */
 static inline double mg_power_dx(double x, double y) {
-    return y * pow(x, y - 1.0);
+    return y * mg_pow(x, y - 1.0);
 }
 
 static inline mg_status mg_check_power_dx(double x, double y, double dx) {
-    return isfinite(dx) ? MG_OK : mg_check_power(x, y - 1.0, pow(x, y - 1.0));
+    return isfinite(dx) ? MG_OK : mg_check_power(x, y - 1.0, mg_pow(x, y - 1.0));
 }
 
 /* d(x^y)/dy = x^y log x, and its limit 0 at x = 0 (as PyTorch has it) */
@@ -94,10 +95,10 @@ static inline double mg_power_dy(double x, double z) {
       x * y,                      MG_OK,                                                           \
       y,                          x,                   MG_OK)                                      \
   X(exponent, "**",      MG_FORM_EXPONENT,                                                         \
-      pow(x, y),                  mg_check_power(x, y, z),                                         \
+      mg_pow(x, y),                  mg_check_power(x, y, z),                                         \
       mg_power_dx(x, y),          0.0,                 mg_check_power_dx(x, y, dx))                \
   X(power,    "**",      MG_FORM_INFIX,                                                            \
-      pow(x, y),                  x < 0.0 ? MG_DOMAIN : mg_check_power(x, y, z),                   \
+      mg_pow(x, y),                  x < 0.0 ? MG_DOMAIN : mg_check_power(x, y, z),                   \
       mg_power_dx(x, y),          mg_power_dy(x, z),   x < 0.0 ? MG_DOMAIN                                  \
                                                                : mg_check_power_dx(x, y, dx))      \
   X(exp,      "exp",     MG_FORM_METHOD,                                                           \
@@ -108,7 +109,7 @@ static inline double mg_power_dy(double x, double z) {
       1.0 / x,                    0.0,                 x == 0.0 ? MG_ZERO_DIVISION : MG_OK)        \
   X(tanh,     "tanh",    MG_FORM_METHOD,                                                           \
       mg_tanh(x),                 MG_OK,                                                           \
-      1.0 - mg_square(z),         0.0,                 mg_check_range(z, z * z))                   \
+      1.0 - mg_pow(z, 2.0),         0.0,                 mg_check_range(z, z * z))                   \
   X(relu,     "ReLU",    MG_FORM_METHOD,                                                           \
       x < 0.0 ? 0.0 : x,          MG_OK,                                                           \
       z > 0.0 ? 1.0 : 0.0,        0.0,                 MG_OK)                                      \

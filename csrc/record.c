@@ -19,6 +19,7 @@ mg_node *mg_new_custom(mg_arena *arena, double data, mg_node *const *operands, s
     node->flags = MG_EXTRA;
     node->extra = extra;
     extra->owner = NULL;
+    extra->bound = NULL;
     extra->next_orphan = NULL;
     extra->count = count;
     extra->partials = partials != NULL ? extra->room : NULL;

@@ -7,8 +7,10 @@ the callback of a weak reference, which at the same time is what finds the proxy
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
+from collections import Counter
 from collections.abc import KeysView
 from typing import Any, Callable
 from weakref import ref
@@ -52,12 +54,13 @@ _draining = False
 
 
 def _proxy_died(
-    life: _Life, living: dict[Any, _Life] = _living, release: Any = lib.mg_release
+    life: _Life, living: Any = _living, arena: Any = _arena, release: Any = lib.mg_release
 ) -> None:
     node = life.node
     if living.get(node) is life:
         del living[node]
-    if release(_arena, node):  # parameters with defaults: globals may be gone at exit
+    # The parameters' defaults are there still when globals are gone, at exit.
+    if release(arena, node) and _drain_orphans is not None:
         _drain_orphans()
 
 
@@ -74,6 +77,7 @@ def _drain_orphans() -> None:
                 if not node:
                     return
                 proxy = _held.pop(node)
+                _cyclic_held.discard(node)
                 _hold(proxy)  # another thread may have used it in the middle of this
             del proxy
     finally:
@@ -83,7 +87,7 @@ def _drain_orphans() -> None:
 def _wrap(node: Any) -> Value:
     """Return a proxy for node, whose one reference becomes its own."""
     self: Value = _new(Value)
-    _set_stateful(self, False)
+    _set_stateful(self, 0)
     _set_node(self, node)
     life = _Life(self, _proxy_died)
     life.node = node
@@ -116,6 +120,10 @@ def _hold(proxy: Value) -> None:
         with _lock:
             if lib.mg_node_hold(_arena, node):
                 _held[node] = proxy
+                if proxy._stateful == _CYCLIC:
+                    _cyclic_held.add(node)
+        if not _HAS_CALLBACKS and len(_cyclic_held) > _expose_above:
+            _expose_cycles()
 
 
 def _keep(proxy: Value) -> None:
@@ -123,8 +131,63 @@ def _keep(proxy: Value) -> None:
     if not proxy._stateful:
         if lib.mg_node_keep(_arena, proxy._node):
             raise MemoryError("no memory for the state of a Value")
-        _set_stateful(proxy, True)
+        _set_stateful(proxy, _KEPT)
         _hold(proxy)
+
+
+# ---- cycles through the arena: see micrograd.h ----
+
+_KEPT, _CYCLIC = 1, 2  # values of Value._stateful
+_ATOMS = (int, float, complex, str, bytes, type(None))
+_cyclic_held: set[Any] = set()  # nodes that are cyclic and held
+_HAS_CALLBACKS = hasattr(gc, "callbacks")
+_expose_above = 256  # without callbacks: how many of them are let be
+
+
+def _set_cyclic(proxy: Value) -> None:
+    """Note that the proxy's state may refer back to Values above it."""
+    if proxy._stateful != _CYCLIC:
+        _keep(proxy)
+        lib.mg_node_set_cyclic(_arena, proxy._node)
+        with _lock:
+            _set_stateful(proxy, _CYCLIC)
+            if proxy._node in _held:
+                _cyclic_held.add(proxy._node)
+
+
+def _expose_cycles() -> None:
+    """Turn the holding of cyclic operands into references that the garbage collector sees."""
+    global _expose_above
+    proxies = []
+    parents: Counter[Any] = Counter()
+    node = lib.mg_arena_next_above_cyclic(_arena, _NULL)
+    while node:
+        proxy = _proxy_of(node)
+        proxies.append(proxy)
+        operands = [v for v in _children_of(node) if v._stateful == _CYCLIC]
+        _set_bound(proxy, operands)
+        if not proxy._stateful:
+            if lib.mg_node_keep(_arena, node):
+                return
+            _set_stateful(proxy, _KEPT)
+        _set_cyclic(proxy)
+        parents.update(v._node for v in operands)
+        node = lib.mg_arena_next_above_cyclic(_arena, node)
+    for node, count in parents.items():
+        with _lock:
+            if node in _held and lib.mg_node_unhold(_arena, node, count):
+                del _held[node]
+                _cyclic_held.discard(node)
+    _expose_above = max(256, 2 * len(_cyclic_held))
+
+
+def _before_collection(phase: str, info: dict[str, int]) -> None:
+    if _cyclic_held and phase == "start" and info["generation"] > 0:
+        _expose_cycles()
+
+
+if _HAS_CALLBACKS:
+    gc.callbacks.append(_before_collection)
 
 
 # ---- recording nothing ----
@@ -203,7 +266,7 @@ def _result(self: Value, node: Any) -> Value:
         _hold(self)
     if type(self) is Value:  # _wrap(node), without the call
         result: Value = _new(Value)
-        _set_stateful(result, False)
+        _set_stateful(result, 0)
         _set_node(result, node)
         life = _Life(result, _proxy_died)
         life.node = node
@@ -221,7 +284,7 @@ def _result_as(cls: type[Value], node: Any) -> Value:
 def _wrap_as(cls: type[Value], node: Any) -> Value:
     """Return an object of the subclass, made without calling it."""
     result: Value = _new(cls)
-    _set_stateful(result, False)
+    _set_stateful(result, 0)
     _attach(result, node)
     _keep(result)
     return result
@@ -369,9 +432,15 @@ def _show(self: Value, node: Any) -> None:
         lib.mg_release(_arena, node)
         raise MemoryError("no memory for the state of a Value")
     old = self._node
+    for operand in getattr(self, "_bound", ()):  # as before they were bound
+        _hold(operand)
     with _lock:
         if lib.mg_node_unkeep(_arena, old):
             del _held[old]
+            _cyclic_held.discard(old)
+    lib.mg_node_set_closure(_arena, old, 0)
+    if self._stateful == _CYCLIC:
+        lib.mg_node_set_cyclic(_arena, node)
     del _living[old]
     _attach(self, node)
     if lib.mg_release(_arena, old):
@@ -381,10 +450,11 @@ def _show(self: Value, node: Any) -> None:
 class Value(ValueMethods):
     """A float that remembers what it was computed from."""
 
-    __slots__ = ("__dict__", "__weakref__", "_node", "_stateful")
+    __slots__ = ("__dict__", "__weakref__", "_bound", "_node", "_stateful")
 
     _node: Any
-    _stateful: bool
+    _stateful: int  # 0, _KEPT, _CYCLIC
+    _bound: list[Value]  # see _expose_cycles
 
     def __new__(cls, *args: Any, **names: Any) -> Value:
         node = lib.mg_leaf(_arena, 0.0)
@@ -422,7 +492,7 @@ class Value(ValueMethods):
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
         if name != "data" and name != "grad":
-            _keep(self)
+            _keep(self) if isinstance(value, _ATOMS) else _set_cyclic(self)
 
     @property
     def data(self) -> float:
@@ -557,7 +627,9 @@ class Value(ValueMethods):
 
     def __rsub__(self, other: Any) -> Any:
         number = as_real(other)
-        return NotImplemented if number is NotImplemented else -self + number
+        if number is NotImplemented:
+            return NotImplemented
+        return _with_number(_ADD, _with_number(_MULTIPLY, self, -1.0), number)
 
     def __truediv__(self, other: Any) -> Any:
         if isinstance(other, Value):
@@ -624,6 +696,7 @@ def _data_of(other: Any) -> Any:
 
 
 _set_node: Any = Value.__dict__["_node"].__set__
+_set_bound: Any = Value.__dict__["_bound"].__set__
 _set_stateful: Any = Value.__dict__["_stateful"].__set__
 
 # ---- methods of one node, functions of two: from the operator table ----
@@ -707,7 +780,7 @@ def attributes(value: Value) -> dict[str, Any] | None:
 def set_attributes(value: Value, own: dict[str, Any]) -> None:
     """Add to a Value's own attributes."""
     value.__dict__.update(own)
-    _keep(value)
+    _set_cyclic(value)
     if "_backward" in own:
         lib.mg_node_set_closure(_arena, value._node, 1)
 

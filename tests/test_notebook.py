@@ -13,14 +13,14 @@ def labelled(lib: Any, **numbers: float) -> list[Any]:
 
 def first_graph(lib: Any, a: float, b: float, c: float, f: float) -> dict[str, Any]:
     """Return L = (a * b + c) * f, and every node on the way, by its label."""
-    a, b, c, f = labelled(lib, a=a, b=b, c=c, f=f)
-    e = a * b
+    leaves = labelled(lib, a=a, b=b, c=c, f=f)
+    e = leaves[0] * leaves[1]
     e.label = "e"
-    d = e + c
+    d = e + leaves[2]
     d.label = "d"
-    loss = d * f
+    loss = d * leaves[3]
     loss.label = "L"
-    return {v.label: v for v in (a, b, c, d, e, f, loss)}
+    return {v.label: v for v in (*leaves, d, e, loss)}
 
 
 def test_first_graph_prints_minus_eight(lib: Any) -> None:

@@ -338,6 +338,54 @@ def test_gradient_is_the_derivative(
         assert v.grad == pytest.approx(difference, rel=1e-6, abs=1e-7)
 
 
+# ---- many operands ----
+
+Operation = Callable[[Any, Any, Any], Any]
+
+
+def of_one(apply: Callable[[Any], Any]) -> Operation:
+    return lambda lib, x, y: apply(x)
+
+
+def to_power(n: float) -> Operation:
+    return lambda lib, x, y: x**n
+
+
+# A compiler may replace pow(x, -1.0) by 1 / x and pow(x, 2.0) by x * x, which differ in the last
+# bit about once in a thousand times.
+OPERATIONS: dict[str, Operation] = {
+    **BINARY,
+    **{name + "(x)": of_one(apply) for name, apply in UNARY.items()},
+    **{f"x ** {n}": to_power(n) for n in (-2, -1, 0, 1, 2, 3, -1.0, 0.5, 2.0)},
+    "2.0 / x": lambda lib, x, y: 2.0 / x,
+    "x / number": lambda lib, x, y: x / y.data,
+    "number - x": lambda lib, x, y: y.data - x,
+    "number ** x": lambda lib, x, y: abs(y.data) ** x,
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operation_on_many_operands_agrees_with_the_reference_bit_for_bit(
+    mg: Any, name: str
+) -> None:
+    def outcomes(lib: Library) -> list[Any]:
+        choose = random.Random(3)
+        seen: list[Any] = []
+        for _ in range(5000):
+            scale = 10.0 ** choose.randint(-6, 6)
+            x, y = lib.Value(choose.gauss(0, scale)), lib.Value(choose.gauss(0, 3))
+            try:
+                z = OPERATIONS[name](lib, x, y)
+                z.backward()
+            except (ArithmeticError, ValueError) as error:
+                seen.append(type(error))
+            else:
+                seen.append((z.data.hex(), x.grad.hex(), y.grad.hex()))
+        return seen
+
+    assert outcomes(mg) == outcomes(CREATION_ORDERED)
+
+
 # ---- larger programs ----
 
 

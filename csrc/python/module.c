@@ -26,6 +26,8 @@ static PyObject *fail_after(PyObject *Py_UNUSED(module), PyObject *count) {
 }
 
 static PyMethodDef functions[] = {
+    {"before_collection", value_before_collection, METH_VARARGS,
+     PyDoc_STR("before_collection(phase, info, /)\n--\n\nFor gc.callbacks.")},
     {"set_grad_off", value_set_grad_off, METH_O,
      PyDoc_STR("set_grad_off(off, /)\n--\n\nEnter or leave a stretch in which this thread records "
                "nothing.")},
@@ -107,6 +109,18 @@ static struct PyModuleDef definition = {
     .m_methods = functions,
 };
 
+/* Have before_collection called before each garbage collection. */
+static bool join_collections(PyObject *module) {
+    PyObject *gc = PyImport_ImportModule("gc");
+    PyObject *callbacks = gc != NULL ? PyObject_GetAttrString(gc, "callbacks") : NULL;
+    PyObject *own = PyObject_GetAttrString(module, "before_collection");
+    bool good = callbacks != NULL && own != NULL && PyList_Append(callbacks, own) == 0;
+    Py_XDECREF(gc);
+    Py_XDECREF(callbacks);
+    Py_XDECREF(own);
+    return good;
+}
+
 PyMODINIT_FUNC PyInit__value_type(void) {
     if (mg_module.arena == NULL) mg_module.arena = mg_arena_new();
     if (mg_module.arena == NULL) return PyErr_NoMemory();
@@ -115,7 +129,8 @@ PyMODINIT_FUNC PyInit__value_type(void) {
     PyObject *module = mg_module.type != NULL ? PyModule_Create(&definition) : NULL;
     if (module == NULL) return NULL;
     if (PyModule_AddFunctions(module, value_functions) < 0 ||
-        PyModule_AddObject(module, "Value", Py_NewRef((PyObject *)mg_module.type)) < 0) {
+        PyModule_AddObject(module, "Value", Py_NewRef((PyObject *)mg_module.type)) < 0 ||
+        !join_collections(module)) {
         Py_DECREF(module);
         return NULL;
     }

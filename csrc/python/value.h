@@ -38,10 +38,11 @@ typedef struct {
     PyTypeObject *type;
     value_object *free_list;
     size_t free_count;
-    bool draining;     /* orphans are being let go of further up the stack */
-    size_t no_grad;    /* threads that record nothing now, each as often as it asked */
-    PyObject *methods; /* the module micrograd_c._value_methods */
-    PyObject *as_real; /* its functions */
+    bool draining;      /* orphans are being let go of further up the stack */
+    size_t cyclic_held; /* nodes that are cyclic and held */
+    size_t no_grad;     /* threads that record nothing now, each as often as it asked */
+    PyObject *methods;  /* the module micrograd_c._value_methods */
+    PyObject *as_real;  /* its functions */
     PyObject *make_error;
     PyObject *empty_string;
     PyObject *op_key; /* '_op', '_backward', '_local_grads': keys in an instance's dict */
@@ -76,6 +77,17 @@ PyObject *value_own_entry(PyObject *object, PyObject *key);
 int value_set_own_entry(PyObject *object, PyObject *key, PyObject *value);
 /* The proxy refers to objects that may refer back to it: let the garbage collector see it. */
 void value_track(value_object *self);
+
+/* ---- value_cycles.c ---- */
+
+/* The proxy's state may refer back to Values above it; it is kept already. */
+void value_set_cyclic(value_object *self);
+/* Take out what a node's proxy was bound to, a reference for the caller, or NULL. */
+PyObject *value_take_bound(mg_node *node);
+/* The proxy leaves this node, which it owned a reference of, for another. */
+void value_leave(value_object *self, mg_node *node);
+/* The callback of Python's gc module. */
+PyObject *value_before_collection(PyObject *module, PyObject *args);
 
 /* ---- value_attributes.c ---- */
 
@@ -145,7 +157,9 @@ static inline mg_node *value_node(PyObject *object) {
 
 /* If the node's proxy has state, the node now holds it: node has just become an operand. */
 static inline void value_hold(mg_node *node) {
-    if (mg_hold(node)) Py_INCREF((PyObject *)mg_owner(node));
+    if (!mg_hold(node)) return;
+    Py_INCREF((PyObject *)mg_owner(node));
+    if (node->flags & MG_CYCLIC) mg_module.cyclic_held++;
 }
 
 /* What a thread that records nothing gets in place of a new node: a leaf of the same value. */

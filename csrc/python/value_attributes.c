@@ -170,6 +170,7 @@ static int set_backward(PyObject *self, PyObject *value, void *Py_UNUSED(closure
     }
     if (value_set_own_entry(self, mg_module.backward_key, value) < 0) return -1;
     mg_close(mg_module.arena, value_node(self), true);
+    value_set_cyclic((value_object *)self);
     return 0;
 }
 
@@ -217,6 +218,13 @@ PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored)) {
 
 /* ---- the table ---- */
 
+/* Who has the dict can put anything into it. */
+static PyObject *show_dict(PyObject *self, void *closure) {
+    PyObject *dict = value_get_dict(self, closure);
+    if (dict != NULL) value_set_cyclic((value_object *)self);
+    return dict;
+}
+
 PyGetSetDef value_attributes_table[] = {
     {"data", get_data, set_data, PyDoc_STR("The node's value, a float."), NULL},
     {"grad", get_grad, set_grad, PyDoc_STR("The derivative accumulated so far, a float."), NULL},
@@ -232,6 +240,6 @@ PyGetSetDef value_attributes_table[] = {
      PyDoc_STR("Call it to push this node's gradient into its operands; assign a closure to\n"
                "compute that yourself."),
      NULL},
-    {"__dict__", value_get_dict, value_set_dict, NULL, NULL},
+    {"__dict__", show_dict, value_set_dict, NULL, NULL},
     {NULL},
 };

@@ -69,6 +69,20 @@ mg_node **value_take_operands(PyObject *children) {
     return operands;
 }
 
+/* The numbers of a tuple; NULL: with an error set. To be freed with PyMem_Free. */
+static double *take_partials(PyObject *partials, Py_ssize_t count) {
+    double *numbers = PyMem_New(double, count + 1);
+    if (numbers == NULL) PyErr_NoMemory();
+    for (Py_ssize_t i = 0; numbers != NULL && i < count; i++) {
+        PyObject *partial = PyTuple_GET_ITEM(partials, i);
+        if (value_take_number(partial, "each of Value()'s local gradients", &numbers[i]) == 0)
+            continue;
+        PyMem_Free(numbers);
+        return NULL;
+    }
+    return numbers;
+}
+
 /* A node with the given operands, none of them meaning a leaf. NULL: with an error set. */
 mg_node *value_make_node(double data, PyObject *children, PyObject *partials) {
     mg_node *node = NULL;
@@ -84,24 +98,17 @@ mg_node *value_make_node(double data, PyObject *children, PyObject *partials) {
         if (node == NULL) PyErr_NoMemory();
         return node;
     }
-    mg_node **operands = value_take_operands(children);
-    double *numbers = operands != NULL && given != 0 ? PyMem_New(double, given) : NULL;
-    bool good = operands != NULL;
-    if (good && given != 0 && numbers == NULL) {
-        PyErr_NoMemory();
-        good = false;
-    }
-    for (Py_ssize_t i = 0; good && i < given; i++) {
-        PyObject *partial = PyTuple_GET_ITEM(partials, i);
-        good = value_take_number(partial, "each of Value()'s local gradients", &numbers[i]) == 0;
-    }
-    if (good && value_grad_is_off()) {
-        node = mg_new_leaf(mg_module.arena, data);
-    } else if (good) {
-        node = mg_new_custom(mg_module.arena, data, operands, (size_t)count, numbers);
+    double *numbers = take_partials(partials, given);
+    mg_node **operands = numbers != NULL ? value_take_operands(children) : NULL;
+    if (operands != NULL) {
+        if (value_grad_is_off())
+            node = mg_new_leaf(mg_module.arena, data);
+        else
+            node = mg_new_custom(mg_module.arena, data, operands, (size_t)count,
+                                 given != 0 ? numbers : NULL);
         for (Py_ssize_t i = 0; node != NULL && i < count; i++) value_hold(operands[i]);
+        if (node == NULL) PyErr_NoMemory();
     }
-    if (good && node == NULL) PyErr_NoMemory();
     PyMem_Free(operands);
     PyMem_Free(numbers);
     return node;
@@ -171,11 +178,8 @@ static int adopt(value_object *self, mg_node *node) {
     self->node = node;
     node->refs++;
     mg_set_owner(node, self);
-    bool held = mg_unkeep(mg_module.arena, old);
-    mg_set_owner(old, NULL);
-    mg_drop(mg_module.arena, old);
-    if (held) Py_DECREF((PyObject *)self);
-    value_drain_orphans();
+    if (old->flags & MG_CYCLIC) value_set_cyclic(self);
+    value_leave(self, old);
     return 0;
 }
 

@@ -70,6 +70,7 @@ PyObject *value_set_attributes(PyObject *Py_UNUSED(module), PyObject *args) {
     int result = PyDict_Update(dict, own);
     Py_DECREF(dict);
     if (result < 0) return NULL;
+    value_set_cyclic((value_object *)value);
     if (value_own_entry(value, mg_module.backward_key) != NULL)
         mg_close(mg_module.arena, value_node(value), true);
     Py_RETURN_NONE;

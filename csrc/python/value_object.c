@@ -25,7 +25,10 @@ void value_drain_orphans(void) {
     mg_node *node;
     if (mg_module.draining) return;
     mg_module.draining = true;
-    while ((node = mg_next_orphan(mg_module.arena)) != NULL) Py_DECREF((PyObject *)mg_owner(node));
+    while ((node = mg_next_orphan(mg_module.arena)) != NULL) {
+        if (node->flags & MG_CYCLIC) mg_module.cyclic_held--;
+        Py_DECREF((PyObject *)mg_owner(node));
+    }
     mg_module.draining = false;
 }
 
@@ -46,7 +49,10 @@ static void dealloc_with_state(value_object *self) {
     if (self->weakrefs != NULL) PyObject_ClearWeakRefs((PyObject *)self);
     Py_CLEAR(self->label);
     Py_CLEAR(self->dict);
+    PyObject *bound = value_take_bound(self->node);
+    mg_unkeep(mg_module.arena, self->node);
     drop_node(self);
+    Py_XDECREF(bound);
     if (type == mg_module.type) {
         recycle(self);
         return;
@@ -58,7 +64,7 @@ static void dealloc_with_state(value_object *self) {
 static void dealloc(PyObject *object) {
     value_object *self = (value_object *)object;
     PyTypeObject *type = Py_TYPE(object);
-    if (MG_LIKELY(type == mg_module.type && self->label == NULL && self->dict == NULL &&
+    if (MG_LIKELY(type == mg_module.type && (self->node->flags & MG_KEEP) == 0 &&
                   self->weakrefs == NULL && type->tp_finalize == NULL)) {
         drop_node(self);
         recycle(self);
@@ -68,8 +74,11 @@ static void dealloc(PyObject *object) {
 }
 
 static int traverse(PyObject *object, visitproc visit, void *arg) {
-    Py_VISIT(((value_object *)object)->label);
-    Py_VISIT(((value_object *)object)->dict);
+    value_object *self = (value_object *)object;
+    Py_VISIT(self->label);
+    Py_VISIT(self->dict);
+    if (self->node != NULL && self->node->flags & MG_EXTRA)
+        Py_VISIT((PyObject *)self->node->extra->bound);
     Py_VISIT((PyObject *)Py_TYPE(object));
     return 0;
 }
@@ -113,7 +122,10 @@ static int set_attribute(PyObject *object, PyObject *name, PyObject *value) {
     value_object *self = (value_object *)object;
     bool had_dict = self->dict != NULL;
     int result = PyObject_GenericSetAttr(object, name, value);
-    return had_dict || self->dict == NULL || keep_dict(self) == 0 ? result : -1;
+    if (!had_dict && self->dict != NULL && keep_dict(self) < 0) return -1;
+    if (value != NULL && PyObject_IS_GC(value) && self->node->flags & MG_KEEP)
+        value_set_cyclic(self);
+    return result;
 }
 
 PyObject *value_get_dict(PyObject *object, void *Py_UNUSED(closure)) {
