@@ -184,6 +184,12 @@ static inline void lose_parent(mg_arena *arena, mg_node *node, mg_node **dying) 
     }
 }
 
+void mg_give_back(mg_arena *arena, mg_node *node) {
+    mg_node *dying = NULL;
+    lose_parent(arena, node, &dying);
+    if (dying != NULL) mg_free_node(arena, dying);
+}
+
 static void lose_attachments(mg_arena *arena, mg_node *node) {
     if (node->flags & MG_CLOSURE) arena->closures--;
     if (node->flags & MG_EXTRA) mg_deallocate(arena, node->extra);
@@ -276,7 +282,8 @@ mg_node *mg_next_above_cyclic(mg_arena *arena, mg_node *node) {
     else
         while (page != NULL && page->older != NULL) page = page->older;
     for (; page != NULL; page = page->newer, node = NULL) {
-        mg_node *end = page == arena->newest ? arena->bump : mg_page_nodes(page) + MG_PAGE_NODES;
+        bool filling = page == arena->newest && arena->bump != NULL;
+        mg_node *end = filling ? arena->bump : mg_page_nodes(page) + MG_PAGE_NODES;
         for (node = node != NULL ? node : mg_page_nodes(page); node < end; node++)
             if (is_above_cyclic(node)) return node;
     }
@@ -312,6 +319,10 @@ void mg_arena_lock(mg_arena *arena) {
     mg_lock_take(&arena->lock);
 }
 
+void mg_arena_renew_lock(mg_arena *arena) {
+    mg_lock_init(&arena->lock);
+}
+
 void mg_arena_unlock(mg_arena *arena) {
     mg_lock_give(&arena->lock);
 }
@@ -336,7 +347,7 @@ void mg_retain(mg_arena *arena, mg_node *node) {
 
 int mg_release(mg_arena *arena, mg_node *node) {
     mg_lock_take(&arena->lock);
-    mg_drop(arena, node);
+    mg_give_back(arena, node);
     int orphans = arena->orphans != NULL;
     mg_lock_give(&arena->lock);
     return orphans;
@@ -383,6 +394,7 @@ int mg_node_unhold(mg_arena *arena, mg_node *node, size_t parents) {
 mg_node *mg_arena_next_above_cyclic(mg_arena *arena, mg_node *node) {
     mg_lock_take(&arena->lock);
     mg_node *next = mg_next_above_cyclic(arena, node);
+    if (next != NULL) next->refs++;
     mg_lock_give(&arena->lock);
     return next;
 }

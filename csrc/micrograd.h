@@ -67,6 +67,8 @@ void mg_arena_fail_after(mg_arena *arena, size_t n);
 /* Keep other threads out, as around a fork. */
 void mg_arena_lock(mg_arena *arena);
 void mg_arena_unlock(mg_arena *arena);
+/* The same in the child of a fork, whose thread is not the one that took the lock. */
+void mg_arena_renew_lock(mg_arena *arena);
 
 /* --- the operator table --- */
 
@@ -158,7 +160,8 @@ mg_node *mg_arena_next_orphan(mg_arena *arena);
 /* The proxy, which is to be kept, has such state. */
 void mg_node_set_cyclic(mg_arena *arena, mg_node *node);
 int mg_node_is_cyclic(const mg_node *node);
-/* The next node after this one, or from the beginning if it is NULL, that has a cyclic operand. */
+/* The next node after this one, or from the beginning if it is NULL, that has a cyclic operand;
+ * with a reference for the caller. */
 mg_node *mg_arena_next_above_cyclic(mg_arena *arena, mg_node *node);
 /* 1 if the node was held and has just so many parents: it is held no more, and the reference to
  * its proxy is to be given back. */

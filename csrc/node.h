@@ -139,6 +139,8 @@ mg_node *mg_new_leaf(mg_arena *arena, double data);
 void mg_free_leaf(mg_arena *arena, mg_node *leaf);
 /* Free a node without references, and all that only it kept alive. */
 void mg_free_node(mg_arena *arena, mg_node *node);
+/* Give a reference back that was like a parent's: a held node may become an orphan. */
+void mg_give_back(mg_arena *arena, mg_node *node);
 void mg_trim(mg_arena *arena);
 void mg_get_statistics(mg_arena *arena, mg_statistics *out);
 /* The node's extra, made if it has none; NULL: no memory. */

@@ -12,10 +12,8 @@ import copy
 import copyreg
 import pickle
 import threading
-from collections.abc import Iterable
-from types import FunctionType
+from collections.abc import Iterator
 from typing import Any
-from weakref import finalize
 
 from .engine import Value, attributes, graph, recorded, restore, set_attributes
 
@@ -51,7 +49,14 @@ _OWN_SLOTS = frozenset(("_bound", "_node", "_stateful"))
 
 
 def get_state(value: Value) -> Any:
-    """Return label, attributes and slots of a Value, or None if it has none of them."""
+    """Return label, attributes and slots of a Value, or None if it has none of them.
+
+    A subclass's own `__getstate__` says otherwise.
+    """
+    if type(value) is not Value:
+        own_state = getattr(type(value), "__getstate__", None)
+        if own_state is not getattr(object, "__getstate__", None):
+            return own_state(value)  # type: ignore[misc]
     label = value.label
     own = attributes(value) or {}
     slots = {} if type(value) is Value else _slots(value)
@@ -71,6 +76,8 @@ def _slots(value: Value) -> dict[str, Any]:
 
 def set_state(value: Value, state: Any) -> None:
     """Give a Value what `get_state` returned."""
+    if isinstance(state, dict):  # of a subclass that has __getstate__ but no __setstate__
+        state = "", state, {}
     label, own, slots = state
     if label != "":
         value.label = label
@@ -88,7 +95,7 @@ def copy_one(value: Value) -> Value:
     twin = rebuild(*_record(value))
     state = get_state(value)
     if state is not None:
-        set_state(twin, state)
+        twin.__setstate__(state)
     return twin
 
 
@@ -108,29 +115,42 @@ def _copy_node(node: Value, memo: dict[int, Any]) -> Value:
     memo.setdefault(id(memo), []).append(node)  # an id in the memo must stay taken
     state = get_state(node)
     if state is not None:
-        set_state(twin, copy.deepcopy(state, memo))
+        twin.__setstate__(copy.deepcopy(state, memo))
+        _rebind_rule(twin, node, memo)
     return twin
+
+
+def _rebind_rule(twin: Value, node: Value, memo: dict[int, Any]) -> None:
+    """Where a node's rule is the native one of some node, the copy's is that of its copy."""
+    owner = getattr(node._backward, "__self__", None)
+    if "_backward" in (attributes(node) or {}) and isinstance(owner, Value):
+        del twin._backward  # a native rule again
+        if owner is not node:
+            twin._backward = _copy_node(owner, memo)._backward
 
 
 # ---- pickling ----
 
 
-class _Below(list[Any]):
-    """The interior nodes below the root of a graph, for as long as they are being pickled.
+class _Below:
+    """The interior nodes below the root of a graph: a list, as pickle sees it."""
 
-    The pickler keeps this list, as every list it has saved, until it is done.
-    """
+    being_saved: set[tuple[int, int]] = set()  # noqa: RUF012  (thread, id) of nodes in such lists
 
-    listed: set[tuple[int, int]] = set()  # noqa: RUF012  (thread, id) of the nodes in such lists
-
-    def __init__(self, nodes: Iterable[Value]) -> None:
-        super().__init__(nodes)
-        mine = {(threading.get_ident(), id(node)) for node in self} - self.listed
-        self.listed |= mine
-        finalize(self, self.listed.difference_update, mine).atexit = False
+    def __init__(self, nodes: list[Value]) -> None:
+        self.nodes = nodes
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return list, (), None, iter(self)
+        return list, (), None, self.items()
+
+    def items(self) -> Iterator[Value]:
+        """Yield the nodes; until the last of them is saved, they are in `being_saved`."""
+        mine = {(threading.get_ident(), id(node)) for node in self.nodes} - self.being_saved
+        self.being_saved |= mine
+        try:
+            yield from self.nodes
+        finally:
+            self.being_saved -= mine
 
 
 def reduce(value: Value) -> tuple[Any, ...]:
@@ -139,7 +159,7 @@ def reduce(value: Value) -> tuple[Any, ...]:
     state = get_state(value)
     if state is not None and "_backward" in state[1]:
         _check_closure(value, state[1]["_backward"])
-    listed = not record[3] or (threading.get_ident(), id(value)) in _Below.listed
+    listed = not record[3] or (threading.get_ident(), id(value)) in _Below.being_saved
     if listed or not any(recorded(child)[2] for child in record[3]):
         return rebuild, record, state
     below = graph(value)
@@ -148,12 +168,13 @@ def reduce(value: Value) -> tuple[Any, ...]:
 
 
 def _check_closure(value: Value, closure: Any) -> None:
-    """Raise PicklingError for a function that pickle cannot find by its name."""
-    if isinstance(closure, FunctionType):
-        try:
-            pickle.dumps(closure)
-        except Exception as error:
-            raise pickle.PicklingError(
-                f"cannot pickle the _backward of the Value labelled {value.label!r}, "
-                f"operator {value._op!r}: {error}"
-            ) from error
+    """Raise PicklingError for a closure that cannot be pickled, saying whose it is."""
+    if isinstance(getattr(closure, "__self__", None), Value):
+        return  # a node's own rule, or a method of a subclass
+    try:
+        pickle.dumps(closure)
+    except Exception as error:
+        raise pickle.PicklingError(
+            f"cannot pickle the _backward of the Value labelled {value.label!r}, "
+            f"operator {value._op!r}: {error}"
+        ) from error

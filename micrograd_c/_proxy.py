@@ -57,10 +57,15 @@ def _proxy_died(
     life: _Life, living: Any = _living, arena: Any = _arena, release: Any = lib.mg_release
 ) -> None:
     node = life.node
-    if living.get(node) is life:
+    if node in living and living[node] is life:  # with no call between them, no other thread
         del living[node]
     # The parameters' defaults are there still when globals are gone, at exit.
     if release(arena, node) and _drain_orphans is not None:
+        _drain_orphans()
+
+
+def _release(node: Any) -> None:
+    if lib.mg_release(_arena, node):
         _drain_orphans()
 
 
@@ -105,12 +110,13 @@ def _attach(self: Value, node: Any) -> None:
 
 def _proxy_of(node: Any) -> Value:
     """Return the proxy of a node that is some node's operand: the one there is, or a new one."""
-    life = _living.get(node)
-    proxy: Value | None = life() if life is not None else None
-    if proxy is None:
-        lib.mg_retain(_arena, node)
-        proxy = _wrap(node)
-    return proxy
+    with _lock:
+        life = _living.get(node)
+        proxy: Value | None = life() if life is not None else None
+        if proxy is None:
+            lib.mg_retain(_arena, node)
+            proxy = _wrap(node)
+        return proxy
 
 
 def _hold(proxy: Value) -> None:
@@ -163,6 +169,7 @@ def _expose_cycles() -> None:
     node = lib.mg_arena_next_above_cyclic(_arena, _NULL)
     while node:
         proxy = _proxy_of(node)
+        lib.mg_release(_arena, node)
         proxies.append(proxy)
         operands = [v for v in _children_of(node) if v._stateful == _CYCLIC]
         _set_bound(proxy, operands)
@@ -206,6 +213,8 @@ def set_grad_off(off: bool) -> None:
     """Enter or leave a stretch in which this thread records nothing."""
     global _no_grad
     step = 1 if off else -1
+    if _grad_off.depth + step < 0:
+        return  # entered in another thread
     with _lock:
         _no_grad += step
     _grad_off.depth += step
@@ -301,7 +310,7 @@ def _result_by_call(cls: type[Value], node: Any) -> Value:
             result.__dict__.pop("_backward", None)
         return result
     finally:
-        lib.mg_release(_arena, node)
+        _release(node)
 
 
 def _children_of(node: Any) -> tuple[Value, ...]:
@@ -341,6 +350,8 @@ def _with_number(op: int, self: Value, number: float) -> Value:
     return _result(self, node or _again(lib.mg_record_number, op, self._node, number))
 
 
+_add = _commutative(_ADD)
+_multiply = _commutative(_MULTIPLY)
 _power = _commutative(_POWER)  # of two Values, in their order
 
 
@@ -385,24 +396,35 @@ def _tuple(given: Any, message: str) -> tuple[Any, ...]:
     return tuple(given)
 
 
-def _rename(children: Any, op: Any, names: dict[str, Any]) -> tuple[Any, Any, Any]:
-    """Return children, op and local gradients, however their names were spelled."""
-    given = {"children": children, "op": op, "local_grads": ()}
-    default = {"children": (), "op": "", "local_grads": ()}
+class _NotGiven(tuple):  # type: ignore[type-arg]
+    """The empty tuple as a parameter's default, to be told from one that was given."""
+
+
+_NOT_GIVEN = _NotGiven()
+_SPELLINGS = {
+    "_children": "children",
+    "_prev": "children",
+    "_op": "op",
+    "local_grads": "partials",
+    "_local_grads": "partials",
+}
+
+
+def _rename(given: dict[str, Any], names: dict[str, Any]) -> None:
+    """Add the arguments whose names are spelled in other ways."""
     for name, value in names.items():
-        known = {"_children": "children", "_prev": "children", "_op": "op"}.get(
-            name, name.replace("_local_grads", "local_grads")
-        )
-        if known not in given:
+        known = _SPELLINGS.get(name)
+        if known is None:
             raise TypeError(f"Value() got an unexpected keyword argument {name!r}")
-        if given[known] is not default[known]:
+        if given[known] is not _NOT_GIVEN:
             raise TypeError(f"Value() got multiple values for argument {name!r}")
         given[known] = value
-    return given["children"], given["op"], given["local_grads"]
 
 
-def _make_node(data: float, children: tuple[Any, ...], partials: tuple[Any, ...]) -> Any:
-    """Return a new node with these operands, none of them meaning a leaf."""
+def _make_node(
+    data: float, children: tuple[Any, ...], partials: tuple[Any, ...], record: bool
+) -> Any:
+    """Return a new node with these operands, none of them (or not to record) meaning a leaf."""
     if partials and len(partials) != len(children):
         raise ValueError(
             f"Value() got {len(partials)} local gradients for {len(children)} children"
@@ -412,7 +434,7 @@ def _make_node(data: float, children: tuple[Any, ...], partials: tuple[Any, ...]
             kind = type(child).__name__
             raise TypeError(f"each of Value()'s children must be a Value, not {kind!r}")
     numbers = [_real(partial, "each of Value()'s local gradients") for partial in partials]
-    if not children or _grad_off.depth:
+    if not children or not record:
         node = lib.mg_leaf(_arena, data)
     else:
         array = ffi.new("double[]", numbers) if numbers else _NULL
@@ -443,8 +465,7 @@ def _show(self: Value, node: Any) -> None:
         lib.mg_node_set_cyclic(_arena, node)
     del _living[old]
     _attach(self, node)
-    if lib.mg_release(_arena, old):
-        _drain_orphans()
+    _release(old)
 
 
 class Value(ValueMethods):
@@ -463,19 +484,28 @@ class Value(ValueMethods):
         return _wrap(node) if cls is Value else _wrap_as(cls, node)
 
     def __init__(
-        self, data: Any, children: Any = (), op: Any = "", label: Any = "", **names: Any
+        self,
+        data: Any,
+        children: Any = _NOT_GIVEN,
+        op: Any = _NOT_GIVEN,
+        label: Any = "",
+        **names: Any,
     ) -> None:
-        partials: Any = ()
+        partials: Any = _NOT_GIVEN
         if names:
-            children, op, partials = _rename(children, op, names)
-        if not isinstance(op, str):
-            if partials != ():
+            given = {"children": children, "op": op, "partials": partials}
+            _rename(given, names)
+            children, op, partials = given.values()
+        if op is _NOT_GIVEN:
+            op = ""
+        elif not isinstance(op, str):
+            if partials is not _NOT_GIVEN:
                 raise TypeError("Value() got multiple values for argument 'local_grads'")
             op, partials = "", op
         data = _real(data, "Value() data")
         children = _tuple(children, "Value() children must be an iterable of Values")
         partials = _tuple(partials, "Value() local gradients must be a sequence")
-        _show(self, _make_node(data, children, partials))
+        _show(self, _make_node(data, children, partials, not _grad_off.depth))
         if self._stateful:
             for name in ("label", "_op", "_local_grads", "_backward"):
                 self.__dict__.pop(name, None)
@@ -573,6 +603,11 @@ class Value(ValueMethods):
         self.__dict__["_backward"] = closure
         lib.mg_node_set_closure(_arena, self._node, 1)
 
+    @_backward.deleter
+    def _backward(self) -> None:
+        lib.mg_node_set_closure(_arena, self._node, 0)
+        self.__dict__.pop("_backward", None)
+
     def _push(self) -> None:
         status = lib.mg_push(_arena, self._node)
         if status:
@@ -586,14 +621,16 @@ class Value(ValueMethods):
         if status:
             raise _partial_error(status, culprit[0])
         if order[0]:
+            root = self._node
+            lib.mg_retain(_arena, root)  # a closure could give self another node
             try:
                 self._follow(order[0], culprit)
             finally:
                 lib.mg_order_free(_arena, order[0])
+                _release(root)
 
     def _follow(self, order: Any, culprit: Any) -> None:
         """Let the engine push the native nodes and call the closures in between."""
-        root = _proxy_of(self._node)  # a closure could give self another node
         closure = ffi.new("mg_node **")
         while True:
             status = lib.mg_order_next(_arena, order, closure, culprit)
@@ -602,25 +639,36 @@ class Value(ValueMethods):
             if not closure[0]:
                 break
             _proxy_of(closure[0])._backward()
-        del root
 
     # ---- operators ----
 
-    __add__ = __radd__ = _commutative(_ADD)
-    __mul__ = __rmul__ = _commutative(_MULTIPLY)
+    __add__ = _add
+    __mul__ = _multiply
 
-    def __neg__(self) -> Value:
-        return _with_number(_MULTIPLY, self, -1.0)
+    def __radd__(self, other: Any) -> Any:
+        return _add(self, other) if type(self) is Value else self + other
+
+    def __rmul__(self, other: Any) -> Any:
+        return _multiply(self, other) if type(self) is Value else self * other
+
+    # Results of a subclass are composed of its own operators, as in the pure-Python class.
+
+    def __neg__(self) -> Any:
+        return _with_number(_MULTIPLY, self, -1.0) if type(self) is Value else self * -1
 
     def __pos__(self) -> Value:
         return self
 
     def __sub__(self, other: Any) -> Any:
         if isinstance(other, Value):
+            if type(self) is not Value or type(other) is not Value:
+                return self + -other
             return _of_two(lib.mg_record_difference, self, other)
         number = as_real(other)
         if number is NotImplemented:
             return NotImplemented
+        if type(self) is not Value:
+            return self + -other
         # as Python has it: -0.0 is not 0.0, but -0 is 0
         negated = -number if isinstance(other, float) else 0.0 - number
         return _with_number(_ADD, self, negated)
@@ -629,19 +677,25 @@ class Value(ValueMethods):
         number = as_real(other)
         if number is NotImplemented:
             return NotImplemented
+        if type(self) is not Value:
+            return -self + other
         return _with_number(_ADD, _with_number(_MULTIPLY, self, -1.0), number)
 
     def __truediv__(self, other: Any) -> Any:
-        if isinstance(other, Value):
-            return _of_two(lib.mg_record_quotient, self, other)
-        number = as_real(other)
+        number = 0.0 if isinstance(other, Value) else as_real(other)
         if number is NotImplemented:
             return NotImplemented
+        if type(self) is not Value or (type(other) is not Value and isinstance(other, Value)):
+            return self * other**-1
+        if type(other) is Value:
+            return _of_two(lib.mg_record_quotient, self, other)
         return _with_number(_MULTIPLY, self, _inverse(number))
 
     def __rtruediv__(self, other: Any) -> Any:
         number = as_real(other)
-        return NotImplemented if number is NotImplemented else self**-1 * number
+        if number is NotImplemented:
+            return NotImplemented
+        return Value.__pow__(self, -1) * number if type(self) is Value else self**-1 * other
 
     def __pow__(self, other: Any, modulus: Any = None) -> Any:
         if modulus is not None:
@@ -655,7 +709,9 @@ class Value(ValueMethods):
         args = self._node, number, integer
         node = lib.mg_record_power(_arena, *args, _NULL) or _again(lib.mg_record_power, *args)
         result = _result(self, node)
-        if not integer and type(other) is not float and result._op not in ("", f"**{other}"):
+        if integer or type(other) is float or not isinstance(result, Value):
+            return result
+        if result._op not in ("", f"**{other}"):
             result._op = f"**{other}"
         return result
 
@@ -799,7 +855,7 @@ def restore(
     if op is None or (op != _CUSTOM and (partials or count != lib.mg_operator_arity(op))):
         raise ValueError(f"no operator {name} of {count} children")
     if op == _CUSTOM:
-        node = _make_node(data, children, partials)
+        node = _make_node(data, children, partials, True)
     else:
         operands = ffi.new("mg_node *[]", [child._node for child in children])
         power = float(exponent) if op == _EXPONENT else 0.0
@@ -823,12 +879,20 @@ if hasattr(os, "register_at_fork"):
         _lock.acquire()
         lib.mg_arena_lock(_arena)
 
-    def _after_fork() -> None:
+    def _after_fork_in_parent() -> None:
         lib.mg_arena_unlock(_arena)
         _lock.release()
 
+    def _after_fork_in_child() -> None:
+        global _draining
+        lib.mg_arena_renew_lock(_arena)
+        _draining = False
+        _lock.release()
+
     os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
     )
 
 

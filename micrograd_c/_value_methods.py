@@ -73,7 +73,9 @@ class ValueMethods:
 
         return _copying.copy_graph(cast("Value", self), memo)
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if type(self).__reduce__ is not object.__reduce__:
+            return self.__reduce__()
         from . import _copying
 
         return _copying.reduce(cast("Value", self))

@@ -66,6 +66,8 @@ extern value_module mg_module;
 extern PyType_Slot value_object_slots[];
 /* Memory for one more proxy, with a reference count of one and everything else unset. */
 value_object *value_allocate(void);
+/* Have a proxy on the free list: -1: no memory. May run the garbage collector. */
+int value_prepare(void);
 /* Let go of the proxies that were held for parents that have died. */
 void value_drain_orphans(void);
 /* From now on the node holds the proxy while it has parents. */
@@ -74,9 +76,21 @@ PyObject *value_get_dict(PyObject *object, void *closure);
 int value_set_dict(PyObject *object, PyObject *value, void *closure);
 /* An entry of the instance's dict, borrowed; NULL without an error: there is none. */
 PyObject *value_own_entry(PyObject *object, PyObject *key);
+/* Deleting what is not there is no error. */
+int value_delete_own_entry(PyObject *self, PyObject *key);
 int value_set_own_entry(PyObject *object, PyObject *key, PyObject *value);
 /* The proxy refers to objects that may refer back to it: let the garbage collector see it. */
 void value_track(value_object *self);
+
+/* Keep a node alive while foreign code runs, as a parent would. */
+static inline void value_pin(mg_node *node) {
+    node->refs++;
+}
+
+static inline void value_unpin(mg_node *node) {
+    mg_give_back(mg_module.arena, node);
+    if (mg_module.arena->orphans != NULL) value_drain_orphans();
+}
 
 /* ---- value_cycles.c ---- */
 
@@ -113,8 +127,9 @@ int value_init(PyObject *self, PyObject *args, PyObject *names);
 PyObject *value_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *names);
 /* The nodes of a tuple of Values; NULL: with an error set. To be freed with PyMem_Free. */
 mg_node **value_take_operands(PyObject *children);
-/* A node with the given operands, none of them meaning a leaf. NULL: with an error set. */
-mg_node *value_make_node(double data, PyObject *children, PyObject *partials);
+/* A node with the given operands, none of them (or not to record) meaning a leaf. NULL: with an
+ * error set. */
+mg_node *value_make_node(double data, PyObject *children, PyObject *partials, bool record);
 /* An object of the subclass made without calling it. The node is freed if that fails. */
 PyObject *value_wrap_bare(PyTypeObject *type, mg_node *node);
 /* The result of an operation on instances of a subclass, made as the class wants it. */

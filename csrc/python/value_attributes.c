@@ -86,13 +86,12 @@ static int set_op(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
 /* ---- operands ---- */
 
 PyObject *value_of_node(mg_node *node) {
-    PyObject *owner = mg_owner(node);
+    if (mg_owner(node) == NULL && value_prepare() < 0) return NULL;
+    PyObject *owner = mg_owner(node); /* only now, for a collection may have run */
     return owner != NULL ? Py_NewRef(owner) : value_wrap(node);
 }
 
-/* All of them in order, with repeats. */
-PyObject *value_get_children(PyObject *self, void *Py_UNUSED(closure)) {
-    const mg_node *node = value_node(self);
+static PyObject *children_of(const mg_node *node) {
     Py_ssize_t arity = (Py_ssize_t)mg_node_arity(node);
     PyObject *children = PyTuple_New(arity);
     if (children == NULL) return NULL;
@@ -104,6 +103,15 @@ PyObject *value_get_children(PyObject *self, void *Py_UNUSED(closure)) {
         }
         PyTuple_SET_ITEM(children, i, child);
     }
+    return children;
+}
+
+/* All of them in order, with repeats. */
+PyObject *value_get_children(PyObject *self, void *Py_UNUSED(closure)) {
+    mg_node *node = value_node(self);
+    value_pin(node);
+    PyObject *children = children_of(node);
+    value_unpin(node);
     return children;
 }
 
@@ -119,12 +127,9 @@ static PyObject *get_prev(PyObject *self, void *Py_UNUSED(closure)) {
     return keys;
 }
 
-static PyObject *get_partials(PyObject *self, void *Py_UNUSED(closure)) {
-    const mg_node *node = value_node(self);
-    PyObject *given = value_own_entry(self, mg_module.partials_key);
-    if (given != NULL || PyErr_Occurred()) return Py_XNewRef(given);
-    size_t arity =
-        node->arity == MG_ARITY_CUSTOM && node->extra->partials == NULL ? 0 : mg_node_arity(node);
+static PyObject *partials_of(const mg_node *node) {
+    bool none = node->arity == MG_ARITY_CUSTOM && node->extra->partials == NULL;
+    size_t arity = none ? 0 : mg_node_arity(node);
     PyObject *partials = PyTuple_New((Py_ssize_t)arity);
     if (partials == NULL) return NULL;
     for (size_t i = 0; i < arity; i++) {
@@ -138,6 +143,16 @@ static PyObject *get_partials(PyObject *self, void *Py_UNUSED(closure)) {
         }
         PyTuple_SET_ITEM(partials, (Py_ssize_t)i, partial);
     }
+    return partials;
+}
+
+static PyObject *get_partials(PyObject *self, void *Py_UNUSED(closure)) {
+    PyObject *given = value_own_entry(self, mg_module.partials_key);
+    if (given != NULL || PyErr_Occurred()) return Py_XNewRef(given);
+    mg_node *node = value_node(self);
+    value_pin(node);
+    PyObject *partials = partials_of(node);
+    value_unpin(node);
     return partials;
 }
 
@@ -162,7 +177,10 @@ static PyObject *get_backward(PyObject *self, void *Py_UNUSED(closure)) {
 }
 
 static int set_backward(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
-    if (refuse_delete(value, "_backward") < 0) return -1;
+    if (value == NULL) { /* back to the native rule */
+        mg_close(mg_module.arena, value_node(self), false);
+        return value_delete_own_entry(self, mg_module.backward_key);
+    }
     if (!PyCallable_Check(value)) {
         PyErr_Format(PyExc_TypeError, "_backward must be callable, not '%.200s'",
                      Py_TYPE(value)->tp_name);
@@ -175,11 +193,11 @@ static int set_backward(PyObject *self, PyObject *value, void *Py_UNUSED(closure
 }
 
 static int call_closure(mg_node *node) {
-    PyObject *self = Py_NewRef((PyObject *)mg_owner(node));
-    PyObject *closure = get_backward(self, NULL);
+    PyObject *self = value_of_node(node);
+    PyObject *closure = self == NULL ? NULL : get_backward(self, NULL);
     PyObject *result = closure == NULL ? NULL : PyObject_CallNoArgs(closure);
     Py_XDECREF(closure);
-    Py_DECREF(self);
+    Py_XDECREF(self);
     Py_XDECREF(result);
     return result == NULL ? -1 : 0;
 }
@@ -207,11 +225,10 @@ PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored)) {
         return NULL;
     }
     if (order == NULL) Py_RETURN_NONE;
-    root->refs++; /* a closure could give self another node */
+    value_pin(root); /* a closure could give self another node */
     int result = follow_order(order);
     mg_deallocate(mg_module.arena, order);
-    mg_drop(mg_module.arena, root);
-    value_drain_orphans();
+    value_unpin(root);
     if (result < 0) return NULL;
     Py_RETURN_NONE;
 }

@@ -11,17 +11,18 @@ typedef struct {
     PyObject *partials;
 } arguments;
 
+static bool is_name(PyObject *name, const char *text) {
+    return PyUnicode_CompareWithASCIIString(name, text) == 0;
+}
+
 /* The parameter of this name; NULL: there is none. */
 static PyObject **parameter(arguments *in, PyObject *name) {
-    const char *text = PyUnicode_AsUTF8(name);
-    if (text == NULL) return NULL;
-    if (strcmp(text, "data") == 0) return &in->data;
-    if (strcmp(text, "label") == 0) return &in->label;
-    if (strcmp(text, "children") == 0 || strcmp(text, "_children") == 0 ||
-        strcmp(text, "_prev") == 0)
+    if (is_name(name, "data")) return &in->data;
+    if (is_name(name, "label")) return &in->label;
+    if (is_name(name, "children") || is_name(name, "_children") || is_name(name, "_prev"))
         return &in->children;
-    if (strcmp(text, "op") == 0 || strcmp(text, "_op") == 0) return &in->op;
-    if (strcmp(text, "local_grads") == 0 || strcmp(text, "_local_grads") == 0) return &in->partials;
+    if (is_name(name, "op") || is_name(name, "_op")) return &in->op;
+    if (is_name(name, "local_grads") || is_name(name, "_local_grads")) return &in->partials;
     PyErr_Format(PyExc_TypeError, "Value() got an unexpected keyword argument '%U'", name);
     return NULL;
 }
@@ -84,7 +85,7 @@ static double *take_partials(PyObject *partials, Py_ssize_t count) {
 }
 
 /* A node with the given operands, none of them meaning a leaf. NULL: with an error set. */
-mg_node *value_make_node(double data, PyObject *children, PyObject *partials) {
+mg_node *value_make_node(double data, PyObject *children, PyObject *partials, bool record) {
     mg_node *node = NULL;
     Py_ssize_t count = children != NULL ? PyTuple_GET_SIZE(children) : 0;
     Py_ssize_t given = partials != NULL ? PyTuple_GET_SIZE(partials) : 0;
@@ -101,7 +102,7 @@ mg_node *value_make_node(double data, PyObject *children, PyObject *partials) {
     double *numbers = take_partials(partials, given);
     mg_node **operands = numbers != NULL ? value_take_operands(children) : NULL;
     if (operands != NULL) {
-        if (value_grad_is_off())
+        if (!record)
             node = mg_new_leaf(mg_module.arena, data);
         else
             node = mg_new_custom(mg_module.arena, data, operands, (size_t)count,
@@ -133,7 +134,7 @@ static mg_node *node_from(const arguments *in, double data, PyObject **partials)
                       &children) &&
         take_sequence(in->partials, "Value() local gradients must be a sequence, not '%.200s'",
                       partials))
-        node = value_make_node(data, children, *partials);
+        node = value_make_node(data, children, *partials, !value_grad_is_off());
     Py_XDECREF(children);
     return node;
 }
@@ -183,18 +184,12 @@ static int adopt(value_object *self, mg_node *node) {
     return 0;
 }
 
-static int delete_own_entry(PyObject *self, PyObject *key) {
-    PyObject *entry = value_own_entry(self, key);
-    if (entry == NULL) return PyErr_Occurred() ? -1 : 0;
-    return PyDict_DelItem(((value_object *)self)->dict, key);
-}
-
 /* What an earlier __init__ left behind. */
 static int forget_given(PyObject *self) {
     Py_CLEAR(((value_object *)self)->label);
-    if (delete_own_entry(self, mg_module.op_key) < 0) return -1;
-    if (delete_own_entry(self, mg_module.partials_key) < 0) return -1;
-    return delete_own_entry(self, mg_module.backward_key);
+    if (value_delete_own_entry(self, mg_module.op_key) < 0) return -1;
+    if (value_delete_own_entry(self, mg_module.partials_key) < 0) return -1;
+    return value_delete_own_entry(self, mg_module.backward_key);
 }
 
 static bool has_own_constructor(PyTypeObject *type);
@@ -229,16 +224,15 @@ static PyObject *wrap_by_call(PyTypeObject *type, mg_node *node) {
         result = PyObject_CallFunction((PyObject *)type, "dOO", node->data, children, op);
     Py_XDECREF(children);
     Py_XDECREF(op);
-    node->refs++;
+    value_pin(node);
     Py_DECREF(shown);
     if (result != NULL && value_check(result)) {
         node->data = value_node(result)->data;
         if (adopt((value_object *)result, node) < 0 ||
-            delete_own_entry(result, mg_module.backward_key) < 0)
+            value_delete_own_entry(result, mg_module.backward_key) < 0)
             Py_CLEAR(result);
     }
-    mg_drop(mg_module.arena, node);
-    value_drain_orphans();
+    value_unpin(node);
     return result;
 }
 

@@ -49,10 +49,13 @@ static PyObject *given_partials(const mg_node *node) {
 
 PyObject *value_recorded(PyObject *Py_UNUSED(module), PyObject *value) {
     if (!require_value(value)) return NULL;
-    const mg_node *node = value_node(value);
-    return Py_BuildValue("sdNNN", mg_operator_name(node->op), node->data,
-                         value_get_children(value, NULL), value_get_exponent(node),
-                         given_partials(node));
+    mg_node *node = value_node(value);
+    value_pin(node);
+    PyObject *record = Py_BuildValue("sdNNN", mg_operator_name(node->op), node->data,
+                                     value_get_children(value, NULL), value_get_exponent(node),
+                                     given_partials(node));
+    value_unpin(node);
+    return record;
 }
 
 PyObject *value_attributes(PyObject *Py_UNUSED(module), PyObject *value) {
@@ -78,8 +81,10 @@ PyObject *value_set_attributes(PyObject *Py_UNUSED(module), PyObject *args) {
 
 PyObject *value_graph(PyObject *Py_UNUSED(module), PyObject *root) {
     if (!require_value(root)) return NULL;
-    mg_order *order = mg_list(mg_module.arena, value_node(root));
+    mg_node *node = value_node(root);
+    mg_order *order = mg_list(mg_module.arena, node);
     if (order == NULL) return PyErr_NoMemory();
+    value_pin(node);
     size_t count = mg_order_count(order);
     PyObject *list = PyList_New((Py_ssize_t)count);
     for (size_t i = 0; list != NULL && i < count; i++) {
@@ -90,6 +95,7 @@ PyObject *value_graph(PyObject *Py_UNUSED(module), PyObject *root) {
             PyList_SET_ITEM(list, (Py_ssize_t)i, value);
     }
     mg_deallocate(mg_module.arena, order);
+    value_unpin(node);
     return list;
 }
 
@@ -122,7 +128,7 @@ PyObject *value_restore(PyObject *Py_UNUSED(module), PyObject *args) {
     }
     mg_node *node;
     if (op == MG_OP_custom) {
-        node = value_make_node(data, children, partials);
+        node = value_make_node(data, children, partials, true);
     } else {
         mg_node **operands = value_take_operands(children);
         if (operands == NULL) return NULL;

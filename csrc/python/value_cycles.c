@@ -52,8 +52,9 @@ static PyObject *cyclic_operands(const mg_node *node) {
     return tuple;
 }
 
-/* Let the node's proxy refer to those of its cyclic operands, and be cyclic itself. */
-static int bind(value_object *self) {
+/* Let the node's proxy refer to those of its cyclic operands, and be cyclic itself. What it
+ * referred to before must not go away in the middle of this. */
+static int bind(value_object *self, PyObject *keepsakes) {
     mg_node *node = self->node;
     PyObject *operands = cyclic_operands(node);
     if (operands == NULL) return -1;
@@ -63,9 +64,10 @@ static int bind(value_object *self) {
     }
     PyObject *before = value_take_bound(node);
     node->extra->bound = operands;
-    Py_XDECREF(before);
     value_set_cyclic(self);
-    return 0;
+    int result = before != NULL ? PyList_Append(keepsakes, before) : 0;
+    Py_XDECREF(before);
+    return result;
 }
 
 /* Count a parent of each cyclic operand that is held. */
@@ -92,7 +94,8 @@ static int bind_all(PyObject *proxies, PyObject *parents) {
         if (proxy == NULL) return -1;
         int result = PyList_Append(proxies, proxy);
         Py_DECREF(proxy);
-        if (result < 0 || bind((value_object *)proxy) < 0 || count_parent(parents, node) < 0)
+        if (result < 0 || bind((value_object *)proxy, proxies) < 0 ||
+            count_parent(parents, node) < 0)
             return -1;
     }
     return 0;

@@ -8,9 +8,10 @@ value_object *value_allocate(void) {
     return PyObject_GC_New(value_object, mg_module.type);
 }
 
-/* A dead proxy of the exact type, untracked and empty. Its reference to the type stays with it. */
+/* A dead proxy of the exact type, untracked and empty. Its reference to the type stays with it.
+ * One with a finalizer is not used again, since the collector would remember that it has run. */
 static void recycle(value_object *self) {
-    if (mg_module.free_count == MG_FREE_LIST_LENGTH) {
+    if (mg_module.free_count == MG_FREE_LIST_LENGTH || mg_module.type->tp_finalize != NULL) {
         PyTypeObject *type = Py_TYPE((PyObject *)self);
         PyObject_GC_Del(self);
         Py_DECREF((PyObject *)type);
@@ -19,6 +20,16 @@ static void recycle(value_object *self) {
     self->next = mg_module.free_list;
     mg_module.free_list = self;
     mg_module.free_count++;
+}
+
+int value_prepare(void) {
+    if (mg_module.free_list != NULL) return 0;
+    value_object *fresh = value_allocate();
+    if (fresh == NULL) return -1;
+    fresh->next = mg_module.free_list;
+    mg_module.free_list = fresh;
+    mg_module.free_count++;
+    return 0;
 }
 
 void value_drain_orphans(void) {
@@ -41,24 +52,40 @@ static inline void drop_node(value_object *self) {
     if (mg_module.arena->orphans != NULL) value_drain_orphans();
 }
 
+/* The same for a proxy that may have had state. If its weak references' callbacks have given the
+ * node another proxy, that one has the node's state now. */
+static void give_up_node(value_object *self) {
+    mg_node *node = self->node;
+    PyObject *bound = NULL;
+    if (mg_owner(node) == NULL) {
+        bound = value_take_bound(node);
+        mg_unkeep(mg_module.arena, node);
+    }
+    mg_drop(mg_module.arena, node);
+    Py_XDECREF(bound);
+    if (mg_module.arena->orphans != NULL) value_drain_orphans();
+}
+
+static void dealloc(PyObject *object);
+
 static void dealloc_with_state(value_object *self) {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
     if (type->tp_finalize != NULL && PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0)
         return;
     PyObject_GC_UnTrack(self);
+    Py_TRASHCAN_BEGIN(self, dealloc)
+        mg_set_owner(self->node, NULL); /* who asks for the node's proxy now gets another one */
     if (self->weakrefs != NULL) PyObject_ClearWeakRefs((PyObject *)self);
     Py_CLEAR(self->label);
     Py_CLEAR(self->dict);
-    PyObject *bound = value_take_bound(self->node);
-    mg_unkeep(mg_module.arena, self->node);
-    drop_node(self);
-    Py_XDECREF(bound);
+    give_up_node(self);
     if (type == mg_module.type) {
         recycle(self);
-        return;
+    } else {
+        type->tp_free(self);
+        Py_DECREF((PyObject *)type);
     }
-    type->tp_free(self);
-    Py_DECREF((PyObject *)type);
+    Py_TRASHCAN_END
 }
 
 static void dealloc(PyObject *object) {
@@ -123,6 +150,7 @@ static int set_attribute(PyObject *object, PyObject *name, PyObject *value) {
     bool had_dict = self->dict != NULL;
     int result = PyObject_GenericSetAttr(object, name, value);
     if (!had_dict && self->dict != NULL && keep_dict(self) < 0) return -1;
+    if (!value_is_exact(object) && value_keep(self) < 0) return -1; /* __class__ was set */
     if (value != NULL && PyObject_IS_GC(value) && self->node->flags & MG_KEEP)
         value_set_cyclic(self);
     return result;
@@ -153,6 +181,12 @@ int value_set_dict(PyObject *object, PyObject *value, void *closure) {
 PyObject *value_own_entry(PyObject *object, PyObject *key) {
     PyObject *dict = ((value_object *)object)->dict;
     return dict == NULL ? NULL : PyDict_GetItemWithError(dict, key);
+}
+
+int value_delete_own_entry(PyObject *self, PyObject *key) {
+    PyObject *entry = value_own_entry(self, key);
+    if (entry == NULL) return PyErr_Occurred() ? -1 : 0;
+    return PyDict_DelItem(((value_object *)self)->dict, key);
 }
 
 int value_set_own_entry(PyObject *object, PyObject *key, PyObject *value) {

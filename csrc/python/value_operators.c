@@ -146,11 +146,14 @@ static PyObject *record_reflected(int op, PyObject *self, double x, mg_node *y) 
     return finish_as(self, mg_new_reflected(mg_module.arena, op, z, x, y), y, y);
 }
 
-/* + and *: a number on the left changes sides, as the notebook's __radd__ and __rmul__ do. */
+/* + and *: a number on the left changes sides, as the notebook's __radd__ and __rmul__ do; in a
+ * subclass through the operators, for it may have its own. */
 static PyObject *commutative_slow(int op, PyObject *left, PyObject *right) {
     operands in;
     PyObject *result;
     if (!take_operands(&in, left, right, &result)) return result;
+    if (in.left == IS_NUMBER && !value_is_exact(right))
+        return op == MG_OP_add ? PyNumber_Add(right, left) : PyNumber_Multiply(right, left);
     if (in.left == IS_NUMBER) return record_number(op, in.self, in.y, in.a);
     if (in.right == IS_NUMBER) return record_number(op, in.self, in.x, in.b);
     return record(op, in.self, in.x, in.y);
@@ -184,9 +187,39 @@ static PyObject *multiply(PyObject *left, PyObject *right) {
 
 /* ---- the operators the notebook composes of others ---- */
 
+/* operator(left, right), with a reference to right, which may be NULL, taken over. */
+static PyObject *consume(PyObject *right, PyObject *left, binaryfunc operator) {
+    PyObject *result = right != NULL ? operator(left, right) : NULL;
+    Py_XDECREF(right);
+    return result;
+}
+
+static PyObject *consume_left(PyObject *left, PyObject *right, binaryfunc operator) {
+    PyObject *result = left != NULL ? operator(left, right) : NULL;
+    Py_XDECREF(left);
+    return result;
+}
+
 static PyObject *negative(PyObject *self) {
+    if (!value_is_exact(self)) return consume(PyLong_FromLong(-1), self, PyNumber_Multiply);
     mg_node *x = value_node(self);
-    return finish_as(self, mg_new_negative(mg_module.arena, x), x, x);
+    return finish(mg_new_negative(mg_module.arena, x), x, x);
+}
+
+/* A subclass may have operators of its own: compose of those. */
+static PyObject *subtract_as_written(PyObject *left, PyObject *right) {
+    PyObject *opposite = PyNumber_Negative(right);
+    return value_check(left) ? consume(opposite, left, PyNumber_Add)
+                             : consume_left(opposite, left, PyNumber_Add);
+}
+
+static PyObject *divide_as_written(PyObject *left, PyObject *right) {
+    PyObject *minus_one = PyLong_FromLong(-1);
+    if (minus_one == NULL) return NULL;
+    PyObject *inverse = PyNumber_Power(right, minus_one, Py_None);
+    Py_DECREF(minus_one);
+    return value_check(left) ? consume(inverse, left, PyNumber_Multiply)
+                             : consume_left(inverse, left, PyNumber_Multiply);
 }
 
 static PyObject *positive(PyObject *self) {
@@ -195,13 +228,18 @@ static PyObject *positive(PyObject *self) {
 
 /* A node of the middle of an expression, which only the next node owns; then that next node, an
  * operator of the middle node and a number. */
-static PyObject *record_over(mg_node *middle, int op, double number, PyObject *self, mg_node *x) {
+static PyObject *record_over(mg_node *middle, int op, double number, mg_node *x) {
     if (middle == NULL) return PyErr_NoMemory();
     double z;
     mg_evaluate(op, middle->data, number, &z);
     mg_node *node = mg_new_with_number(mg_module.arena, op, z, middle, number);
     if (node == NULL) mg_free_node(mg_module.arena, middle);
-    return finish_as(self, node, x, x);
+    return finish(node, x, x);
+}
+
+static bool any_subclass(PyObject *left, PyObject *right) {
+    return (value_check(left) && !value_is_exact(left)) ||
+           (value_check(right) && !value_is_exact(right));
 }
 
 /* -number, as Python has it: -0.0 is not 0.0, but -0 is 0 */
@@ -214,10 +252,11 @@ static PyObject *subtract(PyObject *left, PyObject *right) {
     operands in;
     PyObject *result;
     if (!take_operands(&in, left, right, &result)) return result;
+    if (any_subclass(left, right)) return subtract_as_written(left, right);
     if (in.right == IS_NUMBER) return record_number(MG_OP_add, in.self, in.x, negated(right, in.b));
     if (in.left == IS_VALUE)
-        return finish_as(in.self, mg_new_difference(mg_module.arena, in.x, in.y), in.x, in.y);
-    return record_over(mg_new_negative(mg_module.arena, in.y), MG_OP_add, in.a, in.self, in.y);
+        return finish(mg_new_difference(mg_module.arena, in.x, in.y), in.x, in.y);
+    return record_over(mg_new_negative(mg_module.arena, in.y), MG_OP_add, in.a, in.y);
 }
 
 /* x / y is x * y**-1; number / y is y**-1 * number */
@@ -226,6 +265,7 @@ static PyObject *divide(PyObject *left, PyObject *right) {
     PyObject *result;
     double inverse;
     if (!take_operands(&in, left, right, &result)) return result;
+    if (any_subclass(left, right)) return divide_as_written(left, right);
     double divisor = in.right == IS_NUMBER ? in.b : in.y->data;
     mg_status status = mg_evaluate(MG_OP_exponent, divisor, -1.0, &inverse);
     if (status != MG_OK) {
@@ -235,10 +275,10 @@ static PyObject *divide(PyObject *left, PyObject *right) {
     if (in.right == IS_NUMBER) return record_number(MG_OP_multiply, in.self, in.x, inverse);
     if (in.left == IS_VALUE) {
         mg_node *node = mg_new_quotient(mg_module.arena, in.x, in.y, &status);
-        return finish_as(in.self, node, in.x, in.y);
+        return finish(node, in.x, in.y);
     }
     mg_node *power = mg_new_power(mg_module.arena, inverse, in.y, -1.0, true);
-    return record_over(power, MG_OP_multiply, in.a, in.self, in.y);
+    return record_over(power, MG_OP_multiply, in.a, in.y);
 }
 
 /* ---- powers ---- */
@@ -275,7 +315,7 @@ static PyObject *record_power(PyObject *self, mg_node *x, PyObject *exponent, do
     mg_node *node = mg_new_power(mg_module.arena, z, x, y, integer);
     PyObject *result = finish_as(self, node, x, x);
     if (result == NULL || integer || PyFloat_CheckExact(exponent)) return result;
-    if (value_node(result)->op != MG_OP_exponent) return result;
+    if (!value_check(result) || value_node(result)->op != MG_OP_exponent) return result;
     if (set_power_text(result, exponent) == 0) return result;
     Py_DECREF(result);
     return NULL;
