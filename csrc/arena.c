@@ -151,7 +151,7 @@ mg_node *mg_new_leaf(mg_arena *arena, double data) {
         leaf = mg_page_nodes(page) + page->bump++;
     page->alive++;
     arena->leaves++;
-    mg_fill(leaf, MG_OP_leaf, 0, data);
+    mg_fill(leaf, MG_OP_leaf, data);
     return leaf;
 }
 
@@ -207,7 +207,7 @@ static inline void free_slot(mg_arena *arena, mg_node *node) {
 void mg_free_node(mg_arena *arena, mg_node *node) {
     mg_node *dying = NULL;
     for (;;) {
-        switch (node->arity) {
+        switch (mg_arity(node)) {
             case 2:
                 lose_parent(arena, node->right, &dying);
                 /* fall through */

@@ -241,7 +241,7 @@ mg_status mg_sweep(mg_arena *arena, mg_node *root, mg_order **order, mg_node **c
         return MG_OK;
     }
     root->grad = 1.0;
-    if (root->arity == 0) return MG_OK;
+    if (mg_arity(root) == 0) return MG_OK;
     mg_cursor at = {.arena = arena};
     return walk(root, &at, visit_push, culprit);
 }

@@ -20,9 +20,6 @@
 #define MG_PAGE_SIZE ((size_t)1 << 16)
 #define MG_SEGMENT_PAGES 16
 
-/* The arity of a custom node is in its extra. */
-#define MG_ARITY_CUSTOM 3
-
 enum {                  /* flags of a node */
        MG_EXTRA = 1,    /* has an extra */
        MG_KEEP = 2,     /* its proxy has state to be kept while the node has parents */
@@ -62,7 +59,7 @@ struct mg_node {
     };
     uint32_t refs; /* parents, plus one for the owner */
     uint8_t op;
-    uint8_t arity; /* 0, 1, 2, MG_ARITY_CUSTOM */
+    uint8_t tag; /* a number of the binding's own, 0 at first */
     uint8_t flags;
     uint8_t mark; /* interior page: reached by the sweep under way; 0 between sweeps */
 };
@@ -111,6 +108,10 @@ struct mg_arena {
     size_t fail_after;
     mg_lock lock;
 };
+
+static inline unsigned char mg_arity(const mg_node *node) {
+    return mg_arities[node->op];
+}
 
 static inline mg_page *mg_page_of(const mg_node *node) {
     return (mg_page *)((uintptr_t)node & ~(uintptr_t)(MG_PAGE_SIZE - 1));
@@ -173,13 +174,13 @@ mg_status mg_partial(const mg_node *node, size_t i, double *partial);
 /* ---- the short paths ---- */
 
 /* Fill a fresh slot. The node has no references yet. */
-static inline void mg_fill(mg_node *node, int op, int arity, double data) {
+static inline void mg_fill(mg_node *node, int op, double data) {
     node->data = data;
     node->grad = 0.0;
     node->owner = NULL;
     node->refs = 0;
     node->op = (uint8_t)op;
-    node->arity = (uint8_t)arity;
+    node->tag = 0;
     node->flags = 0;
     node->mark = 0;
 }
@@ -202,7 +203,7 @@ static inline bool mg_next_two_slots(mg_arena *arena, mg_node **first, mg_node *
 static inline mg_node *mg_new_binary(mg_arena *arena, int op, double z, mg_node *x, mg_node *y) {
     mg_node *node = mg_next_slot(arena);
     if (node == NULL) return NULL;
-    mg_fill(node, op, 2, z);
+    mg_fill(node, op, z);
     node->left = x;
     node->right = y;
     x->refs++;
@@ -214,9 +215,9 @@ static inline mg_node *mg_new_binary(mg_arena *arena, int op, double z, mg_node 
 static inline mg_node *mg_new_with_number(mg_arena *arena, int op, double z, mg_node *x, double y) {
     mg_node *leaf, *node;
     if (!mg_next_two_slots(arena, &leaf, &node)) return NULL;
-    mg_fill(leaf, MG_OP_leaf, 0, y);
+    mg_fill(leaf, MG_OP_leaf, y);
     leaf->refs = 1;
-    mg_fill(node, op, 2, z);
+    mg_fill(node, op, z);
     node->left = x;
     node->right = leaf;
     x->refs++;
@@ -227,9 +228,9 @@ static inline mg_node *mg_new_with_number(mg_arena *arena, int op, double z, mg_
 static inline mg_node *mg_new_reflected(mg_arena *arena, int op, double z, double x, mg_node *y) {
     mg_node *leaf, *node;
     if (!mg_next_two_slots(arena, &leaf, &node)) return NULL;
-    mg_fill(leaf, MG_OP_leaf, 0, x);
+    mg_fill(leaf, MG_OP_leaf, x);
     leaf->refs = 1;
-    mg_fill(node, op, 2, z);
+    mg_fill(node, op, z);
     node->left = leaf;
     node->right = y;
     y->refs++;
@@ -239,7 +240,7 @@ static inline mg_node *mg_new_reflected(mg_arena *arena, int op, double z, doubl
 static inline mg_node *mg_new_unary(mg_arena *arena, int op, double z, mg_node *x) {
     mg_node *node = mg_next_slot(arena);
     if (node == NULL) return NULL;
-    mg_fill(node, op, 1, z);
+    mg_fill(node, op, z);
     node->left = x;
     x->refs++;
     return node;

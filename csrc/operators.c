@@ -37,8 +37,7 @@ mg_form mg_operator_form(int op) {
 }
 
 size_t mg_operator_arity(int op) {
-    mg_form form = mg_operator_form(op);
-    return form == MG_FORM_NONE ? 0 : (size_t)MG_ARITY(form);
+    return is_operator(op) && op != MG_OP_custom ? mg_arities[op] : 0;
 }
 
 int mg_operator_find(const char *name) {
@@ -65,17 +64,25 @@ void mg_node_set_grad(mg_node *node, double grad) {
     node->grad = grad;
 }
 
+int mg_node_tag(const mg_node *node) {
+    return node->tag;
+}
+
+void mg_node_set_tag(mg_node *node, int tag) {
+    node->tag = (uint8_t)tag;
+}
+
 int mg_node_operator(const mg_node *node) {
     return node->op;
 }
 
 size_t mg_node_arity(const mg_node *node) {
-    return node->arity == MG_ARITY_CUSTOM ? node->extra->count : node->arity;
+    return node->op == MG_OP_custom ? node->extra->count : mg_arity(node);
 }
 
 mg_node *mg_node_operand(const mg_node *node, size_t i) {
     if (i >= mg_node_arity(node)) return NULL;
-    if (node->arity == MG_ARITY_CUSTOM) return node->extra->operands[i];
+    if (node->op == MG_OP_custom) return node->extra->operands[i];
     return i == 0 ? node->left : node->right;
 }
 

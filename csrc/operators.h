@@ -149,6 +149,14 @@ enum {
 /* The number of operand nodes that an operator of this form has. */
 #define MG_ARITY(form) ((form) == MG_FORM_INFIX || (form) == MG_FORM_FUNCTION ? 2 : 1)
 
+/* The number of operands of every operator; that of a custom node is in its extra. */
+#define MG_ARITY_CUSTOM 3
+static const unsigned char mg_arities[MG_OP_COUNT] = {0, MG_ARITY_CUSTOM,
+#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) MG_ARITY(form),
+                                                      MG_OPERATORS(X)
+#undef X
+};
+
 /* z = op(x, y). With op known at compile time this is one expression. */
 static inline mg_status mg_evaluate(int op, double x, double y, double *result) {
     double z;

@@ -15,7 +15,7 @@ mg_node *mg_new_custom(mg_arena *arena, double data, mg_node *const *operands, s
         mg_deallocate(arena, extra);
         return NULL;
     }
-    mg_fill(node, MG_OP_custom, MG_ARITY_CUSTOM, data);
+    mg_fill(node, MG_OP_custom, data);
     node->flags = MG_EXTRA;
     node->extra = extra;
     extra->owner = NULL;

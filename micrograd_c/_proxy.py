@@ -273,18 +273,9 @@ def _result(self: Value, node: Any) -> Value:
         node = _as_leaf(node)
     if self._stateful:
         _hold(self)
-    if type(self) is Value:  # _wrap(node), without the call
-        result: Value = _new(Value)
-        _set_stateful(result, 0)
-        _set_node(result, node)
-        life = _Life(result, _proxy_died)
-        life.node = node
-        _living[node] = life
-        return result
-    return _result_as(type(self), node)
-
-
-def _result_as(cls: type[Value], node: Any) -> Value:
+    cls = type(self)
+    if cls is Value:
+        return _wrap(node)
     if cls.__init__ is Value.__init__ and cls.__new__ is Value.__new__:
         return _wrap_as(cls, node)
     return _result_by_call(cls, node)
@@ -305,6 +296,7 @@ def _result_by_call(cls: type[Value], node: Any) -> Value:
         result = cls(lib.mg_node_data(node), _children_of(node), _op_of(node))
         if isinstance(result, Value):
             lib.mg_node_set_data(node, result.data)
+            lib.mg_node_set_tag(node, lib.mg_node_tag(result._node))
             lib.mg_retain(_arena, node)
             _show(result, node)
             result.__dict__.pop("_backward", None)
@@ -336,7 +328,15 @@ def _commutative(op: int) -> Callable[[Value, Any], Any]:
                 node = _again(record, op, self._node, other._node)
             if other._stateful:
                 _hold(other)
-            return _result(self, node)
+            if self._stateful or _no_grad or type(self) is not Value:
+                return _result(self, node)
+            result: Value = _new(Value)  # the common case: _wrap(node), without the call
+            _set_stateful(result, 0)
+            _set_node(result, node)
+            life = _Life(result, _proxy_died)
+            life.node = node
+            _living[node] = life
+            return result
         number = other if type(other) is float else as_real(other)
         if number is NotImplemented:
             return NotImplemented
@@ -468,6 +468,23 @@ def _show(self: Value, node: Any) -> None:
     _release(old)
 
 
+# The first 255 labels of a program are numbered: a label is then no state of the proxy.
+_WITHOUT_STATE = ("data", "grad", "label")
+_labels: list[str] = [""]
+_label_tags: dict[str, int] = {"": 0}
+
+
+def _label_tag(label: Any) -> int:
+    """Return the number of a label, a new one if need be, or 0 if it has none."""
+    if type(label) is not str:
+        return 0
+    with _lock:
+        if label not in _label_tags and len(_labels) < 256:
+            _label_tags[label] = len(_labels)
+            _labels.append(label)
+        return _label_tags.get(label, 0)
+
+
 class Value(ValueMethods):
     """A float that remembers what it was computed from."""
 
@@ -521,7 +538,7 @@ class Value(ValueMethods):
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
-        if name != "data" and name != "grad":
+        if name not in _WITHOUT_STATE:
             _keep(self) if isinstance(value, _ATOMS) else _set_cyclic(self)
 
     @property
@@ -545,11 +562,18 @@ class Value(ValueMethods):
     @property
     def label(self) -> Any:
         """A name of your own for this node."""
-        return self.__dict__.get("label", "") if self._stateful else ""
+        tag = lib.mg_node_tag(self._node)
+        return self.__dict__.get("label", "") if self._stateful and not tag else _labels[tag]
 
     @label.setter
     def label(self, label: Any) -> None:
-        self.__dict__["label"] = label
+        tag = _label_tag(label)
+        lib.mg_node_set_tag(self._node, tag)
+        if self._stateful:
+            self.__dict__.pop("label", None)
+        if not tag and label != "":
+            _keep(self) if isinstance(label, str) else _set_cyclic(self)
+            self.__dict__["label"] = label
 
     @property
     def _op(self) -> Any:

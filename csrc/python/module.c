@@ -82,6 +82,9 @@ static PyTypeObject *make_type(void) {
 
 static bool intern_names(void) {
     mg_module.empty_string = PyUnicode_InternFromString("");
+    mg_module.labels[0] = mg_module.empty_string;
+    mg_module.label_tags = Py_BuildValue("{Oi}", mg_module.empty_string, 0);
+    mg_module.label_count = 1;
     mg_module.op_key = PyUnicode_InternFromString("_op");
     mg_module.backward_key = PyUnicode_InternFromString("_backward");
     mg_module.partials_key = PyUnicode_InternFromString("_local_grads");
@@ -90,7 +93,8 @@ static bool intern_names(void) {
         if (mg_module.symbols[op] == NULL) return false;
     }
     return mg_module.empty_string != NULL && mg_module.op_key != NULL &&
-           mg_module.backward_key != NULL && mg_module.partials_key != NULL;
+           mg_module.backward_key != NULL && mg_module.partials_key != NULL &&
+           mg_module.label_tags != NULL;
 }
 
 static bool import_methods(void) {

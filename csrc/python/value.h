@@ -25,7 +25,7 @@ static inline PyObject *Py_NewRef(PyObject *object) {
 typedef struct value_object {
     PyObject_HEAD mg_node *node;
     union {
-        PyObject *label;           /* NULL: '' */
+        PyObject *label;           /* if it is not one of mg_module.labels */
         struct value_object *next; /* on the free list */
     };
     PyObject *dict; /* NULL until an attribute is set; then the object is tracked */
@@ -44,6 +44,9 @@ typedef struct {
     PyObject *methods;  /* the module micrograd_c._value_methods */
     PyObject *as_real;  /* its functions */
     PyObject *make_error;
+    PyObject *labels[256]; /* by a node's tag; the first is '' */
+    PyObject *label_tags;  /* the other way round */
+    int label_count;
     PyObject *empty_string;
     PyObject *op_key; /* '_op', '_backward', '_local_grads': keys in an instance's dict */
     PyObject *backward_key;

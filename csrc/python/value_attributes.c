@@ -42,18 +42,39 @@ static int set_grad(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
     return 0;
 }
 
+/* The first 255 labels of a program are numbered: a label is then no state of the proxy. */
 static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure)) {
     PyObject *label = ((value_object *)self)->label;
-    return Py_NewRef(label != NULL ? label : mg_module.empty_string);
+    return Py_NewRef(label != NULL ? label : mg_module.labels[value_node(self)->tag]);
+}
+
+/* The number of a label, a new one if need be; 0: it has none; -1: an error. */
+static int label_tag(PyObject *label) {
+    if (!PyUnicode_CheckExact(label)) return 0;
+    PyObject *known = PyDict_GetItemWithError(mg_module.label_tags, label);
+    if (known != NULL) return (int)PyLong_AsLong(known);
+    if (PyErr_Occurred()) return -1;
+    if (mg_module.label_count == 256) return 0;
+    PyObject *number = PyLong_FromLong(mg_module.label_count);
+    if (number == NULL || PyDict_SetItem(mg_module.label_tags, label, number) < 0) {
+        Py_XDECREF(number);
+        return -1;
+    }
+    Py_DECREF(number);
+    mg_module.labels[mg_module.label_count] = Py_NewRef(label);
+    return mg_module.label_count++;
 }
 
 int value_set_label(PyObject *object, PyObject *value, void *Py_UNUSED(closure)) {
     value_object *self = (value_object *)object;
     if (refuse_delete(value, "label") < 0) return -1;
-    if (value == mg_module.empty_string && self->label == NULL) return 0;
-    if (value_keep(self) < 0) return -1;
-    Py_XSETREF(self->label, Py_NewRef(value));
-    if (!PyUnicode_CheckExact(value)) value_track(self);
+    int tag = value == mg_module.labels[0] ? 0 : label_tag(value);
+    if (tag < 0) return -1;
+    bool plain = tag != 0 || value == mg_module.labels[0];
+    if (!plain && value_keep(self) < 0) return -1;
+    self->node->tag = (uint8_t)tag;
+    Py_XSETREF(self->label, plain ? NULL : Py_NewRef(value));
+    if (!plain && !PyUnicode_CheckExact(value)) value_track(self);
     return 0;
 }
 
@@ -128,7 +149,7 @@ static PyObject *get_prev(PyObject *self, void *Py_UNUSED(closure)) {
 }
 
 static PyObject *partials_of(const mg_node *node) {
-    bool none = node->arity == MG_ARITY_CUSTOM && node->extra->partials == NULL;
+    bool none = node->op == MG_OP_custom && node->extra->partials == NULL;
     size_t arity = none ? 0 : mg_node_arity(node);
     PyObject *partials = PyTuple_New((Py_ssize_t)arity);
     if (partials == NULL) return NULL;

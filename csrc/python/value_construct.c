@@ -169,6 +169,7 @@ static int check_arguments(arguments *in, double *data) {
 /* Let self show another node from now on; the old one stays with the graphs that use it. If that
  * fails, a node without references is freed. */
 static int adopt(value_object *self, mg_node *node) {
+    node->tag = self->node->tag;
     bool state = self->label != NULL || self->dict != NULL || !value_is_exact((PyObject *)self);
     if (state && mg_keep(mg_module.arena, node) != MG_OK) {
         if (node->refs == 0) mg_free_node(mg_module.arena, node);
@@ -187,6 +188,7 @@ static int adopt(value_object *self, mg_node *node) {
 /* What an earlier __init__ left behind. */
 static int forget_given(PyObject *self) {
     Py_CLEAR(((value_object *)self)->label);
+    value_node(self)->tag = 0;
     if (value_delete_own_entry(self, mg_module.op_key) < 0) return -1;
     if (value_delete_own_entry(self, mg_module.partials_key) < 0) return -1;
     return value_delete_own_entry(self, mg_module.backward_key);

@@ -34,7 +34,7 @@ static bool require_value(PyObject *object) {
 
 /* The partial derivatives a custom node was given. */
 static PyObject *given_partials(const mg_node *node) {
-    bool given = node->arity == MG_ARITY_CUSTOM && node->extra->partials != NULL;
+    bool given = node->op == MG_OP_custom && node->extra->partials != NULL;
     Py_ssize_t count = given ? (Py_ssize_t)node->extra->count : 0;
     PyObject *partials = PyTuple_New(count);
     for (Py_ssize_t i = 0; partials != NULL && i < count; i++) {

@@ -44,7 +44,7 @@ void value_raise_partial(mg_status status, const mg_node *node) {
     }
     if (node->op == MG_OP_exponent)
         y = node->exponent;
-    else if (node->arity == 2)
+    else if (mg_arity(node) == 2)
         y = node->right->data;
     raise_error(status, node->op, node->left->data, y, true);
 }
