@@ -18,6 +18,7 @@ LIBRARY = [
     "csrc/arena.c",
     "csrc/operators.c",
     "csrc/record.c",
+    "csrc/bulk.c",
     "csrc/backward.c",
 ]
 

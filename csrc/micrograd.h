@@ -107,6 +107,38 @@ mg_node *mg_record_quotient(mg_arena *arena, mg_node *x, mg_node *y, mg_status *
 mg_node *mg_record_custom(mg_arena *arena, double data, mg_node *const *operands, size_t count,
                           const double *partials, mg_status *status);
 
+/* --- recording many nodes at once ---
+ *
+ * Each of these records the nodes that the Python expression beside it records, in the same order.
+ * An element is a node or a number; where all are numbers the result is a leaf. With NULL for the
+ * result nothing was recorded. */
+
+typedef struct {
+    mg_node *node; /* or NULL, for */
+    double number;
+    int integer; /* the number was written as an int: -0 is 0 */
+} mg_term;
+
+/* f(sum((w * x for w, x in zip(ws, xs)), bias)); bias NULL: 0; op, of one node: f, or -1: none. */
+mg_node *mg_dot(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t count,
+                const mg_term *bias, int op, mg_status *status);
+/* sum(values) */
+mg_node *mg_total(mg_arena *arena, const mg_term *values, size_t count, mg_status *status);
+/* sum(values) / count */
+mg_node *mg_mean(mg_arena *arena, const mg_term *values, size_t count, mg_status *status);
+/* top = max(v.data for v in logits); exps = [(v - top).exp() for v in logits]; total = sum(exps);
+ * out = [e / total for e in exps], a reference each; only on MG_OK. */
+mg_status mg_softmax(mg_arena *arena, const mg_term *logits, size_t count, mg_node **out);
+/* -(exps[target] / total).log() */
+mg_node *mg_cross_entropy(mg_arena *arena, const mg_term *logits, size_t count, size_t target,
+                          mg_status *status);
+/* sum((p - t)**2 for p, t in zip(predictions, targets)) / count */
+mg_node *mg_mse(mg_arena *arena, const mg_term *predictions, const mg_term *targets, size_t count,
+                mg_status *status);
+/* sum((1 + -t * s).relu() for s, t in zip(scores, targets)) / count */
+mg_node *mg_hinge(mg_arena *arena, const mg_term *scores, const mg_term *targets, size_t count,
+                  mg_status *status);
+
 /* A node as it once was: an operator of the table over these operands, with this value, not
  * computed anew. For op leaf count is 0, for op custom partials are as above, otherwise count is
  * the operator's. */

@@ -161,6 +161,25 @@ mg_node *mg_new_custom(mg_arena *arena, double data, mg_node *const *operands, s
 mg_node *mg_new_restored(mg_arena *arena, int op, double data, mg_node *const *operands,
                          size_t count, double exponent, bool integer, const double *partials);
 
+/* End a public function, which has locked the arena: hand the new node to the caller, with one
+ * reference, or say in *why that there is none. */
+mg_node *mg_hand_over(mg_arena *arena, mg_node *node, mg_status status, mg_status *why);
+
+/* ---- bulk.c: as the public functions, unlocked, the node without a reference for the caller ----
+ */
+
+mg_node *mg_new_dot(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t count,
+                    const mg_term *bias, int op, mg_status *status);
+mg_node *mg_new_total(mg_arena *arena, const mg_term *values, size_t count, mg_status *status);
+mg_node *mg_new_mean(mg_arena *arena, const mg_term *values, size_t count, mg_status *status);
+mg_status mg_new_softmax(mg_arena *arena, const mg_term *logits, size_t count, mg_node **out);
+mg_node *mg_new_cross_entropy(mg_arena *arena, const mg_term *logits, size_t count, size_t target,
+                              mg_status *status);
+mg_node *mg_new_mse(mg_arena *arena, const mg_term *predictions, const mg_term *targets,
+                    size_t count, mg_status *status);
+mg_node *mg_new_hinge(mg_arena *arena, const mg_term *scores, const mg_term *targets, size_t count,
+                      mg_status *status);
+
 /* ---- backward.c ---- */
 
 /* The nodes a backward from root visits, in that order; NULL: no memory. */

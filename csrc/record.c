@@ -43,8 +43,7 @@ mg_node *mg_new_restored(mg_arena *arena, int op, double data, mg_node *const *o
 
 /* ---- the public functions ---- */
 
-/* Hand a new node to the caller, with one reference; without a node say why in *why. */
-static mg_node *hand_over(mg_arena *arena, mg_node *node, mg_status status, mg_status *why) {
+mg_node *mg_hand_over(mg_arena *arena, mg_node *node, mg_status status, mg_status *why) {
     if (node != NULL) node->refs++;
     mg_lock_give(&arena->lock);
     if (why != NULL) *why = node != NULL || status != MG_OK ? status : MG_NO_MEMORY;
@@ -53,7 +52,7 @@ static mg_node *hand_over(mg_arena *arena, mg_node *node, mg_status status, mg_s
 
 mg_node *mg_leaf(mg_arena *arena, double data) {
     mg_lock_take(&arena->lock);
-    return hand_over(arena, mg_new_leaf(arena, data), MG_OK, NULL);
+    return mg_hand_over(arena, mg_new_leaf(arena, data), MG_OK, NULL);
 }
 
 mg_node *mg_record(mg_arena *arena, int op, mg_node *x, mg_node *y, mg_status *status) {
@@ -63,7 +62,7 @@ mg_node *mg_record(mg_arena *arena, int op, mg_node *x, mg_node *y, mg_status *s
     mg_status wrong = mg_evaluate(op, x->data, y != NULL ? y->data : 0.0, &z);
     if (wrong == MG_OK)
         node = y != NULL ? mg_new_binary(arena, op, z, x, y) : mg_new_unary(arena, op, z, x);
-    return hand_over(arena, node, wrong, status);
+    return mg_hand_over(arena, node, wrong, status);
 }
 
 mg_node *mg_record_number(mg_arena *arena, int op, mg_node *x, double y, mg_status *status) {
@@ -72,7 +71,7 @@ mg_node *mg_record_number(mg_arena *arena, int op, mg_node *x, double y, mg_stat
     mg_lock_take(&arena->lock);
     mg_status wrong = mg_evaluate(op, x->data, y, &z);
     if (wrong == MG_OK) node = mg_new_with_number(arena, op, z, x, y);
-    return hand_over(arena, node, wrong, status);
+    return mg_hand_over(arena, node, wrong, status);
 }
 
 mg_node *mg_record_reflected(mg_arena *arena, int op, double x, mg_node *y, mg_status *status) {
@@ -81,7 +80,7 @@ mg_node *mg_record_reflected(mg_arena *arena, int op, double x, mg_node *y, mg_s
     mg_lock_take(&arena->lock);
     mg_status wrong = mg_evaluate(op, x, y->data, &z);
     if (wrong == MG_OK) node = mg_new_reflected(arena, op, z, x, y);
-    return hand_over(arena, node, wrong, status);
+    return mg_hand_over(arena, node, wrong, status);
 }
 
 mg_node *mg_record_power(mg_arena *arena, mg_node *x, double exponent, int integer,
@@ -91,7 +90,7 @@ mg_node *mg_record_power(mg_arena *arena, mg_node *x, double exponent, int integ
     mg_lock_take(&arena->lock);
     mg_status wrong = mg_evaluate(MG_OP_exponent, x->data, exponent, &z);
     if (wrong == MG_OK) node = mg_new_power(arena, z, x, exponent, integer != 0);
-    return hand_over(arena, node, wrong, status);
+    return mg_hand_over(arena, node, wrong, status);
 }
 
 mg_node *mg_record_negative(mg_arena *arena, mg_node *x, mg_status *status) {
@@ -100,20 +99,21 @@ mg_node *mg_record_negative(mg_arena *arena, mg_node *x, mg_status *status) {
 
 mg_node *mg_record_difference(mg_arena *arena, mg_node *x, mg_node *y, mg_status *status) {
     mg_lock_take(&arena->lock);
-    return hand_over(arena, mg_new_difference(arena, x, y), MG_OK, status);
+    return mg_hand_over(arena, mg_new_difference(arena, x, y), MG_OK, status);
 }
 
 mg_node *mg_record_quotient(mg_arena *arena, mg_node *x, mg_node *y, mg_status *status) {
     mg_status wrong;
     mg_lock_take(&arena->lock);
     mg_node *node = mg_new_quotient(arena, x, y, &wrong);
-    return hand_over(arena, node, wrong, status);
+    return mg_hand_over(arena, node, wrong, status);
 }
 
 mg_node *mg_record_custom(mg_arena *arena, double data, mg_node *const *operands, size_t count,
                           const double *partials, mg_status *status) {
     mg_lock_take(&arena->lock);
-    return hand_over(arena, mg_new_custom(arena, data, operands, count, partials), MG_OK, status);
+    return mg_hand_over(arena, mg_new_custom(arena, data, operands, count, partials), MG_OK,
+                        status);
 }
 
 mg_node *mg_restore(mg_arena *arena, int op, double data, mg_node *const *operands, size_t count,
@@ -121,5 +121,5 @@ mg_node *mg_restore(mg_arena *arena, int op, double data, mg_node *const *operan
     mg_lock_take(&arena->lock);
     mg_node *node =
         mg_new_restored(arena, op, data, operands, count, exponent, integer != 0, partials);
-    return hand_over(arena, node, MG_OK, status);
+    return mg_hand_over(arena, node, MG_OK, status);
 }

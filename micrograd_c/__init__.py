@@ -1,6 +1,7 @@
 """micrograd_c: a scalar autograd engine in C, a drop-in for the Value of micrograd."""
 
 from .engine import Value, maximum, minimum, no_grad
+from .functional import cross_entropy, dot, hinge, linear, mean, mse, softmax, total
 from .gradcheck import gradcheck
 from .graph import draw_dot, trace
 from .nn import MLP, Layer, Module, Neuron
@@ -13,10 +14,18 @@ __all__ = [
     "Module",
     "Neuron",
     "Value",
+    "cross_entropy",
+    "dot",
     "draw_dot",
     "gradcheck",
+    "hinge",
+    "linear",
     "maximum",
+    "mean",
     "minimum",
+    "mse",
     "no_grad",
+    "softmax",
+    "total",
     "trace",
 ]

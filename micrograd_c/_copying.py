@@ -45,7 +45,7 @@ def _record(value: Value) -> tuple[Any, ...]:
     return (type(value), *recorded(value), value.grad)
 
 
-_OWN_SLOTS = frozenset(("_bound", "_node", "_stateful"))
+_OWN_SLOTS = frozenset(("_bound", "_guard", "_node", "_stateful"))
 
 
 def get_state(value: Value) -> Any:

@@ -8,6 +8,7 @@ the callback of a weak reference, which at the same time is what finds the proxy
 from __future__ import annotations
 
 import gc
+import operator
 import os
 import threading
 from collections import Counter
@@ -154,11 +155,43 @@ def _set_cyclic(proxy: Value) -> None:
     """Note that the proxy's state may refer back to Values above it."""
     if proxy._stateful != _CYCLIC:
         _keep(proxy)
+        if hasattr(type(proxy), "__del__"):
+            _guard(proxy)
         lib.mg_node_set_cyclic(_arena, proxy._node)
         with _lock:
             _set_stateful(proxy, _CYCLIC)
             if proxy._node in _held:
                 _cyclic_held.add(proxy._node)
+
+
+class _Guard(int):
+    """The address of a node, whose reference is given back with it.
+
+    The garbage collector calls the callbacks of weak references before `__del__` methods, which
+    still need the node. It does not know an int: this one dies with the proxy.
+    """
+
+    __slots__ = ()
+
+    def __del__(
+        self, release: Any = lib.mg_release, arena: Any = _arena, cast: Any = ffi.cast
+    ) -> None:
+        if release(arena, cast("mg_node *", int(self))) and _drain_orphans is not None:
+            _drain_orphans()
+
+
+def _proxy_left(life: _Life, living: Any = _living) -> None:
+    if life.node in living and living[life.node] is life:
+        del living[life.node]
+
+
+def _guard(proxy: Value) -> None:
+    """Let a guard give the node's reference back, not the weak reference."""
+    node = proxy._node
+    life = _Life(proxy, _proxy_left)
+    life.node = node
+    _living[node] = life
+    _set_guard(proxy, _Guard(ffi.cast("intptr_t", node)))
 
 
 def _expose_cycles() -> None:
@@ -465,7 +498,10 @@ def _show(self: Value, node: Any) -> None:
         lib.mg_node_set_cyclic(_arena, node)
     del _living[old]
     _attach(self, node)
-    _release(old)
+    if hasattr(self, "_guard"):
+        _guard(self)  # the old one, which goes, releases the old node
+    else:
+        _release(old)
 
 
 # The first 255 labels of a program are numbered: a label is then no state of the proxy.
@@ -488,11 +524,12 @@ def _label_tag(label: Any) -> int:
 class Value(ValueMethods):
     """A float that remembers what it was computed from."""
 
-    __slots__ = ("__dict__", "__weakref__", "_bound", "_node", "_stateful")
+    __slots__ = ("__dict__", "__weakref__", "_bound", "_guard", "_node", "_stateful")
 
     _node: Any
     _stateful: int  # 0, _KEPT, _CYCLIC
     _bound: list[Value]  # see _expose_cycles
+    _guard: _Guard  # see _guard
 
     def __new__(cls, *args: Any, **names: Any) -> Value:
         node = lib.mg_leaf(_arena, 0.0)
@@ -777,6 +814,7 @@ def _data_of(other: Any) -> Any:
 
 _set_node: Any = Value.__dict__["_node"].__set__
 _set_bound: Any = Value.__dict__["_bound"].__set__
+_set_guard: Any = Value.__dict__["_guard"].__set__
 _set_stateful: Any = Value.__dict__["_stateful"].__set__
 
 # ---- methods of one node, functions of two: from the operator table ----
@@ -821,6 +859,138 @@ for _name, _op in _OPS.items():
 
 maximum = _functions["maximum"]
 minimum = _functions["minimum"]
+
+# ---- many nodes at once: what micrograd_c/functional.py documents ----
+
+
+def _terms(values: Any) -> Any:
+    """Return Values and numbers as an array, or None if one is neither or of a subclass."""
+    terms = []
+    for value in values:
+        if type(value) is Value:
+            terms.append((value._node, 0.0, 0))
+        else:
+            number = as_real(value)
+            if number is NotImplemented:
+                return None
+            terms.append((_NULL, number, not isinstance(value, float)))
+    return ffi.new("mg_term[]", terms)
+
+
+def _same_length(a: Any, name_a: str, b: Any, name_b: str) -> None:
+    if len(a) != len(b):
+        raise ValueError(f"{len(a)} {name_a} for {len(b)} {name_b}")
+
+
+def _not_empty(values: Any, name: str) -> None:
+    if not values:
+        raise ValueError(f"no {name}")
+
+
+def _record_many(record: Any, operands: list[Any], *args: Any) -> Any:
+    """Return the Value that a bulk function records, or NotImplemented where it is not ours."""
+    if _grad_off.depth:
+        return NotImplemented
+    status = ffi.new("mg_status *")
+    node = record(_arena, *args, status)
+    if not node and status[0] != lib.MG_NO_MEMORY:
+        return NotImplemented  # the plain expression knows the operands of the error
+    if not node:
+        raise MemoryError("no memory for the nodes of an expression")
+    for operand in operands:
+        if isinstance(operand, Value) and operand._stateful:
+            _hold(operand)
+    result = _proxy_of(node)
+    _release(node)
+    return result
+
+
+def dot(ws: Any, xs: Any, bias: Any) -> Any:
+    ws, xs = list(ws), list(xs)
+    _same_length(ws, "weights", xs, "inputs")
+    arrays = _terms(ws), _terms(xs), _terms([] if bias is None else [bias])
+    if None in arrays:
+        return NotImplemented
+    start = _NULL if bias is None else arrays[2]
+    return _record_many(lib.mg_dot, [*ws, *xs, bias], arrays[0], arrays[1], len(ws), start, -1)
+
+
+def linear(weights: Any, xs: Any, biases: Any) -> Any:
+    weights, xs = list(weights), list(xs)
+    biases = [None] * len(weights) if biases is None else list(biases)
+    if len(biases) != len(weights):
+        raise ValueError(f"{len(biases)} biases for {len(weights)} rows of weights")
+    outputs = [dot(ws, xs, bias) for ws, bias in zip(weights, biases)]
+    return NotImplemented if NotImplemented in outputs else outputs
+
+
+def layer(neurons: Any, xs: Any, cls: Any, label: Any) -> Any:
+    return NotImplemented  # each neuron records its sum at once: that is what counts here
+
+
+def _of_one(record: Any, values: Any) -> Any:
+    terms = _terms(values)
+    if terms is None:
+        return NotImplemented
+    return _record_many(record, values, terms, len(values))
+
+
+def total(values: Any) -> Any:
+    return _of_one(lib.mg_total, list(values))
+
+
+def mean(values: Any) -> Any:
+    values = list(values)
+    _not_empty(values, "values")
+    return _of_one(lib.mg_mean, values)
+
+
+def _of_pairs(record: Any, outputs: Any, targets: Any) -> Any:
+    outputs, targets = list(outputs), list(targets)
+    _same_length(outputs, "predictions", targets, "targets")
+    _not_empty(outputs, "predictions")
+    arrays = _terms(outputs), _terms(targets)
+    if None in arrays:
+        return NotImplemented
+    return _record_many(record, [*outputs, *targets], *arrays, len(outputs))
+
+
+def mse(predictions: Any, targets: Any) -> Any:
+    return _of_pairs(lib.mg_mse, predictions, targets)
+
+
+def hinge(scores: Any, targets: Any) -> Any:
+    return _of_pairs(lib.mg_hinge, scores, targets)
+
+
+def softmax(logits: Any) -> Any:
+    logits = list(logits)
+    _not_empty(logits, "logits")
+    terms = _terms(logits)
+    if terms is None or _grad_off.depth:
+        return NotImplemented
+    nodes = ffi.new("mg_node *[]", len(logits))
+    status = lib.mg_softmax(_arena, terms, len(logits), nodes)
+    if status == lib.MG_NO_MEMORY:
+        raise MemoryError("no memory for the nodes of an expression")
+    if status:
+        return NotImplemented
+    for logit in logits:
+        if isinstance(logit, Value) and logit._stateful:
+            _hold(logit)
+    return [_wrap(node) for node in nodes]
+
+
+def cross_entropy(logits: Any, target: Any) -> Any:
+    logits, target = list(logits), operator.index(target)
+    place = target + len(logits) if target < 0 else target
+    if not 0 <= place < len(logits):
+        raise IndexError(f"target {target} of {len(logits)} logits")
+    terms = _terms(logits)
+    if terms is None:
+        return NotImplemented
+    return _record_many(lib.mg_cross_entropy, logits, terms, len(logits), place)
+
 
 # ---- for copying and pickling ----
 

@@ -71,6 +71,7 @@ __all__ = [
     "Statistics",
     "Value",
     "attributes",
+    "bulk",
     "fail_after",
     "graph",
     "maximum",
@@ -83,6 +84,8 @@ __all__ = [
     "statistics",
     "trim",
 ]
+
+bulk = _backend  # dot, linear, total, mean, softmax, ...: see functional.py
 
 BACKEND: str = "native" if _backend.__name__.endswith("_value_type") else "cffi"
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Sequence
-from operator import index, methodcaller, mul
+from operator import index, methodcaller
 from typing import Any, Callable, Optional
 
-from .engine import Value
+from .engine import Value, bulk
+from .functional import dot
 
 __all__ = ["MLP", "Layer", "Module", "Neuron"]
 
@@ -71,7 +72,7 @@ class Neuron(Module):
         """
         if len(x) != len(self.w):
             raise ValueError(f"{self!r} takes {len(self.w)} inputs, got {len(x)}")
-        total = sum(map(mul, self.w, x), self.b)
+        total = dot(self.w, x, self.b)
         out: Value = ACTIVATIONS[self.activation](total)
         out.label = "out"
         return out
@@ -97,7 +98,9 @@ class Layer(Module):
 
     def __call__(self, x: Collection[Value | float]) -> Any:
         """Return the list of the neurons' outputs; of a single neuron, the Value itself."""
-        out = [neuron(x) for neuron in self.neurons]
+        out: Any = bulk.layer(self.neurons, x, Neuron, "out")  # in one call, if it can be
+        if out is NotImplemented:
+            out = [neuron(x) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
 
     def parameters(self) -> list[Value]:

@@ -49,6 +49,16 @@ static PyMethodDef functions[] = {
      PyDoc_STR("trim()\n--\n\nGive the arena's unused memory back to the system.")},
     {"fail_after", fail_after, METH_O,
      PyDoc_STR("fail_after(n, /)\n--\n\nLet the arena's n-th allocation from now fail; 0: none.")},
+    /* what micrograd_c/functional.py documents */
+    {"dot", (PyCFunction)(void (*)(void))value_dot, METH_FASTCALL, NULL},
+    {"linear", (PyCFunction)(void (*)(void))value_linear, METH_FASTCALL, NULL},
+    {"layer", (PyCFunction)(void (*)(void))value_layer, METH_FASTCALL, NULL},
+    {"total", value_total, METH_O, NULL},
+    {"mean", value_mean, METH_O, NULL},
+    {"softmax", value_softmax, METH_O, NULL},
+    {"cross_entropy", (PyCFunction)(void (*)(void))value_cross_entropy, METH_FASTCALL, NULL},
+    {"mse", (PyCFunction)(void (*)(void))value_mse, METH_FASTCALL, NULL},
+    {"hinge", (PyCFunction)(void (*)(void))value_hinge, METH_FASTCALL, NULL},
     {NULL},
 };
 
@@ -81,20 +91,28 @@ static PyTypeObject *make_type(void) {
 }
 
 static bool intern_names(void) {
-    mg_module.empty_string = PyUnicode_InternFromString("");
-    mg_module.labels[0] = mg_module.empty_string;
-    mg_module.label_tags = Py_BuildValue("{Oi}", mg_module.empty_string, 0);
-    mg_module.label_count = 1;
-    mg_module.op_key = PyUnicode_InternFromString("_op");
-    mg_module.backward_key = PyUnicode_InternFromString("_backward");
-    mg_module.partials_key = PyUnicode_InternFromString("_local_grads");
+    struct {
+        PyObject **place;
+        const char *text;
+    } names[] = {
+        {&mg_module.empty_string, ""},
+        {&mg_module.op_key, "_op"},
+        {&mg_module.backward_key, "_backward"},
+        {&mg_module.partials_key, "_local_grads"},
+        {&mg_module.weights_name, "w"},
+        {&mg_module.bias_name, "b"},
+        {&mg_module.activation_name, "activation"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL) return false;
     for (int op = 0; op < MG_OP_COUNT; op++) {
         mg_module.symbols[op] = PyUnicode_InternFromString(mg_operator_symbol(op));
         if (mg_module.symbols[op] == NULL) return false;
     }
-    return mg_module.empty_string != NULL && mg_module.op_key != NULL &&
-           mg_module.backward_key != NULL && mg_module.partials_key != NULL &&
-           mg_module.label_tags != NULL;
+    mg_module.labels[0] = mg_module.empty_string;
+    mg_module.label_tags = Py_BuildValue("{Oi}", mg_module.empty_string, 0);
+    mg_module.label_count = 1;
+    return mg_module.label_tags != NULL;
 }
 
 static bool import_methods(void) {

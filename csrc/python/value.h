@@ -51,6 +51,9 @@ typedef struct {
     PyObject *op_key; /* '_op', '_backward', '_local_grads': keys in an instance's dict */
     PyObject *backward_key;
     PyObject *partials_key;
+    PyObject *weights_name; /* 'w', 'b', 'activation': attributes of a Neuron */
+    PyObject *bias_name;
+    PyObject *activation_name;
     PyObject *symbols[MG_OP_COUNT];
 } value_module;
 
@@ -111,6 +114,8 @@ PyObject *value_before_collection(PyObject *module, PyObject *args);
 extern PyGetSetDef value_attributes_table[];
 /* A real number for this attribute or parameter; -1: TypeError or OverflowError. */
 int value_take_number(PyObject *value, const char *name, double *number);
+/* The number of a label, a new one if need be; 0: it has none; -1: an error. */
+int value_label_tag(PyObject *label);
 int value_set_label(PyObject *object, PyObject *value, void *closure);
 /* Give node this text in place of its operator's symbol. */
 int value_set_op(PyObject *self, PyObject *text);
@@ -149,6 +154,18 @@ PyObject *value_recorded(PyObject *module, PyObject *value);
 PyObject *value_attributes(PyObject *module, PyObject *value);
 PyObject *value_set_attributes(PyObject *module, PyObject *args);
 PyObject *value_restore(PyObject *module, PyObject *args);
+
+/* ---- value_bulk.c: functions of the module ---- */
+
+PyObject *value_dot(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *value_linear(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *value_layer(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *value_total(PyObject *module, PyObject *values);
+PyObject *value_mean(PyObject *module, PyObject *values);
+PyObject *value_softmax(PyObject *module, PyObject *logits);
+PyObject *value_cross_entropy(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *value_mse(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *value_hinge(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
 /* ---- value_operators.c ---- */
 

@@ -48,8 +48,7 @@ static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure)) {
     return Py_NewRef(label != NULL ? label : mg_module.labels[value_node(self)->tag]);
 }
 
-/* The number of a label, a new one if need be; 0: it has none; -1: an error. */
-static int label_tag(PyObject *label) {
+int value_label_tag(PyObject *label) {
     if (!PyUnicode_CheckExact(label)) return 0;
     PyObject *known = PyDict_GetItemWithError(mg_module.label_tags, label);
     if (known != NULL) return (int)PyLong_AsLong(known);
@@ -68,7 +67,7 @@ static int label_tag(PyObject *label) {
 int value_set_label(PyObject *object, PyObject *value, void *Py_UNUSED(closure)) {
     value_object *self = (value_object *)object;
     if (refuse_delete(value, "label") < 0) return -1;
-    int tag = value == mg_module.labels[0] ? 0 : label_tag(value);
+    int tag = value == mg_module.labels[0] ? 0 : value_label_tag(value);
     if (tag < 0) return -1;
     bool plain = tag != 0 || value == mg_module.labels[0];
     if (!plain && value_keep(self) < 0) return -1;

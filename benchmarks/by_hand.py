@@ -1,0 +1,232 @@
+"""By hand: the two training steps in C and, for two moons, in numpy; and a graph as a C array.
+
+The C file is compiled by the system's compiler, ``cc -O3 -march=native``, into a temporary folder.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+import tempfile
+from array import array
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Any, Callable
+
+from . import programs
+
+SOURCE = Path(__file__).with_name("by_hand.c")
+COMPILER = shutil.which("cc")
+FLAGS = ["-std=c11", "-O3", "-march=native"]
+
+_DOUBLES = ctypes.POINTER(ctypes.c_double)
+_INTS = ctypes.POINTER(ctypes.c_int32)
+_SIZE, _DOUBLE, _NODES = ctypes.c_size_t, ctypes.c_double, ctypes.c_void_p
+
+_SIGNATURES: dict[str, tuple[list[Any], Any]] = {
+    "moons_train": (
+        [_DOUBLES, _DOUBLES, _DOUBLES, _SIZE, _DOUBLE, _DOUBLE, _DOUBLES, _SIZE],
+        None,
+    ),
+    "notebook_train": ([_DOUBLES, _DOUBLES, _DOUBLES, _SIZE, _DOUBLE, _DOUBLES, _SIZE], None),
+    "node_size": ([], _SIZE),
+    "fill": ([_NODES, _DOUBLES, _INTS, _INTS, _INTS, _SIZE], None),
+    "clear": ([_NODES, _SIZE], None),
+    "gradient": ([_NODES, _SIZE], _DOUBLE),
+    "sweep": ([_NODES, _SIZE], None),
+}
+
+
+@cache
+def library() -> Any:
+    """Compile by_hand.c and load it."""
+    if COMPILER is None:
+        raise FileNotFoundError("there is no C compiler 'cc'")
+    with tempfile.TemporaryDirectory() as folder:
+        built = Path(folder) / "by_hand.so"
+        command = [COMPILER, *FLAGS, "-shared", "-fPIC", "-o", str(built), str(SOURCE), "-lm"]
+        subprocess.run(command, check=True)
+        library = ctypes.CDLL(str(built))
+    for name, (arguments, result) in _SIGNATURES.items():
+        function = getattr(library, name)
+        function.argtypes, function.restype = arguments, result
+    return library
+
+
+def _doubles(numbers: Any) -> Any:
+    numbers = array("d", numbers)
+    return (ctypes.c_double * len(numbers)).from_buffer(numbers)
+
+
+class CTraining:
+    """A network trained in C: `run(steps)` takes steps, `trace` tells where they led."""
+
+    def __init__(self, sizes: list[int], run: Callable[[Any, Any, int], None]) -> None:
+        self.numbers = _doubles(programs.initial_numbers(sizes))
+        self._run = run
+
+    def run(self, steps: int) -> None:
+        losses = (ctypes.c_double * steps)()
+        self._run(self.numbers, losses, steps)
+        self.losses = losses
+
+    def trace(self, steps: int) -> list[float]:
+        """Return the losses of some steps and the parameters they led to."""
+        self.run(steps)
+        return [*self.losses, *self.numbers]
+
+
+def c_moons() -> CTraining:
+    """Return the training of `programs.moons_training` in C."""
+    points, targets = programs.moons_data()
+    x, y = _doubles(chain.from_iterable(points)), _doubles(targets)
+    descent = programs.MOONS_RATE, programs.MOONS_ALPHA
+
+    def run(numbers: Any, losses: Any, steps: int) -> None:
+        library().moons_train(numbers, x, y, len(y), *descent, losses, steps)
+
+    return CTraining(programs.MOONS_SIZES, run)
+
+
+def c_notebook() -> CTraining:
+    """Return the training of `programs.notebook_training` in C."""
+    x, y = (
+        _doubles(chain.from_iterable(programs.NOTEBOOK_POINTS)),
+        _doubles(programs.NOTEBOOK_TARGETS),
+    )
+
+    def run(numbers: Any, losses: Any, steps: int) -> None:
+        library().notebook_train(numbers, x, y, len(y), programs.NOTEBOOK_RATE, losses, steps)
+
+    return CTraining(programs.NOTEBOOK_SIZES, run)
+
+
+class NumpyMoons:
+    """The training of `programs.moons_training` in numpy, all points at once."""
+
+    def __init__(self) -> None:
+        import numpy as np
+
+        self.np = np
+        points, targets = programs.moons_data()
+        self.x, self.y = np.array(points), np.array(targets)
+        sizes = programs.MOONS_SIZES
+        numbers = iter(programs.initial_numbers(sizes))
+        shapes = [(nout, nin + 1) for nin, nout in zip(sizes, sizes[1:])]
+        blocks = [
+            np.array([[next(numbers) for _ in range(n)] for _ in range(m)]) for m, n in shapes
+        ]
+        self.weights = [np.ascontiguousarray(block[:, :-1].T) for block in blocks]
+        self.biases = [block[:, -1].copy() for block in blocks]
+
+    def step(self) -> float:
+        """Forward, loss, backward, update; return the loss."""
+        np, x, y = self.np, self.x, self.y
+        (w1, w2, w3), (b1, b2, b3) = self.weights, self.biases
+        alpha, rate = programs.MOONS_ALPHA, programs.MOONS_RATE
+        h1 = np.maximum(x @ w1 + b1, 0.0)
+        h2 = np.maximum(h1 @ w2 + b2, 0.0)
+        margin = 1.0 - y * (h2 @ w3 + b3)[:, 0]
+        squares = sum((p * p).sum() for p in (*self.weights, *self.biases))
+        loss = np.maximum(margin, 0.0).mean() + alpha * squares
+        d3 = np.where(margin > 0.0, -y / len(y), 0.0)[:, None]
+        d2 = (d3 @ w3.T) * (h2 > 0.0)
+        d1 = (d2 @ w2.T) * (h1 > 0.0)
+        for p, dp in (
+            (w1, x.T @ d1),
+            (w2, h1.T @ d2),
+            (w3, h2.T @ d3),
+            (b1, d1.sum(0)),
+            (b2, d2.sum(0)),
+            (b3, d3.sum(0)),
+        ):
+            p -= rate * (dp + 2.0 * alpha * p)
+        return float(loss)
+
+    def trace(self, steps: int) -> list[float]:
+        """Return the losses of some steps and the parameters they led to."""
+        losses = [self.step() for _ in range(steps)]
+        blocks = [self.np.column_stack([w.T, b]) for w, b in zip(self.weights, self.biases)]
+        return [*losses, *(float(p) for block in blocks for p in block.ravel())]
+
+
+# ---- a graph as an array ----
+
+_LEAF, _ADD, _MULTIPLY, _RELU = range(4)
+
+
+class Tape:
+    """What was recorded, in the order of creation: data, operands as indices, operations."""
+
+    def __init__(self) -> None:
+        self.data = array("d")
+        self.left, self.right, self.op = array("i"), array("i"), array("i")
+
+    def value(self) -> Any:
+        """Return a class `Value` that records here."""
+        data, left, right, op = self.data, self.left, self.right, self.op
+
+        class Value:
+            __slots__ = ("index",)
+
+            def __init__(self, number: float, x: int = 0, y: int = 0, what: int = _LEAF) -> None:
+                self.index = len(data)
+                data.append(number)
+                left.append(x)
+                right.append(y)
+                op.append(what)
+
+            @property
+            def data(self) -> float:
+                return data[self.index]
+
+            @data.setter
+            def data(self, number: float) -> None:
+                data[self.index] = number
+
+            def _binary(self, other: Any, what: int) -> Value:
+                other = other if isinstance(other, Value) else Value(other)
+                x, y = self.data, other.data
+                z = x + y if what == _ADD else x * y
+                return Value(z, self.index, other.index, what)
+
+            def __add__(self, other: Any) -> Value:
+                return self._binary(other, _ADD)
+
+            def __mul__(self, other: Any) -> Value:
+                return self._binary(other, _MULTIPLY)
+
+            __radd__, __rmul__ = __add__, __mul__
+
+            def relu(self) -> Value:
+                return Value(max(0.0, self.data), self.index, self.index, _RELU)
+
+        return Value
+
+
+class CGraph:
+    """A tape as an array of C structures, whose last one is the root."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.count = len(tape.data)
+        self.nodes = ctypes.create_string_buffer(self.count * library().node_size())
+        ints = [(ctypes.c_int32 * self.count).from_buffer(a) for a in _indices(tape)]
+        library().fill(self.nodes, _doubles(tape.data), *ints, self.count)
+
+    def clear(self) -> None:
+        """Set all gradients to zero."""
+        library().clear(self.nodes, self.count)
+
+    def sweep(self) -> None:
+        """Seed the root's gradient and add to all others, downwards."""
+        library().sweep(self.nodes, self.count)
+
+    def grad(self, index: int) -> float:
+        """Return a node's gradient."""
+        return float(library().gradient(self.nodes, index))
+
+
+def _indices(tape: Tape) -> tuple[Any, Any, Any]:
+    return tape.left, tape.right, tape.op

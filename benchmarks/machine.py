@@ -1,0 +1,67 @@
+"""What the figures were measured on: the machine, how busy it was, and the versions."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from . import by_hand, pypy
+from .contenders import OURS, package
+
+PACKAGES = ["micrograd", "cffi", "numpy", "xad", "torch", "pytest-benchmark"]
+
+
+def describe() -> dict[str, str]:
+    """Return names and values for a table."""
+    table = {
+        "CPU": f"{_cpu()}, {os.cpu_count()} cores",
+        "System": f"{platform.system()} {platform.release()}",
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "micrograd_c": f"{_version_of_ours()}, backends {', '.join(c.engine for c in OURS)}",
+    }
+    for name in PACKAGES:
+        try:
+            table[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            table[name] = "not installed"
+    if pypy.PYPY is not None:
+        table["PyPy"] = _first_line(
+            [
+                pypy.PYPY,
+                "-c",
+                "import platform as p, sys; print(\
+'.'.join(map(str, sys.pypy_version_info[:3])), 'for Python', p.python_version())",
+            ]
+        )
+    if by_hand.COMPILER is not None:
+        flags = " ".join(by_hand.FLAGS)
+        table["C compiler"] = f"{_first_line([by_hand.COMPILER, '--version'])}, `{flags}`"
+    return table
+
+
+def load_average() -> str:
+    """Return how many processes wanted a core in the last 1, 5 and 15 minutes."""
+    if sys.platform == "win32":
+        return "unknown"
+    return ", ".join(f"{load:.2f}" for load in os.getloadavg())
+
+
+def _version_of_ours() -> str:
+    return str(package(OURS[0].engine).__dict__["__version__"])
+
+
+def _cpu() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _first_line(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True).stdout.partition("\n")[0]

@@ -1,0 +1,161 @@
+"""RESULTS.md: the machine, the ratios that matter, a table for each workload, instructions."""
+
+from __future__ import annotations
+
+from .operators import OPERATIONS
+from .results import Results, Row, find
+
+INTRODUCTION = """\
+# Results
+
+Written by `python -m benchmarks{options}`; what each workload is and how it is timed is told at
+the top of the `test_*.py` files in this folder. Every contender's numbers are compared with an
+independent computation, to one part in 10^9, before it is timed.
+
+Minimum and median are over single rounds. The minimum is what the work costs when nothing else
+runs; ratios are of minimums. *gc* is the state of Python's cyclic garbage collector while the
+contender was timed: off, its garbage is collected between the rounds, untimed.
+
+![Times of all contenders, on a logarithmic scale](results.svg)
+"""
+
+INSTRUCTIONS = """\
+## Instructions per operation
+
+Counted by callgrind, the loop included; they do not depend on how busy the machine is.
+"""
+
+# What the others are compared with, where it takes part: a column's title, contender, gc, and
+# whether the column says how many times faster than that a row is, or how many times its cost.
+BASELINES = [
+    ("times floats", "plain floats", None, False),
+    ("faster than micrograd, gc off", "micrograd", "off", True),
+    ("times C by hand", "C by hand", None, False),
+    ("times a C array", "C by hand, sweep of an array", None, False),
+]
+
+ORDER = ["operator", "two moons", "notebook"]
+
+OURS = "micrograd_c"
+FLOATS = ("plain floats", None)
+MICROGRAD = ("micrograd", "off")
+
+# Of the minimums of two contenders in one group: the text, the group, and both.
+RATIOS = [
+    ("`a * b + c`, times plain floats", "operator: a * b + c", (OURS, None), FLOATS),
+    ("`a * 2.0 + 1.0`, times plain floats", "operator: a * 2.0 + 1.0", (OURS, None), FLOATS),
+    ("two moons, own lists, times faster than micrograd with gc off", "two moons, own lists",
+     MICROGRAD, (OURS, None)),
+    ("the same, cffi backend", "two moons, own lists", MICROGRAD, (f"{OURS}, cffi backend", None)),
+    ("two moons, the package's MLP, times faster than micrograd with gc off", "two moons, MLP",
+     MICROGRAD, (f"{OURS}, its MLP", None)),
+    ("two moons, micrograd's nn.py over this Value, times faster than micrograd with gc off",
+     "two moons, MLP", MICROGRAD, (f"{OURS}, micrograd's nn.py", None)),
+    ("notebook step, the package's MLP, times faster than the pure class with gc off",
+     "notebook step", ("pure-Python reference", "off"), (f"{OURS}, its MLP", None)),
+    ("two moons, own lists, times C by hand", "two moons, own lists", (OURS, None),
+     ("C by hand", None)),
+]  # fmt: skip
+
+
+def write(
+    results: Results,
+    machine: dict[str, str],
+    instructions: dict[str, dict[str, float]],
+    options: str,
+) -> str:
+    """Return the page."""
+    parts = [INTRODUCTION.format(options=options), _facts(machine), _ratios(results)]
+    parts += [_group(group, results[group]) for group in sorted(results, key=_place)]
+    if instructions:
+        parts.append(_instructions(instructions))
+    return "\n".join(parts)
+
+
+def _place(group: str) -> int:
+    """Return where a group stands; those of one place stay as they ran."""
+    words = [*ORDER, group]
+    return next(i for i, word in enumerate(words) if group.startswith(word))
+
+
+def duration(seconds: float) -> str:
+    """Write a duration with three digits and its unit."""
+    for unit, name in [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs")]:
+        if seconds >= 0.9995 * unit:
+            return f"{digits(seconds / unit)} {name}"
+    return f"{digits(seconds * 1e9)} ns"
+
+
+def digits(number: float) -> str:
+    """Write a number with three significant digits."""
+    if number >= 99.95:
+        return f"{number:.0f}"
+    return f"{number:.1f}" if number >= 9.995 else f"{number:.2f}"
+
+
+def table(header: list[str], lines: list[list[str]], left: int = 1) -> str:
+    """Write a table; all columns but the first few are aligned to the right."""
+    rule = ["---"] * left + ["---:"] * (len(header) - left)
+    return "\n".join(f"| {' | '.join(line)} |" for line in [header, rule, *lines]) + "\n"
+
+
+def _facts(machine: dict[str, str]) -> str:
+    return "## Machine\n\n" + table(["", ""], [[k, v] for k, v in machine.items()], left=2)
+
+
+def _ratios(results: Results) -> str:
+    lines = []
+    for text, group, above, below in RATIOS:
+        top, bottom = (find(results.get(group, []), *row) for row in (above, below))
+        if top is not None and bottom is not None:
+            lines.append([text, digits(top.minimum / bottom.minimum)])
+    return "## In short\n\n" + table(["", "ratio"], lines)
+
+
+def _group(group: str, rows: list[Row]) -> str:
+    compared = [
+        (title, base, faster)
+        for title, contender, gc, faster in BASELINES
+        for base in [find(rows, contender, gc)]
+        if base is not None
+    ]
+    memory = any("bytes" in row.extra for row in rows)
+    header = ["", "gc", "minimum", "median", "rounds", *(title for title, _, _ in compared)]
+    lines = [
+        [
+            row.contender,
+            row.gc,
+            duration(row.minimum),
+            duration(row.median),
+            str(len(row.seconds)),
+            *(_ratio(row, base, faster) for _, base, faster in compared),
+            *([_bytes(row)] if memory else []),
+        ]
+        for row in rows
+    ]
+    title = f"## {group[0].upper()}{group[1:]}, per {rows[0].unit}\n\n"
+    return title + table([*header, *(["bytes a node"] if memory else [])], lines, left=2)
+
+
+def _ratio(row: Row, base: Row, faster: bool) -> str:
+    if row is base:
+        return "1"
+    return digits(base.minimum / row.minimum if faster else row.minimum / base.minimum)
+
+
+def _bytes(row: Row) -> str:
+    found: float | None = row.extra.get("bytes")
+    return "" if found is None else digits(found)
+
+
+def _instructions(instructions: dict[str, dict[str, float]]) -> str:
+    contenders = list(instructions)
+    names = dict.fromkeys(name for counts in instructions.values() for name in counts)
+    lines = [
+        [
+            f"`{name}`" if name in OPERATIONS else name,
+            *(digits(instructions[c][name]) if name in instructions[c] else "" for c in contenders),
+        ]
+        for name in names
+    ]
+    return INSTRUCTIONS + "\n" + table(["", *contenders], lines)

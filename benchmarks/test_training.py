@@ -1,0 +1,181 @@
+"""A whole training step: forward, loss, gradients to zero, backward, update.
+
+Three workloads. Two moons, 2-16-16-1, 100 points, about 66,000 nodes: once with a user's own lists
+of Values and loops over them, once with a class MLP, the package's or that of micrograd's
+unmodified nn.py. The notebook's network, 3-4-4-1 on its four examples, with the package's MLP
+and with the lecture's classes. Every contender starts from the same parameters; three steps of its
+losses, and the parameters after them, are compared with the reference before it is timed.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+
+from . import by_hand, other_engines, pypy
+from .conftest import Measure, frozen, needs_c, needs_pypy
+from .contenders import CONTENDERS, OURS, Contender, check_equal, has
+from .programs import STEPS_COMPARED
+from .trainings import (
+    lecture_classes,
+    micrograd_mlp,
+    own_lists,
+    package_mlp,
+    package_mlp_notebook,
+)
+
+LISTS = "two moons, own lists"
+MLP = "two moons, MLP"
+NOTEBOOK = "notebook step"
+
+WITH_NN = [contender for contender in CONTENDERS if contender.engine != "reference"]
+STEPS_BEFORE = {"native": 100, "cffi": 10}  # so that the arena is a used one
+
+
+@cache
+def expected(group: str) -> Any:
+    """Return what the reference computes."""
+    form = lecture_classes if group == NOTEBOOK else own_lists
+    with frozen(gc_on=False):
+        return form("reference").trace(STEPS_COMPARED)
+
+
+def time_steps(
+    training: Any, group: str, contender: Contender, measure: Measure, form: str
+) -> None:
+    """Compare three steps, then time single ones, or 20 together where they are short."""
+    with frozen(gc_on=False):
+        check_equal(training.trace(STEPS_COMPARED), expected(group))
+        for _ in range(STEPS_BEFORE.get(contender.engine, 0)):
+            training.step()
+    count = 20 if group == NOTEBOOK else 1
+
+    def steps() -> None:
+        for _ in range(count):
+            training.step()
+
+    measure(
+        steps,
+        contender=f"{contender.name}{form}",
+        unit="step",
+        count=count,
+        timed="whole steps",
+        gc_on=contender.gc,
+    )
+
+
+@pytest.mark.benchmark(group=LISTS)
+@pytest.mark.parametrize("contender", CONTENDERS, ids=str)
+def test_own_lists(contender: Contender, measure: Measure) -> None:
+    time_steps(own_lists(contender.engine), LISTS, contender, measure, "")
+
+
+@pytest.mark.benchmark(group=MLP)
+@pytest.mark.parametrize("contender", OURS, ids=str)
+def test_package_mlp(contender: Contender, measure: Measure) -> None:
+    time_steps(package_mlp(contender.engine), MLP, contender, measure, ", its MLP")
+
+
+@pytest.mark.skipif(not has("micrograd"), reason="micrograd is not installed")
+@pytest.mark.benchmark(group=MLP)
+@pytest.mark.parametrize("contender", WITH_NN, ids=str)
+def test_micrograd_mlp(contender: Contender, measure: Measure) -> None:
+    form = "" if contender.engine == "micrograd" else ", micrograd's nn.py"
+    time_steps(micrograd_mlp(contender.engine), MLP, contender, measure, form)
+
+
+@pytest.mark.benchmark(group=NOTEBOOK)
+@pytest.mark.parametrize("contender", OURS, ids=str)
+def test_notebook_package_mlp(contender: Contender, measure: Measure) -> None:
+    training = package_mlp_notebook(contender.engine)
+    time_steps(training, NOTEBOOK, contender, measure, ", its MLP")
+
+
+@pytest.mark.benchmark(group=NOTEBOOK)
+@pytest.mark.parametrize("contender", CONTENDERS, ids=str)
+def test_notebook_lecture_classes(contender: Contender, measure: Measure) -> None:
+    form = ", the lecture's classes" if contender in OURS else ""
+    time_steps(lecture_classes(contender.engine), NOTEBOOK, contender, measure, form)
+
+
+@needs_pypy
+@pytest.mark.parametrize(
+    ("group", "workload", "name"),
+    [
+        pytest.param(*row, marks=pytest.mark.benchmark(group=row[0], timer=pypy.clock))
+        for row in [
+            (LISTS, "lists", "micrograd"),
+            (MLP, "mlp", "micrograd"),
+            (NOTEBOOK, "notebook", "reference"),  # the published micrograd has no tanh
+        ]
+    ],
+)
+def test_pypy(group: str, workload: str, name: str, measure: Measure) -> None:
+    with pypy.Worker(workload, name, measure.warm_up) as worker:
+        check_equal(worker.trace, expected(group))
+        measure(
+            worker.round,
+            contender=f"{Contender(name).name} on PyPy",
+            unit="step",
+            count=worker.count,
+            timed="whole steps, reported by the PyPy process",
+            gc_on=None,
+            clock=pypy.clock,
+        )
+
+
+@needs_c
+@pytest.mark.parametrize(
+    ("group", "make"),
+    [
+        pytest.param(group, make, marks=pytest.mark.benchmark(group=group))
+        for group, make in [
+            (LISTS, by_hand.c_moons),
+            (MLP, by_hand.c_moons),
+            (NOTEBOOK, by_hand.c_notebook),
+        ]
+    ],
+)
+def test_c(group: str, make: Any, measure: Measure) -> None:
+    training = make()
+    check_equal(training.trace(STEPS_COMPARED), expected(group))
+    count = 1000 if group == NOTEBOOK else 20
+    measure(
+        lambda: training.run(count),
+        contender="C by hand",
+        unit="step",
+        count=count,
+        timed="whole steps",
+        gc_on=None,
+    )
+
+
+@pytest.mark.skipif(not has("numpy"), reason="numpy is not installed")
+@pytest.mark.parametrize(
+    "group", [pytest.param(g, marks=pytest.mark.benchmark(group=g)) for g in (LISTS, MLP)]
+)
+def test_numpy(group: str, measure: Measure) -> None:
+    training = by_hand.NumpyMoons()
+    check_equal(training.trace(STEPS_COMPARED), expected(group))
+    measure(
+        training.step,
+        contender="numpy by hand",
+        unit="step",
+        count=1,
+        timed="whole steps",
+        gc_on=None,
+    )
+
+
+@pytest.mark.parametrize("library", sorted(other_engines.TRAININGS))
+@pytest.mark.parametrize(
+    "group", [pytest.param(g, marks=pytest.mark.benchmark(group=g)) for g in (LISTS, NOTEBOOK)]
+)
+def test_other_engine(group: str, library: str, measure: Measure) -> None:
+    if not has(library):
+        pytest.skip(f"{library} is not installed")
+    training = other_engines.TRAININGS[library](notebook=group == NOTEBOOK)
+    check_equal(training.trace(STEPS_COMPARED), expected(group))
+    measure(training.step, contender=library, unit="step", count=1, timed="whole steps")

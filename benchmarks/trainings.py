@@ -1,0 +1,42 @@
+"""The forms the training programs come in: whose network classes, over which engine's Value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .contenders import engine
+from .programs import MOONS_SIZES, NOTEBOOK_SIZES
+
+
+def own_lists(name: str) -> Any:
+    """Two moons, a user's own lists of Values and loops over them."""
+    ours = engine(name)
+    model = ours.programs.Lists(ours.value, MOONS_SIZES)
+    return ours.programs.moons_training(ours.value, model)
+
+
+def package_mlp(name: str) -> Any:
+    """Two moons, the package's MLP."""
+    ours = engine(name)
+    model = ours.package_mlp(MOONS_SIZES, ["relu", "relu", None])
+    return ours.programs.moons_training(ours.value, model)
+
+
+def micrograd_mlp(name: str) -> Any:
+    """Two moons, the MLP of micrograd's unmodified nn.py over this engine's Value."""
+    ours = engine(name)
+    model = ours.micrograd_mlp(MOONS_SIZES)
+    return ours.programs.moons_training(ours.value, model)
+
+
+def package_mlp_notebook(name: str) -> Any:
+    """The notebook's network, the package's MLP."""
+    ours = engine(name)
+    return ours.programs.notebook_training(ours.package_mlp(NOTEBOOK_SIZES, "tanh"))
+
+
+def lecture_classes(name: str) -> Any:
+    """The notebook's network, the lecture's classes."""
+    ours = engine(name)
+    model = ours.programs.NotebookMLP(ours.value, NOTEBOOK_SIZES)
+    return ours.programs.notebook_training(model)

@@ -1,0 +1,148 @@
+"""Many nodes in one call: sums, products, losses.
+
+Each function records exactly the nodes that the plain Python expression in its docstring records:
+the same graph, the same bits, the same picture. What is saved is the crossing into C for every
+operator. Elements are Values or real numbers; of numbers alone the result is a leaf. Values of a
+subclass, which may have operators of its own, are recorded by that very expression.
+
+All of them raise ValueError where lengths differ and what the expression itself raises:
+TypeError for elements of other types, OverflowError, ValueError of a logarithm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from operator import index
+from typing import Any, Union
+
+from .engine import Value, bulk
+
+__all__ = ["cross_entropy", "dot", "hinge", "linear", "mean", "mse", "softmax", "total"]
+
+Element = Union[Value, float]
+
+
+def dot(ws: Collection[Element], xs: Collection[Element], bias: Element | None = None) -> Value:
+    """Return ``sum((w * x for w, x in zip(ws, xs)), bias)``, where bias is 0 if None.
+
+    >>> dot([Value(2.0), Value(3.0)], [10.0, 100.0], Value(1.0)).data
+    321.0
+    """
+    result: Any = bulk.dot(ws, xs, bias)
+    if result is NotImplemented:
+        return _as_value(sum((w * x for w, x in zip(ws, xs)), 0 if bias is None else bias))
+    return result  # type: ignore[no-any-return]
+
+
+def linear(
+    weights: Collection[Collection[Element]],
+    xs: Collection[Element],
+    biases: Collection[Element] | None = None,
+) -> list[Value]:
+    """Return ``[dot(ws, xs, bias) for ws, bias in zip(weights, biases)]``: a matrix by a vector.
+
+    weights are n rows of m elements, xs m elements, biases n or none; the result has n Values.
+
+    >>> [v.data for v in linear([[Value(1.0), 2.0], [3.0, Value(4.0)]], [1.0, 10.0])]
+    [21.0, 43.0]
+    """
+    result: Any = bulk.linear(weights, xs, biases)
+    if result is NotImplemented:
+        rows = list(weights)
+        return [dot(ws, xs, b) for ws, b in zip(rows, biases or [0] * len(rows))]
+    return result  # type: ignore[no-any-return]
+
+
+def total(values: Collection[Element]) -> Value:
+    """Return ``sum(values)``.
+
+    >>> total([Value(1.0), Value(2.0), 3]).data
+    6.0
+    """
+    result: Any = bulk.total(values)
+    return _as_value(sum(values)) if result is NotImplemented else result
+
+
+def mean(values: Collection[Element]) -> Value:
+    """Return ``sum(values) / len(values)``. Raises ValueError if there are none.
+
+    >>> mean([Value(1.0), Value(2.0)]).data
+    1.5
+    """
+    result: Any = bulk.mean(values)
+    if result is NotImplemented:
+        return _as_value(sum(values) / len(values))
+    return result  # type: ignore[no-any-return]
+
+
+def softmax(logits: Collection[Element]) -> list[Value]:
+    """Return the shares exp(v) / sum(exp(v)), computed without overflow.
+
+    The expression is ``top = max(v.data for v in logits); exps = [(v - top).exp() for v in
+    logits]; total = sum(exps); [e / total for e in exps]``: top is a number, of which the result
+    does not depend. Raises ValueError if there are no logits.
+
+    >>> [p.data for p in softmax([Value(1.0), Value(1.0)])]
+    [0.5, 0.5]
+    """
+    result: Any = bulk.softmax(logits)
+    if result is NotImplemented:
+        exps = _exponentials(logits)
+        together = sum(exps)
+        return [e / together for e in exps]
+    return result  # type: ignore[no-any-return]
+
+
+def cross_entropy(logits: Collection[Element], target: int) -> Value:
+    """Return ``-softmax(logits)[target].log()``, without the other shares.
+
+    Raises IndexError if there is no such target, ValueError if its share is 0 (log 0).
+
+    >>> round(cross_entropy([Value(1.0), Value(1.0)], 0).data, 6)
+    0.693147
+    """
+    result: Any = bulk.cross_entropy(logits, index(target))
+    if result is NotImplemented:
+        exps = _exponentials(logits)
+        share: Any = exps[target] / sum(exps)
+        return -share.log()  # type: ignore[no-any-return]
+    return result  # type: ignore[no-any-return]
+
+
+def mse(predictions: Collection[Element], targets: Collection[Element]) -> Value:
+    """Return ``sum((p - t)**2 for p, t in zip(predictions, targets)) / len(targets)``.
+
+    The mean squared error. Raises ValueError if there are none.
+
+    >>> mse([Value(1.0), Value(2.0)], [0.0, 4.0]).data
+    2.5
+    """
+    result: Any = bulk.mse(predictions, targets)
+    if result is NotImplemented:
+        squares = ((p - t) ** 2 for p, t in zip(predictions, targets))
+        return _as_value(sum(squares) / len(targets))
+    return result  # type: ignore[no-any-return]
+
+
+def hinge(scores: Collection[Element], targets: Collection[Element]) -> Value:
+    """Return ``sum((1 + -t * s).relu() for s, t in zip(scores, targets)) / len(targets)``.
+
+    The mean max-margin loss, for targets -1 and +1. Raises ValueError if there are none.
+
+    >>> hinge([Value(0.5), Value(3.0)], [1, -1]).data
+    2.25
+    """
+    result: Any = bulk.hinge(scores, targets)
+    if result is NotImplemented:
+        margins = (_as_value(1 + -t * s).relu() for s, t in zip(scores, targets))
+        return _as_value(sum(margins) / len(targets))
+    return result  # type: ignore[no-any-return]
+
+
+def _exponentials(logits: Collection[Element]) -> list[Value]:
+    top = max(v.data if isinstance(v, Value) else v for v in logits)
+    return [_as_value(v - top).exp() for v in logits]
+
+
+def _as_value(result: Any) -> Value:
+    return Value(result) if isinstance(result, (int, float)) else result
