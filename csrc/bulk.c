@@ -42,6 +42,15 @@ static inline mg_term done(recorder *to, mg_node *node, mg_term x, mg_term y) {
 
 /* ---- operators on terms ---- */
 
+/* Python's own arithmetic. Integers have no -0, and beyond 2^53 are more exact than this. */
+static mg_term of_numbers(recorder *to, int op, mg_term x, mg_term y) {
+    double z;
+    bool integer = x.integer && y.integer;
+    mg_evaluate(op, x.number, y.number, &z);
+    if (integer && fabs(z) > 9007199254740992.0) return fail(to, MG_RANGE, x, y);
+    return (mg_term){NULL, integer ? z + 0.0 : z, integer};
+}
+
 /* + and *: a number on the left changes sides. */
 static inline mg_term commutative(recorder *to, int op, mg_term x, mg_term y) {
     double z;
@@ -51,8 +60,7 @@ static inline mg_term commutative(recorder *to, int op, mg_term x, mg_term y) {
         return done(to, mg_new_binary(to->arena, op, z, x.node, y.node), x, y);
     }
     if (x.node == NULL && y.node == NULL) {
-        mg_evaluate(op, x.number, y.number, &z);
-        return (mg_term){NULL, z, x.integer && y.integer};
+        return of_numbers(to, op, x, y);
     }
     mg_node *node = x.node != NULL ? x.node : y.node;
     double number = x.node != NULL ? y.number : x.number;

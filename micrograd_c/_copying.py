@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import copyreg
+import io
 import pickle
 import threading
 from collections.abc import Iterator
@@ -111,6 +112,8 @@ def _copy_node(node: Value, memo: dict[int, Any]) -> Value:
         return memo[id(node)]  # type: ignore[no-any-return]
     cls, name, data, children, *rest = _record(node)
     copies = tuple(_copy_node(child, memo) for child in children)
+    if id(node) in memo:  # a child's state has led here
+        return memo[id(node)]  # type: ignore[no-any-return]
     twin = memo[id(node)] = rebuild(cls, name, data, copies, *rest)
     memo.setdefault(id(memo), []).append(node)  # an id in the memo must stay taken
     state = get_state(node)
@@ -172,9 +175,16 @@ def _check_closure(value: Value, closure: Any) -> None:
     if isinstance(getattr(closure, "__self__", None), Value):
         return  # a node's own rule, or a method of a subclass
     try:
-        pickle.dumps(closure)
+        _Probe(io.BytesIO()).dump(closure)
     except Exception as error:
         raise pickle.PicklingError(
-            f"cannot pickle the _backward of the Value labelled {value.label!r}, "
-            f"operator {value._op!r}: {error}"
+            f"cannot pickle the _backward of the Value labelled {str(value.label)!r}, "
+            f"operator {str(value._op)!r}: {error}"
         ) from error
+
+
+class _Probe(pickle.Pickler):
+    """Pickles everything but Values."""
+
+    def persistent_id(self, thing: Any) -> Any:
+        return 0 if isinstance(thing, Value) else None

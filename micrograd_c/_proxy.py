@@ -487,8 +487,11 @@ def _show(self: Value, node: Any) -> None:
         lib.mg_release(_arena, node)
         raise MemoryError("no memory for the state of a Value")
     old = self._node
-    for operand in getattr(self, "_bound", ()):  # as before they were bound
-        _hold(operand)
+    if hasattr(self, "_bound"):
+        for operand in self._bound:  # as before they were bound
+            _hold(operand)
+        del self._bound
+    lib.mg_node_set_tag(old, 0)
     with _lock:
         if lib.mg_node_unkeep(_arena, old):
             del _held[old]
@@ -871,9 +874,10 @@ def _terms(values: Any) -> Any:
             terms.append((value._node, 0.0, 0))
         else:
             number = as_real(value)
-            if number is NotImplemented:
+            integer = isinstance(value, int)
+            if number is NotImplemented or (integer and abs(value) > _LARGEST_INTEGER):
                 return None
-            terms.append((_NULL, number, not isinstance(value, float)))
+            terms.append((_NULL, number, integer))
     return ffi.new("mg_term[]", terms)
 
 

@@ -96,6 +96,7 @@ static bool intern_names(void) {
         const char *text;
     } names[] = {
         {&mg_module.empty_string, ""},
+        {&mg_module.label_key, "label"},
         {&mg_module.op_key, "_op"},
         {&mg_module.backward_key, "_backward"},
         {&mg_module.partials_key, "_local_grads"},

@@ -25,7 +25,7 @@ static inline PyObject *Py_NewRef(PyObject *object) {
 typedef struct value_object {
     PyObject_HEAD mg_node *node;
     union {
-        PyObject *label;           /* if it is not one of mg_module.labels */
+        PyObject *label;           /* a str that is not one of mg_module.labels */
         struct value_object *next; /* on the free list */
     };
     PyObject *dict; /* NULL until an attribute is set; then the object is tracked */
@@ -48,6 +48,7 @@ typedef struct {
     PyObject *label_tags;  /* the other way round */
     int label_count;
     PyObject *empty_string;
+    PyObject *label_key;
     PyObject *op_key; /* '_op', '_backward', '_local_grads': keys in an instance's dict */
     PyObject *backward_key;
     PyObject *partials_key;

@@ -42,9 +42,13 @@ static int set_grad(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
     return 0;
 }
 
-/* The first 255 labels of a program are numbered: a label is then no state of the proxy. */
+/* The first 255 labels of a program are numbered: a label is then no state of the proxy. Further
+ * ones stand in the proxy, and what is no str in its dict. */
 static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure)) {
     PyObject *label = ((value_object *)self)->label;
+    if (label == NULL && value_node(self)->tag == 0)
+        label = value_own_entry(self, mg_module.label_key);
+    if (label == NULL && PyErr_Occurred()) return NULL;
     return Py_NewRef(label != NULL ? label : mg_module.labels[value_node(self)->tag]);
 }
 
@@ -67,13 +71,16 @@ int value_label_tag(PyObject *label) {
 int value_set_label(PyObject *object, PyObject *value, void *Py_UNUSED(closure)) {
     value_object *self = (value_object *)object;
     if (refuse_delete(value, "label") < 0) return -1;
-    int tag = value == mg_module.labels[0] ? 0 : value_label_tag(value);
+    bool none = value == mg_module.labels[0];
+    bool text = PyUnicode_CheckExact(value);
+    int tag = none ? 0 : value_label_tag(value);
     if (tag < 0) return -1;
-    bool plain = tag != 0 || value == mg_module.labels[0];
-    if (!plain && value_keep(self) < 0) return -1;
+    if (text && tag == 0 && !none && PyUnicode_GET_LENGTH(value) != 0 && value_keep(self) < 0)
+        return -1;
+    if (!text && value_set_own_entry(object, mg_module.label_key, value) < 0) return -1;
+    if (text && value_delete_own_entry(object, mg_module.label_key) < 0) return -1;
     self->node->tag = (uint8_t)tag;
-    Py_XSETREF(self->label, plain ? NULL : Py_NewRef(value));
-    if (!plain && !PyUnicode_CheckExact(value)) value_track(self);
+    Py_XSETREF(self->label, text && tag == 0 && !none ? Py_NewRef(value) : NULL);
     return 0;
 }
 

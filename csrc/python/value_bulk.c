@@ -24,8 +24,9 @@ static taking take_term(PyObject *item, mg_term *term) {
     }
     if (value_check(item)) return NOT_OURS;
     term->node = NULL;
-    term->integer = !PyFloat_Check(item);
+    term->integer = PyLong_Check(item);
     int found = value_number(item, &term->number);
+    if (found == 1 && PyLong_Check(item) && fabs(term->number) > 9007199254740992.0) found = 0;
     return found < 0 ? FAILED : found == 0 ? NOT_OURS : TAKEN;
 }
 

@@ -170,7 +170,8 @@ static int check_arguments(arguments *in, double *data) {
  * fails, a node without references is freed. */
 static int adopt(value_object *self, mg_node *node) {
     node->tag = self->node->tag;
-    bool state = self->label != NULL || self->dict != NULL || !value_is_exact((PyObject *)self);
+    bool state = PyObject_GC_IsTracked((PyObject *)self) || self->label != NULL ||
+                 self->dict != NULL || !value_is_exact((PyObject *)self);
     if (state && mg_keep(mg_module.arena, node) != MG_OK) {
         if (node->refs == 0) mg_free_node(mg_module.arena, node);
         PyErr_NoMemory();
@@ -189,6 +190,7 @@ static int adopt(value_object *self, mg_node *node) {
 static int forget_given(PyObject *self) {
     Py_CLEAR(((value_object *)self)->label);
     value_node(self)->tag = 0;
+    if (value_delete_own_entry(self, mg_module.label_key) < 0) return -1;
     if (value_delete_own_entry(self, mg_module.op_key) < 0) return -1;
     if (value_delete_own_entry(self, mg_module.partials_key) < 0) return -1;
     return value_delete_own_entry(self, mg_module.backward_key);

@@ -32,6 +32,7 @@ void value_leave(value_object *self, mg_node *node) {
     if (held && cyclic) mg_module.cyclic_held--;
     mg_close(mg_module.arena, node, false);
     mg_set_owner(node, NULL);
+    node->tag = 0;
     mg_drop(mg_module.arena, node);
     Py_XDECREF(bound);
     if (held) Py_DECREF((PyObject *)self);

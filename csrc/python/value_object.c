@@ -52,40 +52,32 @@ static inline void drop_node(value_object *self) {
     if (mg_module.arena->orphans != NULL) value_drain_orphans();
 }
 
-/* The same for a proxy that may have had state. If its weak references' callbacks have given the
- * node another proxy, that one has the node's state now. */
-static void give_up_node(value_object *self) {
-    mg_node *node = self->node;
-    PyObject *bound = NULL;
-    if (mg_owner(node) == NULL) {
-        bound = value_take_bound(node);
-        mg_unkeep(mg_module.arena, node);
-    }
-    mg_drop(mg_module.arena, node);
-    Py_XDECREF(bound);
-    if (mg_module.arena->orphans != NULL) value_drain_orphans();
-}
-
-static void dealloc(PyObject *object);
-
+/* A proxy that may have state. From the start the node is without a proxy: who asks for it while
+ * foreign code runs here (the callbacks of weak references, say) gets another one. */
 static void dealloc_with_state(value_object *self) {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
+    mg_node *node = self->node;
+    PyObject *bound = NULL;
     if (type->tp_finalize != NULL && PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0)
         return;
     PyObject_GC_UnTrack(self);
-    Py_TRASHCAN_BEGIN(self, dealloc)
-        mg_set_owner(self->node, NULL); /* who asks for the node's proxy now gets another one */
+    if (mg_owner(node) == self) {
+        bound = value_take_bound(node);
+        mg_unkeep(mg_module.arena, node);
+        mg_set_owner(node, NULL);
+    }
     if (self->weakrefs != NULL) PyObject_ClearWeakRefs((PyObject *)self);
     Py_CLEAR(self->label);
     Py_CLEAR(self->dict);
-    give_up_node(self);
+    mg_drop(mg_module.arena, node);
+    Py_XDECREF(bound);
+    if (mg_module.arena->orphans != NULL) value_drain_orphans();
     if (type == mg_module.type) {
         recycle(self);
     } else {
         type->tp_free(self);
         Py_DECREF((PyObject *)type);
     }
-    Py_TRASHCAN_END
 }
 
 static void dealloc(PyObject *object) {
@@ -102,7 +94,6 @@ static void dealloc(PyObject *object) {
 
 static int traverse(PyObject *object, visitproc visit, void *arg) {
     value_object *self = (value_object *)object;
-    Py_VISIT(self->label);
     Py_VISIT(self->dict);
     if (self->node != NULL && self->node->flags & MG_EXTRA)
         Py_VISIT((PyObject *)self->node->extra->bound);
@@ -110,11 +101,11 @@ static int traverse(PyObject *object, visitproc visit, void *arg) {
     return 0;
 }
 
-/* Fields that are set stay set: they say that the object is not an empty one. */
+/* The dict itself stays: it says that the object is not an empty one. */
 static int clear(PyObject *object) {
     value_object *self = (value_object *)object;
-    if (self->label != NULL) Py_SETREF(self->label, Py_NewRef(mg_module.empty_string));
     if (self->dict != NULL) PyDict_Clear(self->dict);
+    if (self->node != NULL) Py_XDECREF(value_take_bound(self->node));
     return 0;
 }
 

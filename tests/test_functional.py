@@ -1,0 +1,303 @@
+"""The functions that record many nodes in one call record what the plain expressions record."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+# ---- the plain expressions, as the docstrings give them ----
+
+
+def plain_dot(ws: list[Any], xs: list[Any], bias: Any = 0) -> Any:
+    return sum((w * x for w, x in zip(ws, xs)), bias)
+
+
+def plain_softmax(logits: list[Any]) -> list[Any]:
+    top = max(data_of(v) for v in logits)
+    exps = [(v - top).exp() for v in logits]
+    total = sum(exps)
+    return [e / total for e in exps]
+
+
+def plain_cross_entropy(logits: list[Any], target: int) -> Any:
+    return -plain_softmax(logits)[target].log()
+
+
+def plain_mse(predictions: list[Any], targets: list[Any]) -> Any:
+    return sum((p - t) ** 2 for p, t in zip(predictions, targets)) / len(targets)
+
+
+def plain_hinge(scores: list[Any], targets: list[Any]) -> Any:
+    return sum((1 + -t * s).relu() for s, t in zip(scores, targets)) / len(targets)
+
+
+def data_of(v: Any) -> float:
+    return v if isinstance(v, (int, float)) else v.data
+
+
+def shape(root: Any) -> Any:
+    """The graph below a Value: operators, data and gradients to the last bit, in order."""
+    seen: dict[Any, int] = {}
+    rows = []
+
+    def visit(v: Any) -> int:
+        if v not in seen:
+            children = [visit(child) for child in v._children]
+            seen[v] = len(seen)
+            rows.append((v._op, v.data.hex(), v.grad.hex(), v.label, children))
+        return seen[v]
+
+    visit(root)
+    return rows
+
+
+def combined(outputs: Any) -> Any:
+    """One Value that depends on all outputs."""
+    if not isinstance(outputs, list):
+        return outputs
+    return sum(output * (i + 2) for i, output in enumerate(outputs))
+
+
+def same_graph(mg: Any, fast: Callable[..., Any], plain: Callable[..., Any], *lists: Any) -> None:
+    """Both expressions over fresh Values give the same graph and the same gradients."""
+    graphs = []
+    for function in (fast, plain):
+        made = [
+            [mg.Value(x[0]) if isinstance(x, tuple) else x for x in part]
+            if isinstance(part, list)
+            else part
+            for part in lists
+        ]
+        root = combined(function(*made))
+        root.backward()
+        graphs.append(shape(root))
+    assert graphs[0] == graphs[1]
+
+
+# A one-element tuple stands for a Value of that number.
+numbers = st.one_of(st.integers(-5, 5), st.floats(-5, 5), st.just(-0.0))
+values = st.floats(-5, 5).map(lambda x: (x,))
+elements = st.one_of(values, values, numbers)
+
+
+def rows(count: int) -> st.SearchStrategy[list[Any]]:
+    return st.integers(1, 70).flatmap(
+        lambda n: st.tuples(
+            *[st.lists(elements, min_size=n, max_size=n) for _ in range(count)]
+        ).map(list)
+    )
+
+
+@given(pair=rows(2), bias=st.one_of(st.none(), elements))
+def test_dot_records_the_nodes_of_the_plain_sum_of_products(mg: Any, pair: Any, bias: Any) -> None:
+    pair[0][0] = (1.5,)
+
+    def fast(ws: Any, xs: Any, more: Any) -> Any:
+        return mg.dot(ws, xs, *more)
+
+    def plain(ws: Any, xs: Any, more: Any) -> Any:
+        return plain_dot(ws, xs, *more)
+
+    same_graph(mg, fast, plain, *pair, [] if bias is None else [bias])
+
+
+@given(pair=rows(3))
+def test_linear_records_a_dot_for_each_row(mg: Any, pair: Any) -> None:
+    pair[0][0] = pair[1][0] = (0.5,)
+    same_graph(
+        mg,
+        lambda a, b, xs: mg.linear([a, b], xs, [a[0], 3.0]),
+        lambda a, b, xs: [plain_dot(a, xs, a[0]), plain_dot(b, xs, 3.0)],
+        *pair,
+    )
+
+
+@given(pair=rows(1))
+def test_total_records_the_nodes_of_sum(mg: Any, pair: Any) -> None:
+    pair[0][0] = (1.0,)
+    same_graph(mg, mg.total, sum, *pair)
+
+
+@given(pair=rows(1))
+def test_mean_records_the_nodes_of_the_sum_divided(mg: Any, pair: Any) -> None:
+    pair[0][0] = (1.0,)
+    same_graph(mg, mg.mean, lambda xs: sum(xs) / len(xs), *pair)
+
+
+@given(logits=st.lists(values, min_size=1, max_size=70))
+def test_softmax_records_the_nodes_of_the_plain_expression(mg: Any, logits: Any) -> None:
+    same_graph(mg, mg.softmax, plain_softmax, logits)
+
+
+@given(logits=st.lists(values, min_size=1, max_size=70), target=st.integers(0, 10**6))
+def test_cross_entropy_records_the_nodes_of_the_plain_expression(
+    mg: Any, logits: Any, target: int
+) -> None:
+    place = target % len(logits)
+    same_graph(
+        mg,
+        lambda vs: mg.cross_entropy(vs, place),
+        lambda vs: plain_cross_entropy(vs, place),
+        logits,
+    )
+
+
+@given(pair=rows(2))
+def test_mse_records_the_nodes_of_the_plain_expression(mg: Any, pair: Any) -> None:
+    pair[0] = [x if isinstance(x, tuple) else (float(x),) for x in pair[0]]
+    same_graph(mg, mg.mse, plain_mse, *pair)
+
+
+@given(pair=rows(2))
+def test_hinge_records_the_nodes_of_the_plain_expression(mg: Any, pair: Any) -> None:
+    pair[0] = [x if isinstance(x, tuple) else (float(x),) for x in pair[0]]
+    same_graph(mg, mg.hinge, plain_hinge, *pair)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", None])
+def test_layer_records_what_its_neurons_record_one_by_one(mg: Any, activation: Any) -> None:
+    layer = mg.Layer(3, 4, activation)
+    roots = []
+    for call in (layer, lambda x: [neuron(x) for neuron in layer.neurons]):
+        layer.zero_grad()
+        root = combined(call([1.0, mg.Value(2.0), -1]))
+        root.backward()
+        roots.append(shape(root))
+    assert roots[0] == roots[1]
+
+
+def test_layer_calls_neurons_of_another_class(mg: Any) -> None:
+    class Constant(mg.Neuron):
+        def __call__(self, x: Any) -> Any:
+            return mg.Value(7.0)
+
+    layer = mg.Layer(2, 2)
+    layer.neurons[1] = Constant(2)
+    assert layer([1.0, 2.0])[1].data == 7.0
+
+
+def test_numbers_alone_make_a_leaf(mg: Any) -> None:
+    result = mg.dot([1.0, 2.0], [3.0, 4.0], 5)
+    assert (type(result), result.data, result._children) == (mg.Value, 16.0, ())
+
+
+def test_dot_of_nothing_is_its_bias(mg: Any) -> None:
+    bias = mg.Value(2.0)
+    assert mg.dot([], [], bias) is bias
+
+
+CALLS = {
+    "dot": lambda mg, v: mg.dot([v, v], [v, 2.0], v),
+    "linear": lambda mg, v: combined(mg.linear([[v, 1.0], [2.0, v]], [v, v], [v, 0.5])),
+    "total": lambda mg, v: mg.total([v, v, 1]),
+    "mean": lambda mg, v: mg.mean([v, v, 1]),
+    "softmax": lambda mg, v: combined(mg.softmax([v, v * 2, 1.0])),
+    "cross_entropy": lambda mg, v: mg.cross_entropy([v, v * 2, 1.0], 1),
+    "mse": lambda mg, v: mg.mse([v, v], [1.0, v]),
+    "hinge": lambda mg, v: mg.hinge([v, v], [1.0, -1]),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_operators_of_a_subclass_are_called(mg: Any, name: str) -> None:
+    called = []
+
+    class Loud(mg.Value):
+        def __mul__(self, other: Any) -> Any:
+            called.append("*")
+            return super().__mul__(other)
+
+        def __add__(self, other: Any) -> Any:
+            called.append("+")
+            return super().__add__(other)
+
+    CALLS[name](mg, Loud(0.5))
+    assert called
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_without_grad_the_result_is_a_leaf(mg: Any, name: str) -> None:
+    with mg.no_grad():
+        result = CALLS[name](mg, mg.Value(0.5))
+    assert result._children == ()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_state_of_an_operand_lives_as_long_as_the_graph(mg: Any, name: str) -> None:
+    v = mg.Value(0.5)
+    v.note = "kept"
+    result = CALLS[name](mg, v)
+    del v
+    found = [node for node in leaves(result) if getattr(node, "note", "") == "kept"]
+    assert found
+
+
+def leaves(root: Any) -> list[Any]:
+    if not root._children:
+        return [root]
+    return [leaf for child in root._prev for leaf in leaves(child)]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_without_memory_nothing_is_recorded(mg: Any, name: str) -> None:
+    v = mg.Value(0.5)
+    before = mg.engine.statistics()[:2]
+    for n in range(1, 6):
+        mg.engine.trim()
+        mg.engine.fail_after(n)
+        try:
+            result = CALLS[name](mg, v)
+        except MemoryError:
+            result = None
+        finally:
+            mg.engine.fail_after(0)
+        del result
+        assert mg.engine.statistics()[:2] == before
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda mg: mg.dot([1.0], [1.0, 2.0]), "1 weights for 2 inputs"),
+        (lambda mg: mg.linear([[1.0], [1.0]], [1.0], [1.0]), "1 biases for 2 rows"),
+        (lambda mg: mg.mse([1.0], [1.0, 2.0]), "1 predictions for 2 targets"),
+        (lambda mg: mg.hinge([1.0], []), "1 predictions for 0 targets"),
+        (lambda mg: mg.mse([], []), "no predictions"),
+        (lambda mg: mg.mean([]), "no values"),
+        (lambda mg: mg.softmax([]), "no logits"),
+    ],
+)
+def test_wrong_lengths_are_named(mg: Any, call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(mg)
+
+
+@pytest.mark.parametrize("target", [3, -4])
+def test_a_target_that_is_not_there_is_an_index_error(mg: Any, target: int) -> None:
+    with pytest.raises(IndexError):
+        mg.cross_entropy([1.0, 2.0, mg.Value(3.0)], target)
+
+
+def test_a_negative_target_counts_from_the_end(mg: Any) -> None:
+    logits = [mg.Value(1.0), mg.Value(2.0)]
+    assert mg.cross_entropy(logits, -1).data == mg.cross_entropy(logits, 1).data
+
+
+@pytest.mark.parametrize("bad", ["a", None, 1j, [1.0]])
+def test_an_element_that_is_no_number_is_a_type_error(mg: Any, bad: Any) -> None:
+    with pytest.raises(TypeError):
+        mg.dot([mg.Value(1.0)], [bad])
+
+
+def test_a_share_of_zero_has_no_logarithm(mg: Any) -> None:
+    with pytest.raises(ValueError, match="log"):
+        mg.cross_entropy([mg.Value(0.0), mg.Value(1000.0)], 0)
+
+
+def test_softmax_of_large_logits_does_not_overflow(mg: Any) -> None:
+    shares = mg.softmax([mg.Value(1000.0), mg.Value(1000.0)])
+    assert math.fsum(share.data for share in shares) == 1.0
