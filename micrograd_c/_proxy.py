@@ -41,6 +41,17 @@ _new = object.__new__
 # ---- proxies and their nodes ----
 
 
+class _Slots(ValueMethods):
+    """What a Value stores; made as such and then declared a Value, which is the fastest way."""
+
+    __slots__ = ("__dict__", "__weakref__", "_bound", "_guard", "_node", "_stateful")
+
+    _node: Any
+    _stateful: int  # 0, _KEPT, _CYCLIC
+    _bound: list[Value]  # see _expose_cycles
+    _guard: _Guard  # see _guard
+
+
 class _Life(ref):  # type: ignore[type-arg]
     """The weak reference from a node to its proxy."""
 
@@ -58,8 +69,11 @@ def _proxy_died(
     life: _Life, living: Any = _living, arena: Any = _arena, release: Any = lib.mg_release
 ) -> None:
     node = life.node
-    if node in living and living[node] is life:  # with no call between them, no other thread
-        del living[node]
+    try:
+        if living[node] is life:  # with no call between the two, no other thread
+            del living[node]
+    except KeyError:
+        pass
     # The parameters' defaults are there still when globals are gone, at exit.
     if release(arena, node) and _drain_orphans is not None:
         _drain_orphans()
@@ -92,13 +106,14 @@ def _drain_orphans() -> None:
 
 def _wrap(node: Any) -> Value:
     """Return a proxy for node, whose one reference becomes its own."""
-    self: Value = _new(Value)
-    _set_stateful(self, 0)
-    _set_node(self, node)
+    self: Any = _Slots()
+    self._stateful = 0
+    self._node = node
+    self.__class__ = Value
     life = _Life(self, _proxy_died)
     life.node = node
     _living[node] = life
-    return self
+    return self  # type: ignore[no-any-return]
 
 
 def _attach(self: Value, node: Any) -> None:
@@ -363,9 +378,10 @@ def _commutative(op: int) -> Callable[[Value, Any], Any]:
                 _hold(other)
             if self._stateful or _no_grad or type(self) is not Value:
                 return _result(self, node)
-            result: Value = _new(Value)  # the common case: _wrap(node), without the call
-            _set_stateful(result, 0)
-            _set_node(result, node)
+            result: Any = _Slots()  # the common case: _wrap(node), without the call
+            result._stateful = 0
+            result._node = node
+            result.__class__ = Value
             life = _Life(result, _proxy_died)
             life.node = node
             _living[node] = life
@@ -524,15 +540,10 @@ def _label_tag(label: Any) -> int:
         return _label_tags.get(label, 0)
 
 
-class Value(ValueMethods):
+class Value(_Slots):
     """A float that remembers what it was computed from."""
 
-    __slots__ = ("__dict__", "__weakref__", "_bound", "_guard", "_node", "_stateful")
-
-    _node: Any
-    _stateful: int  # 0, _KEPT, _CYCLIC
-    _bound: list[Value]  # see _expose_cycles
-    _guard: _Guard  # see _guard
+    __slots__ = ()
 
     def __new__(cls, *args: Any, **names: Any) -> Value:
         node = lib.mg_leaf(_arena, 0.0)
@@ -815,10 +826,10 @@ def _data_of(other: Any) -> Any:
     return NotImplemented if as_real(other) is NotImplemented else other
 
 
-_set_node: Any = Value.__dict__["_node"].__set__
-_set_bound: Any = Value.__dict__["_bound"].__set__
-_set_guard: Any = Value.__dict__["_guard"].__set__
-_set_stateful: Any = Value.__dict__["_stateful"].__set__
+_set_node: Any = _Slots.__dict__["_node"].__set__
+_set_bound: Any = _Slots.__dict__["_bound"].__set__
+_set_guard: Any = _Slots.__dict__["_guard"].__set__
+_set_stateful: Any = _Slots.__dict__["_stateful"].__set__
 
 # ---- methods of one node, functions of two: from the operator table ----
 
