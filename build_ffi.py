@@ -19,6 +19,7 @@ LIBRARY = [
     "csrc/operators.c",
     "csrc/record.c",
     "csrc/bulk.c",
+    "csrc/optim.c",
     "csrc/backward.c",
 ]
 

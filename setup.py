@@ -23,6 +23,7 @@ ACCELERATOR = Extension(
         "csrc/python/value_construct.c",
         "csrc/python/value_copying.c",
         "csrc/python/value_bulk.c",
+        "csrc/python/value_optim.c",
         "csrc/python/value_operators.c",
     ],
     depends=[*HEADERS, "csrc/python/value.h"],

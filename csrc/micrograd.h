@@ -145,6 +145,31 @@ mg_node *mg_hinge(mg_arena *arena, const mg_term *scores, const mg_term *targets
 mg_node *mg_restore(mg_arena *arena, int op, double data, mg_node *const *operands, size_t count,
                     double exponent, int integer, const double *partials, mg_status *status);
 
+/* --- updating parameters --- */
+
+typedef struct {
+    double lr;
+    double momentum;
+    double weight_decay;
+} mg_sgd;
+
+typedef struct {
+    double step; /* 1, 2, ... */
+    double lr;
+    double beta1;
+    double beta2;
+    double eps;
+    double weight_decay;
+    int decoupled; /* AdamW: the decay is not part of the gradient */
+} mg_adam;
+
+/* The arrays have count elements, zero before the first step. */
+void mg_sgd_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_sgd *how,
+                 double *buffer);
+void mg_adam_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_adam *how,
+                  double *m, double *v);
+void mg_zero_grads(mg_arena *arena, mg_node *const *nodes, size_t count);
+
 /* --- references --- */
 
 void mg_retain(mg_arena *arena, mg_node *node);

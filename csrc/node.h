@@ -180,6 +180,12 @@ mg_node *mg_new_mse(mg_arena *arena, const mg_term *predictions, const mg_term *
 mg_node *mg_new_hinge(mg_arena *arena, const mg_term *scores, const mg_term *targets, size_t count,
                       mg_status *status);
 
+/* ---- optim.c: as the public functions, unlocked ---- */
+
+void mg_update_sgd(mg_node *const *nodes, size_t count, const mg_sgd *how, double *buffer);
+void mg_update_adam(mg_node *const *nodes, size_t count, const mg_adam *how, double *m, double *v);
+void mg_clear_grads(mg_node *const *nodes, size_t count);
+
 /* ---- backward.c ---- */
 
 /* The nodes a backward from root visits, in that order; NULL: no memory. */

@@ -1,5 +1,11 @@
 """micrograd_c: a scalar autograd engine in C, a drop-in for the Value of micrograd."""
 
+from pkgutil import extend_path
+
+# In the source folder, where the compiled parts are not: those of the installed package.
+__path__ = extend_path(__path__, __name__)
+
+from . import optim
 from .engine import Value, maximum, minimum, no_grad
 from .functional import cross_entropy, dot, hinge, linear, mean, mse, softmax, total
 from .gradcheck import gradcheck
@@ -25,6 +31,7 @@ __all__ = [
     "minimum",
     "mse",
     "no_grad",
+    "optim",
     "softmax",
     "total",
     "trace",

@@ -1007,6 +1007,30 @@ def cross_entropy(logits: Any, target: Any) -> Any:
     return _record_many(lib.mg_cross_entropy, logits, terms, len(logits), place)
 
 
+def _array(numbers: Any, count: int) -> Any:
+    if len(numbers) != count:
+        raise ValueError(f"an array of {count} doubles is required")
+    return ffi.from_buffer("double[]", numbers, require_writable=True)
+
+
+def sgd(params: Any, buffer: Any, lr: float, momentum: float, weight_decay: float) -> None:
+    nodes = ffi.new("mg_node *[]", [p._node for p in params])
+    how = ffi.new("mg_sgd *", (lr, momentum, weight_decay))
+    lib.mg_sgd_step(_arena, nodes, len(params), how, _array(buffer, len(params)))
+
+
+def adam(params: Any, m: Any, v: Any, *how: float) -> None:
+    nodes = ffi.new("mg_node *[]", [p._node for p in params])
+    count = len(params)
+    options = ffi.new("mg_adam *", how)
+    lib.mg_adam_step(_arena, nodes, count, options, _array(m, count), _array(v, count))
+
+
+def zero_grad(params: Any) -> None:
+    nodes = ffi.new("mg_node *[]", [p._node for p in params])
+    lib.mg_zero_grads(_arena, nodes, len(nodes))
+
+
 # ---- for copying and pickling ----
 
 

@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Iterator
 from importlib.machinery import PathFinder
+from pkgutil import extend_path
 from types import ModuleType
 from typing import Any
 
@@ -45,7 +46,7 @@ def _built_backends() -> list[str]:
     package = PathFinder.find_spec(PACKAGE)
     if package is None or package.submodule_search_locations is None:
         raise ImportError(f"{PACKAGE} is not installed")
-    path = list(package.submodule_search_locations)
+    path = extend_path(list(package.submodule_search_locations), PACKAGE)
     return ["native", "cffi"] if PathFinder.find_spec("_value_type", path) else ["cffi"]
 
 

@@ -168,6 +168,12 @@ PyObject *value_cross_entropy(PyObject *module, PyObject *const *args, Py_ssize_
 PyObject *value_mse(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *value_hinge(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
+/* ---- value_optim.c: functions of the module ---- */
+
+PyObject *value_sgd(PyObject *module, PyObject *args);
+PyObject *value_adam(PyObject *module, PyObject *args);
+PyObject *value_zero_grad(PyObject *module, PyObject *params);
+
 /* ---- value_operators.c ---- */
 
 extern PyMethodDef value_functions[]; /* maximum, minimum: of the module */

@@ -1,0 +1,62 @@
+/* value_optim.c: the functions of csrc/optim.c for a tuple of Values and arrays of doubles. */
+#include "value.h"
+
+/* The doubles of an object with a writable buffer of count of them; NULL: with an error set. */
+static double *take_array(PyObject *object, Py_ssize_t count, Py_buffer *view) {
+    if (PyObject_GetBuffer(object, view, PyBUF_WRITABLE | PyBUF_FORMAT | PyBUF_ND) < 0) return NULL;
+    if (view->itemsize == sizeof(double) && strcmp(view->format, "d") == 0 &&
+        view->len == count * (Py_ssize_t)sizeof(double))
+        return view->buf;
+    PyErr_Format(PyExc_ValueError, "an array of %zd doubles is required", count);
+    PyBuffer_Release(view);
+    return NULL;
+}
+
+PyObject *value_sgd(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *params, *array;
+    Py_buffer view;
+    mg_sgd how;
+    if (!PyArg_ParseTuple(args, "O!Oddd:sgd", &PyTuple_Type, &params, &array, &how.lr,
+                          &how.momentum, &how.weight_decay))
+        return NULL;
+    Py_ssize_t count = PyTuple_GET_SIZE(params);
+    double *buffer = take_array(array, count, &view);
+    if (buffer == NULL) return NULL;
+    mg_node **nodes = value_take_operands(params);
+    if (nodes != NULL) mg_update_sgd(nodes, (size_t)count, &how, buffer);
+    PyBuffer_Release(&view);
+    if (nodes == NULL) return NULL;
+    PyMem_Free(nodes);
+    Py_RETURN_NONE;
+}
+
+PyObject *value_adam(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *params, *first, *second;
+    Py_buffer first_view, second_view;
+    mg_adam how;
+    if (!PyArg_ParseTuple(args, "O!OOddddddp:adam", &PyTuple_Type, &params, &first, &second,
+                          &how.step, &how.lr, &how.beta1, &how.beta2, &how.eps, &how.weight_decay,
+                          &how.decoupled))
+        return NULL;
+    Py_ssize_t count = PyTuple_GET_SIZE(params);
+    double *m = take_array(first, count, &first_view);
+    if (m == NULL) return NULL;
+    double *v = take_array(second, count, &second_view);
+    mg_node **nodes = v != NULL ? value_take_operands(params) : NULL;
+    if (nodes != NULL) mg_update_adam(nodes, (size_t)count, &how, m, v);
+    PyBuffer_Release(&first_view);
+    if (v != NULL) PyBuffer_Release(&second_view);
+    if (nodes == NULL) return NULL;
+    PyMem_Free(nodes);
+    Py_RETURN_NONE;
+}
+
+PyObject *value_zero_grad(PyObject *Py_UNUSED(module), PyObject *params) {
+    PyObject *tuple = PySequence_Tuple(params);
+    mg_node **nodes = tuple != NULL ? value_take_operands(tuple) : NULL;
+    if (nodes != NULL) mg_clear_grads(nodes, (size_t)PyTuple_GET_SIZE(tuple));
+    Py_XDECREF(tuple);
+    if (nodes == NULL) return NULL;
+    PyMem_Free(nodes);
+    Py_RETURN_NONE;
+}

@@ -1,0 +1,160 @@
+"""The optimizers do what PyTorch's definitions say, step by step."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any, Callable
+
+import pytest
+
+# ---- the published formulas, one parameter at a time ----
+
+
+def sgd(lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> Callable[..., Any]:
+    def update(p: float, g: float, t: int, memory: dict[str, float]) -> float:
+        g = g + weight_decay * p
+        b = g if t == 1 else momentum * memory["b"] + g
+        memory["b"] = b
+        return p - lr * b
+
+    return update
+
+
+def adam(
+    lr: float,
+    betas: tuple[float, float],
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+) -> Callable[..., Any]:
+    def update(p: float, g: float, t: int, memory: dict[str, float]) -> float:
+        if decoupled:
+            p = p - lr * weight_decay * p
+        else:
+            g = g + weight_decay * p
+        m = memory["m"] = betas[0] * memory.get("m", 0.0) + (1 - betas[0]) * g
+        v = memory["v"] = betas[1] * memory.get("v", 0.0) + (1 - betas[1]) * g * g
+        m_hat = m / (1 - betas[0] ** t)
+        v_hat = v / (1 - betas[1] ** t)
+        return p - lr * m_hat / (math.sqrt(v_hat) + eps)
+
+    return update
+
+
+RULES = {
+    "SGD": ({"lr": 0.1}, sgd(0.1)),
+    "SGD with momentum": ({"lr": 0.1, "momentum": 0.9}, sgd(0.1, 0.9)),
+    "SGD with decay": (
+        {"lr": 0.1, "momentum": 0.5, "weight_decay": 0.3},
+        sgd(0.1, 0.5, 0.3),
+    ),
+    "Adam": ({}, adam(0.001, (0.9, 0.999), 1e-8, 0.0, False)),
+    "Adam with decay": (
+        {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1},
+        adam(0.05, (0.8, 0.95), 1e-6, 0.1, False),
+    ),
+    "AdamW": ({"lr": 0.05}, adam(0.05, (0.9, 0.999), 1e-8, 0.01, True)),
+    "AdamW with decay": (
+        {"lr": 0.05, "betas": (0.8, 0.95), "weight_decay": 0.2},
+        adam(0.05, (0.8, 0.95), 1e-8, 0.2, True),
+    ),
+}
+
+
+def make(mg: Any, rule: str, params: Any) -> Any:
+    return getattr(mg.optim, rule.split()[0])(params, **RULES[rule][0])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_hundred_steps_follow_the_published_formula(mg: Any, rule: str) -> None:
+    draw = random.Random(rule)
+    numbers = [draw.uniform(-2, 2) for _ in range(5)]
+    params = [mg.Value(x) for x in numbers]
+    memories: list[dict[str, float]] = [{} for _ in params]
+    optimizer = make(mg, rule, params)
+    for t in range(1, 101):
+        grads = [draw.gauss(0, 1) for _ in params]
+        for p, g in zip(params, grads):
+            p.grad = g
+        optimizer.step()
+        numbers = [
+            RULES[rule][1](x, g, t, memory) for x, g, memory in zip(numbers, grads, memories)
+        ]
+        assert [p.data for p in params] == pytest.approx(numbers, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_loaded_state_goes_on_as_the_saved_one(mg: Any, rule: str) -> None:
+    def steps(optimizer: Any, params: Any, draw: random.Random) -> list[float]:
+        for _ in range(5):
+            for p in params:
+                p.grad = draw.gauss(0, 1)
+            optimizer.step()
+        return [p.data for p in params]
+
+    params = [mg.Value(float(i)) for i in range(3)]
+    optimizer = make(mg, rule, params)
+    steps(optimizer, params, random.Random(1))
+    copies = [mg.Value(p.data) for p in params]
+    other = make(mg, rule, copies)
+    other.load_state_dict(optimizer.state_dict())
+    assert steps(optimizer, params, random.Random(2)) == steps(other, copies, random.Random(2))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_assigned_learning_rate_is_the_next_step_s(mg: Any, rule: str) -> None:
+    p = mg.Value(1.0)
+    optimizer = make(mg, rule, [p])
+    optimizer.lr = 0.0
+    p.grad = 1.0
+    optimizer.step()
+    assert p.data == 1.0
+
+
+def test_zero_grad_clears_every_gradient(mg: Any) -> None:
+    params = [mg.Value(1.0), mg.Value(2.0)]
+    for p in params:
+        p.grad = 3.0
+    mg.optim.SGD(params).zero_grad()
+    assert [p.grad for p in params] == [0.0, 0.0]
+
+
+def test_a_state_for_another_number_of_parameters_is_refused_and_changes_nothing(mg: Any) -> None:
+    optimizer = mg.optim.Adam([mg.Value(1.0)])
+    state = mg.optim.Adam([mg.Value(1.0), mg.Value(2.0)], lr=0.5).state_dict()
+    with pytest.raises(ValueError, match="2 parameters"):
+        optimizer.load_state_dict(state)
+    assert optimizer.lr == 0.001
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda mg: mg.optim.SGD([]), ValueError),
+        (lambda mg: mg.optim.SGD([1.0]), TypeError),
+        (lambda mg: mg.optim.SGD([mg.Value(1.0)], lr=-1.0), ValueError),
+        (lambda mg: mg.optim.SGD([mg.Value(1.0)], momentum=float("nan")), ValueError),
+        (lambda mg: mg.optim.Adam([mg.Value(1.0)], betas=(1.0, 0.9)), ValueError),
+        (lambda mg: mg.optim.Adam([mg.Value(1.0)], eps=-1e-8), ValueError),
+        (lambda mg: mg.optim.AdamW([mg.Value(1.0)], weight_decay=-0.1), ValueError),
+    ],
+)
+def test_bad_arguments_are_refused(mg: Any, call: Any, error: Any) -> None:
+    with pytest.raises(error):
+        call(mg)
+
+
+def test_training_with_adamw_lowers_the_loss(mg: Any) -> None:
+    random.seed(0)
+    model = mg.MLP(2, [4, 1])
+    points = [([0.0, 1.0], 1.0), ([1.0, 0.0], -1.0)]
+    optimizer = mg.optim.AdamW(model.parameters(), lr=0.05)
+    losses = []
+    for _ in range(30):
+        loss = mg.mse([model(x) for x, _ in points], [y for _, y in points])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.data)
+    assert losses[-1] < 0.2 * losses[0]
