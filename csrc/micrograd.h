@@ -173,6 +173,8 @@ void mg_zero_grads(mg_arena *arena, mg_node *const *nodes, size_t count);
 /* --- references --- */
 
 void mg_retain(mg_arena *arena, mg_node *node);
+/* Parents and other references, as of now. */
+size_t mg_node_references(const mg_node *node);
 /* 1 if there are orphans (see below) to be fetched. */
 int mg_release(mg_arena *arena, mg_node *node);
 

@@ -64,6 +64,10 @@ void mg_node_set_grad(mg_node *node, double grad) {
     node->grad = grad;
 }
 
+size_t mg_node_references(const mg_node *node) {
+    return node->refs;
+}
+
 int mg_node_tag(const mg_node *node) {
     return node->tag;
 }

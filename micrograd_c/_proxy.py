@@ -41,7 +41,23 @@ _new = object.__new__
 # ---- proxies and their nodes ----
 
 
-class _Slots(ValueMethods):
+class _Class(type):
+    """The class of Value: notes when Value gets a `__del__`, for which see _Guard."""
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        global _unusual
+        if name == "__del__" and cls is Value and "__del__" not in cls.__dict__:
+            _unusual += 1
+        super().__setattr__(name, value)
+
+    def __delattr__(cls, name: str) -> None:
+        global _unusual
+        super().__delattr__(name)
+        if name == "__del__" and cls is Value:
+            _unusual -= 1
+
+
+class _Slots(ValueMethods, metaclass=_Class):
     """What a Value stores; made as such and then declared a Value, which is the fastest way."""
 
     __slots__ = ("__dict__", "__weakref__", "_bound", "_guard", "_node", "_stateful")
@@ -69,6 +85,8 @@ def _proxy_died(
     life: _Life, living: Any = _living, arena: Any = _arena, release: Any = lib.mg_release
 ) -> None:
     node = life.node
+    if node is None:
+        return
     try:
         if living[node] is life:  # with no call between the two, no other thread
             del living[node]
@@ -127,12 +145,27 @@ def _attach(self: Value, node: Any) -> None:
 def _proxy_of(node: Any) -> Value:
     """Return the proxy of a node that is some node's operand: the one there is, or a new one."""
     with _lock:
-        life = _living.get(node)
-        proxy: Value | None = life() if life is not None else None
+        proxy = _find(node)
         if proxy is None:
-            lib.mg_retain(_arena, node)
-            proxy = _wrap(node)
-        return proxy
+            fresh: Any = _Slots()
+            life = _Life(fresh, _proxy_died)
+            proxy = _find(node)  # again, for a collection may have run just now
+            if proxy is None:
+                lib.mg_retain(_arena, node)
+                fresh._stateful = 0
+                fresh._node = life.node = node
+                fresh.__class__ = Value
+                _living[node] = life
+                proxy = fresh
+            else:
+                del life  # before its referent goes
+        return proxy  # type: ignore[no-any-return]
+
+
+def _find(node: Any) -> Any:
+    """Return the living proxy of a node, or None."""
+    life = _living.get(node)
+    return None if life is None else life()
 
 
 def _hold(proxy: Value) -> None:
@@ -170,8 +203,6 @@ def _set_cyclic(proxy: Value) -> None:
     """Note that the proxy's state may refer back to Values above it."""
     if proxy._stateful != _CYCLIC:
         _keep(proxy)
-        if hasattr(type(proxy), "__del__"):
-            _guard(proxy)
         lib.mg_node_set_cyclic(_arena, proxy._node)
         with _lock:
             _set_stateful(proxy, _CYCLIC)
@@ -212,28 +243,56 @@ def _guard(proxy: Value) -> None:
 def _expose_cycles() -> None:
     """Turn the holding of cyclic operands into references that the garbage collector sees."""
     global _expose_above
-    proxies = []
-    parents: Counter[Any] = Counter()
+    exposed = []
+    used: set[Any] = set()
     node = lib.mg_arena_next_above_cyclic(_arena, _NULL)
     while node:
+        made = _find(node) is None
         proxy = _proxy_of(node)
+        operands = _bind(proxy)
+        used.update(operand._node for operand in operands)
+        exposed.append((proxy, operands, _living[node] if made else None))
+        following = lib.mg_arena_next_above_cyclic(_arena, node)
         lib.mg_release(_arena, node)
-        proxies.append(proxy)
-        operands = [v for v in _children_of(node) if v._stateful == _CYCLIC]
-        _set_bound(proxy, operands)
-        if not proxy._stateful:
-            if lib.mg_node_keep(_arena, node):
-                return
-            _set_stateful(proxy, _KEPT)
-        _set_cyclic(proxy)
-        parents.update(v._node for v in operands)
-        node = lib.mg_arena_next_above_cyclic(_arena, node)
+        node = following
+    parents: Counter[Any] = Counter()
+    for proxy, operands, life in exposed:
+        if life is None or proxy._node in used:
+            parents.update(operand._node for operand in operands)
+        else:
+            _withdraw(proxy, life)
     for node, count in parents.items():
         with _lock:
             if node in _held and lib.mg_node_unhold(_arena, node, count):
                 del _held[node]
                 _cyclic_held.discard(node)
     _expose_above = max(256, 2 * len(_cyclic_held))
+
+
+def _withdraw(proxy: Value, life: _Life) -> None:
+    """Take back a proxy just made of a node that is nobody's operand.
+
+    Such a node was recorded a moment ago, and whoever recorded it is about to make its proxy.
+    """
+    node = proxy._node
+    with _lock:
+        if _living.get(node) is life:
+            del _living[node]
+        lib.mg_node_unkeep(_arena, node)
+    life.node = None  # its callback has nothing to give back
+    lib.mg_release(_arena, node)
+
+
+def _bind(proxy: Value) -> list[Value]:
+    """Let a proxy refer to those of its cyclic operands, and be cyclic itself."""
+    if not proxy._stateful:
+        if lib.mg_node_keep(_arena, proxy._node):
+            return []  # no memory: the cycle stays until the next collection
+        _set_stateful(proxy, _KEPT)
+    operands = [v for v in _children_of(proxy._node) if v._stateful == _CYCLIC]
+    _set_bound(proxy, operands)
+    _set_cyclic(proxy)
+    return operands
 
 
 def _before_collection(phase: str, info: dict[str, int]) -> None:
@@ -248,6 +307,7 @@ if _HAS_CALLBACKS:
 # ---- recording nothing ----
 
 _no_grad = 0  # threads that record nothing now, each as often as it asked
+_unusual = 0  # that, and one more once Value has a __del__: reasons not to take the short way
 
 
 class _GradOff(threading.local):
@@ -259,12 +319,13 @@ _grad_off = _GradOff()
 
 def set_grad_off(off: bool) -> None:
     """Enter or leave a stretch in which this thread records nothing."""
-    global _no_grad
+    global _no_grad, _unusual
     step = 1 if off else -1
     if _grad_off.depth + step < 0:
         return  # entered in another thread
     with _lock:
         _no_grad += step
+        _unusual += step
     _grad_off.depth += step
 
 
@@ -322,7 +383,7 @@ def _result(self: Value, node: Any) -> Value:
     if self._stateful:
         _hold(self)
     cls = type(self)
-    if cls is Value:
+    if cls is Value and _unusual == _no_grad:
         return _wrap(node)
     if cls.__init__ is Value.__init__ and cls.__new__ is Value.__new__:
         return _wrap_as(cls, node)
@@ -334,7 +395,10 @@ def _wrap_as(cls: type[Value], node: Any) -> Value:
     result: Value = _new(cls)
     _set_stateful(result, 0)
     _attach(result, node)
-    _keep(result)
+    if hasattr(cls, "__del__"):
+        _guard(result)
+    if cls is not Value:
+        _keep(result)
     return result
 
 
@@ -376,7 +440,7 @@ def _commutative(op: int) -> Callable[[Value, Any], Any]:
                 node = _again(record, op, self._node, other._node)
             if other._stateful:
                 _hold(other)
-            if self._stateful or _no_grad or type(self) is not Value:
+            if self._stateful or _unusual or type(self) is not Value:
                 return _result(self, node)
             result: Any = _Slots()  # the common case: _wrap(node), without the call
             result._stateful = 0
@@ -549,7 +613,7 @@ class Value(_Slots):
         node = lib.mg_leaf(_arena, 0.0)
         if not node:
             raise MemoryError("no memory for a node")
-        return _wrap(node) if cls is Value else _wrap_as(cls, node)
+        return _wrap(node) if cls is Value and not _unusual else _wrap_as(cls, node)
 
     def __init__(
         self,

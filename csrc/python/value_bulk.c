@@ -36,35 +36,33 @@ static void drop_terms(terms *in) {
     Py_CLEAR(in->sequence);
 }
 
+static bool is_plain(PyObject *item) {
+    return PyFloat_Check(item) || PyLong_Check(item) || value_check(item);
+}
+
+/* Converting a number of another kind is foreign code, which may change a list: so from there on
+ * the items are those of a tuple. */
 static taking fill_terms(terms *in) {
-    PyObject **items = PySequence_Fast_ITEMS(in->sequence);
     for (Py_ssize_t i = 0; i < in->count; i++) {
-        taking how = take_term(items[i], &in->terms[i]);
+        PyObject *item = PySequence_Fast_GET_ITEM(in->sequence, i);
+        if (MG_LIKELY(value_is_exact(item))) {
+            in->terms[i].node = value_node(item);
+            continue;
+        }
+        if (PyList_CheckExact(in->sequence) && !is_plain(item)) {
+            Py_SETREF(in->sequence, PyList_AsTuple(in->sequence));
+            if (in->sequence == NULL) return FAILED;
+            item = PySequence_Fast_GET_ITEM(in->sequence, i);
+        }
+        taking how = take_term(item, &in->terms[i]);
         if (how != TAKEN) return how;
     }
     return TAKEN;
 }
 
-static bool is_plain(PyObject *item) {
-    return value_check(item) || PyFloat_Check(item) || PyLong_Check(item);
-}
-
-/* A list can change while a number of another kind is being converted, a tuple cannot. */
-static PyObject *as_stable_sequence(PyObject *sequence, const char *name) {
-    PyObject *fast = PySequence_Fast(sequence, name);
-    if (fast == NULL || PyTuple_CheckExact(fast)) return fast;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(fast); i++)
-        if (!is_plain(PyList_GET_ITEM(fast, i))) {
-            PyObject *tuple = PyList_AsTuple(fast);
-            Py_DECREF(fast);
-            return tuple;
-        }
-    return fast;
-}
-
 static taking take_terms(PyObject *sequence, const char *name, terms *in) {
     in->terms = NULL;
-    in->sequence = as_stable_sequence(sequence, name);
+    in->sequence = PySequence_Fast(sequence, name);
     if (in->sequence == NULL) return FAILED;
     in->count = PySequence_Fast_GET_SIZE(in->sequence);
     in->terms = in->count <= FEW ? in->few : PyMem_New(mg_term, in->count);
@@ -324,15 +322,15 @@ PyObject *value_layer(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssi
     if (tag < 0) return NULL;
     taking how = tag != 0 ? take_terms(args[1], "inputs must be a sequence", &xs) : NOT_OURS;
     if (how != TAKEN) return refuse(how);
-    PyObject *outputs = PyList_New(0);
+    Py_ssize_t size = PyList_GET_SIZE(args[0]);
+    PyObject *outputs = PyList_New(size);
     how = outputs != NULL ? TAKEN : FAILED;
-    for (Py_ssize_t i = 0; how == TAKEN && i < PyList_GET_SIZE(args[0]); i++) {
-        PyObject *neuron = PyList_GET_ITEM(args[0], i);
+    for (Py_ssize_t i = 0; how == TAKEN && i < size; i++) {
         PyObject *output = NULL;
+        PyObject *neuron = i < PyList_GET_SIZE(args[0]) ? PyList_GET_ITEM(args[0], i) : Py_None;
         how = (PyObject *)Py_TYPE(neuron) == args[2] ? take_neuron(neuron, &xs, tag, &output)
                                                      : NOT_OURS;
-        if (how == TAKEN && PyList_Append(outputs, output) < 0) how = FAILED;
-        Py_XDECREF(output);
+        if (how == TAKEN) PyList_SET_ITEM(outputs, i, output);
     }
     hold_terms(&xs);
     drop_terms(&xs);
