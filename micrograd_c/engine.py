@@ -45,13 +45,13 @@ else:
                         f"which was not built here ({error})"
                     ) from error
         try:
-            from . import _proxy
+            from . import _proxy_functions
         except ImportError as error:
             raise ImportError(
                 f"the compiled part of micrograd_c cannot be imported ({error}); "
                 "'pip install .' in its source folder builds it"
             ) from error
-        return _proxy
+        return _proxy_functions
 
     _backend = _choose()
     Value = _backend.Value

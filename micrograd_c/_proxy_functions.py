@@ -1,0 +1,271 @@
+"""The functions of the cffi backend: what `_proxy.Value` is used for as a whole.
+
+Together with Value, maximum, minimum and set_grad_off of `_proxy` this is the backend's module, as
+`_value_type` is the accelerator's.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from ._engine import ffi, lib
+from ._proxy import (
+    _CUSTOM,
+    _EXPONENT,
+    _LARGEST_INTEGER,
+    _NAMES,
+    _NULL,
+    _OPS,
+    Value,
+    _arena,
+    _grad_off,
+    _hold,
+    _make_node,
+    _proxy_of,
+    _release,
+    _set_cyclic,
+    _wrap,
+    _wrap_as,
+    maximum,
+    minimum,
+    set_grad_off,
+)
+from ._value_methods import as_real
+
+__all__ = [
+    "Value",
+    "maximum",
+    "minimum",
+    "set_grad_off",
+]
+
+# ---- many nodes at once: what micrograd_c/functional.py documents ----
+
+
+def _terms(values: Any) -> Any:
+    """Return Values and numbers as an array, or None if one is neither or of a subclass."""
+    terms = []
+    for value in values:
+        if type(value) is Value:
+            terms.append((value._node, 0.0, 0))
+        else:
+            number = as_real(value)
+            integer = isinstance(value, int)
+            if number is NotImplemented or (integer and abs(value) > _LARGEST_INTEGER):
+                return None
+            terms.append((_NULL, number, integer))
+    return ffi.new("mg_term[]", terms)
+
+
+def _same_length(a: Any, name_a: str, b: Any, name_b: str) -> None:
+    if len(a) != len(b):
+        raise ValueError(f"{len(a)} {name_a} for {len(b)} {name_b}")
+
+
+def _not_empty(values: Any, name: str) -> None:
+    if not values:
+        raise ValueError(f"no {name}")
+
+
+def _record_many(record: Any, operands: list[Any], *args: Any) -> Any:
+    """Return the Value that a bulk function records, or NotImplemented where it is not ours."""
+    if _grad_off.depth:
+        return NotImplemented
+    status = ffi.new("mg_status *")
+    node = record(_arena, *args, status)
+    if not node and status[0] != lib.MG_NO_MEMORY:
+        return NotImplemented  # the plain expression knows the operands of the error
+    if not node:
+        raise MemoryError("no memory for the nodes of an expression")
+    for operand in operands:
+        if isinstance(operand, Value) and operand._stateful:
+            _hold(operand)
+    result = _proxy_of(node)
+    _release(node)
+    return result
+
+
+def dot(ws: Any, xs: Any, bias: Any) -> Any:
+    ws, xs = list(ws), list(xs)
+    _same_length(ws, "weights", xs, "inputs")
+    arrays = _terms(ws), _terms(xs), _terms([] if bias is None else [bias])
+    if None in arrays:
+        return NotImplemented
+    start = _NULL if bias is None else arrays[2]
+    return _record_many(lib.mg_dot, [*ws, *xs, bias], arrays[0], arrays[1], len(ws), start, -1)
+
+
+def linear(weights: Any, xs: Any, biases: Any) -> Any:
+    weights, xs = list(weights), list(xs)
+    biases = [None] * len(weights) if biases is None else list(biases)
+    if len(biases) != len(weights):
+        raise ValueError(f"{len(biases)} biases for {len(weights)} rows of weights")
+    outputs = [dot(ws, xs, bias) for ws, bias in zip(weights, biases)]
+    return NotImplemented if NotImplemented in outputs else outputs
+
+
+def layer(neurons: Any, xs: Any, cls: Any, label: Any) -> Any:
+    return NotImplemented  # each neuron records its sum at once: that is what counts here
+
+
+def _of_one(record: Any, values: Any) -> Any:
+    terms = _terms(values)
+    if terms is None:
+        return NotImplemented
+    return _record_many(record, values, terms, len(values))
+
+
+def total(values: Any) -> Any:
+    return _of_one(lib.mg_total, list(values))
+
+
+def mean(values: Any) -> Any:
+    values = list(values)
+    _not_empty(values, "values")
+    return _of_one(lib.mg_mean, values)
+
+
+def _of_pairs(record: Any, outputs: Any, targets: Any) -> Any:
+    outputs, targets = list(outputs), list(targets)
+    _same_length(outputs, "predictions", targets, "targets")
+    _not_empty(outputs, "predictions")
+    arrays = _terms(outputs), _terms(targets)
+    if None in arrays:
+        return NotImplemented
+    return _record_many(record, [*outputs, *targets], *arrays, len(outputs))
+
+
+def mse(predictions: Any, targets: Any) -> Any:
+    return _of_pairs(lib.mg_mse, predictions, targets)
+
+
+def hinge(scores: Any, targets: Any) -> Any:
+    return _of_pairs(lib.mg_hinge, scores, targets)
+
+
+def softmax(logits: Any) -> Any:
+    logits = list(logits)
+    _not_empty(logits, "logits")
+    terms = _terms(logits)
+    if terms is None or _grad_off.depth:
+        return NotImplemented
+    nodes = ffi.new("mg_node *[]", len(logits))
+    status = lib.mg_softmax(_arena, terms, len(logits), nodes)
+    if status == lib.MG_NO_MEMORY:
+        raise MemoryError("no memory for the nodes of an expression")
+    if status:
+        return NotImplemented
+    for logit in logits:
+        if isinstance(logit, Value) and logit._stateful:
+            _hold(logit)
+    return [_wrap(node) for node in nodes]
+
+
+def cross_entropy(logits: Any, target: Any) -> Any:
+    logits, target = list(logits), operator.index(target)
+    place = target + len(logits) if target < 0 else target
+    if not 0 <= place < len(logits):
+        raise IndexError(f"target {target} of {len(logits)} logits")
+    terms = _terms(logits)
+    if terms is None:
+        return NotImplemented
+    return _record_many(lib.mg_cross_entropy, logits, terms, len(logits), place)
+
+
+def _array(numbers: Any, count: int) -> Any:
+    if len(numbers) != count:
+        raise ValueError(f"an array of {count} doubles is required")
+    return ffi.from_buffer("double[]", numbers, require_writable=True)
+
+
+def sgd(params: Any, buffer: Any, lr: float, momentum: float, weight_decay: float) -> None:
+    nodes = ffi.new("mg_node *[]", [p._node for p in params])
+    how = ffi.new("mg_sgd *", (lr, momentum, weight_decay))
+    lib.mg_sgd_step(_arena, nodes, len(params), how, _array(buffer, len(params)))
+
+
+def adam(params: Any, m: Any, v: Any, *how: float) -> None:
+    nodes = ffi.new("mg_node *[]", [p._node for p in params])
+    count = len(params)
+    options = ffi.new("mg_adam *", how)
+    lib.mg_adam_step(_arena, nodes, count, options, _array(m, count), _array(v, count))
+
+
+def zero_grad(params: Any) -> None:
+    nodes = ffi.new("mg_node *[]", [p._node for p in params])
+    lib.mg_zero_grads(_arena, nodes, len(nodes))
+
+
+# ---- for copying and pickling ----
+
+
+def graph(root: Value) -> list[Value]:
+    """Return the interior nodes below a root and it, in the order in which they were created."""
+    order = lib.mg_order_new(_arena, root._node)
+    if not order:
+        raise MemoryError("no memory for the nodes of a graph")
+    try:
+        count = lib.mg_order_count(order)
+        return [_proxy_of(lib.mg_order_node(order, count - 1 - i)) for i in range(count)]
+    finally:
+        lib.mg_order_free(_arena, order)
+
+
+def recorded(value: Value) -> tuple[str, float, tuple[Value, ...], Any, tuple[float, ...]]:
+    """Return operator, data, children, exponent (or None) and given partials of a node."""
+    node = value._node
+    op = lib.mg_node_operator(node)
+    exponent = None
+    partials: tuple[float, ...] = ()
+    if op == _EXPONENT:
+        exponent = lib.mg_node_exponent(node)
+        if lib.mg_node_exponent_is_integer(node):
+            exponent = int(exponent)
+    elif op == _CUSTOM:
+        partials = tuple(map(float, value._local_grads))
+    return _NAMES[op], value.data, value._children, exponent, partials
+
+
+def attributes(value: Value) -> dict[str, Any] | None:
+    """Return the dict of a Value's own attributes if it has any."""
+    return value.__dict__ if value._stateful else None
+
+
+def set_attributes(value: Value, own: dict[str, Any]) -> None:
+    """Add to a Value's own attributes."""
+    value.__dict__.update(own)
+    _set_cyclic(value)
+    if "_backward" in own:
+        lib.mg_node_set_closure(_arena, value._node, 1)
+
+
+def restore(
+    cls: type[Value],
+    name: str,
+    data: float,
+    children: tuple[Value, ...],
+    exponent: Any,
+    partials: tuple[Any, ...],
+) -> Value:
+    """Return a node as it once was, not computed anew."""
+    op = _OPS.get(name)
+    count = len(children)
+    if op is None or (op != _CUSTOM and (partials or count != lib.mg_operator_arity(op))):
+        raise ValueError(f"no operator {name} of {count} children")
+    if op == _CUSTOM:
+        node = _make_node(data, children, partials, True)
+    else:
+        operands = ffi.new("mg_node *[]", [child._node for child in children])
+        power = float(exponent) if op == _EXPONENT else 0.0
+        integer = isinstance(exponent, int)
+        node = lib.mg_restore(_arena, op, data, operands, count, power, integer, ffi.NULL, ffi.NULL)
+        if not node:
+            raise MemoryError("no memory for a node")
+        for child in children:
+            if child._stateful:
+                _hold(child)
+    return _wrap(node) if cls is Value else _wrap_as(cls, node)
+
+
+# ---- the arena ----
