@@ -961,20 +961,3 @@ if hasattr(os, "register_at_fork"):
         after_in_parent=_after_fork_in_parent,
         after_in_child=_after_fork_in_child,
     )
-
-
-def statistics() -> tuple[int, int, int, int, int]:
-    """Return nodes, leaves, pages, free pages and bytes of the arena."""
-    now = ffi.new("mg_statistics *")
-    lib.mg_arena_statistics(_arena, now)
-    return now.nodes, now.leaves, now.pages, now.free_pages, now.bytes
-
-
-def trim() -> None:
-    """Give the arena's unused memory back to the system."""
-    lib.mg_arena_trim(_arena)
-
-
-def fail_after(n: int) -> None:
-    """Let the arena's n-th allocation from now fail; 0: none."""
-    lib.mg_arena_fail_after(_arena, n)
