@@ -29,7 +29,7 @@ HEADERS = ["csrc/micrograd.h", "csrc/node.h", "csrc/operators.h", "csrc/lock.h"]
 COMPILE_ARGS = (
     ["/std:c11", "/O2", "/fp:precise"]
     if os.name == "nt"
-    else ["-std=gnu11", "-O2", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
+    else ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
 )
 
 

@@ -157,6 +157,22 @@ class Training:
         return [float(x) for x in [*losses, *(p.data for p in self.model.parameters())]]
 
 
+class WithOptimizer(Training):
+    """The same, the parameters updated by an optimizer."""
+
+    def __init__(self, model: Any, loss: Callable[[], Any], optimizer: Any) -> None:
+        super().__init__(model, loss, optimizer.lr)
+        self.optimizer = optimizer
+
+    def step(self) -> float:
+        """Forward, loss, gradients to zero, backward, update; return the loss."""
+        loss = self.loss()
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss.data  # type: ignore[no-any-return]
+
+
 def moons_training(value: Any, model: Any) -> Training:
     """Train a 2-16-16-1 ReLU network on 100 points: the max-margin loss of micrograd's demo, L2."""
     points, targets = moons_data()
@@ -182,6 +198,31 @@ def notebook_training(model: Any) -> Training:
         return sum((yout - ygt) ** 2 for ygt, yout in zip(NOTEBOOK_TARGETS, ypred))
 
     return Training(model, loss, NOTEBOOK_RATE)
+
+
+def whole_moons_training(package: Any, model: Any) -> Training:
+    """Train on two moons with nothing but what our package offers for it."""
+    points, targets = moons_data()
+    load_numbers(model, initial_numbers(MOONS_SIZES))
+    params = model.parameters()
+
+    def loss() -> Any:
+        scores = [model(list(map(package.Value, point))) for point in points]
+        return package.hinge(scores, targets) + MOONS_ALPHA * package.dot(params, params)
+
+    return WithOptimizer(model, loss, package.optim.SGD(params, lr=MOONS_RATE))
+
+
+def whole_notebook_training(package: Any, model: Any) -> Training:
+    """Train on the lecture's four examples with nothing but what our package offers for it."""
+    load_numbers(model, initial_numbers(NOTEBOOK_SIZES))
+
+    def loss() -> Any:
+        ypred = [model(x) for x in NOTEBOOK_POINTS]
+        return package.mse(ypred, NOTEBOOK_TARGETS) * len(ypred)
+
+    optimizer = package.optim.SGD(model.parameters(), lr=NOTEBOOK_RATE)
+    return WithOptimizer(model, loss, optimizer)
 
 
 # ---- graphs without a network: each returns its end and the leaf that was made first ----

@@ -24,6 +24,8 @@ from .trainings import (
     own_lists,
     package_mlp,
     package_mlp_notebook,
+    package_whole,
+    package_whole_notebook,
 )
 
 LISTS = "two moons, own lists"
@@ -78,6 +80,13 @@ def test_package_mlp(contender: Contender, measure: Measure) -> None:
     time_steps(package_mlp(contender.engine), MLP, contender, measure, ", its MLP")
 
 
+@pytest.mark.benchmark(group=MLP)
+@pytest.mark.parametrize("contender", OURS, ids=str)
+def test_package_whole(contender: Contender, measure: Measure) -> None:
+    form = ", its MLP, hinge and SGD"
+    time_steps(package_whole(contender.engine), MLP, contender, measure, form)
+
+
 @pytest.mark.skipif(not has("micrograd"), reason="micrograd is not installed")
 @pytest.mark.benchmark(group=MLP)
 @pytest.mark.parametrize("contender", WITH_NN, ids=str)
@@ -91,6 +100,13 @@ def test_micrograd_mlp(contender: Contender, measure: Measure) -> None:
 def test_notebook_package_mlp(contender: Contender, measure: Measure) -> None:
     training = package_mlp_notebook(contender.engine)
     time_steps(training, NOTEBOOK, contender, measure, ", its MLP")
+
+
+@pytest.mark.benchmark(group=NOTEBOOK)
+@pytest.mark.parametrize("contender", OURS, ids=str)
+def test_notebook_package_whole(contender: Contender, measure: Measure) -> None:
+    training = package_whole_notebook(contender.engine)
+    time_steps(training, NOTEBOOK, contender, measure, ", its MLP, mse and SGD")
 
 
 @pytest.mark.benchmark(group=NOTEBOOK)

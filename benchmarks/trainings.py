@@ -40,3 +40,17 @@ def lecture_classes(name: str) -> Any:
     ours = engine(name)
     model = ours.programs.NotebookMLP(ours.value, NOTEBOOK_SIZES)
     return ours.programs.notebook_training(model)
+
+
+def package_whole(name: str) -> Any:
+    """Two moons, the package's MLP, losses and optimizer."""
+    ours = engine(name)
+    model = ours.package_mlp(MOONS_SIZES, ["relu", "relu", None])
+    return ours.programs.whole_moons_training(ours.package, model)
+
+
+def package_whole_notebook(name: str) -> Any:
+    """The notebook's network, the package's MLP, loss and optimizer."""
+    ours = engine(name)
+    model = ours.package_mlp(NOTEBOOK_SIZES, "tanh")
+    return ours.programs.whole_notebook_training(ours.package, model)

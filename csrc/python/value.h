@@ -64,8 +64,10 @@ extern value_module mg_module;
 
 #if defined(__GNUC__)
 #define MG_LIKELY(x) __builtin_expect(!!(x), 1)
+#define MG_INLINE static inline __attribute__((always_inline))
 #else
 #define MG_LIKELY(x) (x)
+#define MG_INLINE static inline
 #endif
 
 /* ---- value_object.c ---- */
@@ -212,7 +214,7 @@ static inline mg_node *value_as_leaf(mg_node *node) {
 }
 
 /* A proxy without state for a node that has none. Takes care of the node if it fails. */
-static inline PyObject *value_wrap(mg_node *node) {
+MG_INLINE PyObject *value_wrap(mg_node *node) {
     value_object *self = mg_module.free_list;
     if (MG_LIKELY(self != NULL)) {
         mg_module.free_list = self->next;

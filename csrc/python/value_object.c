@@ -10,7 +10,7 @@ value_object *value_allocate(void) {
 
 /* A dead proxy of the exact type, untracked and empty. Its reference to the type stays with it.
  * One with a finalizer is not used again, since the collector would remember that it has run. */
-static void recycle(value_object *self) {
+MG_INLINE void recycle(value_object *self) {
     if (mg_module.free_count == MG_FREE_LIST_LENGTH || mg_module.type->tp_finalize != NULL) {
         PyTypeObject *type = Py_TYPE((PyObject *)self);
         PyObject_GC_Del(self);
@@ -45,7 +45,7 @@ void value_drain_orphans(void) {
 
 /* Give up the proxy's reference to its node. What dies with it may have held other proxies, whose
  * death may free more: one loop, at the outermost call, lets go of them all. */
-static inline void drop_node(value_object *self) {
+MG_INLINE void drop_node(value_object *self) {
     mg_node *node = self->node;
     mg_set_owner(node, NULL);
     mg_drop(mg_module.arena, node);

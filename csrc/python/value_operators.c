@@ -52,7 +52,7 @@ void value_raise_partial(mg_status status, const mg_node *node) {
 /* ---- results ---- */
 
 /* Operands with state are held for the new node, and the node gets its proxy. */
-static inline PyObject *finish(mg_node *node, mg_node *x, mg_node *y) {
+MG_INLINE PyObject *finish(mg_node *node, mg_node *x, mg_node *y) {
     if (node == NULL) return PyErr_NoMemory();
     if (!MG_LIKELY(mg_module.no_grad == 0) && value_grad_is_off()) {
         node = value_as_leaf(node);
@@ -159,7 +159,7 @@ static PyObject *commutative_slow(int op, PyObject *left, PyObject *right) {
     return record(op, in.self, in.x, in.y);
 }
 
-static inline PyObject *commutative(int op, PyObject *left, PyObject *right) {
+MG_INLINE PyObject *commutative(int op, PyObject *left, PyObject *right) {
     if (MG_LIKELY(value_is_exact(left))) {
         mg_node *x = value_node(left);
         double z;

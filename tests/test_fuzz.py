@@ -1,0 +1,55 @@
+"""The fuzzer: it finds nothing, and would find something."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fuzz import shrink
+
+FUZZ = Path(__file__).with_name("fuzz.py")
+
+
+def run(mg: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the fuzzer on the backend under test."""
+    path = os.pathsep.join([str(Path(mg.__file__).parent.parent), *sys.path])
+    return subprocess.run(
+        [sys.executable, str(FUZZ), "--backend", mg.engine.BACKEND, *arguments],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_random_programs_do_what_they_do_in_pure_python(mg: Any, seed: int) -> None:
+    done = run(mg, "--seconds", "4", "--seed", str(seed))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+FAULTS = {
+    "a wrong derivative": "import math; Value.tanh = lambda v: Value("
+    "math.tanh(v.data), (v,), local_grads=(1.0,))",
+    "a lost label": "Value.label = property(lambda v: '', lambda v, text: None)",
+    "a leak": "kept = []; sigmoid = Value.sigmoid\n"
+    "def leaky(v):\n    kept.append(sigmoid(v))\n    return kept[-1]\nValue.sigmoid = leaky",
+    "a crash": "import os; Value.sin = lambda v: os.abort()",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_fault_is_found_and_shrunk(mg: Any, fault: str) -> None:
+    done = run(mg, "--seconds", "20", "--seed", "1", "--plant", FAULTS[fault])
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "seed 1, program" in done.stdout
+    assert any(f"shrunk to {n} steps" in done.stdout for n in (1, 2, 3)), done.stdout
+
+
+def test_shrinking_leaves_the_steps_that_matter() -> None:
+    program = [(n,) for n in range(100)]
+    assert shrink(program, lambda p: (17,) in p and (71,) in p) == [(17,), (71,)]
