@@ -198,6 +198,7 @@ static void lose_attachments(mg_arena *arena, mg_node *node) {
 static inline void free_slot(mg_arena *arena, mg_node *node) {
     if (node->flags & (MG_EXTRA | MG_CLOSURE)) lose_attachments(arena, node);
     mg_page *page = mg_page_of(node);
+    mg_bury(node);
     if (page->sequence == MG_LEAF_PAGE)
         mg_free_leaf(arena, node);
     else if (--page->alive == 0)

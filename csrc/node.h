@@ -196,10 +196,34 @@ mg_status mg_resume(mg_order *order, mg_node **closure, mg_node **culprit);
 mg_status mg_push_node(mg_node *node);
 mg_status mg_partial(const mg_node *node, size_t i, double *partial);
 
+/* ---- dead slots ----
+ *
+ * Under AddressSanitizer, whatever of a dead node nobody may touch is poisoned: all but the link of
+ * the free list, the count of references and the mark. */
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+static inline void mg_bury(mg_node *node) {
+    ASAN_POISON_MEMORY_REGION(&node->data, sizeof node->data);
+    ASAN_POISON_MEMORY_REGION(&node->left, offsetof(mg_node, refs) - offsetof(mg_node, left));
+}
+static inline void mg_revive(mg_node *node) {
+    ASAN_UNPOISON_MEMORY_REGION(node, sizeof *node);
+}
+#else
+static inline void mg_bury(mg_node *node) {
+    (void)node;
+}
+static inline void mg_revive(mg_node *node) {
+    (void)node;
+}
+#endif
+
 /* ---- the short paths ---- */
 
 /* Fill a fresh slot. The node has no references yet. */
 static inline void mg_fill(mg_node *node, int op, double data) {
+    mg_revive(node);
     node->data = data;
     node->grad = 0.0;
     node->owner = NULL;

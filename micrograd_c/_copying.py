@@ -97,6 +97,8 @@ def copy_one(value: Value) -> Value:
     state = get_state(value)
     if state is not None:
         twin.__setstate__(state)
+        if getattr(value._backward, "__self__", None) is value:
+            del twin._backward  # its own rule, as the value's is its own
     return twin
 
 
@@ -160,8 +162,9 @@ def reduce(value: Value) -> tuple[Any, ...]:
     """Return what pickle is to save of a Value."""
     record = _record(value)
     state = get_state(value)
-    if state is not None and "_backward" in state[1]:
-        _check_closure(value, state[1]["_backward"])
+    own = attributes(value) or {}
+    if "_backward" in own:
+        _check_closure(value, own["_backward"])
     listed = not record[3] or (threading.get_ident(), id(value)) in _Below.being_saved
     if listed or not any(recorded(child)[2] for child in record[3]):
         return rebuild, record, state

@@ -651,9 +651,9 @@ class Value(_Slots):
     # ---- attributes ----
 
     def __setattr__(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
         if name not in _WITHOUT_STATE:
             _keep(self) if isinstance(value, _ATOMS) else _set_cyclic(self)
+        object.__setattr__(self, name, value)
 
     @property
     def data(self) -> float:

@@ -13,12 +13,14 @@ from ._engine import ffi, lib
 from ._proxy import (
     _CUSTOM,
     _EXPONENT,
+    _HAS_CALLBACKS,
     _LARGEST_INTEGER,
     _NAMES,
     _NULL,
     _OPS,
     Value,
     _arena,
+    _expose_cycles,
     _grad_off,
     _hold,
     _make_node,
@@ -280,6 +282,8 @@ def statistics() -> tuple[int, int, int, int, int]:
 
 def trim() -> None:
     """Give the arena's unused memory back to the system."""
+    if not _HAS_CALLBACKS:  # nobody else tells when it is time
+        _expose_cycles()
     lib.mg_arena_trim(_arena)
 
 
