@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 from collections import Counter
 from collections.abc import KeysView
@@ -96,6 +97,20 @@ def _proxy_died(
         _drain_orphans()
 
 
+def _proxy_died_long_ago(life: _Life) -> None:
+    """Do the same where the callback comes some time after the proxy's death."""
+    with _lock:
+        node, life.node = life.node, None
+        if node is not None and _living.get(node) is life:
+            del _living[node]
+    if node is not None:  # it was not taken over by _proxy_of
+        _release(node)
+
+
+if sys.implementation.name != "cpython":
+    _proxy_died = _proxy_died_long_ago  # type: ignore[assignment]
+
+
 def _release(node: Any) -> None:
     if lib.mg_release(_arena, node):
         _drain_orphans()
@@ -150,14 +165,18 @@ def _proxy_of(node: Any) -> Value:
             life = _Life(fresh, _proxy_died)
             proxy = _find(node)  # again, for a collection may have run just now
             if proxy is None:
-                lib.mg_retain(_arena, node)
+                last = _living.get(node)
+                if last is not None and _proxy_died is _proxy_died_long_ago:
+                    last.node = None  # its reference to the node is this one's now
+                else:
+                    lib.mg_retain(_arena, node)
                 fresh._stateful = 0
                 fresh._node = life.node = node
                 fresh.__class__ = Value
                 _living[node] = life
                 proxy = fresh
             else:
-                del life  # before its referent goes
+                life.node = None
         return proxy  # type: ignore[no-any-return]
 
 
@@ -233,6 +252,7 @@ def _proxy_left(life: _Life, living: Any = _living) -> None:
 def _guard(proxy: Value) -> None:
     """Let a guard give the node's reference back, not the weak reference."""
     node = proxy._node
+    _living[node].node = None  # its callback has nothing to give back
     life = _Life(proxy, _proxy_left)
     life.node = node
     _living[node] = life
@@ -578,7 +598,7 @@ def _show(self: Value, node: Any) -> None:
     lib.mg_node_set_closure(_arena, old, 0)
     if self._stateful == _CYCLIC:
         lib.mg_node_set_cyclic(_arena, node)
-    del _living[old]
+    _living.pop(old).node = None  # its callback has nothing to give back
     _attach(self, node)
     if hasattr(self, "_guard"):
         _guard(self)  # the old one, which goes, releases the old node

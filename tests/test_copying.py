@@ -567,3 +567,17 @@ def test_deep_graph_of_labelled_custom_nodes_is_copied(mg: Any, way: Any) -> Non
     for k in reversed(range(5000)):
         assert (twin.label, twin.place, twin.grad) == (str(k), k, 1.0)
         twin = twin._children[0]
+
+
+@pytest.mark.parametrize("way", DEEP.values(), ids=DEEP.keys())
+def test_attribute_that_leads_far_up_is_copied_without_recursion(mg: Any, way: Any) -> None:
+    a = mg.Value(0.5)
+    v = a
+    for _ in range(3000):
+        v = v + 1.0
+    a.above = v
+    twin = way(v * 2.0)
+    leaf = twin._children[0]
+    while leaf._children:
+        leaf = leaf._children[0]
+    assert leaf.above is twin._children[0]
