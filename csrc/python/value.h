@@ -206,10 +206,16 @@ static inline void value_hold(mg_node *node) {
     if (node->flags & MG_CYCLIC) mg_module.cyclic_held++;
 }
 
+/* Free a node that nobody has a reference to; its operands may have been held for it. */
+static inline void value_discard(mg_node *node) {
+    mg_free_node(mg_module.arena, node);
+    if (mg_module.arena->orphans != NULL) value_drain_orphans();
+}
+
 /* What a thread that records nothing gets in place of a new node: a leaf of the same value. */
 static inline mg_node *value_as_leaf(mg_node *node) {
     mg_node *leaf = mg_new_leaf(mg_module.arena, node->data);
-    mg_free_node(mg_module.arena, node);
+    value_discard(node);
     return leaf;
 }
 
@@ -227,7 +233,7 @@ MG_INLINE PyObject *value_wrap(mg_node *node) {
     } else {
         self = value_allocate();
         if (self == NULL) {
-            if (node->refs == 0) mg_free_node(mg_module.arena, node);
+            if (node->refs == 0) value_discard(node);
             return NULL;
         }
     }

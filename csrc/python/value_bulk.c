@@ -99,6 +99,7 @@ static void hold_terms(const terms *in) {
 
 /* Arithmetic errors are left to the plain expression, which knows the operands. */
 static PyObject *show(mg_node *node, mg_status status) {
+    if (node == NULL && mg_module.arena->orphans != NULL) value_drain_orphans();
     if (node == NULL && status != MG_NO_MEMORY) return Py_NewRef(Py_NotImplemented);
     if (node == NULL) return PyErr_NoMemory();
     if (node->refs != 0) return value_of_node(node); /* one of the operands itself */

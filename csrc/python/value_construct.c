@@ -173,7 +173,7 @@ static int adopt(value_object *self, mg_node *node) {
     bool state = PyObject_GC_IsTracked((PyObject *)self) || self->label != NULL ||
                  self->dict != NULL || !value_is_exact((PyObject *)self);
     if (state && mg_keep(mg_module.arena, node) != MG_OK) {
-        if (node->refs == 0) mg_free_node(mg_module.arena, node);
+        if (node->refs == 0) value_discard(node);
         PyErr_NoMemory();
         return -1;
     }
@@ -208,7 +208,7 @@ PyObject *value_wrap_bare(PyTypeObject *type, mg_node *node) {
     else
         self = (value_object *)type->tp_alloc(type, 0);
     if (self == NULL) {
-        mg_free_node(mg_module.arena, node);
+        value_discard(node);
         return NULL;
     }
     self->node = node;

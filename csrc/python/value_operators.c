@@ -233,7 +233,7 @@ static PyObject *record_over(mg_node *middle, int op, double number, mg_node *x)
     double z;
     mg_evaluate(op, middle->data, number, &z);
     mg_node *node = mg_new_with_number(mg_module.arena, op, z, middle, number);
-    if (node == NULL) mg_free_node(mg_module.arena, middle);
+    if (node == NULL) value_discard(middle);
     return finish(node, x, x);
 }
 
