@@ -42,7 +42,7 @@ _new = object.__new__
 
 
 class _Class(type):
-    """The class of Value: notes when Value gets a `__del__`, for which see _Guard."""
+    """The class of Value: notes when Value gets a `__del__`, for which see _guard."""
 
     def __setattr__(cls, name: str, value: Any) -> None:
         global _unusual
@@ -65,7 +65,7 @@ class _Slots(ValueMethods, metaclass=_Class):
     _node: Any
     _stateful: int  # 0, _KEPT, _CYCLIC
     _bound: list[Value]  # see _expose_cycles
-    _guard: _Guard  # see _guard
+    _guard: Any  # see _guard
 
 
 class _Life(ref):  # type: ignore[type-arg]
@@ -228,20 +228,14 @@ def _set_cyclic(proxy: Value) -> None:
                 _cyclic_held.add(proxy._node)
 
 
-class _Guard(int):
-    """The address of a node, whose reference is given back with it.
+# The garbage collector calls the callbacks of weak references before `__del__` methods, which still
+# need the node. So where there is a `__del__`, the reference belongs to a guard: a pointer with a
+# destructor, which is called when the proxy itself goes.
 
-    The garbage collector calls the callbacks of weak references before `__del__` methods, which
-    still need the node. It does not know an int: this one dies with the proxy.
-    """
 
-    __slots__ = ()
-
-    def __del__(
-        self, release: Any = lib.mg_release, arena: Any = _arena, cast: Any = ffi.cast
-    ) -> None:
-        if release(arena, cast("mg_node *", int(self))) and _drain_orphans is not None:
-            _drain_orphans()
+def _give_back(node: Any, release: Any = lib.mg_release, arena: Any = _arena) -> None:
+    if release(arena, node) and _drain_orphans is not None:
+        _drain_orphans()
 
 
 def _proxy_left(life: _Life, living: Any = _living) -> None:
@@ -256,7 +250,7 @@ def _guard(proxy: Value) -> None:
     life = _Life(proxy, _proxy_left)
     life.node = node
     _living[node] = life
-    _set_guard(proxy, _Guard(ffi.cast("intptr_t", node)))
+    _set_guard(proxy, ffi.gc(node, _give_back))
 
 
 def _expose_cycles() -> None:
@@ -877,6 +871,8 @@ class Value(_Slots):
         number = as_real(other)
         if modulus is not None or number is NotImplemented:
             return NotImplemented
+        if type(self) is not Value:
+            return type(self)(other) ** self
         return _reflected(_POWER, number, self)
 
     def __abs__(self) -> Value:

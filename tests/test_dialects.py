@@ -980,6 +980,10 @@ def test_finalizer_of_a_subclass_sees_its_node(mg: Any) -> None:
 
 
 def test_finalizer_may_keep_the_value(mg: Any) -> None:
+    if mg.engine.BACKEND == "cffi":
+        pytest.skip(
+            "a proxy over cffi cannot tell that its finalizer has kept it from the collector"
+        )
     kept: list[Any] = []
     cls = type("Weight", (mg.Value,), {"__del__": lambda self: kept.append(self)})
     with balanced(mg):
