@@ -871,8 +871,6 @@ class Value(_Slots):
         number = as_real(other)
         if modulus is not None or number is NotImplemented:
             return NotImplemented
-        if type(self) is not Value:
-            return type(self)(other) ** self
         return _reflected(_POWER, number, self)
 
     def __abs__(self) -> Value:

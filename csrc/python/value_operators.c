@@ -326,12 +326,6 @@ static PyObject *power(PyObject *left, PyObject *right, PyObject *modulus) {
     PyObject *result;
     if (modulus != Py_None) return Py_NewRef(Py_NotImplemented);
     if (!take_operands(&in, left, right, &result)) return result;
-    if (in.left == IS_NUMBER && !value_is_exact(right)) {
-        PyObject *base = PyObject_CallOneArg((PyObject *)Py_TYPE(right), left);
-        result = base != NULL ? PyNumber_Power(base, right, Py_None) : NULL;
-        Py_XDECREF(base);
-        return result;
-    }
     if (in.left == IS_NUMBER) return record_reflected(MG_OP_power, in.self, in.a, in.y);
     if (in.right == IS_NUMBER) return record_power(in.self, in.x, right, in.b);
     return record(MG_OP_power, in.self, in.x, in.y);
