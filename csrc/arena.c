@@ -52,6 +52,7 @@ static bool add_segment(mg_arena *arena) {
     for (size_t i = MG_SEGMENT_PAGES; i-- > 0;) {
         mg_page *page = page_at(segment->first, i);
         page->segment = segment;
+        page->arena = arena;
         push_page(&arena->free, page);
     }
     arena->free_pages += MG_SEGMENT_PAGES;
@@ -340,13 +341,21 @@ void mg_arena_trim(mg_arena *arena) {
     mg_lock_give(&arena->lock);
 }
 
-void mg_retain(mg_arena *arena, mg_node *node) {
+void mg_arena_set_plain(mg_arena *arena, int plain) {
+    mg_lock_take(&arena->lock);
+    arena->plain = plain != 0;
+    mg_lock_give(&arena->lock);
+}
+
+void mg_retain(mg_node *node) {
+    mg_arena *arena = mg_page_of(node)->arena;
     mg_lock_take(&arena->lock);
     node->refs++;
     mg_lock_give(&arena->lock);
 }
 
-int mg_release(mg_arena *arena, mg_node *node) {
+int mg_release(mg_node *node) {
+    mg_arena *arena = mg_page_of(node)->arena;
     mg_lock_take(&arena->lock);
     mg_give_back(arena, node);
     int orphans = arena->orphans != NULL;

@@ -62,6 +62,7 @@ void mg_deallocate(mg_arena *arena, void *memory) {
 mg_arena *mg_arena_new(void) {
     mg_arena *arena = calloc(1, sizeof *arena);
     if (arena == NULL) return NULL;
+    arena->plain = true;
     mg_lock_init(&arena->lock);
     return arena;
 }

@@ -11,8 +11,8 @@
  *
  * Failure: a creator returns NULL and says why in *status; a failed call has recorded nothing.
  *
- * Threads: every function here that takes an arena locks it. Reading or writing the data of a node
- * does not.
+ * Threads: every function here that takes an arena, records, or counts references locks the arena.
+ * Reading or writing the data of a node does not.
  *
  * The region between the cdef markers is plain C without preprocessor lines: build_ffi.py hands it
  * to cffi as it stands. */
@@ -64,6 +64,8 @@ void mg_arena_statistics(mg_arena *arena, mg_statistics *out);
 void mg_arena_trim(mg_arena *arena);
 /* For tests: let the n-th allocation from now fail, once; 0 lets all succeed. */
 void mg_arena_fail_after(mg_arena *arena, size_t n);
+/* Whether mg_record_plain records at all; 1 at first. */
+void mg_arena_set_plain(mg_arena *arena, int plain);
 /* Keep other threads out, as around a fork. */
 void mg_arena_lock(mg_arena *arena);
 void mg_arena_unlock(mg_arena *arena);
@@ -89,6 +91,10 @@ mg_node *mg_leaf(mg_arena *arena, double data);
  *
  * op applied to nodes; y is NULL for an operator of one node. */
 mg_node *mg_record(mg_arena *arena, int op, mg_node *x, mg_node *y, mg_status *status);
+/* The common case of it, in the arena of x, for a caller to whom each argument counts: NULL where
+ * anything is out of the ordinary (an error, an operand whose proxy is to be kept, no memory, see
+ * also mg_arena_set_plain), and then mg_record is to be asked. */
+mg_node *mg_record_plain(int op, mg_node *x, mg_node *y);
 /* op applied to a node and a number, which becomes a leaf. */
 mg_node *mg_record_number(mg_arena *arena, int op, mg_node *x, double y, mg_status *status);
 /* op applied to a number, which becomes a leaf, and a node. */
@@ -172,11 +178,11 @@ void mg_zero_grads(mg_arena *arena, mg_node *const *nodes, size_t count);
 
 /* --- references --- */
 
-void mg_retain(mg_arena *arena, mg_node *node);
+void mg_retain(mg_node *node);
 /* Parents and other references, as of now. */
 size_t mg_node_references(const mg_node *node);
 /* 1 if there are orphans (see below) to be fetched. */
-int mg_release(mg_arena *arena, mg_node *node);
+int mg_release(mg_node *node);
 
 /* --- nodes --- */
 

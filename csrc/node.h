@@ -75,6 +75,7 @@ struct mg_page {
     mg_page *older;    /* neighbours among the interior, the free or the roomy leaf pages */
     mg_page *newer;
     mg_segment *segment;
+    mg_arena *arena;
     mg_node *free;  /* leaf page: free slots below bump */
     uint32_t alive; /* leaf page: living leaves; interior: living nodes plus slots never used */
     uint32_t bump;  /* leaf page: slots used so far */
@@ -106,6 +107,7 @@ struct mg_arena {
     mg_block *blocks; /* everything taken from the system */
     size_t bytes;
     size_t fail_after;
+    bool plain; /* see mg_arena_set_plain */
     mg_lock lock;
 };
 

@@ -65,6 +65,18 @@ mg_node *mg_record(mg_arena *arena, int op, mg_node *x, mg_node *y, mg_status *s
     return mg_hand_over(arena, node, wrong, status);
 }
 
+mg_node *mg_record_plain(int op, mg_node *x, mg_node *y) {
+    double z;
+    mg_node *node = NULL;
+    mg_arena *arena = mg_page_of(x)->arena;
+    mg_lock_take(&arena->lock);
+    int flags = y != NULL ? x->flags | y->flags : x->flags;
+    if (arena->plain && (flags & MG_KEEP) == 0 &&
+        mg_evaluate(op, x->data, y != NULL ? y->data : 0.0, &z) == MG_OK)
+        node = y != NULL ? mg_new_binary(arena, op, z, x, y) : mg_new_unary(arena, op, z, x);
+    return mg_hand_over(arena, node, MG_OK, NULL);
+}
+
 mg_node *mg_record_number(mg_arena *arena, int op, mg_node *x, double y, mg_status *status) {
     double z;
     mg_node *node = NULL;

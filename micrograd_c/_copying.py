@@ -3,7 +3,7 @@
 Pickle saves what an object refers to before the object itself, and would descend a chain of a
 million nodes that way. So the first node of a graph that a pickle meets is saved with the list of
 all interior nodes below it, in the order in which they were created: by the time one of them is
-saved, its operands have been. Deep copies are made in the same order.
+saved, its operands have been. Their states come last. Deep copies are made in the same order.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _record(value: Value) -> tuple[Any, ...]:
     return (type(value), *recorded(value), value.grad)
 
 
-_OWN_SLOTS = frozenset(("_bound", "_guard", "_node", "_stateful"))
+_OWN_SLOTS = frozenset(("_bound", "_node", "_stateful"))
 
 
 def get_state(value: Value) -> Any:
@@ -138,24 +138,50 @@ def _rebind_rule(twin: Value, node: Value, memo: dict[int, Any]) -> None:
 
 
 class _Below:
-    """The interior nodes below the root of a graph: a list, as pickle sees it."""
+    """The interior nodes below the root of a graph: a list, as pickle sees it.
 
-    being_saved: set[tuple[int, int]] = set()  # noqa: RUF012  (thread, id) of nodes in such lists
+    Their states follow when all of them are saved: an attribute may lead far up again.
+    """
 
-    def __init__(self, nodes: list[Value]) -> None:
-        self.nodes = nodes
+    being_saved: dict[tuple[int, int], _Below] = {}  # noqa: RUF012  (thread, id) of their nodes
+
+    def __init__(self, root: Value) -> None:
+        self.root = root
+        self.nodes = graph(root)[:-1]
+        self.waiting: list[tuple[Value, Any]] = []  # nodes with their states
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return list, (), None, self.items()
 
-    def items(self) -> Iterator[Value]:
-        """Yield the nodes; until the last of them is saved, they are in `being_saved`."""
-        mine = {(threading.get_ident(), id(node)) for node in self.nodes} - self.being_saved
-        self.being_saved |= mine
+    def items(self) -> Iterator[Any]:
+        """Yield the nodes, then their states; meanwhile all of them are in `being_saved`."""
+        thread = threading.get_ident()
+        everyone = {self.root, *self.nodes}
+        everyone.update(child for node in self.nodes for child in node._children)
+        mine = {(thread, id(node)) for node in everyone} - self.being_saved.keys()
+        self.being_saved.update(dict.fromkeys(mine, self))
         try:
             yield from self.nodes
+            for node, state in self.waiting:  # which may grow
+                yield _State(node, state)
         finally:
-            self.being_saved -= mine
+            for key in mine:
+                del self.being_saved[key]
+
+
+class _State:
+    """A state as an item of the list of nodes."""
+
+    def __init__(self, *state: Any) -> None:
+        self.state = state
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return give_state, self.state
+
+
+def give_state(value: Value, state: Any) -> None:
+    """Give a node that was rebuilt its state."""
+    value.__setstate__(state)
 
 
 def reduce(value: Value) -> tuple[Any, ...]:
@@ -165,12 +191,14 @@ def reduce(value: Value) -> tuple[Any, ...]:
     own = attributes(value) or {}
     if "_backward" in own:
         _check_closure(value, own["_backward"])
-    listed = not record[3] or (threading.get_ident(), id(value)) in _Below.being_saved
-    if listed or not any(recorded(child)[2] for child in record[3]):
+    below = _Below.being_saved.get((threading.get_ident(), id(value)))
+    if below is not None:
+        if state is not None:
+            below.waiting.append((value, state))
+        return rebuild, record
+    if not any(recorded(child)[2] for child in record[3]):
         return rebuild, record, state
-    below = graph(value)
-    below.remove(value)
-    return rebuild_root, (_Below(below), *record), state
+    return rebuild_root, (_Below(value), *record), state
 
 
 def _check_closure(value: Value, closure: Any) -> None:

@@ -7,6 +7,7 @@ the callback of a weak reference, which at the same time is what finds the proxy
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -41,38 +42,22 @@ _new = object.__new__
 # ---- proxies and their nodes ----
 
 
-class _Class(type):
-    """The class of Value: notes when Value gets a `__del__`, for which see _guard."""
-
-    def __setattr__(cls, name: str, value: Any) -> None:
-        global _unusual
-        if name == "__del__" and cls is Value and "__del__" not in cls.__dict__:
-            _unusual += 1
-        super().__setattr__(name, value)
-
-    def __delattr__(cls, name: str) -> None:
-        global _unusual
-        super().__delattr__(name)
-        if name == "__del__" and cls is Value:
-            _unusual -= 1
-
-
-class _Slots(ValueMethods, metaclass=_Class):
+class _Slots(ValueMethods):
     """What a Value stores; made as such and then declared a Value, which is the fastest way."""
 
-    __slots__ = ("__dict__", "__weakref__", "_bound", "_guard", "_node", "_stateful")
+    __slots__ = ("__dict__", "__weakref__", "_bound", "_node", "_stateful")
 
     _node: Any
     _stateful: int  # 0, _KEPT, _CYCLIC
     _bound: list[Value]  # see _expose_cycles
-    _guard: Any  # see _guard
 
 
 class _Life(ref):  # type: ignore[type-arg]
     """The weak reference from a node to its proxy."""
 
-    __slots__ = ("node",)
+    __slots__ = ("finalized", "node")
     node: Any
+    finalized: bool  # the proxy has a `__del__`: for _proxy_died_long_ago
 
 
 _living: dict[Any, _Life] = {}
@@ -80,21 +65,45 @@ _held: dict[Any, Value] = {}  # proxies with state, for as long as their nodes h
 _lock = threading.RLock()  # a node's being held and its entry in _held change together
 _draining = False
 
+# The garbage collector calls the callbacks of weak references before `__del__` methods, and those
+# can still use a dead proxy, even keep it. Its node's reference is then given back by a second weak
+# reference, to the pointer that the proxy holds: the collector does not track that, and so it goes
+# when the proxy itself has gone.
+_collecting: bool | None = False
 
-def _proxy_died(
-    life: _Life, living: Any = _living, arena: Any = _arena, release: Any = lib.mg_release
-) -> None:
+
+class _Anchor(ref):  # type: ignore[type-arg]
+    """The weak reference to the pointer of a proxy that the collector has found dead."""
+
+    __slots__ = ("node",)
+    node: Any
+
+
+_anchors: dict[int, _Anchor] = {}
+
+
+def _anchor(node: Any) -> None:
+    anchor = _Anchor(node, _pointer_died)
+    anchor.node = ffi.cast("mg_node *", node)  # the same address in another object
+    _anchors[id(anchor)] = anchor
+
+
+def _pointer_died(anchor: _Anchor) -> None:
+    if _collecting is not None:  # globals are gone at exit, and there is nothing more to do
+        del _anchors[id(anchor)]
+        _release(anchor.node)
+
+
+def _proxy_died(life: _Life, living: Any = _living, release: Any = lib.mg_release) -> None:
     node = life.node
-    if node is None:
+    if node is None:  # another proxy has taken its place
         return
-    try:
-        if living[node] is life:  # with no call between the two, no other thread
-            del living[node]
-    except KeyError:
-        pass
-    # The parameters' defaults are there still when globals are gone, at exit.
-    if release(arena, node) and _drain_orphans is not None:
-        _drain_orphans()
+    del living[node]
+    if _collecting is False:
+        if release(node):
+            _drain_orphans()
+    elif _collecting:
+        _anchor(node)
 
 
 def _proxy_died_long_ago(life: _Life) -> None:
@@ -103,7 +112,11 @@ def _proxy_died_long_ago(life: _Life) -> None:
         node, life.node = life.node, None
         if node is not None and _living.get(node) is life:
             del _living[node]
-    if node is not None:  # it was not taken over by _proxy_of
+    if node is None:  # it was taken over by _proxy_of
+        return
+    if hasattr(life, "finalized"):
+        _anchor(node)  # its `__del__` may be still to come
+    else:
         _release(node)
 
 
@@ -112,7 +125,7 @@ if sys.implementation.name != "cpython":
 
 
 def _release(node: Any) -> None:
-    if lib.mg_release(_arena, node):
+    if lib.mg_release(node):
         _drain_orphans()
 
 
@@ -159,31 +172,53 @@ def _attach(self: Value, node: Any) -> None:
 def _proxy_of(node: Any) -> Value:
     """Return the proxy of a node that is some node's operand: the one there is, or a new one."""
     with _lock:
-        proxy = _find(node)
-        if proxy is None:
-            fresh: Any = _Slots()
-            life = _Life(fresh, _proxy_died)
-            proxy = _find(node)  # again, for a collection may have run just now
-            if proxy is None:
-                last = _living.get(node)
-                if last is not None and _proxy_died is _proxy_died_long_ago:
-                    last.node = None  # its reference to the node is this one's now
-                else:
-                    lib.mg_retain(_arena, node)
-                fresh._stateful = 0
-                fresh._node = life.node = node
-                fresh.__class__ = Value
-                _living[node] = life
-                proxy = fresh
-            else:
-                life.node = None
+        proxy: Any = _find(node)
+        if proxy is not None:
+            return proxy  # type: ignore[no-any-return]
+        proxy = _Slots()
+        proxy._stateful = 0
+        proxy._node = node
+        proxy.__class__ = Value
+        life = _Life(proxy, _operand_died)
+        lib.mg_retain(node)
+        life.node = node
+        _operand_lives[id(life)] = life
+        last = _living.setdefault(node, life)
+        if last is life:
+            return proxy  # type: ignore[no-any-return]
+        known = last()  # made just now, by a collection or by another thread
+        if known is not None:
+            life.node = None  # its callback has nothing to give back
+            _release(node)
+            return known  # type: ignore[no-any-return]
+        _anchor(last.node)  # found dead just now, its callback still to come
+        last.node = None
+        _living[node] = life
         return proxy  # type: ignore[no-any-return]
+
+
+# Whoever recorded a node puts its proxy into _living without a look: a collection may have been
+# faster, whose own proxy's weak reference then stays here.
+_operand_lives: dict[int, _Life] = {}
+
+
+def _operand_died(life: _Life) -> None:
+    """Do what _proxy_died does for a proxy that may no longer be the one in _living."""
+    if _collecting is None:
+        return
+    del _operand_lives[id(life)]
+    node = life.node
+    if node is None or _living.get(node) is life:
+        _proxy_died(life)
+    else:
+        _release(node)
 
 
 def _find(node: Any) -> Any:
     """Return the living proxy of a node, or None."""
     life = _living.get(node)
-    return None if life is None else life()
+    proxy = None if life is None else life()
+    return _held.get(node) if proxy is None else proxy
 
 
 def _hold(proxy: Value) -> None:
@@ -228,72 +263,29 @@ def _set_cyclic(proxy: Value) -> None:
                 _cyclic_held.add(proxy._node)
 
 
-# The garbage collector calls the callbacks of weak references before `__del__` methods, which still
-# need the node. So where there is a `__del__`, the reference belongs to a guard: a pointer with a
-# destructor, which is called when the proxy itself goes.
-
-
-def _give_back(node: Any, release: Any = lib.mg_release, arena: Any = _arena) -> None:
-    if release(arena, node) and _drain_orphans is not None:
-        _drain_orphans()
-
-
-def _proxy_left(life: _Life, living: Any = _living) -> None:
-    if life.node in living and living[life.node] is life:
-        del living[life.node]
-
-
-def _guard(proxy: Value) -> None:
-    """Let a guard give the node's reference back, not the weak reference."""
-    node = proxy._node
-    _living[node].node = None  # its callback has nothing to give back
-    life = _Life(proxy, _proxy_left)
-    life.node = node
-    _living[node] = life
-    _set_guard(proxy, ffi.gc(node, _give_back))
-
-
 def _expose_cycles() -> None:
     """Turn the holding of cyclic operands into references that the garbage collector sees."""
     global _expose_above
     exposed = []
-    used: set[Any] = set()
     node = lib.mg_arena_next_above_cyclic(_arena, _NULL)
     while node:
-        made = _find(node) is None
         proxy = _proxy_of(node)
-        operands = _bind(proxy)
-        used.update(operand._node for operand in operands)
-        exposed.append((proxy, operands, _living[node] if made else None))
+        exposed.append((proxy, _bind(proxy)))
         following = lib.mg_arena_next_above_cyclic(_arena, node)
-        lib.mg_release(_arena, node)
+        lib.mg_release(node)
         node = following
+    uses = Counter(operand._node for _, operands in exposed for operand in operands)
     parents: Counter[Any] = Counter()
-    for proxy, operands, life in exposed:
-        if life is None or proxy._node in used:
+    for proxy, operands in exposed:
+        # Otherwise it was recorded a moment ago, and is about to get another proxy.
+        if lib.mg_node_references(proxy._node) == uses[proxy._node] + 1:
             parents.update(operand._node for operand in operands)
-        else:
-            _withdraw(proxy, life)
     for node, count in parents.items():
         with _lock:
             if node in _held and lib.mg_node_unhold(_arena, node, count):
                 del _held[node]
                 _cyclic_held.discard(node)
     _expose_above = max(256, 2 * len(_cyclic_held))
-
-
-def _withdraw(proxy: Value, life: _Life) -> None:
-    """Take back a proxy just made of a node that is nobody's operand.
-
-    Such a node was recorded a moment ago, and whoever recorded it is about to make its proxy.
-    """
-    node = proxy._node
-    with _lock:
-        if _living.get(node) is life:
-            del _living[node]
-        lib.mg_node_unkeep(_arena, node)
-    life.node = None  # its callback has nothing to give back
-    lib.mg_release(_arena, node)
 
 
 def _bind(proxy: Value) -> list[Value]:
@@ -308,19 +300,26 @@ def _bind(proxy: Value) -> list[Value]:
     return operands
 
 
-def _before_collection(phase: str, info: dict[str, int]) -> None:
+def _around_collection(phase: str, info: dict[str, int]) -> None:
+    global _collecting
     if _cyclic_held and phase == "start" and info["generation"] > 0:
         _expose_cycles()
+    _collecting = phase == "start"
+
+
+def _at_exit() -> None:
+    global _collecting
+    _collecting = True  # the interpreter's last collections call nobody
 
 
 if _HAS_CALLBACKS:
-    gc.callbacks.append(_before_collection)
+    gc.callbacks.append(_around_collection)
+    atexit.register(_at_exit)
 
 
 # ---- recording nothing ----
 
 _no_grad = 0  # threads that record nothing now, each as often as it asked
-_unusual = 0  # that, and one more once Value has a __del__: reasons not to take the short way
 
 
 class _GradOff(threading.local):
@@ -332,19 +331,19 @@ _grad_off = _GradOff()
 
 def set_grad_off(off: bool) -> None:
     """Enter or leave a stretch in which this thread records nothing."""
-    global _no_grad, _unusual
+    global _no_grad
     step = 1 if off else -1
     if _grad_off.depth + step < 0:
         return  # entered in another thread
     with _lock:
         _no_grad += step
-        _unusual += step
+        lib.mg_arena_set_plain(_arena, not _no_grad)
     _grad_off.depth += step
 
 
 def _as_leaf(node: Any) -> Any:
     leaf = lib.mg_leaf(_arena, lib.mg_node_data(node))
-    lib.mg_release(_arena, node)
+    lib.mg_release(node)
     if not leaf:
         raise MemoryError("no memory for a node")
     return leaf
@@ -396,7 +395,7 @@ def _result(self: Value, node: Any) -> Value:
     if self._stateful:
         _hold(self)
     cls = type(self)
-    if cls is Value and _unusual == _no_grad:
+    if cls is Value:
         return _wrap(node)
     if cls.__init__ is Value.__init__ and cls.__new__ is Value.__new__:
         return _wrap_as(cls, node)
@@ -409,9 +408,8 @@ def _wrap_as(cls: type[Value], node: Any) -> Value:
     _set_stateful(result, 0)
     _attach(result, node)
     if hasattr(cls, "__del__"):
-        _guard(result)
-    if cls is not Value:
-        _keep(result)
+        _living[node].finalized = True
+    _keep(result)
     return result
 
 
@@ -422,7 +420,7 @@ def _result_by_call(cls: type[Value], node: Any) -> Value:
         if isinstance(result, Value):
             lib.mg_node_set_data(node, result.data)
             lib.mg_node_set_tag(node, lib.mg_node_tag(result._node))
-            lib.mg_retain(_arena, node)
+            lib.mg_retain(node)
             _show(result, node)
             result.__dict__.pop("_backward", None)
         return result
@@ -444,17 +442,13 @@ def _op_of(node: Any) -> str:
 
 def _commutative(op: int) -> Callable[[Value, Any], Any]:
     """Return the method of an operator under which a number on the left changes sides."""
-    record = lib.mg_record
+    record = lib.mg_record_plain
 
     def apply(self: Value, other: Any) -> Any:
         if isinstance(other, Value):
-            node = record(_arena, op, self._node, other._node, _NULL)
+            node = record(op, self._node, other._node)
             if not node:
-                node = _again(record, op, self._node, other._node)
-            if other._stateful:
-                _hold(other)
-            if self._stateful or _unusual or type(self) is not Value:
-                return _result(self, node)
+                return _of_two(lib.mg_record, self, other, op)
             result: Any = _Slots()  # the common case: _wrap(node), without the call
             result._stateful = 0
             result._node = node
@@ -481,10 +475,9 @@ _multiply = _commutative(_MULTIPLY)
 _power = _commutative(_POWER)  # of two Values, in their order
 
 
-def _of_two(record: Any, self: Value, other: Value) -> Value:
-    node = record(_arena, self._node, other._node, _NULL)
-    if not node:
-        node = _again(record, self._node, other._node)
+def _of_two(record: Any, self: Value, other: Value, *op: int) -> Value:
+    args = *op, self._node, other._node
+    node = record(_arena, *args, _NULL) or _again(record, *args)
     if other._stateful:
         _hold(other)
     return _result(self, node)
@@ -577,7 +570,7 @@ def _make_node(
 def _show(self: Value, node: Any) -> None:
     """Show another node from now on; the old one stays with the graphs that use it."""
     if self._stateful and lib.mg_node_keep(_arena, node):
-        lib.mg_release(_arena, node)
+        lib.mg_release(node)
         raise MemoryError("no memory for the state of a Value")
     old = self._node
     if hasattr(self, "_bound"):
@@ -592,11 +585,13 @@ def _show(self: Value, node: Any) -> None:
     lib.mg_node_set_closure(_arena, old, 0)
     if self._stateful == _CYCLIC:
         lib.mg_node_set_cyclic(_arena, node)
-    _living.pop(old).node = None  # its callback has nothing to give back
-    _attach(self, node)
-    if hasattr(self, "_guard"):
-        _guard(self)  # the old one, which goes, releases the old node
+    life = _living.get(old)
+    if life is None or life() is not self:  # it has an anchor
+        _attach(self, node)
     else:
+        del _living[old]
+        life.node = None
+        _attach(self, node)
         _release(old)
 
 
@@ -626,7 +621,7 @@ class Value(_Slots):
         node = lib.mg_leaf(_arena, 0.0)
         if not node:
             raise MemoryError("no memory for a node")
-        return _wrap(node) if cls is Value and not _unusual else _wrap_as(cls, node)
+        return _wrap(node) if cls is Value else _wrap_as(cls, node)
 
     def __init__(
         self,
@@ -774,7 +769,7 @@ class Value(_Slots):
             raise _partial_error(status, culprit[0])
         if order[0]:
             root = self._node
-            lib.mg_retain(_arena, root)  # a closure could give self another node
+            lib.mg_retain(root)  # a closure could give self another node
             try:
                 self._follow(order[0], culprit)
             finally:
@@ -905,7 +900,6 @@ def _data_of(other: Any) -> Any:
 
 _set_node: Any = _Slots.__dict__["_node"].__set__
 _set_bound: Any = _Slots.__dict__["_bound"].__set__
-_set_guard: Any = _Slots.__dict__["_guard"].__set__
 _set_stateful: Any = _Slots.__dict__["_stateful"].__set__
 
 # ---- methods of one node, functions of two: from the operator table ----
@@ -913,6 +907,9 @@ _set_stateful: Any = _Slots.__dict__["_stateful"].__set__
 
 def _method(op: int) -> Callable[[Value], Value]:
     def method(self: Value) -> Value:
+        node = lib.mg_record_plain(op, self._node, _NULL)
+        if node:
+            return _wrap(node)
         args = op, self._node, _NULL
         node = lib.mg_record(_arena, *args, _NULL) or _again(lib.mg_record, *args)
         return _result(self, node)

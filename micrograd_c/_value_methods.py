@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from decimal import Decimal
+from functools import cache
 from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
@@ -47,6 +48,13 @@ def arithmetic_error(status: int, name: str, x: float, y: float, derivative: int
     return kind(f"{what}: {where}{call}")
 
 
+@cache
+def _copying() -> Any:
+    from . import _copying  # which imports Value, and that this module
+
+    return _copying
+
+
 class ValueMethods:
     """The base class of Value: representation and the conversions it refuses."""
 
@@ -64,26 +72,18 @@ class ValueMethods:
         return format(self.data, spec) if spec else str(self)
 
     def __copy__(self) -> Any:
-        from . import _copying
-
-        return _copying.copy_one(cast("Value", self))
+        return _copying().copy_one(cast("Value", self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        from . import _copying
-
-        return _copying.copy_graph(cast("Value", self), memo)
+        return _copying().copy_graph(cast("Value", self), memo)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if type(self).__reduce__ is not object.__reduce__:
             return self.__reduce__()
-        from . import _copying
-
-        return _copying.reduce(cast("Value", self))
+        return _copying().reduce(cast("Value", self))
 
     def __setstate__(self, state: Any) -> None:
-        from . import _copying
-
-        _copying.set_state(cast("Value", self), state)
+        _copying().set_state(cast("Value", self), state)
 
     def __float__(self) -> float:
         raise TypeError(

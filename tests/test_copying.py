@@ -581,3 +581,20 @@ def test_attribute_that_leads_far_up_is_copied_without_recursion(mg: Any, way: A
     while leaf._children:
         leaf = leaf._children[0]
     assert leaf.above is twin._children[0]
+
+
+@pytest.mark.parametrize("way", DEEP.values(), ids=DEEP.keys())
+@pytest.mark.parametrize("first", ["root", "leaf", "between"])
+def test_attribute_that_leads_to_the_root_is_copied(mg: Any, way: Any, first: str) -> None:
+    a = mg.Value(0.5)
+    between = (a * 2.0).tanh()
+    root = between * a + 1.0
+    a.above, between.above, root.below = root, root, [a, between]
+    everyone = {"root": root, "leaf": a, "between": between}
+    twins = way([everyone.pop(first), *everyone.values()])
+    twin = next(v for v in twins if hasattr(v, "below"))
+    leaf, middle = twin.below
+    assert leaf.above is middle.above is twin
+    assert leaf in twins
+    assert middle in twins
+    assert twin._children[0]._children == (middle, leaf)

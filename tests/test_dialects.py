@@ -979,10 +979,6 @@ def test_finalizer_of_a_subclass_sees_its_node(mg: Any) -> None:
 
 
 def test_finalizer_may_keep_the_value(mg: Any) -> None:
-    if mg.engine.BACKEND == "cffi":
-        pytest.skip(
-            "a proxy over cffi cannot tell that its finalizer has kept it from the collector"
-        )
     kept: list[Any] = []
     cls = type("Weight", (mg.Value,), {"__del__": lambda self: kept.append(self)})
     with balanced(mg):
@@ -993,6 +989,26 @@ def test_finalizer_may_keep_the_value(mg: Any) -> None:
         assert (kept[0] * 2.0).data == 14.0
         kept[0].box = None
         kept.clear()
+        collect()
+
+
+def test_finalizer_of_another_object_may_keep_the_value(mg: Any) -> None:
+    kept: list[Any] = []
+    holder_class = type("Holder", (), {"__del__": lambda self: kept.append(self.out)})
+    with balanced(mg):
+        holder = holder_class()
+        holder.out = mg.Value(2.0) * mg.Value(3.0)
+        holder.itself = holder
+        del holder
+        collect()
+        others = [mg.Value(float(k)) * 2.0 for k in range(10)]
+        out = kept.pop()
+        assert (out * out).data == 36.0
+        out.backward()
+        assert [v.grad for v in out._prev] == [3.0, 2.0]
+        out.__init__(5.0)
+        assert (out * 2.0).data == 10.0
+        del out, others
         collect()
 
 

@@ -123,8 +123,6 @@ def test_threads_leave_no_node_behind(mg: Any, program: Callable[[Any, int], lis
 
 
 def test_collecting_garbage_in_one_thread_does_not_disturb_the_other(mg: Any) -> None:
-    if mg.engine.BACKEND == "cffi":
-        pytest.skip("over cffi a few nodes may outlive a collection that another thread overtook")
     done = threading.Event()
 
     def work() -> list[str]:
