@@ -166,6 +166,8 @@ def _attach(self: Value, node: Any) -> None:
     _set_node(self, node)
     life = _Life(self, _proxy_died)
     life.node = node
+    if hasattr(type(self), "__del__"):
+        life.finalized = True
     _living[node] = life
 
 
@@ -407,8 +409,6 @@ def _wrap_as(cls: type[Value], node: Any) -> Value:
     result: Value = _new(cls)
     _set_stateful(result, 0)
     _attach(result, node)
-    if hasattr(cls, "__del__"):
-        _living[node].finalized = True
     _keep(result)
     return result
 

@@ -491,13 +491,16 @@ def test_operator_method_returns_not_implemented_for_what_is_no_number(
     assert getattr(lib.Value(2.0), f"__{name}__")(x) is NotImplemented
 
 
+UNSUPPORTED = "unsupported operand type|operands do not support"  # CPython's words, PyPy's
+
+
 @pytest.mark.parametrize("x", [None, 1j, object(), {}, range(3)], ids=kind)
 @pytest.mark.parametrize("name", INFIX)
 def test_operator_with_what_is_no_number_is_pythons_type_error(lib: Any, name: str, x: Any) -> None:
     v = lib.Value(2.0)
-    with pytest.raises(TypeError, match="unsupported operand type"):
+    with pytest.raises(TypeError, match=UNSUPPORTED):
         INFIX[name](v, x)
-    with pytest.raises(TypeError, match="unsupported operand type"):
+    with pytest.raises(TypeError, match=UNSUPPORTED):
         INFIX[name](x, v)
 
 
@@ -555,8 +558,8 @@ ERRORS: list[tuple[str, float, Callable[[Any], Any], type[Exception]]] = [
     ("(-8)**(1/3)", -8.0, lambda v: v ** (1 / 3), ValueError),
     ("(-8.0)**v", 2.0, lambda v: (-8.0) ** v, ValueError),
     ("v**v", -2.0, lambda v: v**v, ValueError),
-    ("1e200**2", 1e200, lambda v: v**2, OverflowError),
-    ("1e200**v", 2.0, lambda v: 1e200**v, OverflowError),
+    ("1e200**3", 1e200, lambda v: v**3, OverflowError),
+    ("1e200**v", 3.0, lambda v: 1e200**v, OverflowError),
     ("exp", 1000.0, lambda v: v.exp(), OverflowError),
     ("log(0)", 0.0, lambda v: v.log(), ValueError),
     ("log(-1)", -1.0, lambda v: v.log(), ValueError),
