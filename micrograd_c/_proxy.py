@@ -193,8 +193,11 @@ def _proxy_of(node: Any) -> Value:
             life.node = None  # its callback has nothing to give back
             _release(node)
             return known  # type: ignore[no-any-return]
-        _anchor(last.node)  # found dead just now, its callback still to come
-        last.node = None
+        if _proxy_died is _proxy_died_long_ago and not hasattr(last, "finalized"):
+            lib.mg_release(node)
+        else:  # the collector has found it dead just now
+            _anchor(last.node)
+        last.node = None  # its callback, which is still to come, has nothing to give back
         _living[node] = life
         return proxy  # type: ignore[no-any-return]
 
@@ -251,7 +254,7 @@ _KEPT, _CYCLIC = 1, 2  # values of Value._stateful
 _ATOMS = (int, float, complex, str, bytes, type(None))
 _cyclic_held: set[Any] = set()  # nodes that are cyclic and held
 _HAS_CALLBACKS = hasattr(gc, "callbacks")
-_expose_above = 256  # without callbacks: how many of them are let be
+_expose_above = 1024  # without callbacks: how many of them are let be
 
 
 def _set_cyclic(proxy: Value) -> None:
@@ -287,7 +290,7 @@ def _expose_cycles() -> None:
             if node in _held and lib.mg_node_unhold(_arena, node, count):
                 del _held[node]
                 _cyclic_held.discard(node)
-    _expose_above = max(256, 2 * len(_cyclic_held))
+    _expose_above = max(1024, 2 * len(_cyclic_held))
 
 
 def _bind(proxy: Value) -> list[Value]:

@@ -100,7 +100,7 @@ class Value:
     def _pow_value(self, other: Value) -> Value:
         if self.data < 0:
             raise ValueError("a Value exponent needs a base that is not negative")
-        out = self.__class__(self.data**other.data, (self, other), "**")
+        out = self.__class__(_power(self.data, other.data), (self, other), "**")
 
         def _backward() -> None:
             to_base = other.data * _power(self.data, other.data - 1)
@@ -126,7 +126,7 @@ class Value:
         except OverflowError:
             e = math.inf
         t = 1.0 if e == math.inf else (e - 1) / (e + 1)
-        return self._unary(t, "tanh", lambda out: 1 - out.data**2)
+        return self._unary(t, "tanh", lambda out: 1 - _power(out.data, 2.0))
 
     def exp(self) -> Value:
         return self._unary(math.exp(self.data), "exp", lambda out: out.data)

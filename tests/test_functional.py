@@ -245,6 +245,7 @@ def leaves(root: Any) -> list[Any]:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_without_memory_nothing_is_recorded(mg: Any, name: str) -> None:
+    collect()
     v = mg.Value(0.5)
     before = mg.engine.statistics()[:2]
     for n in range(1, 6):
