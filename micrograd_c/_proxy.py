@@ -869,6 +869,8 @@ class Value(_Slots):
         number = as_real(other)
         if modulus is not None or number is NotImplemented:
             return NotImplemented
+        if type(self).__pow__ is not Value.__pow__:
+            return type(self)(other) ** self
         return _reflected(_POWER, number, self)
 
     def __abs__(self) -> Value:

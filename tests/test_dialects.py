@@ -657,6 +657,7 @@ OPERATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "w ** x": lambda lib, w, x: w**x,
     "x ** w": lambda lib, w, x: x**w,
     "w ** 2": lambda lib, w, x: w**2,
+    "2 ** w": lambda lib, w, x: 2**w,
     "-w": lambda lib, w, x: -w,
     "+w": lambda lib, w, x: +w,
     "abs": lambda lib, w, x: abs(w),

@@ -321,12 +321,31 @@ static PyObject *record_power(PyObject *self, mg_node *x, PyObject *exponent, do
     return NULL;
 }
 
+/* number ** value of a subclass that has a power of its own: type(value)(number) ** value. *result
+ * is NULL with an error set, or untouched where the class has none (false). */
+static bool own_power(PyObject *number, PyObject *value, PyObject **result) {
+    PyObject *type = (PyObject *)Py_TYPE(value);
+    PyObject *own = PyObject_GetAttrString(type, "__pow__");
+    PyObject *ours = PyObject_GetAttrString((PyObject *)mg_module.type, "__pow__");
+    bool has_own = own != ours;
+    Py_XDECREF(own);
+    Py_XDECREF(ours);
+    if (!has_own) return false;
+    PyObject *base = own != NULL && ours != NULL ? PyObject_CallOneArg(type, number) : NULL;
+    *result = base != NULL ? PyNumber_Power(base, value, Py_None) : NULL;
+    Py_XDECREF(base);
+    return true;
+}
+
 static PyObject *power(PyObject *left, PyObject *right, PyObject *modulus) {
     operands in;
     PyObject *result;
     if (modulus != Py_None) return Py_NewRef(Py_NotImplemented);
     if (!take_operands(&in, left, right, &result)) return result;
-    if (in.left == IS_NUMBER) return record_reflected(MG_OP_power, in.self, in.a, in.y);
+    if (in.left == IS_NUMBER) {
+        if (!value_is_exact(right) && own_power(left, right, &result)) return result;
+        return record_reflected(MG_OP_power, in.self, in.a, in.y);
+    }
     if (in.right == IS_NUMBER) return record_power(in.self, in.x, right, in.b);
     return record(MG_OP_power, in.self, in.x, in.y);
 }
