@@ -25,16 +25,19 @@ INSTRUCTIONS = """\
 Counted by callgrind, the loop included; they do not depend on how busy the machine is.
 """
 
+LEAN = "microgpt's lean class"
+
 # What the others are compared with, where it takes part: a column's title, contender, gc, and
 # whether the column says how many times faster than that a row is, or how many times its cost.
 BASELINES = [
     ("times floats", "plain floats", None, False),
     ("faster than micrograd, gc off", "micrograd", "off", True),
+    ("faster than the lean class, gc on", LEAN, "on", True),
     ("times C by hand", "C by hand", None, False),
     ("times a C array", "C by hand, sweep of an array", None, False),
 ]
 
-ORDER = ["operator", "two moons", "notebook"]
+ORDER = ["operator", "two moons", "notebook", "microgpt"]
 
 OURS = "micrograd_c"
 FLOATS = ("plain floats", None)
@@ -57,6 +60,12 @@ RATIOS = [
      "notebook step", ("pure-Python reference", "off"), (f"{OURS}, its MLP", None)),
     ("the same with its mse and SGD", "notebook step", ("pure-Python reference", "off"),
      (f"{OURS}, its MLP, mse and SGD", None)),
+    ("microgpt step, program unchanged, times faster than the lean class with gc on",
+     "microgpt step", (LEAN, "on"), (OURS, None)),
+    ("the same with gc off", "microgpt step", (LEAN, "off"), (OURS, None)),
+    ("the same on PyPy", "microgpt step", (f"{LEAN} on PyPy", None), (OURS, None)),
+    ("the package's functions and Adam, times faster than the lean class with gc on",
+     "microgpt step", (LEAN, "on"), (f"{OURS}, its functions and Adam", None)),
     ("two moons, own lists, times C by hand", "two moons, own lists", (OURS, None),
      ("C by hand", None)),
 ]  # fmt: skip
