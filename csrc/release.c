@@ -1,0 +1,154 @@
+/* release.c: the death of nodes. When a node has lost its last reference its operands lose a
+ * parent, and may die of it in turn.
+ *
+ * Most calls have next to nothing to do: a temporary dies, its operands live on. They follow the
+ * operands, linking those that die. Where more than a few die it is a graph, and following operands
+ * would jump about in memory; so from there on it is a sweep, as backward is one: down the pages in
+ * descending order of creation, over the nodes that carry a mark. A node's parents were created
+ * after it and have therefore died before the sweep comes to it. */
+#include "node.h"
+
+#define FEW 64
+
+/* ---- one node ---- */
+
+/* Take one reference; whether it was the last. */
+static inline bool lose_reference(mg_arena *arena, mg_node *node) {
+    if (--node->refs == 0) return true;
+    if ((node->flags & (MG_HELD | MG_ORPHAN)) == MG_HELD && node->refs == 1) {
+        node->flags |= MG_ORPHAN;
+        node->extra->next_orphan = arena->orphans;
+        arena->orphans = node;
+    }
+    return false;
+}
+
+void mg_give_back(mg_arena *arena, mg_node *node) {
+    if (lose_reference(arena, node)) mg_free_node(arena, node);
+}
+
+static void lose_attachments(mg_arena *arena, mg_node *node) {
+    if (node->flags & MG_CLOSURE) arena->closures--;
+    if (node->flags & MG_EXTRA) mg_deallocate(arena, node->extra);
+}
+
+static inline void free_slot(mg_arena *arena, mg_node *node, mg_page *page) {
+    if (node->flags & (MG_EXTRA | MG_CLOSURE)) lose_attachments(arena, node);
+    mg_bury(node);
+    if (page->sequence == MG_LEAF_PAGE)
+        mg_free_leaf(arena, node);
+    else if (--page->alive == 0)
+        mg_retire_page(arena, page);
+}
+
+/* Where the release is. */
+typedef struct {
+    mg_arena *arena;
+    mg_node *dying;  /* following operands: to be freed, linked by next */
+    mg_page *page;   /* sweeping: the page under way */
+    mg_node *low;    /* the lowest node in it that is to be freed */
+    uint64_t oldest; /* sequence of the oldest page with such a node */
+} mg_release_cursor;
+
+typedef void (*on_death)(mg_release_cursor *at, mg_node *node);
+
+/* Free a node without references; pass on the operands that die of it. */
+static inline void free_one(mg_release_cursor *at, mg_node *node, mg_page *page, on_death pass) {
+    switch (mg_arity(node)) {
+        case 2:
+            if (lose_reference(at->arena, node->left)) pass(at, node->left);
+            if (lose_reference(at->arena, node->right)) pass(at, node->right);
+            break;
+        case 1:
+            if (lose_reference(at->arena, node->left)) pass(at, node->left);
+            break;
+        case MG_ARITY_CUSTOM:
+            for (size_t i = 0; i < node->extra->count; i++)
+                if (lose_reference(at->arena, node->extra->operands[i]))
+                    pass(at, node->extra->operands[i]);
+            break;
+        default:
+            break;
+    }
+    free_slot(at->arena, node, page);
+}
+
+/* ---- the sweep ---- */
+
+/* A node has died: the sweep will come to it. A leaf page is not swept. */
+static inline void doom(mg_release_cursor *at, mg_node *node) {
+    mg_page *page = mg_page_of(node);
+    if (page == at->page) {
+        node->mark = 1;
+        if (node < at->low) at->low = node;
+    } else if (page->sequence == MG_LEAF_PAGE) {
+        free_slot(at->arena, node, page);
+    } else {
+        node->mark = 1;
+        if (node < page->low) page->low = node;
+        if (node > page->high) page->high = node;
+        if (page->sequence < at->oldest) at->oldest = page->sequence;
+    }
+}
+
+/* Mark the nodes linked so far; the newest page that has one. */
+static mg_page *doom_linked(mg_release_cursor *at) {
+    mg_page *newest = NULL;
+    while (at->dying != NULL) {
+        mg_node *node = at->dying;
+        mg_page *page = mg_page_of(node);
+        at->dying = node->next;
+        if (page->sequence != MG_LEAF_PAGE && (newest == NULL || page->sequence > newest->sequence))
+            newest = page;
+        doom(at, node);
+    }
+    return newest;
+}
+
+/* Free what is marked in a page; it stays until the sweep has left it. The next page, or NULL. */
+static mg_page *sweep_page(mg_release_cursor *at, mg_page *page, uintptr_t ahead) {
+    mg_node *node = page->high;
+    at->page = page;
+    at->low = page->low;
+    page->low = MG_NONE_REACHED;
+    page->high = NULL;
+    page->alive++;
+    for (; node >= at->low; node--) {
+        mg_prefetch((uintptr_t)node + ahead);
+        if (!node->mark) continue;
+        node->mark = 0;
+        free_one(at, node, page, doom);
+    }
+    mg_page *next = page->sequence != at->oldest ? page->older : NULL;
+    if (--page->alive == 0) mg_retire_page(at->arena, page);
+    while (next != NULL && next->low == MG_NONE_REACHED) next = next->older;
+    return next;
+}
+
+static void sweep(mg_release_cursor *at) {
+    uintptr_t ahead = 0;
+    mg_page *page = doom_linked(at);
+    while (page != NULL) {
+        page = sweep_page(at, page, ahead);
+        if (page != NULL) ahead = mg_distance_ahead(page);
+    }
+}
+
+/* ---- following operands ---- */
+
+static inline void link_dying(mg_release_cursor *at, mg_node *node) {
+    node->next = at->dying;
+    at->dying = node;
+}
+
+void mg_free_node(mg_arena *arena, mg_node *node) {
+    mg_release_cursor at = {.arena = arena, .oldest = UINT64_MAX};
+    for (int count = 0; count < FEW; count++) {
+        free_one(&at, node, mg_page_of(node), link_dying);
+        if (at.dying == NULL) return;
+        node = at.dying;
+        at.dying = node->next;
+    }
+    link_dying(&at, node);
+    sweep(&at);
+}
