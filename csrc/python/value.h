@@ -48,6 +48,11 @@ typedef struct {
     PyObject *label_tags;  /* the other way round */
     int label_count;
     PyObject *empty_string;
+    PyObject *data_key; /* 'data', 'grad'; and what the type has by these names at first */
+    PyObject *grad_key;
+    PyObject *data_descriptor;
+    PyObject *grad_descriptor;
+    unsigned int own_version; /* of the type, when it last was seen to have them still */
     PyObject *label_key;
     PyObject *op_key; /* '_op', '_backward', '_local_grads': keys in an instance's dict */
     PyObject *backward_key;

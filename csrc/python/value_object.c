@@ -136,8 +136,34 @@ static int keep_dict(value_object *self) {
     return 0;
 }
 
+/* Whether data and grad are still what they were at first: the type can be changed. */
+static inline bool numbers_are_own(PyTypeObject *type) {
+    if (!(type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG)) return false;
+    if (MG_LIKELY(type->tp_version_tag == mg_module.own_version)) return true;
+    if (PyDict_GetItem(type->tp_dict, mg_module.data_key) != mg_module.data_descriptor ||
+        PyDict_GetItem(type->tp_dict, mg_module.grad_key) != mg_module.grad_descriptor)
+        return false;
+    mg_module.own_version = type->tp_version_tag;
+    return true;
+}
+
+/* The double that an assignment to data or grad writes to; NULL: go the long way. */
+static inline double *number_to_set(PyObject *object, PyObject *name) {
+    if (!value_is_exact(object) || !numbers_are_own(mg_module.type)) return NULL;
+    if (name == mg_module.data_key) return &value_node(object)->data;
+    return name == mg_module.grad_key ? &value_node(object)->grad : NULL;
+}
+
 static int set_attribute(PyObject *object, PyObject *name, PyObject *value) {
     value_object *self = (value_object *)object;
+    if (value != NULL && (PyFloat_CheckExact(value) || PyLong_CheckExact(value))) {
+        double number, *place = number_to_set(object, name);
+        if (place != NULL) {
+            if (value_number(value, &number) < 0) return -1;
+            *place = number;
+            return 0;
+        }
+    }
     bool had_dict = self->dict != NULL;
     int result = PyObject_GenericSetAttr(object, name, value);
     if (!had_dict && self->dict != NULL && keep_dict(self) < 0) return -1;
