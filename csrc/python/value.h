@@ -57,6 +57,7 @@ typedef struct {
     PyObject *op_key; /* '_op', '_backward', '_local_grads': keys in an instance's dict */
     PyObject *backward_key;
     PyObject *partials_key;
+    PyObject *neurons_name; /* 'neurons': attribute of a Layer */
     PyObject *weights_name; /* 'w', 'b', 'activation': attributes of a Neuron */
     PyObject *bias_name;
     PyObject *activation_name;
@@ -168,6 +169,8 @@ PyObject *value_restore(PyObject *module, PyObject *args);
 PyObject *value_dot(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *value_linear(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *value_layer(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *value_network(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *value_parameters(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *value_total(PyObject *module, PyObject *values);
 PyObject *value_mean(PyObject *module, PyObject *values);
 PyObject *value_softmax(PyObject *module, PyObject *logits);

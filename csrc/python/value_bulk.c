@@ -91,10 +91,15 @@ static PyObject *refuse(taking how) {
 /* ---- results ---- */
 
 /* Operands with state are held for the new nodes. */
+static void hold(const mg_term *operands, Py_ssize_t count) {
+    for (Py_ssize_t i = 0; i < count; i++) {
+        mg_node *node = operands[i].node;
+        if (node != NULL && node->flags & MG_KEEP) value_hold(node);
+    }
+}
+
 static void hold_terms(const terms *in) {
-    for (Py_ssize_t i = 0; i < in->count; i++)
-        if (in->terms[i].node != NULL && in->terms[i].node->flags & MG_KEEP)
-            value_hold(in->terms[i].node);
+    hold(in->terms, in->count);
 }
 
 /* Arithmetic errors are left to the plain expression, which knows the operands. */
@@ -181,30 +186,38 @@ PyObject *value_hinge(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssi
 
 /* ---- dot and linear ---- */
 
-static PyObject *record_dot(const terms *ws, const terms *xs, const mg_term *bias, int op) {
-    mg_status status;
-    if (!same_length(ws, "weights", xs, "inputs")) return NULL;
-    mg_node *node =
-        mg_new_dot(mg_module.arena, ws->terms, xs->terms, (size_t)ws->count, bias, op, &status);
-    PyObject *result = show(node, status);
-    hold_terms(ws);
-    if (bias != NULL && bias->node != NULL) value_hold(bias->node);
-    return result;
-}
-
-/* One row of weights, and a bias or NULL. */
-static taking take_row(PyObject *weights, PyObject *given, const terms *xs, int op,
-                       PyObject **result) {
+/* Record a row of weights, and a bias or NULL: a node, with a reference for the caller. */
+static taking take_row(PyObject *weights, PyObject *given, const mg_term *xs, Py_ssize_t count,
+                       int op, mg_node **node) {
     terms ws;
     mg_term bias;
+    mg_status status;
     taking how = given != NULL ? take_term(given, &bias) : TAKEN;
     if (how == TAKEN) how = take_terms(weights, "weights must be a sequence", &ws);
     if (how != TAKEN) return how;
-    *result = record_dot(&ws, xs, given != NULL ? &bias : NULL, op);
+    if (ws.count != count) {
+        PyErr_Format(PyExc_ValueError, "%zd weights for %zd inputs", ws.count, count);
+        drop_terms(&ws);
+        return FAILED;
+    }
+    *node = mg_new_dot(mg_module.arena, ws.terms, xs, (size_t)count, given != NULL ? &bias : NULL,
+                       op, &status);
+    hold_terms(&ws);
+    if (given != NULL && bias.node != NULL) value_hold(bias.node);
+    if (*node != NULL)
+        (*node)->refs++;
+    else if (mg_module.arena->orphans != NULL)
+        value_drain_orphans();
     drop_terms(&ws);
-    if (*result != Py_NotImplemented) return *result != NULL ? TAKEN : FAILED;
-    Py_CLEAR(*result);
-    return NOT_OURS;
+    if (*node != NULL) return TAKEN;
+    if (status == MG_NO_MEMORY) PyErr_NoMemory();
+    return status == MG_NO_MEMORY ? FAILED : NOT_OURS;
+}
+
+/* The same node as a Value, which takes the reference over. */
+static PyObject *show_row(mg_node *node) {
+    node->refs--;
+    return show(node, MG_OK);
 }
 
 static PyObject *none_to_null(PyObject *object) {
@@ -213,17 +226,18 @@ static PyObject *none_to_null(PyObject *object) {
 
 PyObject *value_dot(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
     terms xs;
-    PyObject *result = NULL;
+    mg_node *node;
     if (count != 3) {
         PyErr_Format(PyExc_TypeError, "3 arguments are required, not %zd", count);
         return NULL;
     }
     taking how = take_terms(args[1], "inputs must be a sequence", &xs);
     if (how != TAKEN) return refuse(how);
-    how = take_row(args[0], none_to_null(args[2]), &xs, -1, &result);
+    how = take_row(args[0], none_to_null(args[2]), xs.terms, xs.count, -1, &node);
+    PyObject *result = how == TAKEN ? show_row(node) : refuse(how);
     hold_terms(&xs);
     drop_terms(&xs);
-    return how == TAKEN ? result : refuse(how);
+    return result;
 }
 
 static PyObject *linear_rows(PyObject *rows, PyObject *biases, const terms *xs) {
@@ -236,10 +250,12 @@ static PyObject *linear_rows(PyObject *rows, PyObject *biases, const terms *xs) 
     PyObject *outputs = PyList_New(count);
     taking how = outputs != NULL ? TAKEN : FAILED;
     for (Py_ssize_t i = 0; how == TAKEN && i < count; i++) {
-        PyObject *output = NULL;
+        mg_node *node;
         PyObject *bias = biases != NULL ? PySequence_Fast_GET_ITEM(biases, i) : NULL;
-        how = take_row(PySequence_Fast_GET_ITEM(rows, i), bias, xs, -1, &output);
-        if (how == TAKEN) PyList_SET_ITEM(outputs, i, output);
+        how = take_row(PySequence_Fast_GET_ITEM(rows, i), bias, xs->terms, xs->count, -1, &node);
+        PyObject *output = how == TAKEN ? show_row(node) : NULL;
+        if (how == TAKEN && output == NULL) how = FAILED;
+        if (output != NULL) PyList_SET_ITEM(outputs, i, output);
     }
     if (how == TAKEN) return outputs;
     Py_XDECREF(outputs);
@@ -292,7 +308,8 @@ static taking take_activation(PyObject *name, int *op) {
     return TAKEN;
 }
 
-static taking take_neuron(PyObject *neuron, const terms *xs, int tag, PyObject **output) {
+/* The node of one neuron's output, with a reference for the caller. */
+static taking take_neuron(PyObject *neuron, const mg_term *xs, Py_ssize_t count, mg_node **node) {
     int op;
     PyObject *weights = PyObject_GetAttr(neuron, mg_module.weights_name);
     PyObject *bias = PyObject_GetAttr(neuron, mg_module.bias_name);
@@ -300,20 +317,77 @@ static taking take_neuron(PyObject *neuron, const terms *xs, int tag, PyObject *
     taking how = weights == NULL || bias == NULL || activation == NULL
                      ? FAILED
                      : take_activation(activation, &op);
-    if (how == TAKEN && PyObject_Size(weights) != xs->count)
+    if (how == TAKEN && PyObject_Size(weights) != count)
         how = PyErr_Occurred() ? FAILED : NOT_OURS; /* for Neuron to complain about */
-    if (how == TAKEN) how = take_row(weights, bias, xs, op, output);
-    if (how == TAKEN) value_node(*output)->tag = (uint8_t)tag;
+    if (how == TAKEN) how = take_row(weights, bias, xs, count, op, node);
     Py_XDECREF(weights);
     Py_XDECREF(bias);
     Py_XDECREF(activation);
     return how;
 }
 
-/* layer(neurons, xs, type, label): [neuron(xs) for neuron in neurons] for neurons of that very
- * type, whose w, b and activation are read. */
+/* The outputs of neurons, as nodes with a reference each. */
+typedef struct {
+    mg_term *terms;
+    Py_ssize_t count;
+} outputs;
+
+static void drop_outputs(outputs *out) {
+    for (Py_ssize_t i = 0; i < out->count; i++) mg_give_back(mg_module.arena, out->terms[i].node);
+    PyMem_Free(out->terms);
+    *out = (outputs){NULL, 0};
+    if (mg_module.arena->orphans != NULL) value_drain_orphans();
+}
+
+/* [neuron(xs) for neuron in neurons] for neurons of that very type, whose w, b and activation are
+ * read. */
+static taking take_layer(PyObject *neurons, PyObject *type, const mg_term *xs, Py_ssize_t count,
+                         int tag, outputs *out) {
+    Py_ssize_t size = PyList_GET_SIZE(neurons);
+    *out = (outputs){PyMem_New(mg_term, size), 0};
+    if (out->terms == NULL) {
+        PyErr_NoMemory();
+        return FAILED;
+    }
+    while (out->count < size) {
+        mg_node *node;
+        PyObject *neuron =
+            out->count < PyList_GET_SIZE(neurons) ? PyList_GET_ITEM(neurons, out->count) : Py_None;
+        Py_INCREF(neuron);
+        taking how =
+            (PyObject *)Py_TYPE(neuron) == type ? take_neuron(neuron, xs, count, &node) : NOT_OURS;
+        Py_DECREF(neuron);
+        if (how != TAKEN) {
+            drop_outputs(out);
+            return how;
+        }
+        node->tag = (uint8_t)tag;
+        out->terms[out->count++] = (mg_term){node, 0.0, 0};
+    }
+    hold(xs, count);
+    return TAKEN;
+}
+
+/* The outputs as a list of Values, which take the references over. */
+static PyObject *show_outputs(outputs *out, int tag) {
+    PyObject *list = PyList_New(out->count);
+    while (list != NULL && out->count != 0) {
+        PyObject *value = show_row(out->terms[--out->count].node);
+        if (value != NULL) {
+            value_node(value)->tag = (uint8_t)tag; /* of a leaf, where nothing is recorded */
+            PyList_SET_ITEM(list, out->count, value);
+        } else {
+            Py_CLEAR(list);
+        }
+    }
+    drop_outputs(out);
+    return list;
+}
+
+/* layer(neurons, xs, type, label): [neuron(xs) for neuron in neurons] */
 PyObject *value_layer(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
     terms xs;
+    outputs out;
     if (count != 4 || !PyList_Check(args[0])) {
         PyErr_SetString(PyExc_TypeError,
                         "layer() takes a list of neurons, inputs, a type, a label");
@@ -323,20 +397,104 @@ PyObject *value_layer(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssi
     if (tag < 0) return NULL;
     taking how = tag != 0 ? take_terms(args[1], "inputs must be a sequence", &xs) : NOT_OURS;
     if (how != TAKEN) return refuse(how);
-    Py_ssize_t size = PyList_GET_SIZE(args[0]);
-    PyObject *outputs = PyList_New(size);
-    how = outputs != NULL ? TAKEN : FAILED;
-    for (Py_ssize_t i = 0; how == TAKEN && i < size; i++) {
-        PyObject *output = NULL;
-        PyObject *neuron = i < PyList_GET_SIZE(args[0]) ? PyList_GET_ITEM(args[0], i) : Py_None;
-        how = (PyObject *)Py_TYPE(neuron) == args[2] ? take_neuron(neuron, &xs, tag, &output)
-                                                     : NOT_OURS;
-        if (how == TAKEN) PyList_SET_ITEM(outputs, i, output);
-    }
-    hold_terms(&xs);
+    how = take_layer(args[0], args[2], xs.terms, xs.count, tag, &out);
     drop_terms(&xs);
-    if (how == TAKEN) return outputs;
-    Py_XDECREF(outputs);
+    return how == TAKEN ? show_outputs(&out, tag) : refuse(how);
+}
+
+/* What one layer makes of the outputs of the one before, which are let go of. */
+static taking pass_layer(PyObject *layer, PyObject *const *types, int tag, const terms *in,
+                         outputs *out) {
+    outputs before = *out;
+    const mg_term *xs = before.terms != NULL ? before.terms : in->terms;
+    Py_ssize_t count = before.terms != NULL ? before.count : in->count;
+    *out = (outputs){NULL, 0};
+    PyObject *neurons = NULL;
+    taking how = (PyObject *)Py_TYPE(layer) == types[0] ? TAKEN : NOT_OURS;
+    if (how == TAKEN) neurons = PyObject_GetAttr(layer, mg_module.neurons_name);
+    if (how == TAKEN && neurons == NULL) how = FAILED;
+    if (how == TAKEN && !PyList_Check(neurons)) how = NOT_OURS;
+    if (how == TAKEN) how = take_layer(neurons, types[1], xs, count, tag, out);
+    Py_XDECREF(neurons);
+    drop_outputs(&before);
+    return how;
+}
+
+/* network(layers, xs, layer's type, neuron's type, label): one layer after the other; what is
+ * between them is nobody's Value. Of a single output, the Value itself. */
+PyObject *value_network(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
+    terms in;
+    outputs out = {NULL, 0};
+    if (count != 5 || !PyList_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError,
+                        "network() takes a list of layers, inputs, two types, a label");
+        return NULL;
+    }
+    int tag = value_label_tag(args[4]);
+    if (tag < 0) return NULL;
+    bool whole = tag != 0 && PyList_GET_SIZE(args[0]) != 0 &&
+                 (PyList_CheckExact(args[1]) || PyTuple_CheckExact(args[1])) &&
+                 (mg_module.no_grad == 0 || !value_grad_is_off());
+    if (!whole) return refuse(NOT_OURS);
+    taking how = take_terms(args[1], "inputs must be a sequence", &in);
+    if (how != TAKEN) return refuse(how);
+    for (Py_ssize_t i = 0; how == TAKEN && i < PyList_GET_SIZE(args[0]); i++) {
+        PyObject *layer = Py_NewRef(PyList_GET_ITEM(args[0], i));
+        how = pass_layer(layer, args + 2, tag, &in, &out);
+        Py_DECREF(layer);
+    }
+    drop_terms(&in);
+    if (how != TAKEN) return refuse(how);
+    PyObject *list = show_outputs(&out, tag);
+    if (list == NULL || PyList_GET_SIZE(list) != 1) return list;
+    PyObject *single = Py_NewRef(PyList_GET_ITEM(list, 0));
+    Py_DECREF(list);
+    return single;
+}
+
+/* Append the weights and the bias of a neuron. */
+static taking append_parameters(PyObject *list, PyObject *neuron) {
+    Py_ssize_t end = PyList_GET_SIZE(list);
+    PyObject *weights = PyObject_GetAttr(neuron, mg_module.weights_name);
+    PyObject *bias = weights != NULL ? PyObject_GetAttr(neuron, mg_module.bias_name) : NULL;
+    taking how = bias == NULL ? FAILED : PyList_CheckExact(weights) ? TAKEN : NOT_OURS;
+    if (how == TAKEN &&
+        (PyList_SetSlice(list, end, end, weights) < 0 || PyList_Append(list, bias) < 0))
+        how = FAILED;
+    Py_XDECREF(weights);
+    Py_XDECREF(bias);
+    return how;
+}
+
+static taking append_layer(PyObject *list, PyObject *layer, PyObject *const *types) {
+    if ((PyObject *)Py_TYPE(layer) != types[0]) return NOT_OURS;
+    PyObject *neurons = PyObject_GetAttr(layer, mg_module.neurons_name);
+    if (neurons == NULL) return FAILED;
+    taking how = PyList_Check(neurons) ? TAKEN : NOT_OURS;
+    for (Py_ssize_t i = 0; how == TAKEN && i < PyList_GET_SIZE(neurons); i++) {
+        PyObject *neuron = Py_NewRef(PyList_GET_ITEM(neurons, i));
+        how = (PyObject *)Py_TYPE(neuron) == types[1] ? append_parameters(list, neuron) : NOT_OURS;
+        Py_DECREF(neuron);
+    }
+    Py_DECREF(neurons);
+    return how;
+}
+
+/* parameters(layers, layer's type, neuron's type): those of all neurons, in order */
+PyObject *value_parameters(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
+    if (count != 3 || !PyList_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "parameters() takes a list of layers and two types");
+        return NULL;
+    }
+    PyObject *list = PyList_New(0);
+    taking how = list != NULL ? TAKEN : FAILED;
+    for (Py_ssize_t i = 0; how == TAKEN && i < PyList_GET_SIZE(args[0]); i++) {
+        PyObject *layer = Py_NewRef(PyList_GET_ITEM(args[0], i));
+        how = append_layer(list, layer, args + 1);
+        Py_DECREF(layer);
+    }
+    if (how == TAKEN) return list;
+    Py_XDECREF(list);
     return refuse(how);
 }
 
