@@ -10,12 +10,18 @@
 
 #define FEW 64
 
+#if defined(__GNUC__)
+#define NEVER_INLINE __attribute__((noinline))
+#else
+#define NEVER_INLINE
+#endif
+
 /* ---- one node ---- */
 
 /* Take one reference; whether it was the last. */
 static inline bool lose_reference(mg_arena *arena, mg_node *node) {
     if (--node->refs == 0) return true;
-    if ((node->flags & (MG_HELD | MG_ORPHAN)) == MG_HELD && node->refs == 1) {
+    if (node->flags & MG_HELD && node->refs == 1 && !(node->flags & MG_ORPHAN)) {
         node->flags |= MG_ORPHAN;
         node->extra->next_orphan = arena->orphans;
         arena->orphans = node;
@@ -27,7 +33,7 @@ void mg_give_back(mg_arena *arena, mg_node *node) {
     if (lose_reference(arena, node)) mg_free_node(arena, node);
 }
 
-static void lose_attachments(mg_arena *arena, mg_node *node) {
+static NEVER_INLINE void lose_attachments(mg_arena *arena, mg_node *node) {
     if (node->flags & MG_CLOSURE) arena->closures--;
     if (node->flags & MG_EXTRA) mg_deallocate(arena, node->extra);
 }
@@ -41,42 +47,43 @@ static inline void free_slot(mg_arena *arena, mg_node *node, mg_page *page) {
         mg_retire_page(arena, page);
 }
 
-/* Where the release is. */
-typedef struct {
-    mg_arena *arena;
-    mg_node *dying;  /* following operands: to be freed, linked by next */
-    mg_page *page;   /* sweeping: the page under way */
-    mg_node *low;    /* the lowest node in it that is to be freed */
-    uint64_t oldest; /* sequence of the oldest page with such a node */
-} mg_release_cursor;
-
-typedef void (*on_death)(mg_release_cursor *at, mg_node *node);
+typedef void (*on_death)(void *context, mg_node *node);
 
 /* Free a node without references; pass on the operands that die of it. */
-static inline void free_one(mg_release_cursor *at, mg_node *node, mg_page *page, on_death pass) {
+static inline void free_one(mg_arena *arena, mg_node *node, mg_page *page, on_death pass,
+                            void *context) {
     switch (mg_arity(node)) {
         case 2:
-            if (lose_reference(at->arena, node->left)) pass(at, node->left);
-            if (lose_reference(at->arena, node->right)) pass(at, node->right);
+            if (lose_reference(arena, node->left)) pass(context, node->left);
+            if (lose_reference(arena, node->right)) pass(context, node->right);
             break;
         case 1:
-            if (lose_reference(at->arena, node->left)) pass(at, node->left);
+            if (lose_reference(arena, node->left)) pass(context, node->left);
             break;
         case MG_ARITY_CUSTOM:
             for (size_t i = 0; i < node->extra->count; i++)
-                if (lose_reference(at->arena, node->extra->operands[i]))
-                    pass(at, node->extra->operands[i]);
+                if (lose_reference(arena, node->extra->operands[i]))
+                    pass(context, node->extra->operands[i]);
             break;
         default:
             break;
     }
-    free_slot(at->arena, node, page);
+    free_slot(arena, node, page);
 }
 
 /* ---- the sweep ---- */
 
+/* Where it is. */
+typedef struct {
+    mg_arena *arena;
+    mg_page *page;   /* the page under way */
+    mg_node *low;    /* the lowest node in it that is to be freed */
+    uint64_t oldest; /* sequence of the oldest page with such a node */
+} cursor;
+
 /* A node has died: the sweep will come to it. A leaf page is not swept. */
-static inline void doom(mg_release_cursor *at, mg_node *node) {
+static inline void doom(void *context, mg_node *node) {
+    cursor *at = context;
     mg_page *page = mg_page_of(node);
     if (page == at->page) {
         node->mark = 1;
@@ -91,13 +98,13 @@ static inline void doom(mg_release_cursor *at, mg_node *node) {
     }
 }
 
-/* Mark the nodes linked so far; the newest page that has one. */
-static mg_page *doom_linked(mg_release_cursor *at) {
+/* Doom nodes linked by next; the newest page that has one. */
+static mg_page *doom_linked(cursor *at, mg_node *dying) {
     mg_page *newest = NULL;
-    while (at->dying != NULL) {
-        mg_node *node = at->dying;
+    while (dying != NULL) {
+        mg_node *node = dying;
         mg_page *page = mg_page_of(node);
-        at->dying = node->next;
+        dying = node->next;
         if (page->sequence != MG_LEAF_PAGE && (newest == NULL || page->sequence > newest->sequence))
             newest = page;
         doom(at, node);
@@ -106,7 +113,7 @@ static mg_page *doom_linked(mg_release_cursor *at) {
 }
 
 /* Free what is marked in a page; it stays until the sweep has left it. The next page, or NULL. */
-static mg_page *sweep_page(mg_release_cursor *at, mg_page *page, uintptr_t ahead) {
+static mg_page *sweep_page(cursor *at, mg_page *page, uintptr_t ahead) {
     mg_node *node = page->high;
     at->page = page;
     at->low = page->low;
@@ -117,7 +124,7 @@ static mg_page *sweep_page(mg_release_cursor *at, mg_page *page, uintptr_t ahead
         mg_prefetch((uintptr_t)node + ahead);
         if (!node->mark) continue;
         node->mark = 0;
-        free_one(at, node, page, doom);
+        free_one(at->arena, node, page, doom, at);
     }
     mg_page *next = page->sequence != at->oldest ? page->older : NULL;
     if (--page->alive == 0) mg_retire_page(at->arena, page);
@@ -125,30 +132,32 @@ static mg_page *sweep_page(mg_release_cursor *at, mg_page *page, uintptr_t ahead
     return next;
 }
 
-static void sweep(mg_release_cursor *at) {
+static NEVER_INLINE void sweep(mg_arena *arena, mg_node *dying) {
+    cursor at = {.arena = arena, .oldest = UINT64_MAX};
     uintptr_t ahead = 0;
-    mg_page *page = doom_linked(at);
+    mg_page *page = doom_linked(&at, dying);
     while (page != NULL) {
-        page = sweep_page(at, page, ahead);
+        page = sweep_page(&at, page, ahead);
         if (page != NULL) ahead = mg_distance_ahead(page);
     }
 }
 
 /* ---- following operands ---- */
 
-static inline void link_dying(mg_release_cursor *at, mg_node *node) {
-    node->next = at->dying;
-    at->dying = node;
+static inline void link_dying(void *context, mg_node *node) {
+    mg_node **dying = context;
+    node->next = *dying;
+    *dying = node;
 }
 
 void mg_free_node(mg_arena *arena, mg_node *node) {
-    mg_release_cursor at = {.arena = arena, .oldest = UINT64_MAX};
-    for (int count = 0; count < FEW; count++) {
-        free_one(&at, node, mg_page_of(node), link_dying);
-        if (at.dying == NULL) return;
-        node = at.dying;
-        at.dying = node->next;
+    mg_node *dying = NULL;
+    for (int left = FEW; left != 0; left--) {
+        free_one(arena, node, mg_page_of(node), link_dying, &dying);
+        if (dying == NULL) return;
+        node = dying;
+        dying = node->next;
     }
-    link_dying(&at, node);
-    sweep(&at);
+    link_dying(&dying, node);
+    sweep(arena, dying);
 }
