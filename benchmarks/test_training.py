@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from . import by_hand, other_engines, pypy
+from . import by_hand, gpt_by_hand, other_engines, pypy
 from .conftest import Measure, frozen, needs_c, needs_pypy
 from .contenders import CONTENDERS, OURS, Contender, check_equal, has
 from .programs import STEPS_COMPARED
@@ -41,6 +41,8 @@ WITH_NN = [contender for contender in CONTENDERS if contender.engine != "referen
 # The published micrograd has neither exp nor log.
 WITH_EXP = [contender for contender in CONTENDERS if contender.engine != "micrograd"]
 WITH_EXP += [Contender("lean", gc) for gc in (False, True)]
+needs_numpy = pytest.mark.skipif(not has("numpy"), reason="numpy is not installed")
+
 STEPS_BEFORE = {"native": 100, "cffi": 10}  # so that the arena is a used one
 
 
@@ -190,12 +192,20 @@ def test_c(group: str, make: Any, measure: Measure) -> None:
     )
 
 
-@pytest.mark.skipif(not has("numpy"), reason="numpy is not installed")
+@needs_numpy
 @pytest.mark.parametrize(
-    "group", [pytest.param(g, marks=pytest.mark.benchmark(group=g)) for g in (LISTS, MLP)]
+    ("group", "make"),
+    [
+        pytest.param(group, make, marks=pytest.mark.benchmark(group=group))
+        for group, make in [
+            (LISTS, by_hand.NumpyMoons),
+            (MLP, by_hand.NumpyMoons),
+            (NOTEBOOK, by_hand.NumpyNotebook),
+        ]
+    ],
 )
-def test_numpy(group: str, measure: Measure) -> None:
-    training = by_hand.NumpyMoons()
+def test_numpy(group: str, make: Any, measure: Measure) -> None:
+    training = make()
     check_equal(training.trace(STEPS_COMPARED), expected(group))
     measure(
         training.step,
@@ -205,6 +215,20 @@ def test_numpy(group: str, measure: Measure) -> None:
         timed="whole steps",
         gc_on=None,
     )
+
+
+@pytest.mark.benchmark(group=GPT)
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        pytest.param("C by hand", gpt_by_hand.InC, marks=needs_c),
+        pytest.param("numpy by hand", gpt_by_hand.InNumpy, marks=needs_numpy),
+    ],
+)
+def test_gpt_by_hand(name: str, make: Any, measure: Measure) -> None:
+    training = make()
+    check_equal(training.trace(STEPS_COMPARED), expected(GPT))
+    measure(training.step, contender=name, unit="step", count=1, timed="whole steps", gc_on=None)
 
 
 @pytest.mark.parametrize("library", sorted(other_engines.TRAININGS))
