@@ -241,3 +241,11 @@ def test_other_engine(group: str, library: str, measure: Measure) -> None:
     training = other_engines.TRAININGS[library](notebook=group == NOTEBOOK)
     check_equal(training.trace(STEPS_COMPARED), expected(group))
     measure(training.step, contender=library, unit="step", count=1, timed="whole steps")
+
+
+@pytest.mark.skipif(not has("xad"), reason="xad is not installed")
+@pytest.mark.benchmark(group=GPT)
+def test_gpt_in_xad(measure: Measure) -> None:
+    training = other_engines.XadGpt()
+    check_equal(training.trace(STEPS_COMPARED), expected(GPT))
+    measure(training.step, contender="xad", unit="step", count=1, timed="whole steps")
