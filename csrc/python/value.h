@@ -71,9 +71,11 @@ extern value_module mg_module;
 #if defined(__GNUC__)
 #define MG_LIKELY(x) __builtin_expect(!!(x), 1)
 #define MG_INLINE static inline __attribute__((always_inline))
+#define MG_COLD __attribute__((noinline, cold))
 #else
 #define MG_LIKELY(x) (x)
 #define MG_INLINE static inline
+#define MG_COLD
 #endif
 
 /* ---- value_object.c ---- */

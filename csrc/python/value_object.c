@@ -8,18 +8,23 @@ value_object *value_allocate(void) {
     return PyObject_GC_New(value_object, mg_module.type);
 }
 
+MG_COLD static void give_memory_back(value_object *self) {
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    PyObject_GC_Del(self);
+    Py_DECREF((PyObject *)type);
+}
+
 /* A dead proxy of the exact type, untracked and empty. Its reference to the type stays with it.
  * One with a finalizer is not used again, since the collector would remember that it has run. */
 MG_INLINE void recycle(value_object *self) {
-    if (mg_module.free_count == MG_FREE_LIST_LENGTH || mg_module.type->tp_finalize != NULL) {
-        PyTypeObject *type = Py_TYPE((PyObject *)self);
-        PyObject_GC_Del(self);
-        Py_DECREF((PyObject *)type);
-        return;
+    if (MG_LIKELY(mg_module.free_count != MG_FREE_LIST_LENGTH &&
+                  mg_module.type->tp_finalize == NULL)) {
+        self->next = mg_module.free_list;
+        mg_module.free_list = self;
+        mg_module.free_count++;
+    } else {
+        give_memory_back(self);
     }
-    self->next = mg_module.free_list;
-    mg_module.free_list = self;
-    mg_module.free_count++;
 }
 
 int value_prepare(void) {
@@ -32,7 +37,7 @@ int value_prepare(void) {
     return 0;
 }
 
-void value_drain_orphans(void) {
+MG_COLD void value_drain_orphans(void) {
     mg_node *node;
     if (mg_module.draining) return;
     mg_module.draining = true;
@@ -54,7 +59,7 @@ MG_INLINE void drop_node(value_object *self) {
 
 /* A proxy that may have state. From the start the node is without a proxy: who asks for it while
  * foreign code runs here (the callbacks of weak references, say) gets another one. */
-static void dealloc_with_state(value_object *self) {
+MG_COLD static void dealloc_with_state(value_object *self) {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
     mg_node *node = self->node;
     PyObject *bound = NULL;
