@@ -81,7 +81,7 @@ extern value_module mg_module;
 /* ---- value_object.c ---- */
 
 extern PyType_Slot value_object_slots[];
-/* Memory for one more proxy, with a reference count of one and everything else unset. */
+/* Memory for one more proxy, with a reference count of one, no dict and no weak references. */
 value_object *value_allocate(void);
 /* Have a proxy on the free list: -1: no memory. May run the garbage collector. */
 int value_prepare(void);
@@ -249,8 +249,6 @@ MG_INLINE PyObject *value_wrap(mg_node *node) {
     }
     self->node = node;
     self->label = NULL;
-    self->dict = NULL;
-    self->weakrefs = NULL;
     node->refs++;
     mg_set_owner(node, self);
     return (PyObject *)self;

@@ -5,7 +5,11 @@
 /* ---- memory ---- */
 
 value_object *value_allocate(void) {
-    return PyObject_GC_New(value_object, mg_module.type);
+    value_object *self = PyObject_GC_New(value_object, mg_module.type);
+    if (self == NULL) return NULL;
+    self->dict = NULL;
+    self->weakrefs = NULL;
+    return self;
 }
 
 MG_COLD static void give_memory_back(value_object *self) {
@@ -14,11 +18,10 @@ MG_COLD static void give_memory_back(value_object *self) {
     Py_DECREF((PyObject *)type);
 }
 
-/* A dead proxy of the exact type, untracked and empty. Its reference to the type stays with it.
- * One with a finalizer is not used again, since the collector would remember that it has run. */
+/* A dead proxy of the exact type, untracked and without state: put it on the free list. Its
+ * reference to the type stays with it. */
 MG_INLINE void recycle(value_object *self) {
-    if (MG_LIKELY(mg_module.free_count != MG_FREE_LIST_LENGTH &&
-                  mg_module.type->tp_finalize == NULL)) {
+    if (MG_LIKELY(mg_module.free_count != MG_FREE_LIST_LENGTH)) {
         self->next = mg_module.free_list;
         mg_module.free_list = self;
         mg_module.free_count++;
@@ -77,8 +80,10 @@ MG_COLD static void dealloc_with_state(value_object *self) {
     mg_drop(mg_module.arena, node);
     Py_XDECREF(bound);
     if (mg_module.arena->orphans != NULL) value_drain_orphans();
-    if (type == mg_module.type) {
+    if (type == mg_module.type && type->tp_finalize == NULL) {
         recycle(self);
+    } else if (type == mg_module.type) { /* the collector would remember that it has run */
+        give_memory_back(self);
     } else {
         type->tp_free(self);
         Py_DECREF((PyObject *)type);
