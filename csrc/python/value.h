@@ -170,15 +170,18 @@ PyObject *value_restore(PyObject *module, PyObject *args);
 
 PyObject *value_dot(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *value_linear(PyObject *module, PyObject *const *args, Py_ssize_t count);
-PyObject *value_layer(PyObject *module, PyObject *const *args, Py_ssize_t count);
-PyObject *value_network(PyObject *module, PyObject *const *args, Py_ssize_t count);
-PyObject *value_parameters(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *value_total(PyObject *module, PyObject *values);
 PyObject *value_mean(PyObject *module, PyObject *values);
 PyObject *value_softmax(PyObject *module, PyObject *logits);
 PyObject *value_cross_entropy(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *value_mse(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *value_hinge(PyObject *module, PyObject *const *args, Py_ssize_t count);
+
+/* ---- value_network.c: functions of the module ---- */
+
+PyObject *value_layer(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *value_network(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *value_parameters(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
 /* ---- value_optim.c: functions of the module ---- */
 
