@@ -127,6 +127,8 @@ ALWAYS_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_no
     mg_page *page = mg_page_of(root);
     mg_node *node = root;
     uintptr_t ahead = 0;
+    const uintptr_t far =
+        at->arena->pages > MG_MANY_PAGES ? MG_NODES_AHEAD * sizeof *root : UINTPTR_MAX;
     root->mark = 1;
     at->page = page;
     at->low = root;
@@ -134,6 +136,8 @@ ALWAYS_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_no
     for (;;) {
         for (; node >= at->low; node--) {
             mg_prefetch((uintptr_t)node + ahead);
+            if ((uintptr_t)node - (uintptr_t)at->low >= far)
+                mg_prefetch_operands(node - MG_NODES_AHEAD);
             if (!node->mark) continue;
             node->mark = 0;
             if (status != MG_OK) continue;

@@ -232,13 +232,24 @@ static inline void mg_revive(mg_node *node) {
  *
  * A sweep touches the operands of a node before it comes to them itself, in no order that the
  * processor could foresee. So while it walks over one page it asks, slot by slot, for the page that
- * it will come to a few pages later. */
+ * it will come to a few pages later; and where the graphs are larger than the caches, for the
+ * operands of the node that it will come to a few dozen nodes later. A slot may be dead or its
+ * second operand a number: what is asked for in vain does no harm. */
 
 #if defined(__GNUC__)
 #define mg_prefetch(address) __builtin_prefetch((const void *)(address), 1)
 #else
 #define mg_prefetch(address) ((void)(address))
 #endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define mg_prefetch_operands(node) ((void)(node))
+#else
+#define mg_prefetch_operands(node) (mg_prefetch((node)->left), mg_prefetch((node)->right))
+#endif
+
+#define MG_NODES_AHEAD 64
+#define MG_MANY_PAGES 128 /* 8 MiB */
 
 #define MG_PAGES_AHEAD 4
 
