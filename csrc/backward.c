@@ -127,8 +127,7 @@ ALWAYS_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_no
     mg_page *page = mg_page_of(root);
     mg_node *node = root;
     uintptr_t ahead = 0;
-    const uintptr_t far =
-        at->arena->pages > MG_MANY_PAGES ? MG_NODES_AHEAD * sizeof *root : UINTPTR_MAX;
+    const uintptr_t far = mg_far(at->arena);
     root->mark = 1;
     at->page = page;
     at->low = root;

@@ -253,6 +253,11 @@ static inline void mg_revive(mg_node *node) {
 
 #define MG_PAGES_AHEAD 4
 
+/* A sweep asks for operands while it is at least so many bytes above where it ends. */
+static inline uintptr_t mg_far(const mg_arena *arena) {
+    return arena->pages > MG_MANY_PAGES ? MG_NODES_AHEAD * sizeof(mg_node) : UINTPTR_MAX;
+}
+
 /* From a page to the one that is so far ahead in a sweep, in bytes, modulo the address space. */
 static inline uintptr_t mg_distance_ahead(const mg_page *page) {
     const mg_page *ahead = page;

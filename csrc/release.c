@@ -115,6 +115,8 @@ static mg_page *doom_linked(cursor *at, mg_node *dying) {
 /* Free what is marked in a page; it stays until the sweep has left it. The next page, or NULL. */
 static mg_page *sweep_page(cursor *at, mg_page *page, uintptr_t ahead) {
     mg_node *node = page->high;
+    const uintptr_t start = (uintptr_t)mg_page_nodes(page);
+    const uintptr_t far = mg_far(at->arena);
     at->page = page;
     at->low = page->low;
     page->low = MG_NONE_REACHED;
@@ -122,6 +124,7 @@ static mg_page *sweep_page(cursor *at, mg_page *page, uintptr_t ahead) {
     page->alive++;
     for (; node >= at->low; node--) {
         mg_prefetch((uintptr_t)node + ahead);
+        if ((uintptr_t)node - start >= far) mg_prefetch_operands(node - MG_NODES_AHEAD);
         if (!node->mark) continue;
         node->mark = 0;
         free_one(at->arena, node, page, doom, at);
