@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent
 LIBRARY = [
     "csrc/memory.c",
     "csrc/arena.c",
+    "csrc/release.c",
     "csrc/operators.c",
     "csrc/record.c",
     "csrc/bulk.c",

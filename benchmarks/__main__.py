@@ -30,7 +30,7 @@ def main() -> int:
         description="Run all benchmarks; write RESULTS.md and results.svg.",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="one short run, under 2 minutes (full: under 10)"
+        "--quick", action="store_true", help="one short run, some 2 minutes (full: some 10)"
     )
     parser.add_argument(
         "--output", type=Path, default=FOLDER, metavar="DIR", help="where to write (benchmarks/)"

@@ -1,6 +1,7 @@
-"""By hand: the two training steps in C and, for two moons, in numpy; and a graph as a C array.
+"""By hand: the two networks' training steps in C and in numpy; and a graph as a C array.
 
-The C file is compiled by the system's compiler, ``cc -O3 -march=native``, into a temporary folder.
+The C files are compiled by the system's compiler, ``cc -O3 -march=native``, into a temporary
+folder. The GPT's step by hand is in gpt_by_hand.py.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from typing import Any, Callable
 
 from . import programs
 
-SOURCE = Path(__file__).with_name("by_hand.c")
+SOURCES = [Path(__file__).with_name(name) for name in ("by_hand.c", "gpt_by_hand.c")]
 COMPILER = shutil.which("cc")
 FLAGS = ["-std=c11", "-O3", "-march=native"]
 
 _DOUBLES = ctypes.POINTER(ctypes.c_double)
 _INTS = ctypes.POINTER(ctypes.c_int32)
 _SIZE, _DOUBLE, _NODES = ctypes.c_size_t, ctypes.c_double, ctypes.c_void_p
+_INT, _TOKENS = ctypes.c_int, ctypes.POINTER(ctypes.c_int)
 
 _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
     "moons_train": (
@@ -31,6 +33,8 @@ _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
         None,
     ),
     "notebook_train": ([_DOUBLES, _DOUBLES, _DOUBLES, _SIZE, _DOUBLE, _DOUBLES, _SIZE], None),
+    "gpt_loss": ([_DOUBLES, _DOUBLES, _TOKENS, _INT], _DOUBLE),
+    "gpt_update": ([*[_DOUBLES] * 4, _INT, *[_DOUBLE] * 4], None),
     "node_size": ([], _SIZE),
     "fill": ([_NODES, _DOUBLES, _INTS, _INTS, _INTS, _SIZE], None),
     "clear": ([_NODES, _SIZE], None),
@@ -41,12 +45,13 @@ _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
 
 @cache
 def library() -> Any:
-    """Compile by_hand.c and load it."""
+    """Compile the C files and load them."""
     if COMPILER is None:
         raise FileNotFoundError("there is no C compiler 'cc'")
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / "by_hand.so"
-        command = [COMPILER, *FLAGS, "-shared", "-fPIC", "-o", str(built), str(SOURCE), "-lm"]
+        files = ["-o", str(built), *map(str, SOURCES)]
+        command = [COMPILER, *FLAGS, "-shared", "-fPIC", *files, "-lm"]
         subprocess.run(command, check=True)
         library = ctypes.CDLL(str(built))
     for name, (arguments, result) in _SIGNATURES.items():
@@ -103,16 +108,14 @@ def c_notebook() -> CTraining:
     return CTraining(programs.NOTEBOOK_SIZES, run)
 
 
-class NumpyMoons:
-    """The training of `programs.moons_training` in numpy, all points at once."""
+class NumpyTraining:
+    """A network of three layers in numpy, all points at once; a subclass has the step."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: list[int], points: Any, targets: Any) -> None:
         import numpy as np
 
         self.np = np
-        points, targets = programs.moons_data()
         self.x, self.y = np.array(points), np.array(targets)
-        sizes = programs.MOONS_SIZES
         numbers = iter(programs.initial_numbers(sizes))
         shapes = [(nout, nin + 1) for nin, nout in zip(sizes, sizes[1:])]
         blocks = [
@@ -123,9 +126,32 @@ class NumpyMoons:
 
     def step(self) -> float:
         """Forward, loss, backward, update; return the loss."""
+        raise NotImplementedError
+
+    def descend(self, inputs: list[Any], gradients: list[Any], rate: float, decay: float) -> None:
+        """Update each layer by its inputs and the gradients of its sums."""
+        for w, b, x, d in zip(self.weights, self.biases, inputs, gradients):
+            w -= rate * (x.T @ d + decay * w)
+            b -= rate * (d.sum(0) + decay * b)
+
+    def trace(self, steps: int) -> list[float]:
+        """Return the losses of some steps and the parameters they led to."""
+        losses = [self.step() for _ in range(steps)]
+        blocks = [self.np.column_stack([w.T, b]) for w, b in zip(self.weights, self.biases)]
+        return [*losses, *(float(p) for block in blocks for p in block.ravel())]
+
+
+class NumpyMoons(NumpyTraining):
+    """The training of `programs.moons_training`."""
+
+    def __init__(self) -> None:
+        super().__init__(programs.MOONS_SIZES, *programs.moons_data())
+
+    def step(self) -> float:
+        """Forward, loss, backward, update; return the loss."""
         np, x, y = self.np, self.x, self.y
         (w1, w2, w3), (b1, b2, b3) = self.weights, self.biases
-        alpha, rate = programs.MOONS_ALPHA, programs.MOONS_RATE
+        alpha = programs.MOONS_ALPHA
         h1 = np.maximum(x @ w1 + b1, 0.0)
         h2 = np.maximum(h1 @ w2 + b2, 0.0)
         margin = 1.0 - y * (h2 @ w3 + b3)[:, 0]
@@ -134,22 +160,30 @@ class NumpyMoons:
         d3 = np.where(margin > 0.0, -y / len(y), 0.0)[:, None]
         d2 = (d3 @ w3.T) * (h2 > 0.0)
         d1 = (d2 @ w2.T) * (h1 > 0.0)
-        for p, dp in (
-            (w1, x.T @ d1),
-            (w2, h1.T @ d2),
-            (w3, h2.T @ d3),
-            (b1, d1.sum(0)),
-            (b2, d2.sum(0)),
-            (b3, d3.sum(0)),
-        ):
-            p -= rate * (dp + 2.0 * alpha * p)
+        self.descend([x, h1, h2], [d1, d2, d3], programs.MOONS_RATE, 2.0 * alpha)
         return float(loss)
 
-    def trace(self, steps: int) -> list[float]:
-        """Return the losses of some steps and the parameters they led to."""
-        losses = [self.step() for _ in range(steps)]
-        blocks = [self.np.column_stack([w.T, b]) for w, b in zip(self.weights, self.biases)]
-        return [*losses, *(float(p) for block in blocks for p in block.ravel())]
+
+class NumpyNotebook(NumpyTraining):
+    """The training of `programs.notebook_training`."""
+
+    def __init__(self) -> None:
+        points, targets = programs.NOTEBOOK_POINTS, programs.NOTEBOOK_TARGETS
+        super().__init__(programs.NOTEBOOK_SIZES, points, targets)
+
+    def step(self) -> float:
+        """Forward, loss, backward, update; return the loss."""
+        np, x = self.np, self.x
+        (w1, w2, w3), (b1, b2, b3) = self.weights, self.biases
+        h1 = np.tanh(x @ w1 + b1)
+        h2 = np.tanh(h1 @ w2 + b2)
+        out = np.tanh(h2 @ w3 + b3)
+        error = out - self.y[:, None]
+        d3 = 2.0 * error * (1.0 - out * out)
+        d2 = (d3 @ w3.T) * (1.0 - h2 * h2)
+        d1 = (d2 @ w2.T) * (1.0 - h1 * h1)
+        self.descend([x, h1, h2], [d1, d2, d3], programs.NOTEBOOK_RATE, 0.0)
+        return float((error * error).sum())
 
 
 # ---- a graph as an array ----

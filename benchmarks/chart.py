@@ -14,6 +14,7 @@ PANELS = [
     ("backward: two moons", "Backward, per node of a graph of 66,000"),
     ("two moons, MLP", "Training step, 2-16-16-1 network, 100 points"),
     ("notebook step", "Training step, 3-4-4-1 network, 4 examples"),
+    ("microgpt step", "Training step, a GPT of one layer, a name of 6 letters"),
 ]
 
 INK, MUTED, GRID = "#1f2328", "#59636e", "#d8dee4"

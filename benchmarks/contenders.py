@@ -23,6 +23,8 @@ from typing import Any
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent
 PROGRAMS = FOLDER / "programs.py"
+GPT = FOLDER / "gpt.py"
+LEAN = FOLDER / "lean.py"
 PACKAGE = "micrograd_c"
 VARIABLE = "MICROGRAD_C_BACKEND"
 
@@ -39,7 +41,7 @@ class Contender:
     @property
     def pure(self) -> bool:
         """Whether its operations take microseconds, not nanoseconds."""
-        return self.engine in ("reference", "micrograd")
+        return self.engine in ("reference", "micrograd", "lean")
 
     @property
     def name(self) -> str:
@@ -54,6 +56,7 @@ NAMES = {
     "cffi": "micrograd_c, cffi backend",
     "reference": "pure-Python reference",
     "micrograd": "micrograd",
+    "lean": "microgpt's lean class",
 }
 
 
@@ -159,6 +162,8 @@ def engine(name: str) -> Engine:
     if name == "reference":
         reference = own_copy("reference", location(f"{PACKAGE}._reference"))
         return Engine(reference.__dict__["Value"], programs)
+    if name == "lean":
+        return Engine(own_copy("lean", LEAN).__dict__["Value"], programs)
     if name == "micrograd":
         value = own_copy("engine", location("micrograd.engine")).__dict__["Value"]
         value.tanh = _lecture_tanh(value)

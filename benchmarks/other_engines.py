@@ -6,9 +6,10 @@ Their scalars are not micrograd's Values, so they run the same networks written 
 from __future__ import annotations
 
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any, Callable
 
-from . import programs
+from . import gpt, programs
 
 
 class Scalars:
@@ -131,6 +132,45 @@ class Torch(Scalars):
             for p in self.tensors:
                 p -= self.rate * p.grad
         return float(loss.item())
+
+
+class Number:
+    """A parameter outside any tape."""
+
+    def __init__(self, data: float) -> None:
+        self.data = data
+        self.grad = 0.0
+
+
+class XadGpt(gpt.Training):
+    """The program of gpt.py over XAD's scalar, which is given the names it uses of a Value."""
+
+    def __init__(self) -> None:
+        super().__init__(Number)
+        self.adj, math = import_module("xad.adj_1st"), import_module("xad.math")
+        self.adj.Real.data = property(self.adj.Real.getValue)
+        self.adj.Real.exp, self.adj.Real.log = lambda x: math.exp(x), lambda x: math.log(x)
+        self.adj.Real.relu = lambda x: math.max(x, 0.0)
+
+    def loss(self) -> Any:
+        """Record, roll the tape back at once, and give the parameters their gradients."""
+        with self.adj.Tape() as tape:
+            numbers = [self.adj.Real(p.data) for p in self.params]
+            for number in numbers:
+                tape.registerInput(number)
+            tape.newRecording()
+            one_by_one = iter(numbers)
+            weights = {
+                name: [[next(one_by_one) for _ in row] for row in rows]
+                for name, rows in self.weights.items()
+            }
+            loss = gpt.loss_of(weights, gpt.NAMES[self.steps % len(gpt.NAMES)])
+            tape.registerOutput(loss)
+            loss.setDerivative(1.0)
+            tape.computeAdjoints()
+            for p, number in zip(self.params, numbers):
+                p.grad = number.getDerivative()
+            return SimpleNamespace(data=float(loss.getValue()), backward=lambda: None)
 
 
 TRAININGS: dict[str, Callable[..., Scalars]] = {"xad": Xad, "torch": Torch}

@@ -1,4 +1,4 @@
-"""PyPy as a contender: a process that runs the programs of programs.py and reports its times.
+"""PyPy as a contender: a process that runs programs.py and gpt.py and reports its times.
 
 `Worker` starts it and asks for rounds; `clock` is a clock that stands still but for the seconds
 the worker reports, so that pytest-benchmark records these and not the time of asking.

@@ -16,11 +16,15 @@ from importlib import import_module
 from time import perf_counter
 from typing import Any, Callable
 
+import gpt  # type: ignore[import-not-found]
+import lean  # type: ignore[import-not-found]
 import programs  # type: ignore[import-not-found]
 
 
 def value_of(engine: str, folder: str, file: str) -> Any:
-    """Return the class `Value` of micrograd or of the reference."""
+    """Return the class `Value` of micrograd, of the reference or of lean.py."""
+    if engine == "lean":
+        return lean.Value
     if engine == "micrograd":
         sys.path.append(folder)
         return import_module("micrograd.engine").__dict__["Value"]
@@ -35,6 +39,8 @@ def value_of(engine: str, folder: str, file: str) -> Any:
 
 def training(workload: str, value: Any) -> Any:
     """Return the training that a workload consists of."""
+    if workload == "gpt":
+        return gpt.Training(value)
     if workload == "notebook":
         return programs.notebook_training(programs.NotebookMLP(value, programs.NOTEBOOK_SIZES))
     if workload == "mlp":

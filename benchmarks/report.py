@@ -25,40 +25,59 @@ INSTRUCTIONS = """\
 Counted by callgrind, the loop included; they do not depend on how busy the machine is.
 """
 
+LEAN = "microgpt's lean class"
+
 # What the others are compared with, where it takes part: a column's title, contender, gc, and
 # whether the column says how many times faster than that a row is, or how many times its cost.
 BASELINES = [
     ("times floats", "plain floats", None, False),
     ("faster than micrograd, gc off", "micrograd", "off", True),
+    ("faster than the lean class, gc on", LEAN, "on", True),
     ("times C by hand", "C by hand", None, False),
     ("times a C array", "C by hand, sweep of an array", None, False),
 ]
 
-ORDER = ["operator", "two moons", "notebook"]
+ORDER = ["operator", "two moons", "notebook", "microgpt"]
 
 OURS = "micrograd_c"
 FLOATS = ("plain floats", None)
 MICROGRAD = ("micrograd", "off")
 
-# Of the minimums of two contenders in one group: the text, the group, and both.
+MOONS, NOTEBOOK, GPT = "two moons, MLP", "notebook step", "microgpt step"
+PURE = ("pure-Python reference", "off")
+
+# Of two minimums: the text, the group and the contender above, the group and the contender below.
 RATIOS = [
-    ("`a * b + c`, times plain floats", "operator: a * b + c", (OURS, None), FLOATS),
-    ("`a * 2.0 + 1.0`, times plain floats", "operator: a * 2.0 + 1.0", (OURS, None), FLOATS),
-    ("two moons, own lists, times faster than micrograd with gc off", "two moons, own lists",
-     MICROGRAD, (OURS, None)),
-    ("the same, cffi backend", "two moons, own lists", MICROGRAD, (f"{OURS}, cffi backend", None)),
-    ("two moons, the package's MLP, times faster than micrograd with gc off", "two moons, MLP",
-     MICROGRAD, (f"{OURS}, its MLP", None)),
-    ("the same with its hinge and SGD", "two moons, MLP",
-     MICROGRAD, (f"{OURS}, its MLP, hinge and SGD", None)),
+    ("`a * b + c`, times plain floats",
+     ("operator: a * b + c", OURS, None), ("operator: a * b + c", *FLOATS)),
+    ("`a * 2.0 + 1.0`, times plain floats",
+     ("operator: a * 2.0 + 1.0", OURS, None), ("operator: a * 2.0 + 1.0", *FLOATS)),
+    ("backward of 10^7 nodes, times its cost per node of 10^4",
+     ("scaling: 10^7", OURS, None), ("scaling: 10^4", OURS, None)),
+    ("release of the two-moons graph, times its backward",
+     ("release: two moons", OURS, None), ("backward: two moons", OURS, None)),
+    ("two moons, own lists, times faster than micrograd with gc off",
+     ("two moons, own lists", *MICROGRAD), ("two moons, own lists", OURS, None)),
+    ("the same, cffi backend",
+     ("two moons, own lists", *MICROGRAD), ("two moons, own lists", f"{OURS}, cffi backend", None)),
+    ("two moons, the package's MLP, times faster than micrograd with gc off",
+     (MOONS, *MICROGRAD), (MOONS, f"{OURS}, its MLP", None)),
+    ("the same with its hinge and SGD",
+     (MOONS, *MICROGRAD), (MOONS, f"{OURS}, its MLP, hinge and SGD", None)),
     ("two moons, micrograd's nn.py over this Value, times faster than micrograd with gc off",
-     "two moons, MLP", MICROGRAD, (f"{OURS}, micrograd's nn.py", None)),
+     (MOONS, *MICROGRAD), (MOONS, f"{OURS}, micrograd's nn.py", None)),
     ("notebook step, the package's MLP, times faster than the pure class with gc off",
-     "notebook step", ("pure-Python reference", "off"), (f"{OURS}, its MLP", None)),
-    ("the same with its mse and SGD", "notebook step", ("pure-Python reference", "off"),
-     (f"{OURS}, its MLP, mse and SGD", None)),
-    ("two moons, own lists, times C by hand", "two moons, own lists", (OURS, None),
-     ("C by hand", None)),
+     (NOTEBOOK, *PURE), (NOTEBOOK, f"{OURS}, its MLP", None)),
+    ("the same with its mse and SGD",
+     (NOTEBOOK, *PURE), (NOTEBOOK, f"{OURS}, its MLP, mse and SGD", None)),
+    ("microgpt step, program unchanged, times faster than the lean class with gc on",
+     (GPT, LEAN, "on"), (GPT, OURS, None)),
+    ("the same with gc off", (GPT, LEAN, "off"), (GPT, OURS, None)),
+    ("the same on PyPy", (GPT, f"{LEAN} on PyPy", None), (GPT, OURS, None)),
+    ("the package's functions and Adam, times faster than the lean class with gc on",
+     (GPT, LEAN, "on"), (GPT, f"{OURS}, its functions and Adam", None)),
+    ("two moons, own lists, times C by hand",
+     ("two moons, own lists", OURS, None), ("two moons, own lists", "C by hand", None)),
 ]  # fmt: skip
 
 
@@ -109,8 +128,8 @@ def _facts(machine: dict[str, str]) -> str:
 
 def _ratios(results: Results) -> str:
     lines = []
-    for text, group, above, below in RATIOS:
-        top, bottom = (find(results.get(group, []), *row) for row in (above, below))
+    for text, *places in RATIOS:
+        top, bottom = (find(results.get(group, []), *row) for group, *row in places)
         if top is not None and bottom is not None:
             lines.append([text, digits(top.minimum / bottom.minimum)])
     return "## In short\n\n" + table(["", "ratio"], lines)

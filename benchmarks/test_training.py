@@ -1,10 +1,12 @@
 """A whole training step: forward, loss, gradients to zero, backward, update.
 
-Three workloads. Two moons, 2-16-16-1, 100 points, about 66,000 nodes: once with a user's own lists
+Four workloads. Two moons, 2-16-16-1, 100 points, about 66,000 nodes: once with a user's own lists
 of Values and loops over them, once with a class MLP, the package's or that of micrograd's
 unmodified nn.py. The notebook's network, 3-4-4-1 on its four examples, with the package's MLP
-and with the lecture's classes. Every contender starts from the same parameters; three steps of its
-losses, and the parameters after them, are compared with the reference before it is timed.
+and with the lecture's classes. A small GPT in the manner of microgpt, one layer of 16 dimensions,
+on a name of six letters, about 56,000 nodes: as it is written, and with the package's functions.
+Every contender starts from the same parameters; three steps of its losses, and the parameters after
+them, for the GPT also the gradients, are compared with the reference before it is timed.
 """
 
 from __future__ import annotations
@@ -14,14 +16,16 @@ from typing import Any
 
 import pytest
 
-from . import by_hand, other_engines, pypy
+from . import by_hand, gpt_by_hand, other_engines, pypy
 from .conftest import Measure, frozen, needs_c, needs_pypy
 from .contenders import CONTENDERS, OURS, Contender, check_equal, has
 from .programs import STEPS_COMPARED
 from .trainings import (
+    gpt,
     lecture_classes,
     micrograd_mlp,
     own_lists,
+    package_gpt,
     package_mlp,
     package_mlp_notebook,
     package_whole,
@@ -31,15 +35,21 @@ from .trainings import (
 LISTS = "two moons, own lists"
 MLP = "two moons, MLP"
 NOTEBOOK = "notebook step"
+GPT = "microgpt step"
 
 WITH_NN = [contender for contender in CONTENDERS if contender.engine != "reference"]
+# The published micrograd has neither exp nor log.
+WITH_EXP = [contender for contender in CONTENDERS if contender.engine != "micrograd"]
+WITH_EXP += [Contender("lean", gc) for gc in (False, True)]
+needs_numpy = pytest.mark.skipif(not has("numpy"), reason="numpy is not installed")
+
 STEPS_BEFORE = {"native": 100, "cffi": 10}  # so that the arena is a used one
 
 
 @cache
 def expected(group: str) -> Any:
     """Return what the reference computes."""
-    form = lecture_classes if group == NOTEBOOK else own_lists
+    form = {NOTEBOOK: lecture_classes, GPT: gpt}.get(group, own_lists)
     with frozen(gc_on=False):
         return form("reference").trace(STEPS_COMPARED)
 
@@ -116,6 +126,19 @@ def test_notebook_lecture_classes(contender: Contender, measure: Measure) -> Non
     time_steps(lecture_classes(contender.engine), NOTEBOOK, contender, measure, form)
 
 
+@pytest.mark.benchmark(group=GPT)
+@pytest.mark.parametrize("contender", WITH_EXP, ids=str)
+def test_gpt(contender: Contender, measure: Measure) -> None:
+    time_steps(gpt(contender.engine), GPT, contender, measure, "")
+
+
+@pytest.mark.benchmark(group=GPT)
+@pytest.mark.parametrize("contender", OURS, ids=str)
+def test_package_gpt(contender: Contender, measure: Measure) -> None:
+    form = ", its functions and Adam"
+    time_steps(package_gpt(contender.engine), GPT, contender, measure, form)
+
+
 @needs_pypy
 @pytest.mark.parametrize(
     ("group", "workload", "name"),
@@ -125,6 +148,7 @@ def test_notebook_lecture_classes(contender: Contender, measure: Measure) -> Non
             (LISTS, "lists", "micrograd"),
             (MLP, "mlp", "micrograd"),
             (NOTEBOOK, "notebook", "reference"),  # the published micrograd has no tanh
+            (GPT, "gpt", "lean"),
         ]
     ],
 )
@@ -168,12 +192,20 @@ def test_c(group: str, make: Any, measure: Measure) -> None:
     )
 
 
-@pytest.mark.skipif(not has("numpy"), reason="numpy is not installed")
+@needs_numpy
 @pytest.mark.parametrize(
-    "group", [pytest.param(g, marks=pytest.mark.benchmark(group=g)) for g in (LISTS, MLP)]
+    ("group", "make"),
+    [
+        pytest.param(group, make, marks=pytest.mark.benchmark(group=group))
+        for group, make in [
+            (LISTS, by_hand.NumpyMoons),
+            (MLP, by_hand.NumpyMoons),
+            (NOTEBOOK, by_hand.NumpyNotebook),
+        ]
+    ],
 )
-def test_numpy(group: str, measure: Measure) -> None:
-    training = by_hand.NumpyMoons()
+def test_numpy(group: str, make: Any, measure: Measure) -> None:
+    training = make()
     check_equal(training.trace(STEPS_COMPARED), expected(group))
     measure(
         training.step,
@@ -183,6 +215,20 @@ def test_numpy(group: str, measure: Measure) -> None:
         timed="whole steps",
         gc_on=None,
     )
+
+
+@pytest.mark.benchmark(group=GPT)
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        pytest.param("C by hand", gpt_by_hand.InC, marks=needs_c),
+        pytest.param("numpy by hand", gpt_by_hand.InNumpy, marks=needs_numpy),
+    ],
+)
+def test_gpt_by_hand(name: str, make: Any, measure: Measure) -> None:
+    training = make()
+    check_equal(training.trace(STEPS_COMPARED), expected(GPT))
+    measure(training.step, contender=name, unit="step", count=1, timed="whole steps", gc_on=None)
 
 
 @pytest.mark.parametrize("library", sorted(other_engines.TRAININGS))
@@ -195,3 +241,11 @@ def test_other_engine(group: str, library: str, measure: Measure) -> None:
     training = other_engines.TRAININGS[library](notebook=group == NOTEBOOK)
     check_equal(training.trace(STEPS_COMPARED), expected(group))
     measure(training.step, contender=library, unit="step", count=1, timed="whole steps")
+
+
+@pytest.mark.skipif(not has("xad"), reason="xad is not installed")
+@pytest.mark.benchmark(group=GPT)
+def test_gpt_in_xad(measure: Measure) -> None:
+    training = other_engines.XadGpt()
+    check_equal(training.trace(STEPS_COMPARED), expected(GPT))
+    measure(training.step, contender="xad", unit="step", count=1, timed="whole steps")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .contenders import engine
+from .contenders import GPT, engine, own_copy
 from .programs import MOONS_SIZES, NOTEBOOK_SIZES
 
 
@@ -54,3 +54,19 @@ def package_whole_notebook(name: str) -> Any:
     ours = engine(name)
     model = ours.package_mlp(NOTEBOOK_SIZES, "tanh")
     return ours.programs.whole_notebook_training(ours.package, model)
+
+
+def gpt(name: str) -> Any:
+    """The small GPT, as it is written."""
+    program: Any = own_copy("gpt", GPT)
+    return program.Training(engine(name).value)
+
+
+def package_gpt(name: str) -> Any:
+    """The small GPT with the package's functions and optimizer where they do what was written."""
+    ours = engine(name)
+    program: Any = own_copy("gpt", GPT)
+    program.linear = ours.package.linear
+    program.softmax = ours.package.softmax
+    program.sum = ours.package.total
+    return program.WithOptimizer(ours.value, ours.package.optim.Adam)

@@ -1,4 +1,4 @@
-/* arena.c: pages and the lives of nodes.
+/* arena.c: pages, leaves, and the state beside a node.
  *
  * Pages come from the system sixteen at a time, a segment. A page is one of: an interior page (on
  * the list from newest to oldest), a leaf page (current, roomy, or full and then on no list), or
@@ -103,6 +103,7 @@ bool mg_take_interior_page(mg_arena *arena) {
     if (page == NULL) return false;
     page->sequence = ++arena->sequence;
     page->low = MG_NONE_REACHED;
+    page->high = NULL;
     page->alive = MG_PAGE_NODES;
     push_page(&arena->newest, page);
     arena->bump = mg_page_nodes(page);
@@ -168,65 +169,6 @@ void mg_free_leaf(mg_arena *arena, mg_node *leaf) {
     if (page->alive == 0) {
         unlink_page(&arena->roomy, page);
         give_page(arena, page);
-    }
-}
-
-/* ---- the death of nodes ---- */
-
-/* A parent of node died. */
-static inline void lose_parent(mg_arena *arena, mg_node *node, mg_node **dying) {
-    if (--node->refs == 0) {
-        node->next = *dying;
-        *dying = node;
-    } else if (node->refs == 1 && (node->flags & (MG_HELD | MG_ORPHAN)) == MG_HELD) {
-        node->flags |= MG_ORPHAN;
-        node->extra->next_orphan = arena->orphans;
-        arena->orphans = node;
-    }
-}
-
-void mg_give_back(mg_arena *arena, mg_node *node) {
-    mg_node *dying = NULL;
-    lose_parent(arena, node, &dying);
-    if (dying != NULL) mg_free_node(arena, dying);
-}
-
-static void lose_attachments(mg_arena *arena, mg_node *node) {
-    if (node->flags & MG_CLOSURE) arena->closures--;
-    if (node->flags & MG_EXTRA) mg_deallocate(arena, node->extra);
-}
-
-static inline void free_slot(mg_arena *arena, mg_node *node) {
-    if (node->flags & (MG_EXTRA | MG_CLOSURE)) lose_attachments(arena, node);
-    mg_page *page = mg_page_of(node);
-    mg_bury(node);
-    if (page->sequence == MG_LEAF_PAGE)
-        mg_free_leaf(arena, node);
-    else if (--page->alive == 0)
-        mg_retire_page(arena, page);
-}
-
-void mg_free_node(mg_arena *arena, mg_node *node) {
-    mg_node *dying = NULL;
-    for (;;) {
-        switch (mg_arity(node)) {
-            case 2:
-                lose_parent(arena, node->right, &dying);
-                /* fall through */
-            case 1:
-                lose_parent(arena, node->left, &dying);
-                break;
-            case MG_ARITY_CUSTOM:
-                for (size_t i = 0; i < node->extra->count; i++)
-                    lose_parent(arena, node->extra->operands[i], &dying);
-                break;
-            default:
-                break;
-        }
-        free_slot(arena, node);
-        if (dying == NULL) return;
-        node = dying;
-        dying = node->next;
     }
 }
 

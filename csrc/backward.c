@@ -126,12 +126,17 @@ ALWAYS_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_no
     mg_status status = MG_OK;
     mg_page *page = mg_page_of(root);
     mg_node *node = root;
+    uintptr_t ahead = 0;
+    const uintptr_t far = mg_far(at->arena);
     root->mark = 1;
     at->page = page;
     at->low = root;
     at->oldest = page->sequence;
     for (;;) {
         for (; node >= at->low; node--) {
+            mg_prefetch((uintptr_t)node + ahead);
+            if ((uintptr_t)node - (uintptr_t)at->low >= far)
+                mg_prefetch_operands(node - MG_NODES_AHEAD);
             if (!node->mark) continue;
             node->mark = 0;
             if (status != MG_OK) continue;
@@ -146,6 +151,7 @@ ALWAYS_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_no
         at->low = page->low;
         page->low = MG_NONE_REACHED;
         node = mg_page_nodes(page) + MG_PAGE_NODES - 1;
+        ahead = mg_distance_ahead(page);
     }
 }
 

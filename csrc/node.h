@@ -70,13 +70,17 @@ typedef struct mg_segment mg_segment;
 typedef struct mg_page mg_page;
 
 struct mg_page {
-    uint64_t sequence; /* age of an interior page; all bits set in a leaf page */
-    mg_node *low;      /* lowest node the sweep has reached, MG_NONE_REACHED: none */
-    mg_page *older;    /* neighbours among the interior, the free or the roomy leaf pages */
+    _Alignas(64) /* so that the nodes behind it lie in as few lines of the cache as can be */
+        uint64_t sequence; /* age of an interior page; all bits set in a leaf page */
+    mg_node *low;          /* lowest node the sweep has reached, MG_NONE_REACHED: none */
+    mg_page *older;        /* neighbours among the interior, the free or the roomy leaf pages */
     mg_page *newer;
     mg_segment *segment;
     mg_arena *arena;
-    mg_node *free;  /* leaf page: free slots below bump */
+    union {
+        mg_node *free; /* leaf page: free slots below bump */
+        mg_node *high; /* interior: highest node to be freed, NULL: none */
+    };
     uint32_t alive; /* leaf page: living leaves; interior: living nodes plus slots never used */
     uint32_t bump;  /* leaf page: slots used so far */
 };
@@ -140,10 +144,6 @@ void mg_retire_page(mg_arena *arena, mg_page *page);
 mg_node *mg_new_leaf(mg_arena *arena, double data);
 /* Give a dead leaf's slot back. */
 void mg_free_leaf(mg_arena *arena, mg_node *leaf);
-/* Free a node without references, and all that only it kept alive. */
-void mg_free_node(mg_arena *arena, mg_node *node);
-/* Give a reference back that was like a parent's: a held node may become an orphan. */
-void mg_give_back(mg_arena *arena, mg_node *node);
 void mg_trim(mg_arena *arena);
 void mg_get_statistics(mg_arena *arena, mg_statistics *out);
 /* The node's extra, made if it has none; NULL: no memory. */
@@ -154,6 +154,13 @@ mg_node *mg_next_above_cyclic(mg_arena *arena, mg_node *node);
 /* The opposite of mg_keep: 1 if the proxy was held; the reference is the caller's now. */
 bool mg_unkeep(mg_arena *arena, mg_node *node);
 mg_node *mg_next_orphan(mg_arena *arena);
+
+/* ---- release.c ---- */
+
+/* Free a node without references, and all that only it kept alive. */
+void mg_free_node(mg_arena *arena, mg_node *node);
+/* Give a reference back that was like a parent's: a held node may become an orphan. */
+void mg_give_back(mg_arena *arena, mg_node *node);
 
 /* ---- record.c ---- */
 
@@ -220,6 +227,43 @@ static inline void mg_revive(mg_node *node) {
     (void)node;
 }
 #endif
+
+/* ---- asking for memory in advance ----
+ *
+ * A sweep touches the operands of a node before it comes to them itself, in no order that the
+ * processor could foresee. So while it walks over one page it asks, slot by slot, for the page that
+ * it will come to a few pages later; and where the graphs are larger than the caches, for the
+ * operands of the node that it will come to a few dozen nodes later. A slot may be dead or its
+ * second operand a number: what is asked for in vain does no harm. */
+
+#if defined(__GNUC__)
+#define mg_prefetch(address) __builtin_prefetch((const void *)(address), 1)
+#else
+#define mg_prefetch(address) ((void)(address))
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define mg_prefetch_operands(node) ((void)(node))
+#else
+#define mg_prefetch_operands(node) (mg_prefetch((node)->left), mg_prefetch((node)->right))
+#endif
+
+#define MG_NODES_AHEAD 64
+#define MG_MANY_PAGES 128 /* 8 MiB */
+
+#define MG_PAGES_AHEAD 4
+
+/* A sweep asks for operands while it is at least so many bytes above where it ends. */
+static inline uintptr_t mg_far(const mg_arena *arena) {
+    return arena->pages > MG_MANY_PAGES ? MG_NODES_AHEAD * sizeof(mg_node) : UINTPTR_MAX;
+}
+
+/* From a page to the one that is so far ahead in a sweep, in bytes, modulo the address space. */
+static inline uintptr_t mg_distance_ahead(const mg_page *page) {
+    const mg_page *ahead = page;
+    for (int i = 0; i < MG_PAGES_AHEAD && ahead->older != NULL; i++) ahead = ahead->older;
+    return (uintptr_t)ahead - (uintptr_t)page;
+}
 
 /* ---- the short paths ---- */
 

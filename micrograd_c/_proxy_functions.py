@@ -111,6 +111,14 @@ def layer(neurons: Any, xs: Any, cls: Any, label: Any) -> Any:
     return NotImplemented  # each neuron records its sum at once: that is what counts here
 
 
+def network(layers: Any, xs: Any, layer_cls: Any, neuron_cls: Any, label: Any) -> Any:
+    return NotImplemented
+
+
+def parameters(layers: Any, layer_cls: Any, neuron_cls: Any) -> Any:
+    return NotImplemented
+
+
 def _of_one(record: Any, values: Any) -> Any:
     terms = _terms(values)
     if terms is None:

@@ -11,7 +11,7 @@ TypeError for elements of other types, OverflowError, ValueError of a logarithm.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from operator import index
 from typing import Any, Union
 
@@ -53,12 +53,14 @@ def linear(
     return result  # type: ignore[no-any-return]
 
 
-def total(values: Collection[Element]) -> Value:
-    """Return ``sum(values)``.
+def total(values: Iterable[Element]) -> Value:
+    """Return ``sum(values)``; like sum, of any iterable.
 
     >>> total([Value(1.0), Value(2.0), 3]).data
     6.0
     """
+    if not isinstance(values, (list, tuple)):
+        values = list(values)  # a generator can be read once only
     result: Any = bulk.total(values)
     return _as_value(sum(values)) if result is NotImplemented else result
 

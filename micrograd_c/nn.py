@@ -154,13 +154,19 @@ class MLP(Module):
 
         Raises ValueError if `x` does not have `nin` elements.
         """
-        for layer in self.layers:
-            x = layer([x] if isinstance(x, Value) else x)
-        return x
+        out: Any = bulk.network(self.layers, x, Layer, Neuron, "out")  # in one call, if it can be
+        if out is NotImplemented:
+            out = x
+            for layer in self.layers:
+                out = layer([out] if isinstance(out, Value) else out)
+        return out
 
     def parameters(self) -> list[Value]:
         """Return the parameters of the first layer, then of the second, and so on."""
-        return [p for layer in self.layers for p in layer.parameters()]
+        found: Any = bulk.parameters(self.layers, Layer, Neuron)
+        if found is NotImplemented:
+            found = [p for layer in self.layers for p in layer.parameters()]
+        return found  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         nin = len(self.layers[0].neurons[0].w)

@@ -123,6 +123,12 @@ def test_total_records_the_nodes_of_sum(mg: Any, pair: Any) -> None:
     same_graph(mg, mg.total, sum, *pair)
 
 
+def test_total_of_a_generator_is_that_of_its_list(mg: Any) -> None:
+    own = type("Own", (mg.Value,), {})
+    for cls in (mg.Value, own, float):
+        assert mg.total(cls(x) for x in (1.0, 2.0, 3.0)).data == 6.0
+
+
 @given(pair=rows(1))
 def test_mean_records_the_nodes_of_the_sum_divided(mg: Any, pair: Any) -> None:
     pair[0][0] = (1.0,)

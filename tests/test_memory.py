@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -321,6 +322,33 @@ def test_constant_counts_beside_its_operation(mg: Any) -> None:
     assert live(mg) == (nodes + 2, leaves + 1)
     del b
     assert live(mg) == (nodes, leaves + 1)
+
+
+def interwoven(mg: Any) -> tuple[list[Any], list[Any]]:
+    """Leaves, and roots grown from them in turns, each using the others now and then."""
+    draw = random.Random(3)
+    leaves = [mg.Value(1.0) for _ in range(6)]
+    roots = list(leaves)
+    for _ in range(800):
+        for i, root in enumerate(roots):
+            other = roots[draw.randrange(6)] if draw.random() < 0.1 else root
+            roots[i] = root * 0.5 + other * 0.5 + mg.Value(draw.random())
+    return leaves, roots
+
+
+def test_a_graph_that_dies_leaves_those_it_is_interwoven_with_whole(mg: Any) -> None:
+    with balanced(mg):
+        leaves, roots = interwoven(mg)
+        roots[5].backward()
+        expected = [leaf.grad for leaf in leaves]
+        del leaves, roots
+        leaves, roots = interwoven(mg)
+        survivor = roots.pop()
+        roots.clear()
+        others = [leaves[0] + 1.0 for _ in range(5000)]  # where the dead have been
+        survivor.backward()
+        assert [leaf.grad for leaf in leaves] == expected
+        del leaves, roots, survivor, others
 
 
 @counted

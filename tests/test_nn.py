@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import pickle
 import random
@@ -330,3 +331,53 @@ def test_a_network_holds_nothing_but_its_values_that_could_not_be_pickled(mg: An
     again = Unpickler(file).load()
     assert repr(again) == repr(model)
     assert again.parameters() == model.parameters()
+
+
+def test_a_network_asks_layers_and_neurons_of_a_class_of_ones_own(mg: Any) -> None:
+    class Doubled(mg.Layer):  # type: ignore[name-defined,misc]
+        def __call__(self, x: Any) -> Any:
+            return [2 * out for out in super().__call__(x)]
+
+        def parameters(self) -> list[Any]:
+            return [*super().parameters(), "one more"]
+
+    class Constant(mg.Neuron):  # type: ignore[name-defined,misc]
+        def __call__(self, x: Any) -> Any:
+            return mg.Value(3.0)
+
+    model = mg.MLP(2, [2, 2], activation=None)
+    model.layers[0] = Doubled(2, 2, None)
+    model.layers[1].neurons[0] = Constant(2, None)
+    hidden = [2 * neuron([1.0, 2.0]) for neuron in model.layers[0].neurons]
+    expected = model.layers[1].neurons[1](hidden).data
+    assert [out.data for out in model([1.0, 2.0])] == [3.0, expected]
+    assert len(model.parameters()) == 13
+    assert model.parameters()[6] == "one more"
+
+
+def test_the_nodes_between_layers_are_those_of_the_neurons(mg: Any) -> None:
+    model = mg.MLP(2, [3, 1])
+    out = model((mg.Value(1.0), 2.0))
+    hidden = [v for v in mg.trace(out)[0] if v.label == "out" and v is not out]
+    by_hand = [neuron([1.0, 2.0]).data for neuron in model.layers[0].neurons]
+    assert sorted(v.data for v in hidden) == sorted(by_hand)
+    assert all(v._op == "tanh" for v in hidden)
+
+
+def test_a_network_within_no_grad_gives_a_labelled_leaf(mg: Any) -> None:
+    model = mg.MLP(2, [3, 1])
+    with mg.no_grad():
+        out = model([1.0, 2.0])
+    assert (out.data, out.label) == (model([1.0, 2.0]).data, "out")
+    assert not out._prev
+
+
+def test_a_network_that_fails_half_way_leaves_no_node_behind(mg: Any) -> None:
+    model = mg.MLP(2, [3, 2, 1])
+    model.layers[1].neurons[1].w.pop()
+    gc.collect()
+    before = mg.engine.statistics().nodes
+    with pytest.raises(ValueError, match="takes 2 inputs, got 3"):
+        model([1.0, 2.0])
+    gc.collect()
+    assert mg.engine.statistics().nodes == before

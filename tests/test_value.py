@@ -48,6 +48,22 @@ def test_assigned_number_reads_as_float(mg: Any, name: str, x: Any) -> None:
     assert getattr(v, name).hex() == float(x).hex()
 
 
+@pytest.mark.parametrize("name", ["data", "grad"])
+def test_assignment_reaches_a_property_put_in_the_place_of_a_number(mg: Any, name: str) -> None:
+    v, seen = mg.Value(1.0), []
+    own = vars(mg.Value)[name]
+    setattr(v, name, 2.0)
+    setattr(mg.Value, name, property(lambda self: 7.0, lambda self, x: seen.append(x)))
+    try:
+        setattr(v, name, 3.0)
+        assert (seen, getattr(v, name)) == ([3.0], 7.0)
+    finally:
+        setattr(mg.Value, name, own)
+    assert getattr(v, name) == 2.0
+    setattr(v, name, 4)
+    assert getattr(v, name) == 4.0
+
+
 @pytest.mark.parametrize("x", NOT_NUMBERS, ids=kind)
 def test_constructor_rejects_what_is_no_number_and_names_its_type(lib: Any, x: Any) -> None:
     with pytest.raises(TypeError, match=type(x).__name__):

@@ -53,6 +53,8 @@ static PyMethodDef functions[] = {
     {"dot", (PyCFunction)(void (*)(void))value_dot, METH_FASTCALL, NULL},
     {"linear", (PyCFunction)(void (*)(void))value_linear, METH_FASTCALL, NULL},
     {"layer", (PyCFunction)(void (*)(void))value_layer, METH_FASTCALL, NULL},
+    {"network", (PyCFunction)(void (*)(void))value_network, METH_FASTCALL, NULL},
+    {"parameters", (PyCFunction)(void (*)(void))value_parameters, METH_FASTCALL, NULL},
     {"sgd", value_sgd, METH_VARARGS, NULL},
     {"adam", value_adam, METH_VARARGS, NULL},
     {"zero_grad", value_zero_grad, METH_O, NULL},
@@ -99,10 +101,13 @@ static bool intern_names(void) {
         const char *text;
     } names[] = {
         {&mg_module.empty_string, ""},
+        {&mg_module.data_key, "data"},
+        {&mg_module.grad_key, "grad"},
         {&mg_module.label_key, "label"},
         {&mg_module.op_key, "_op"},
         {&mg_module.backward_key, "_backward"},
         {&mg_module.partials_key, "_local_grads"},
+        {&mg_module.neurons_name, "neurons"},
         {&mg_module.weights_name, "w"},
         {&mg_module.bias_name, "b"},
         {&mg_module.activation_name, "activation"},
@@ -152,7 +157,12 @@ PyMODINIT_FUNC PyInit__value_type(void) {
     if (mg_module.arena == NULL) return PyErr_NoMemory();
     if (!intern_names() || !import_methods()) return NULL;
     mg_module.type = make_type();
-    PyObject *module = mg_module.type != NULL ? PyModule_Create(&definition) : NULL;
+    if (mg_module.type == NULL) return NULL;
+    mg_module.data_descriptor = PyDict_GetItem(mg_module.type->tp_dict, mg_module.data_key);
+    mg_module.grad_descriptor = PyDict_GetItem(mg_module.type->tp_dict, mg_module.grad_key);
+    Py_XINCREF(mg_module.data_descriptor);
+    Py_XINCREF(mg_module.grad_descriptor);
+    PyObject *module = PyModule_Create(&definition);
     if (module == NULL) return NULL;
     if (PyModule_AddFunctions(module, value_functions) < 0 ||
         PyModule_AddObject(module, "Value", Py_NewRef((PyObject *)mg_module.type)) < 0 ||

@@ -48,10 +48,16 @@ typedef struct {
     PyObject *label_tags;  /* the other way round */
     int label_count;
     PyObject *empty_string;
+    PyObject *data_key; /* 'data', 'grad'; and what the type has by these names at first */
+    PyObject *grad_key;
+    PyObject *data_descriptor;
+    PyObject *grad_descriptor;
+    unsigned int own_version; /* of the type, when it last was seen to have them still */
     PyObject *label_key;
     PyObject *op_key; /* '_op', '_backward', '_local_grads': keys in an instance's dict */
     PyObject *backward_key;
     PyObject *partials_key;
+    PyObject *neurons_name; /* 'neurons': attribute of a Layer */
     PyObject *weights_name; /* 'w', 'b', 'activation': attributes of a Neuron */
     PyObject *bias_name;
     PyObject *activation_name;
@@ -65,15 +71,17 @@ extern value_module mg_module;
 #if defined(__GNUC__)
 #define MG_LIKELY(x) __builtin_expect(!!(x), 1)
 #define MG_INLINE static inline __attribute__((always_inline))
+#define MG_COLD __attribute__((noinline, cold))
 #else
 #define MG_LIKELY(x) (x)
 #define MG_INLINE static inline
+#define MG_COLD
 #endif
 
 /* ---- value_object.c ---- */
 
 extern PyType_Slot value_object_slots[];
-/* Memory for one more proxy, with a reference count of one and everything else unset. */
+/* Memory for one more proxy, with a reference count of one, no dict and no weak references. */
 value_object *value_allocate(void);
 /* Have a proxy on the free list: -1: no memory. May run the garbage collector. */
 int value_prepare(void);
@@ -162,13 +170,18 @@ PyObject *value_restore(PyObject *module, PyObject *args);
 
 PyObject *value_dot(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *value_linear(PyObject *module, PyObject *const *args, Py_ssize_t count);
-PyObject *value_layer(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *value_total(PyObject *module, PyObject *values);
 PyObject *value_mean(PyObject *module, PyObject *values);
 PyObject *value_softmax(PyObject *module, PyObject *logits);
 PyObject *value_cross_entropy(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *value_mse(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *value_hinge(PyObject *module, PyObject *const *args, Py_ssize_t count);
+
+/* ---- value_network.c: functions of the module ---- */
+
+PyObject *value_layer(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *value_network(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *value_parameters(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
 /* ---- value_optim.c: functions of the module ---- */
 
@@ -239,8 +252,6 @@ MG_INLINE PyObject *value_wrap(mg_node *node) {
     }
     self->node = node;
     self->label = NULL;
-    self->dict = NULL;
-    self->weakrefs = NULL;
     node->refs++;
     mg_set_owner(node, self);
     return (PyObject *)self;

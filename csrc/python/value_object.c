@@ -5,21 +5,29 @@
 /* ---- memory ---- */
 
 value_object *value_allocate(void) {
-    return PyObject_GC_New(value_object, mg_module.type);
+    value_object *self = PyObject_GC_New(value_object, mg_module.type);
+    if (self == NULL) return NULL;
+    self->dict = NULL;
+    self->weakrefs = NULL;
+    return self;
 }
 
-/* A dead proxy of the exact type, untracked and empty. Its reference to the type stays with it.
- * One with a finalizer is not used again, since the collector would remember that it has run. */
+MG_COLD static void give_memory_back(value_object *self) {
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    PyObject_GC_Del(self);
+    Py_DECREF((PyObject *)type);
+}
+
+/* A dead proxy of the exact type, untracked and without state: put it on the free list. Its
+ * reference to the type stays with it. */
 MG_INLINE void recycle(value_object *self) {
-    if (mg_module.free_count == MG_FREE_LIST_LENGTH || mg_module.type->tp_finalize != NULL) {
-        PyTypeObject *type = Py_TYPE((PyObject *)self);
-        PyObject_GC_Del(self);
-        Py_DECREF((PyObject *)type);
-        return;
+    if (MG_LIKELY(mg_module.free_count != MG_FREE_LIST_LENGTH)) {
+        self->next = mg_module.free_list;
+        mg_module.free_list = self;
+        mg_module.free_count++;
+    } else {
+        give_memory_back(self);
     }
-    self->next = mg_module.free_list;
-    mg_module.free_list = self;
-    mg_module.free_count++;
 }
 
 int value_prepare(void) {
@@ -32,7 +40,7 @@ int value_prepare(void) {
     return 0;
 }
 
-void value_drain_orphans(void) {
+MG_COLD void value_drain_orphans(void) {
     mg_node *node;
     if (mg_module.draining) return;
     mg_module.draining = true;
@@ -54,7 +62,7 @@ MG_INLINE void drop_node(value_object *self) {
 
 /* A proxy that may have state. From the start the node is without a proxy: who asks for it while
  * foreign code runs here (the callbacks of weak references, say) gets another one. */
-static void dealloc_with_state(value_object *self) {
+MG_COLD static void dealloc_with_state(value_object *self) {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
     mg_node *node = self->node;
     PyObject *bound = NULL;
@@ -72,8 +80,10 @@ static void dealloc_with_state(value_object *self) {
     mg_drop(mg_module.arena, node);
     Py_XDECREF(bound);
     if (mg_module.arena->orphans != NULL) value_drain_orphans();
-    if (type == mg_module.type) {
+    if (type == mg_module.type && type->tp_finalize == NULL) {
         recycle(self);
+    } else if (type == mg_module.type) { /* the collector would remember that it has run */
+        give_memory_back(self);
     } else {
         type->tp_free(self);
         Py_DECREF((PyObject *)type);
@@ -136,8 +146,34 @@ static int keep_dict(value_object *self) {
     return 0;
 }
 
+/* Whether data and grad are still what they were at first: the type can be changed. */
+static inline bool numbers_are_own(PyTypeObject *type) {
+    if (!(type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG)) return false;
+    if (MG_LIKELY(type->tp_version_tag == mg_module.own_version)) return true;
+    if (PyDict_GetItem(type->tp_dict, mg_module.data_key) != mg_module.data_descriptor ||
+        PyDict_GetItem(type->tp_dict, mg_module.grad_key) != mg_module.grad_descriptor)
+        return false;
+    mg_module.own_version = type->tp_version_tag;
+    return true;
+}
+
+/* The double that an assignment to data or grad writes to; NULL: go the long way. */
+static inline double *number_to_set(PyObject *object, PyObject *name) {
+    if (!value_is_exact(object) || !numbers_are_own(mg_module.type)) return NULL;
+    if (name == mg_module.data_key) return &value_node(object)->data;
+    return name == mg_module.grad_key ? &value_node(object)->grad : NULL;
+}
+
 static int set_attribute(PyObject *object, PyObject *name, PyObject *value) {
     value_object *self = (value_object *)object;
+    if (value != NULL && (PyFloat_CheckExact(value) || PyLong_CheckExact(value))) {
+        double number, *place = number_to_set(object, name);
+        if (place != NULL) {
+            if (value_number(value, &number) < 0) return -1;
+            *place = number;
+            return 0;
+        }
+    }
     bool had_dict = self->dict != NULL;
     int result = PyObject_GenericSetAttr(object, name, value);
     if (!had_dict && self->dict != NULL && keep_dict(self) < 0) return -1;

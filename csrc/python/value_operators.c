@@ -24,7 +24,7 @@ int value_number(PyObject *object, double *number) {
 
 /* ---- errors ---- */
 
-static void raise_error(mg_status status, int op, double x, double y, bool derivative) {
+MG_COLD static void raise_error(mg_status status, int op, double x, double y, bool derivative) {
     if (status == MG_NO_MEMORY || status == MG_OK) {
         PyErr_NoMemory();
         return;
@@ -52,17 +52,21 @@ void value_raise_partial(mg_status status, const mg_node *node) {
 /* ---- results ---- */
 
 /* Operands with state are held for the new node, and the node gets its proxy. */
-MG_INLINE PyObject *finish(mg_node *node, mg_node *x, mg_node *y) {
+MG_COLD static PyObject *finish_slow(mg_node *node, mg_node *x, mg_node *y) {
     if (node == NULL) return PyErr_NoMemory();
-    if (!MG_LIKELY(mg_module.no_grad == 0) && value_grad_is_off()) {
+    if (mg_module.no_grad != 0 && value_grad_is_off()) {
         node = value_as_leaf(node);
         return node == NULL ? PyErr_NoMemory() : value_wrap(node);
     }
-    if (!MG_LIKELY(((x->flags | y->flags) & MG_KEEP) == 0)) {
-        value_hold(x);
-        value_hold(y);
-    }
+    value_hold(x);
+    value_hold(y);
     return value_wrap(node);
+}
+
+MG_INLINE PyObject *finish(mg_node *node, mg_node *x, mg_node *y) {
+    bool plain = node != NULL && mg_module.no_grad == 0 && mg_module.free_list != NULL &&
+                 ((x->flags | y->flags) & MG_KEEP) == 0;
+    return MG_LIKELY(plain) ? value_wrap(node) : finish_slow(node, x, y);
 }
 
 /* The same where an operand may be of a subclass: self's class is the result's class. */
@@ -148,7 +152,7 @@ static PyObject *record_reflected(int op, PyObject *self, double x, mg_node *y) 
 
 /* + and *: a number on the left changes sides, as the notebook's __radd__ and __rmul__ do; in a
  * subclass through the operators, for it may have its own. */
-static PyObject *commutative_slow(int op, PyObject *left, PyObject *right) {
+MG_COLD static PyObject *commutative_slow(int op, PyObject *left, PyObject *right) {
     operands in;
     PyObject *result;
     if (!take_operands(&in, left, right, &result)) return result;

@@ -1,0 +1,123 @@
+/* value_terms.c: from sequences to terms, from nodes to Values. */
+#include "value_terms.h"
+
+/* ---- sequences as terms ---- */
+
+value_taking value_take_term(PyObject *item, mg_term *term) {
+    if (MG_LIKELY(value_is_exact(item))) {
+        term->node = value_node(item);
+        return TAKEN;
+    }
+    if (value_check(item)) return NOT_OURS;
+    term->node = NULL;
+    term->integer = PyLong_Check(item);
+    int found = value_number(item, &term->number);
+    if (found == 1 && PyLong_Check(item) && fabs(term->number) > 9007199254740992.0) found = 0;
+    return found < 0 ? FAILED : found == 0 ? NOT_OURS : TAKEN;
+}
+
+void value_drop_terms(value_terms *in) {
+    if (in->terms != in->few) PyMem_Free(in->terms);
+    in->terms = NULL;
+    Py_CLEAR(in->sequence);
+}
+
+static bool is_plain(PyObject *item) {
+    return PyFloat_Check(item) || PyLong_Check(item) || value_check(item);
+}
+
+/* Converting a number of another kind is foreign code, which may change a list: so from there on
+ * the items are those of a tuple. */
+static value_taking fill_terms(value_terms *in) {
+    for (Py_ssize_t i = 0; i < in->count; i++) {
+        PyObject *item = PySequence_Fast_GET_ITEM(in->sequence, i);
+        if (MG_LIKELY(value_is_exact(item))) {
+            in->terms[i].node = value_node(item);
+            continue;
+        }
+        if (PyList_CheckExact(in->sequence) && !is_plain(item)) {
+            Py_SETREF(in->sequence, PyList_AsTuple(in->sequence));
+            if (in->sequence == NULL) return FAILED;
+            item = PySequence_Fast_GET_ITEM(in->sequence, i);
+        }
+        value_taking how = value_take_term(item, &in->terms[i]);
+        if (how != TAKEN) return how;
+    }
+    return TAKEN;
+}
+
+value_taking value_take_terms(PyObject *sequence, const char *message, value_terms *in) {
+    in->terms = NULL;
+    in->sequence = PySequence_Fast(sequence, message);
+    if (in->sequence == NULL) return FAILED;
+    in->count = PySequence_Fast_GET_SIZE(in->sequence);
+    in->terms = in->count <= VALUE_FEW_TERMS ? in->few : PyMem_New(mg_term, in->count);
+    if (in->terms == NULL) PyErr_NoMemory();
+    value_taking how = in->terms != NULL ? fill_terms(in) : FAILED;
+    if (how != TAKEN) value_drop_terms(in);
+    return how;
+}
+
+PyObject *value_refuse(value_taking how) {
+    return how == FAILED ? NULL : Py_NewRef(Py_NotImplemented);
+}
+
+/* ---- results ---- */
+
+void value_hold_all(const mg_term *operands, Py_ssize_t count) {
+    for (Py_ssize_t i = 0; i < count; i++) {
+        mg_node *node = operands[i].node;
+        if (node != NULL && node->flags & MG_KEEP) value_hold(node);
+    }
+}
+
+void value_hold_terms(const value_terms *in) {
+    value_hold_all(in->terms, in->count);
+}
+
+/* Arithmetic errors are left to the plain expression, which knows the operands. */
+PyObject *value_show(mg_node *node, mg_status status) {
+    if (node == NULL && mg_module.arena->orphans != NULL) value_drain_orphans();
+    if (node == NULL && status != MG_NO_MEMORY) return Py_NewRef(Py_NotImplemented);
+    if (node == NULL) return PyErr_NoMemory();
+    if (node->refs != 0) return value_of_node(node); /* one of the operands itself */
+    if (mg_module.no_grad != 0 && value_grad_is_off()) {
+        node = value_as_leaf(node);
+        if (node == NULL) return PyErr_NoMemory();
+    }
+    return value_wrap(node);
+}
+
+/* ---- a row of weights ---- */
+
+value_taking value_take_row(PyObject *weights, PyObject *given, const mg_term *xs, Py_ssize_t count,
+                            int op, mg_node **node) {
+    value_terms ws;
+    mg_term bias;
+    mg_status status;
+    value_taking how = given != NULL ? value_take_term(given, &bias) : TAKEN;
+    if (how == TAKEN) how = value_take_terms(weights, "weights must be a sequence", &ws);
+    if (how != TAKEN) return how;
+    if (ws.count != count) {
+        PyErr_Format(PyExc_ValueError, "%zd weights for %zd inputs", ws.count, count);
+        value_drop_terms(&ws);
+        return FAILED;
+    }
+    *node = mg_new_dot(mg_module.arena, ws.terms, xs, (size_t)count, given != NULL ? &bias : NULL,
+                       op, &status);
+    value_hold_terms(&ws);
+    if (given != NULL && bias.node != NULL) value_hold(bias.node);
+    if (*node != NULL)
+        (*node)->refs++;
+    else if (mg_module.arena->orphans != NULL)
+        value_drain_orphans();
+    value_drop_terms(&ws);
+    if (*node != NULL) return TAKEN;
+    if (status == MG_NO_MEMORY) PyErr_NoMemory();
+    return status == MG_NO_MEMORY ? FAILED : NOT_OURS;
+}
+
+PyObject *value_show_row(mg_node *node) {
+    node->refs--;
+    return value_show(node, MG_OK);
+}

@@ -1,0 +1,38 @@
+/* value_terms.h: sequences of Values and numbers as the terms of csrc/bulk.c, and its nodes as
+ * Values. */
+#ifndef MG_PYTHON_VALUE_TERMS_H
+#define MG_PYTHON_VALUE_TERMS_H
+
+#include "value.h"
+
+#define VALUE_FEW_TERMS 64
+
+typedef struct {
+    PyObject *sequence; /* a list or tuple, which keeps the nodes */
+    mg_term *terms;
+    Py_ssize_t count;
+    mg_term few[VALUE_FEW_TERMS]; /* room for the terms of a short one */
+} value_terms;
+
+/* FAILED: with an error set; NOT_OURS: for the plain expression to evaluate. */
+typedef enum { FAILED, NOT_OURS, TAKEN } value_taking;
+
+/* A Value or a number. */
+value_taking value_take_term(PyObject *item, mg_term *term);
+/* The items of a sequence, to be dropped after use; the message is that of a TypeError. */
+value_taking value_take_terms(PyObject *sequence, const char *message, value_terms *in);
+void value_drop_terms(value_terms *in);
+/* What a function returns that has not taken its arguments: NULL or NotImplemented. */
+PyObject *value_refuse(value_taking how);
+/* Operands with state are held for the new nodes. */
+void value_hold_all(const mg_term *operands, Py_ssize_t count);
+void value_hold_terms(const value_terms *in);
+/* A node without a reference for the caller as a Value; NULL: what its status means. */
+PyObject *value_show(mg_node *node, mg_status status);
+/* Record a row of weights, and a bias or NULL: a node, with a reference for the caller. */
+value_taking value_take_row(PyObject *weights, PyObject *given, const mg_term *xs, Py_ssize_t count,
+                            int op, mg_node **node);
+/* The same node as a Value, which takes the reference over. */
+PyObject *value_show_row(mg_node *node);
+
+#endif

@@ -1,0 +1,166 @@
+/* release.c: the death of nodes. When a node has lost its last reference its operands lose a
+ * parent, and may die of it in turn.
+ *
+ * Most calls have next to nothing to do: a temporary dies, its operands live on. They follow the
+ * operands, linking those that die. Where more than a few die it is a graph, and following operands
+ * would jump about in memory; so from there on it is a sweep, as backward is one: down the pages in
+ * descending order of creation, over the nodes that carry a mark. A node's parents were created
+ * after it and have therefore died before the sweep comes to it. */
+#include "node.h"
+
+#define FEW 64
+
+#if defined(__GNUC__)
+#define NEVER_INLINE __attribute__((noinline))
+#else
+#define NEVER_INLINE
+#endif
+
+/* ---- one node ---- */
+
+/* Take one reference; whether it was the last. */
+static inline bool lose_reference(mg_arena *arena, mg_node *node) {
+    if (--node->refs == 0) return true;
+    if (node->flags & MG_HELD && node->refs == 1 && !(node->flags & MG_ORPHAN)) {
+        node->flags |= MG_ORPHAN;
+        node->extra->next_orphan = arena->orphans;
+        arena->orphans = node;
+    }
+    return false;
+}
+
+void mg_give_back(mg_arena *arena, mg_node *node) {
+    if (lose_reference(arena, node)) mg_free_node(arena, node);
+}
+
+static NEVER_INLINE void lose_attachments(mg_arena *arena, mg_node *node) {
+    if (node->flags & MG_CLOSURE) arena->closures--;
+    if (node->flags & MG_EXTRA) mg_deallocate(arena, node->extra);
+}
+
+static inline void free_slot(mg_arena *arena, mg_node *node, mg_page *page) {
+    if (node->flags & (MG_EXTRA | MG_CLOSURE)) lose_attachments(arena, node);
+    mg_bury(node);
+    if (page->sequence == MG_LEAF_PAGE)
+        mg_free_leaf(arena, node);
+    else if (--page->alive == 0)
+        mg_retire_page(arena, page);
+}
+
+typedef void (*on_death)(void *context, mg_node *node);
+
+/* Free a node without references; pass on the operands that die of it. */
+static inline void free_one(mg_arena *arena, mg_node *node, mg_page *page, on_death pass,
+                            void *context) {
+    switch (mg_arity(node)) {
+        case 2:
+            if (lose_reference(arena, node->left)) pass(context, node->left);
+            if (lose_reference(arena, node->right)) pass(context, node->right);
+            break;
+        case 1:
+            if (lose_reference(arena, node->left)) pass(context, node->left);
+            break;
+        case MG_ARITY_CUSTOM:
+            for (size_t i = 0; i < node->extra->count; i++)
+                if (lose_reference(arena, node->extra->operands[i]))
+                    pass(context, node->extra->operands[i]);
+            break;
+        default:
+            break;
+    }
+    free_slot(arena, node, page);
+}
+
+/* ---- the sweep ---- */
+
+/* Where it is. */
+typedef struct {
+    mg_arena *arena;
+    mg_page *page;   /* the page under way */
+    mg_node *low;    /* the lowest node in it that is to be freed */
+    uint64_t oldest; /* sequence of the oldest page with such a node */
+} cursor;
+
+/* A node has died: the sweep will come to it. A leaf page is not swept. */
+static inline void doom(void *context, mg_node *node) {
+    cursor *at = context;
+    mg_page *page = mg_page_of(node);
+    if (page == at->page) {
+        node->mark = 1;
+        if (node < at->low) at->low = node;
+    } else if (page->sequence == MG_LEAF_PAGE) {
+        free_slot(at->arena, node, page);
+    } else {
+        node->mark = 1;
+        if (node < page->low) page->low = node;
+        if (node > page->high) page->high = node;
+        if (page->sequence < at->oldest) at->oldest = page->sequence;
+    }
+}
+
+/* Doom nodes linked by next; the newest page that has one. */
+static mg_page *doom_linked(cursor *at, mg_node *dying) {
+    mg_page *newest = NULL;
+    while (dying != NULL) {
+        mg_node *node = dying;
+        mg_page *page = mg_page_of(node);
+        dying = node->next;
+        if (page->sequence != MG_LEAF_PAGE && (newest == NULL || page->sequence > newest->sequence))
+            newest = page;
+        doom(at, node);
+    }
+    return newest;
+}
+
+/* Free what is marked in a page; it stays until the sweep has left it. The next page, or NULL. */
+static mg_page *sweep_page(cursor *at, mg_page *page, uintptr_t ahead) {
+    mg_node *node = page->high;
+    const uintptr_t start = (uintptr_t)mg_page_nodes(page);
+    const uintptr_t far = mg_far(at->arena);
+    at->page = page;
+    at->low = page->low;
+    page->low = MG_NONE_REACHED;
+    page->high = NULL;
+    page->alive++;
+    for (; node >= at->low; node--) {
+        mg_prefetch((uintptr_t)node + ahead);
+        if ((uintptr_t)node - start >= far) mg_prefetch_operands(node - MG_NODES_AHEAD);
+        if (!node->mark) continue;
+        node->mark = 0;
+        free_one(at->arena, node, page, doom, at);
+    }
+    mg_page *next = page->sequence != at->oldest ? page->older : NULL;
+    if (--page->alive == 0) mg_retire_page(at->arena, page);
+    while (next != NULL && next->low == MG_NONE_REACHED) next = next->older;
+    return next;
+}
+
+static NEVER_INLINE void sweep(mg_arena *arena, mg_node *dying) {
+    cursor at = {.arena = arena, .oldest = UINT64_MAX};
+    uintptr_t ahead = 0;
+    mg_page *page = doom_linked(&at, dying);
+    while (page != NULL) {
+        page = sweep_page(&at, page, ahead);
+        if (page != NULL) ahead = mg_distance_ahead(page);
+    }
+}
+
+/* ---- following operands ---- */
+
+static inline void link_dying(void *context, mg_node *node) {
+    mg_node **dying = context;
+    node->next = *dying;
+    *dying = node;
+}
+
+void mg_free_node(mg_arena *arena, mg_node *node) {
+    mg_node *dying = NULL;
+    for (int left = FEW; left != 0; left--) {
+        free_one(arena, node, mg_page_of(node), link_dying, &dying);
+        if (dying == NULL) return;
+        node = dying;
+        dying = node->next;
+    }
+    link_dying(&dying, node);
+    sweep(arena, dying);
+}
