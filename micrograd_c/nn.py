@@ -98,7 +98,9 @@ class Layer(Module):
 
     def __call__(self, x: Collection[Value | float]) -> Any:
         """Return the list of the neurons' outputs; of a single neuron, the Value itself."""
-        out: Any = bulk.layer(self.neurons, x, Neuron, "out")  # in one call, if it can be
+        out: Any = NotImplemented
+        if Neuron.__call__ is _neuron_call:
+            out = bulk.layer(self.neurons, x, Neuron, "out")  # in one call, if it can be
         if out is NotImplemented:
             out = [neuron(x) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
@@ -154,7 +156,9 @@ class MLP(Module):
 
         Raises ValueError if `x` does not have `nin` elements.
         """
-        out: Any = bulk.network(self.layers, x, Layer, Neuron, "out")  # in one call, if it can be
+        out: Any = NotImplemented
+        if Layer.__call__ is _layer_call and Neuron.__call__ is _neuron_call:
+            out = bulk.network(self.layers, x, Layer, Neuron, "out")  # in one call, if it can be
         if out is NotImplemented:
             out = x
             for layer in self.layers:
@@ -163,7 +167,9 @@ class MLP(Module):
 
     def parameters(self) -> list[Value]:
         """Return the parameters of the first layer, then of the second, and so on."""
-        found: Any = bulk.parameters(self.layers, Layer, Neuron)
+        found: Any = NotImplemented
+        if Layer.parameters is _layer_parameters and Neuron.parameters is _neuron_parameters:
+            found = bulk.parameters(self.layers, Layer, Neuron)
         if found is NotImplemented:
             found = [p for layer in self.layers for p in layer.parameters()]
         return found  # type: ignore[no-any-return]
@@ -174,6 +180,11 @@ class MLP(Module):
         names = [layer.neurons[0].activation for layer in self.layers]
         same = len(set(names)) == 1
         return f"MLP({nin}, {nouts}, activation={names[0] if same else names!r})"
+
+
+# As they are written above: a method that a program puts in their place is called instead.
+_neuron_call, _neuron_parameters = Neuron.__call__, Neuron.parameters
+_layer_call, _layer_parameters = Layer.__call__, Layer.parameters
 
 
 def check_size(name: str, size: int) -> int:

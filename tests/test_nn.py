@@ -381,3 +381,24 @@ def test_a_network_that_fails_half_way_leaves_no_node_behind(mg: Any) -> None:
         model([1.0, 2.0])
     gc.collect()
     assert mg.engine.statistics().nodes == before
+
+
+@pytest.mark.parametrize("name", ["Neuron", "Layer"])
+def test_method_put_on_a_class_later_is_called(
+    mg: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = mg.MLP(2, [3, 1])
+    x = [0.5, -1.0]
+    before, found = model(x), model.parameters()
+    cls = getattr(mg, name)
+    calls: list[Any] = []
+    call, parameters = cls.__call__, cls.parameters
+    monkeypatch.setattr(cls, "__call__", lambda self, x: calls.append(self) or call(self, x))
+    monkeypatch.setattr(cls, "parameters", lambda self: calls.append(self) or parameters(self))
+    assert model(x).data == before.data
+    everyone = (
+        model.layers if name == "Layer" else [n for layer in model.layers for n in layer.neurons]
+    )
+    assert calls == everyone
+    assert model.parameters() == found
+    assert calls == 2 * everyone
