@@ -268,6 +268,18 @@ def _set_cyclic(proxy: Value) -> None:
                 _cyclic_held.add(proxy._node)
 
 
+def _note(proxy: Value, state: Any) -> None:
+    """Note that the proxy has this among its state.
+
+    PyPy frees what a freed proxy held a collection later: a chain of holding, link by link. What is
+    exposed goes at once, and so all is exposed there.
+    """
+    if _HAS_CALLBACKS and isinstance(state, _ATOMS):
+        _keep(proxy)
+    else:
+        _set_cyclic(proxy)
+
+
 def _expose_cycles() -> None:
     """Turn the holding of cyclic operands into references that the garbage collector sees."""
     global _expose_above
@@ -412,7 +424,7 @@ def _wrap_as(cls: type[Value], node: Any) -> Value:
     result: Value = _new(cls)
     _set_stateful(result, 0)
     _attach(result, node)
-    _keep(result)
+    _note(result, None)
     return result
 
 
@@ -658,13 +670,13 @@ class Value(_Slots):
             self._op = op
         if partials:
             self.__dict__["_local_grads"] = partials
-            _keep(self)
+            _note(self, None)
 
     # ---- attributes ----
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _WITHOUT_STATE:
-            _keep(self) if isinstance(value, _ATOMS) else _set_cyclic(self)
+            _note(self, value)
         object.__setattr__(self, name, value)
 
     @property
@@ -698,7 +710,7 @@ class Value(_Slots):
         if self._stateful:
             self.__dict__.pop("label", None)
         if not tag and label != "":
-            _keep(self) if isinstance(label, str) else _set_cyclic(self)
+            _note(self, label)
             self.__dict__["label"] = label
 
     @property
