@@ -22,6 +22,7 @@ ACCELERATOR = Extension(
         "csrc/python/value_attributes.c",
         "csrc/python/value_construct.c",
         "csrc/python/value_copying.c",
+        "csrc/python/value_recording.c",
         "csrc/python/value_bulk.c",
         "csrc/python/value_optim.c",
         "csrc/python/value_operators.c",

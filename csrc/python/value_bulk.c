@@ -362,6 +362,7 @@ static PyObject *show_all(mg_node **nodes, Py_ssize_t count) {
 PyObject *value_softmax(PyObject *Py_UNUSED(module), PyObject *logits) {
     terms in;
     PyObject *result = NULL;
+    if (value_is_recording()) return Py_NewRef(Py_NotImplemented); /* the largest may be another */
     taking how = take_terms(logits, "softmax() takes a sequence of Values and numbers", &in);
     if (how != TAKEN) return refuse(how);
     mg_node **nodes = not_empty(&in, "logits") ? PyMem_New(mg_node *, in.count) : NULL;
@@ -388,6 +389,7 @@ PyObject *value_cross_entropy(PyObject *Py_UNUSED(module), PyObject *const *args
     }
     Py_ssize_t target = PyNumber_AsSsize_t(args[1], PyExc_IndexError);
     if (target == -1 && PyErr_Occurred()) return NULL;
+    if (value_is_recording()) return Py_NewRef(Py_NotImplemented); /* as in softmax */
     taking how = take_terms(args[0], "cross_entropy() takes a sequence of Values and numbers", &in);
     if (how != TAKEN) return refuse(how);
     Py_ssize_t place = target < 0 ? target + in.count : target;
