@@ -371,7 +371,7 @@ typedef struct {
     unsigned char *failed;      /* by place among the rows: 1 where a guard failed */
     double *scalars;            /* room for mg_program_scalars */
     double *sums;               /* MG_PARAMETERS: room for mg_program_sums for each chunk */
-    double *captured_grads;     /* MG_PARAMETERS: added to */
+    double *captured_grads;     /* MG_PARAMETERS: set */
     double total;               /* MG_PARAMETERS: seeds times outputs, summed */
     int check;                  /* fill trap */
     mg_trap trap;               /* of the first row that would raise; status MG_OK: none */
@@ -403,6 +403,8 @@ size_t mg_program_list(const mg_program *program, mg_mode mode, char *text, size
 mg_workspace *mg_workspace_new(mg_arena *memory, const mg_program *program, mg_mode mode);
 void mg_workspace_free(mg_arena *memory, mg_workspace *workspace);
 
+/* The columns of a matrix, stride doubles from one row to the next. */
+void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride);
 /* A replay: begin, then every chunk of rows once, in any order and by any thread, then end. The
  * sums over rows are added up by chunks, so results do not depend on threads. */
 size_t mg_replay_chunks(size_t rows);

@@ -642,6 +642,10 @@ int mg_replay_rows(const mg_program *program, mg_mode mode, const mg_call *call,
     return failures;
 }
 
+void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride) {
+    for (size_t i = 0; i < count; i++) out[i] = (mg_column){data + i, stride};
+}
+
 /* ---- scalars ---- */
 
 static double scalar_of(const mg_program *program, const double *scalars, uint32_t entry) {
@@ -694,6 +698,7 @@ int mg_replay_begin(const mg_program *program, mg_call *call) {
 
 /* Push the adjoints of scalars down to the captured nodes. */
 static void push_scalars(const mg_program *program, mg_call *call, double *adjoints) {
+    for (size_t i = 0; i < program->captured; i++) call->captured_grads[i] = 0.0;
     for (size_t i = program->order_count; i-- > 0;) {
         const uint32_t place = program->order[i];
         const mg_entry *entry = &program->entries[place];
@@ -743,7 +748,8 @@ static void push_scalars(const mg_program *program, mg_call *call, double *adjoi
 
 void mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call) {
     const size_t chunks = mg_replay_chunks(call->count), width = program->adjoint_count + 1;
-    if (mode != MG_PARAMETERS || chunks == 0) return;
+    if (mode != MG_PARAMETERS) return;
+    if (chunks == 0) memset(call->sums, 0, width * sizeof(double));
     for (size_t chunk = 1; chunk < chunks; chunk++)
         for (size_t i = 0; i < width; i++) call->sums[i] += call->sums[chunk * width + i];
     call->total = call->sums[width - 1];

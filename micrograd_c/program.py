@@ -1,0 +1,726 @@
+"""Programs: a function of scalars, recorded once and replayed over many rows in C.
+
+`compile` runs a function on one example, keeps what it recorded as a linear program, and the program
+computes the function, and its gradients, for whole batches. Where the function branches on data, a
+row for which the branch goes another way is recorded anew: the results are those of running the
+function row by row.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable
+
+from . import _rows
+from ._engine import ffi, lib
+from ._recording import NO_RULE, Guard, Number, Recorder
+from ._rows import Array, Members, Shape
+from ._value_methods import arithmetic_error
+from .engine import Value, attributes, bulk, restore
+
+__all__ = ["Program", "compile"]
+
+# Programs take their memory from an arena of their own, on every backend.
+_memory = lib.mg_arena_new()
+if not _memory:
+    raise MemoryError("no memory for an arena")
+
+_FORWARD, _PARAMETERS, _INPUTS = lib.MG_FORWARD, lib.MG_PARAMETERS, lib.MG_INPUTS
+_NULL = ffi.NULL
+_OPERATORS = [
+    ffi.string(lib.mg_operator_name(op)).decode() for op in range(lib.mg_operator_count())
+]
+
+
+def fail_after(n: int) -> None:
+    """Let the n-th allocation for programs from now fail; 0: none. For tests."""
+    lib.mg_arena_fail_after(_memory, n)
+
+
+def _checked(made: Any, what: str) -> Any:
+    if not made:
+        raise MemoryError(f"no memory for {what}")
+    return made
+
+
+# ---- one recording ----
+
+
+class _Trace:
+    """What was recorded for one example, and the program made of it."""
+
+    def __init__(
+        self,
+        entries: bytes,
+        outputs: tuple[int, ...],
+        guards: tuple[tuple[int, int, int, bool], ...],
+        captured: tuple[Value, ...],
+        inputs: int,
+    ) -> None:
+        self.entries, self.outputs, self.guards = entries, outputs, guards
+        self.captured, self.inputs = captured, inputs
+        self.frames: dict[int, list[_Frame]] = {mode: [] for mode in range(lib.MG_MODES)}
+        # Leaves whose gradient is a plain sum: it is added to. Through others backward goes on.
+        self.plain = not any(
+            len(v._children) or "_backward" in (attributes(v) or {}) for v in captured
+        )
+        made = lib.mg_program_new(
+            _memory,
+            ffi.from_buffer("mg_entry[]", entries),
+            len(entries) // ffi.sizeof("mg_entry"),
+            inputs,
+            len(captured),
+            outputs,
+            len(outputs),
+            ffi.new("mg_guard[]", list(guards)),
+            len(guards),
+        )
+        self.program = ffi.gc(_checked(made, "a program"), lambda p: lib.mg_program_free(_memory, p))
+
+    def facts(self) -> Any:
+        facts = ffi.new("mg_program_facts *")
+        lib.mg_program_describe(self.program, facts)
+        return facts
+
+    def take_frame(self, mode: int) -> _Frame:
+        """Return a frame that nobody else uses; to be given back."""
+        frames = self.frames[mode]
+        try:
+            return frames.pop()
+        except IndexError:
+            return _Frame(self, mode)
+
+    def listing(self, mode: int) -> str:
+        """Return the instructions of one mode."""
+        _prepare(self, mode)
+        size = lib.mg_program_list(self.program, mode, _NULL, 0) + 1
+        text = ffi.new("char[]", size)
+        lib.mg_program_list(self.program, mode, text, size)
+        return bytes(ffi.buffer(text, size - 1)).decode()
+
+
+def _prepare(trace: _Trace, mode: int) -> None:
+    if lib.mg_program_prepare(_memory, trace.program, mode):
+        raise MemoryError("no memory for a program")
+
+
+class _Frame:
+    """What one replay at a time needs: arguments for C and a workspace."""
+
+    def __init__(self, trace: _Trace, mode: int) -> None:
+        _prepare(trace, mode)
+        self.program, self.mode = trace.program, mode
+        captured, outputs = len(trace.captured), len(trace.outputs)
+        self.call = call = ffi.new("mg_call *")
+        self.data = ffi.new("double[]", captured + 1)
+        self.grads = ffi.new("double[]", captured + 1)
+        self.scalars = ffi.new("double[]", lib.mg_program_scalars(trace.program))
+        self.outputs = ffi.new("mg_column[]", outputs)
+        self.seeds = ffi.new("mg_column[]", outputs)
+        self.gradients = ffi.new("mg_column[]", trace.inputs + 1)
+        self.data_buffer = ffi.buffer(self.data, 8 * captured)
+        self.grads_buffer = ffi.buffer(self.grads, 8 * captured)
+        call.captured, call.captured_grads = self.data, self.grads
+        call.scalars, call.outputs, call.seeds = self.scalars, self.outputs, self.seeds
+        call.gradients = self.gradients
+        self.width = lib.mg_program_sums(trace.program)
+        self.chunks = 0
+        self.workspaces = [self.new_workspace()]
+
+    def new_workspace(self) -> Any:
+        made = lib.mg_workspace_new(_memory, self.program, self.mode)
+        return ffi.gc(
+            _checked(made, "a workspace"), lambda w: lib.mg_workspace_free(_memory, w)
+        )
+
+    def make_room(self, chunks: int) -> None:
+        """Have room for the sums of so many chunks."""
+        if chunks > self.chunks or not self.chunks:
+            self.sums = ffi.new("double[]", self.width * max(1, chunks))
+            self.call.sums = self.sums
+            self.chunks = max(1, chunks)
+
+    def run(self, threads: int) -> int:
+        """Replay; return 0, 1 if a guard failed for some row, or 2 if for all."""
+        call, program, mode = self.call, self.program, self.mode
+        chunks = lib.mg_replay_chunks(call.count)
+        if chunks > self.chunks:
+            self.make_room(chunks)
+        if threads <= 1 or chunks <= 1:
+            return lib.mg_replay(program, mode, call, self.workspaces[0])  # type: ignore[no-any-return]
+        return self._run_threads(min(threads, chunks), chunks)
+
+    def _run_threads(self, threads: int, chunks: int) -> int:
+        call, program, mode = self.call, self.program, self.mode
+        while len(self.workspaces) < threads:
+            self.workspaces.append(self.new_workspace())
+        if not lib.mg_replay_begin(program, call):
+            return 2
+        bounds = [chunks * k // threads for k in range(threads + 1)]
+        traps = [ffi.new("mg_trap *") for _ in range(threads)]
+
+        def part(k: int) -> int:
+            return lib.mg_replay_rows(  # type: ignore[no-any-return]
+                program, mode, call, self.workspaces[k], bounds[k], bounds[k + 1], traps[k]
+            )
+
+        others = [_pool(threads).submit(part, k) for k in range(1, threads)]
+        failures = part(0)
+        for other in others:
+            failures |= other.result()
+        lib.mg_replay_end(program, mode, call)
+        for trap in traps:
+            if trap.status and (not call.trap.status or trap.row < call.trap.row):
+                call.trap = trap[0]
+        return failures
+
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    if threads not in _pools:
+        _pools[threads] = ThreadPoolExecutor(threads - 1, "micrograd_c")
+    return _pools[threads]
+
+
+# ---- a program ----
+
+
+class Program:
+    """A function of scalars, to be computed for many rows at a time. See `compile`.
+
+    Attributes:
+        parameters: the Values that were there before the recording and that the result depends on,
+            a tuple: their data are read at each call, `backward` adds to their gradients.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        shapes: Sequence[Shape],
+        inputs: int,
+        max_specializations: int,
+        allow_constants: bool,
+    ) -> None:
+        self._np = _rows.numpy()
+        self.fn = fn
+        self.parameters: tuple[Value, ...] = ()
+        self._shapes = tuple(shapes)
+        self._inputs = inputs
+        self._max_specializations = max_specializations
+        self._allow_constants = allow_constants
+        self._traces: list[_Trace] = []
+        self._result: Shape | None = None
+        self._own = True  # fn's captured Values are this program's, not copies
+        self._lock = threading.Lock()
+        self._last: tuple[Any, ...] = ()
+        arrays = [array for shape in self._shapes for array in _rows.arrays(shape)]
+        self._flat = all(isinstance(shape, Array) for shape in self._shapes)
+        self._shape_of = tuple(array.shape for array in arrays)
+
+    # ---- recording ----
+
+    def _record(self, numbers: Sequence[float]) -> None:
+        """Add the program of what `fn` does for the row with these numbers."""
+        recorder = Recorder(self._allow_constants)
+        with recorder:
+            leaves = [Value(number) for number in numbers]
+            recorder.inputs = tuple(leaves)
+            result = self.fn(*(_rows.rebuild(shape, leaves) for shape in self._shapes))
+            roots: list[Value] = []
+            shape = _describe_result(result, roots, recorder, "the result")
+            trace = _make_trace(recorder, roots)
+        if self._result is not None and shape != self._result:
+            raise ValueError(
+                "the function returns another nesting of Values for this row than for the first"
+            )
+        self._add(trace)
+        self._result = shape
+
+    def _add(self, trace: _Trace) -> None:
+        known = {id(p) for p in self.parameters}
+        new = tuple(p for p in trace.captured if id(p) not in known)
+        if new and not self._own:
+            raise RuntimeError(
+                "a row takes a branch of the function that was not recorded, and the function's "
+                "Values are not this copy's parameters: compile it here"
+            )
+        self.parameters += new
+        self._traces.append(trace)
+
+    def _specialize(self, number: int, numbers: Sequence[float], row: int) -> None:
+        """Have more than `number` traces, for a row that none of those is right for."""
+        with self._lock:
+            if len(self._traces) > number:
+                return  # another thread's
+            if number >= self._max_specializations:
+                raise RuntimeError(
+                    f"row {row} takes another branch than the {number} recorded so far, and "
+                    f"max_specializations is {self._max_specializations}; branches on data that "
+                    "are different for many rows can often be written with maximum(), minimum() "
+                    "or relu()"
+                )
+            try:
+                self._record(numbers)
+            except (ArithmeticError, ValueError) as error:
+                raise type(error)(f"row {row}: {error}") from error
+
+    # ---- rows ----
+
+    def _rows_of(self, args: tuple[Any, ...]) -> tuple[int, Any, list[Any]]:
+        """Return the number of rows, their columns for C, and the arrays that hold them."""
+        last = self._last
+        if last and len(args) == len(last[0]):
+            for arg, array, shape in zip(args, last[0], last[1]):
+                if arg is not array or arg.shape != shape:
+                    break
+            else:
+                return last[2]  # type: ignore[no-any-return]
+        if len(args) != len(self._shapes):
+            raise TypeError(f"the program takes {len(self._shapes)} arguments, not {len(args)}")
+        flat: list[tuple[Array, Any, str]] = []
+        for i, (shape, arg) in enumerate(zip(self._shapes, args)):
+            _rows.flatten(shape, arg, f"argument {i}", flat)
+        arrays = [_rows.as_rows(self._np, s.shape, batch, where) for s, batch, where in flat]
+        if not arrays:
+            raise TypeError("a program without arguments has no rows")
+        count = len(arrays[0])
+        columns = ffi.new("mg_column[]", self._inputs + 1)
+        held: list[Any] = list(arrays)
+        for (shape, _, where), array in zip(flat, arrays):
+            if len(array) != count:
+                raise ValueError(
+                    f"{where} has the shape {array.shape}, {flat[0][2]} {arrays[0].shape}: "
+                    "the number of rows must be the same"
+                )
+            if array.size:
+                view = ffi.from_buffer("double[]", array)
+                lib.mg_set_columns(columns + shape.first, view, shape.size, shape.size)
+                held.append(view)
+        if count >= 2**32:
+            raise ValueError(f"{count} rows are too many for one call")
+        found = count, columns, held
+        # Small arrays are kept for the next call with them, if they were taken as they are.
+        small = count * self._inputs <= _SMALL
+        if self._flat and small and all(a is b for a, b in zip(args, arrays)):
+            self._last = args, tuple(a.shape for a in arrays), found
+        return found
+
+    def _numbers_of_row(self, columns: Any, row: int) -> list[float]:
+        return [
+            float(columns[i].data[row * columns[i].stride]) for i in range(self._inputs)
+        ]
+
+    # ---- replaying ----
+
+    def _replay(
+        self,
+        mode: int,
+        args: tuple[Any, ...],
+        threads: int,
+        check: bool,
+        bind: Callable[[_Frame, int], None],
+    ) -> tuple[int, float]:
+        """Replay all rows; return their number and the sum of seeds times outputs."""
+        count, columns, _held = self._rows_of(args)
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, not {threads}")
+        total = 0.0
+        done: list[tuple[_Trace, _Frame]] = []
+        rows: Any = None
+        trap: Any = None
+        place = 0
+        try:
+            while True:
+                fresh = place == len(self._traces)
+                if fresh:
+                    row = int(rows[0]) if rows is not None else 0
+                    self._specialize(place, self._numbers_of_row(columns, row), row)
+                trace = self._traces[place]
+                frame = trace.take_frame(mode)
+                done.append((trace, frame))
+                call = frame.call
+                call.inputs, call.check = columns, check
+                call.count = count if rows is None else len(rows)
+                call.rows = _NULL if rows is None else ffi.from_buffer("uint32_t[]", rows)
+                failed = None
+                if trace.guards:
+                    failed = self._np.zeros(call.count, self._np.uint8)
+                    call.failed = ffi.from_buffer("unsigned char[]", failed)
+                if trace.captured:
+                    bulk.get_numbers(trace.captured, frame.data_buffer)
+                bind(frame, count)
+                status = frame.run(threads)
+                place += 1
+                if status == 2:
+                    done.pop()
+                    trace.frames[mode].append(frame)
+                    if fresh or not count:
+                        raise _not_repeatable(rows)
+                    if rows is None:
+                        rows = self._np.arange(count, dtype=self._np.uint32)
+                    continue
+                total += call.total
+                if call.trap.status and (trap is None or call.trap.row < trap[0]):
+                    trap = _trap(call)
+                if not status:
+                    break
+                if fresh and failed[0]:
+                    raise _not_repeatable(rows)
+                failing = self._np.flatnonzero(failed)
+                rows = (failing if rows is None else rows[failing]).astype(self._np.uint32)
+            if trap is not None:
+                raise trap[1]
+            if mode == _PARAMETERS:
+                for trace, frame in done:
+                    _add_grads(trace, frame)
+        finally:
+            for trace, frame in done:
+                trace.frames[mode].append(frame)
+        return count, total
+
+    def __call__(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
+        """Return the result for each row: arrays of shape (N,), nested as the function's result.
+
+        Each argument is nested as the example was; where that had an array of some shape, a number
+        being an array of shape (), there is one of shape (N, ...): a numpy array, an object with
+        the buffer protocol or nested lists. `threads` share the rows; the result is the same
+        for any number of them. Out of a function's domain the result is nan or inf; with `check` the
+        error that the function would raise is raised, naming the first row it would be raised for.
+
+        Raises TypeError or ValueError for arguments nested or shaped otherwise, with both shapes;
+        RuntimeError if the rows take more branches than `max_specializations`.
+        """
+        np = self._np
+        outputs = len(self._traces[0].outputs)
+        made: list[Any] = []
+
+        def bind(frame: _Frame, count: int) -> None:
+            if not made:
+                block = np.empty((outputs, count))
+                made.extend((block, ffi.from_buffer("double[]", block) if block.size else _NULL))
+            if made[1]:
+                for i in range(outputs):
+                    frame.outputs[i].data = made[1] + i * count
+                    frame.outputs[i].stride = 1
+
+        self._replay(_FORWARD, args, threads, check, bind)
+        return self._nest([made[0][i] for i in range(outputs)])
+
+    def _nest(self, leaves: list[Any]) -> Any:
+        return _rows.rebuild(self._result, leaves) if self._result is not None else None
+
+    def backward(
+        self,
+        *args: Any,
+        reduction: str = "mean",
+        weights: Any = None,
+        seeds: Any = None,
+        threads: int = 1,
+        check: bool = False,
+    ) -> float:
+        """Add the gradient of the reduced results to `.grad` of every parameter; return their value.
+
+        The reduction is 'mean' or 'sum' over rows, for a function with one result; `weights`, of
+        shape (N,), make it the weighted mean sum(w * r) / sum(w) or the weighted sum. With `seeds`,
+        nested as the function's result, of shape (N,) each, it is the sum of seeds times results.
+        Arguments are as for a call.
+
+        Raises as a call does; ValueError for another reduction, for the mean of no rows, for weights
+        or seeds of another shape or both of them, or without seeds for a function with several
+        results. No gradient is changed then.
+        """
+        outputs = len(self._traces[0].outputs)
+        columns: list[Any] = []
+        seed, scale = 1.0, 1.0
+        if seeds is not None or weights is not None:
+            columns, scale = self._seeds(args, reduction, weights, seeds)
+        elif outputs != 1:
+            raise ValueError(f"the function has {outputs} results: backward() needs seeds=")
+        elif reduction == "mean":
+            count = self._rows_of(args)[0]
+            if not count:
+                raise ValueError("the mean of no rows")
+            seed = 1.0 / count
+        elif reduction != "sum":
+            raise ValueError(f"reduction must be 'mean' or 'sum', not {reduction!r}")
+
+        def bind(frame: _Frame, count: int) -> None:
+            frame.call.seed = seed
+            for i in range(outputs):
+                frame.seeds[i].data = columns[i][1] if columns else _NULL
+                frame.seeds[i].stride = 1
+
+        return self._replay(_PARAMETERS, args, threads, check, bind)[1] * scale
+
+    def _seeds(
+        self, args: tuple[Any, ...], reduction: str, weights: Any, seeds: Any
+    ) -> tuple[list[Any], float]:
+        """Return arrays of seeds, each with its pointer."""
+        np = self._np
+        count = self._rows_of(args)[0]
+        if reduction not in ("mean", "sum"):
+            raise ValueError(f"reduction must be 'mean' or 'sum', not {reduction!r}")
+        if weights is not None and seeds is not None:
+            raise ValueError("weights and seeds exclude each other")
+        flat: list[tuple[Array, Any, str]] = []
+        if seeds is not None:
+            assert self._result is not None
+            _flatten_result(self._result, seeds, "seeds", flat)
+        else:
+            flat.append((Array((), 0, 1), weights, "weights"))
+            if len(self._traces[0].outputs) != 1:
+                raise ValueError("weights are for a function with one result; use seeds=")
+        arrays = [_rows.as_rows(np, (), batch, where) for _, batch, where in flat]
+        for array, (_, _, where) in zip(arrays, flat):
+            if len(array) != count:
+                raise ValueError(f"{where} must have the shape ({count},), not {array.shape}")
+        if weights is not None and reduction == "mean":
+            together = float(arrays[0].sum())
+            if together == 0.0:
+                raise ValueError("the mean with weights whose sum is 0")
+            arrays = [arrays[0] / together]
+        return [(a, ffi.from_buffer("double[]", a) if a.size else _NULL) for a in arrays], 1.0
+
+    def gradient(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
+        """Return the derivative of each row's result with respect to the row's arguments.
+
+        For a function with one result. Arrays of the arguments' shapes, nested as they are: one
+        nesting, or a tuple of as many as there are arguments. Raises as a call does, and ValueError
+        for a function with several results, which has a `jacobian`.
+        """
+        outputs = len(self._traces[0].outputs)
+        if outputs != 1:
+            raise ValueError(f"the function has {outputs} results: use jacobian()")
+        return self._gradient(args, 0, threads, check)
+
+    def jacobian(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
+        """Return for each of the function's results what `gradient` returns for one.
+
+        Nested as the function's result. Raises as a call does.
+        """
+        outputs = range(len(self._traces[0].outputs))
+        return self._nest([self._gradient(args, i, threads, check) for i in outputs])
+
+    def _gradient(self, args: tuple[Any, ...], output: int, threads: int, check: bool) -> Any:
+        np = self._np
+        count = self._rows_of(args)[0]
+        shapes = [array for shape in self._shapes for array in _rows.arrays(shape)]
+        results = [np.zeros((count, *array.shape)) for array in shapes]
+        views = [ffi.from_buffer("double[]", r) if r.size else _NULL for r in results]
+        numbers = np.array([0.0, 1.0])
+        one = ffi.from_buffer("double[]", numbers)
+
+        def bind(frame: _Frame, count: int) -> None:
+            for array, view in zip(shapes, views):
+                if view:
+                    lib.mg_set_columns(
+                        frame.gradients + array.first, view, array.size, array.size
+                    )
+            for i in range(len(frame.seeds)):
+                frame.seeds[i].data = one + (1 if i == output else 0)
+                frame.seeds[i].stride = 0
+
+        self._replay(_INPUTS, args, threads, check, bind)
+        found = iter(results)
+        nested = tuple(_nest_arrays(shape, found) for shape in self._shapes)
+        return nested[0] if len(nested) == 1 else nested
+
+    # ---- what it is ----
+
+    @property
+    def specializations(self) -> int:
+        """The number of recordings: one, and one for each further way rows have gone."""
+        return len(self._traces)
+
+    def __repr__(self) -> str:
+        facts = self._traces[0].facts()
+        name = getattr(self.fn, "__qualname__", type(self.fn).__qualname__)
+        guards = sum(trace.facts().guards for trace in self._traces)
+        return (
+            f"Program({name}: {_count(self._inputs, 'input')}, "
+            f"{_count(len(self.parameters), 'parameter')}, "
+            f"{_count(facts.outputs, 'output')}, "
+            f"{_count(facts.scalars + facts.instructions, 'instruction')}, "
+            f"{_count(guards, 'guard')}, {_count(len(self._traces), 'specialization')})"
+        )
+
+    def disassemble(self, mode: str = "forward") -> str:
+        """Return the instructions as text, one a line.
+
+        `mode` is 'forward', 'backward' (parameters' gradients) or 'gradient' (inputs'). r0, r1, ...
+        are rows' values, s0, s1, ... numbers computed once a call, d0, d1, ... sums over rows.
+        Raises ValueError for another mode.
+        """
+        modes = {"forward": _FORWARD, "backward": _PARAMETERS, "gradient": _INPUTS}
+        if mode not in modes:
+            raise ValueError(f"mode must be one of {', '.join(map(repr, modes))}, not {mode!r}")
+        listings = [trace.listing(modes[mode]) for trace in self._traces]
+        if len(listings) == 1:
+            return listings[0]
+        return "".join(f"specialization {i}:\n{text}" for i, text in enumerate(listings))
+
+    # ---- copying and pickling ----
+
+    def _state(self) -> tuple[Any, ...]:
+        traces = [
+            (trace.entries, trace.outputs, trace.guards, trace.captured) for trace in self._traces
+        ]
+        options = self._inputs, self._max_specializations, self._allow_constants
+        return self.fn, self._shapes, options, self._result, self.parameters, traces
+
+    def __reduce__(self) -> Any:
+        return _restored, (*self._state(), False)
+
+    def __copy__(self) -> Program:
+        return _restored(*self._state(), self._own)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+_SMALL = 1 << 14  # numbers in arguments that a program remembers
+
+
+def _not_repeatable(rows: Any) -> RuntimeError:
+    row = 0 if rows is None else int(rows[0])
+    return RuntimeError(
+        f"row {row}, recorded anew, does not meet the conditions it was recorded under: "
+        "the function does not do the same every time"
+    )
+
+
+def _trap(call: Any) -> tuple[int, Exception]:
+    """Return the row and the exception of the first error in a replay."""
+    trap = call.trap
+    name = _OPERATORS[trap.op] if trap.op >= 0 else "divide"
+    error = arithmetic_error(trap.status, name, trap.x, trap.y, trap.derivative)
+    return trap.row, type(error)(f"row {trap.row}: {error}")
+
+
+def _add_grads(trace: _Trace, frame: _Frame) -> None:
+    if trace.plain:
+        if trace.captured:
+            bulk.add_grads(trace.captured, frame.grads_buffer)
+        return
+    partials = tuple(frame.grads[i] for i in range(len(trace.captured)))
+    restore(Value, "custom", 0.0, trace.captured, None, partials).backward()
+
+
+def _nest_arrays(shape: Shape, found: Any) -> Any:
+    if isinstance(shape, Array):
+        return next(found)
+    return _rows.pack(shape, [_nest_arrays(item, found) for item in shape.items])
+
+
+def _flatten_result(shape: Shape, batch: Any, where: str, out: Any) -> None:
+    """Flatten seeds, where each of the results is an array of its own."""
+    _rows.flatten(shape, batch, where, out)
+
+
+def _describe_result(result: Any, roots: list[Value], recorder: Recorder, where: str) -> Shape:
+    """Return how a function's results are nested, the Values appended to `roots`."""
+    if isinstance(result, dict):
+        members = list(result.values())
+    elif isinstance(result, (list, tuple)):
+        members = list(result)
+    else:
+        if not isinstance(result, (Value, Number, float, int)):
+            raise TypeError(
+                f"{where} must be a Value or a list, tuple or dict of Values, "
+                f"not {type(result).__name__!r}"
+            )
+        roots.append(result if isinstance(result, Value) else recorder.lift(result))
+        return Array((), len(roots) - 1, 1)
+    items = tuple(
+        _describe_result(member, roots, recorder, f"{where}[{i}]")
+        for i, member in enumerate(members)
+    )
+    kind = dict if isinstance(result, dict) else list if isinstance(result, list) else tuple
+    return Members(kind, tuple(result) if kind is dict else None, items)
+
+
+def _make_trace(recorder: Recorder, roots: list[Value]) -> _Trace:
+    ends = [*roots, *(end for g in recorder.guards for end in (g.left, g.right))]
+    anchor = bulk.rule(NO_RULE, 0.0, tuple(ends))
+    entries, places, captured = bulk.trace(anchor, recorder.inputs, recorder.position)
+    found = ffi.from_buffer("uint32_t[]", places)
+    guards = tuple(
+        _place_guard(guard, found[len(roots) + 2 * i], found[len(roots) + 2 * i + 1])
+        for i, guard in enumerate(recorder.guards)
+    )
+    outputs = tuple(found[i] for i in range(len(roots)))
+    return _Trace(entries, outputs, guards, tuple(captured), len(recorder.inputs))
+
+
+def _place_guard(guard: Guard, left: int, right: int) -> tuple[int, int, int, bool]:
+    return guard.relation, left, right, guard.outcome
+
+
+def _restored(
+    fn: Callable[..., Any],
+    shapes: Sequence[Shape],
+    options: tuple[int, int, bool],
+    result: Shape,
+    parameters: tuple[Value, ...],
+    traces: list[tuple[bytes, tuple[int, ...], Any, tuple[Value, ...]]],
+    own: bool,
+) -> Program:
+    """Return a program as it was pickled or copied."""
+    program = Program(fn, shapes, *options)
+    program.parameters = parameters
+    program._result = result
+    for entries, outputs, guards, captured in traces:
+        program._add(_Trace(entries, outputs, guards, captured, options[0]))
+    program._own = own
+    return program
+
+
+def compile(
+    fn: Callable[..., Any],
+    *examples: Any,
+    max_specializations: int = 16,
+    allow_constants: bool = False,
+) -> Program:
+    """Record what `fn` does for one example, and return a program that does it for many.
+
+    `fn` takes Values, or lists, tuples and dicts of them, nested as the examples are (an array
+    arrives as nested lists), and returns a Value or a nesting of them. `examples` are numbers, arrays
+    or nestings of them. Values that were there before are the program's parameters; numbers, and
+    Values that `fn` makes of them, are constants: random numbers, too, are drawn once.
+
+    While recording, `.data` is a stand-in. Comparing it, or a Value, is a condition of the program: a
+    row for which it comes out otherwise is recorded on its own, up to `max_specializations` ways in
+    all. Arithmetic with it is part of the program, through which no gradient passes. With
+    `allow_constants` it may also become a plain number, which is then the example's for every row.
+
+    Raises ImportError without numpy; TypeError for examples that do not consist of numbers, and for
+    what a program cannot do: turning `.data` into a plain number (naming the line), `backward()`,
+    a `_backward` of a Value's own, assigning to parameters; whatever `fn` raises.
+
+    >>> w = Value(3.0)
+    >>> program = compile(lambda x: (w * x).relu(), 1.0)
+    >>> program([-1.0, 2.0]).tolist()
+    [0.0, 6.0]
+    >>> program.backward([-1.0, 2.0])
+    3.0
+    >>> w.grad
+    1.0
+    >>> program.gradient([-1.0, 2.0]).tolist()
+    [0.0, 3.0]
+    """
+    if not callable(fn):
+        raise TypeError(f"a function is required, not {type(fn).__name__!r}")
+    if max_specializations < 1:
+        raise ValueError(f"max_specializations must be at least 1, not {max_specializations}")
+    numbers: list[float] = []
+    shapes = [
+        _rows.describe(example, numbers, f"example {i}") for i, example in enumerate(examples)
+    ]
+    program = Program(fn, shapes, len(numbers), max_specializations, allow_constants)
+    program._record(numbers)
+    return program
