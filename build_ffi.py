@@ -33,13 +33,13 @@ PROGRAMS = [
 ]
 
 HEADERS = ["csrc/micrograd.h", "csrc/node.h", "csrc/operators.h", "csrc/lock.h"]
-PROGRAM_HEADERS = ["csrc/program.h", "csrc/lanes.h"]
+PROGRAM_HEADERS = ["csrc/program.h", "csrc/lanes.h", "csrc/run.h"]
 
 # The results must be those of Python's own arithmetic: no contraction to fused multiply-adds.
 COMPILE_ARGS = (
     ["/std:c11", "/O2", "/fp:precise"]
     if os.name == "nt"
-    else ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
+    else ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
 )
 
 

@@ -31,9 +31,8 @@ static void write_reference(writer *to, uint32_t reference) {
         return;
     }
     const uint32_t place = reference & ~MG_SCALAR;
-    for (size_t i = 0; i < to->program->order_count; i++) {
-        const mg_fate *fate = &to->program->fates[to->program->order[i]];
-        if (fate->scalar == place) {
+    for (size_t i = 0; i < to->program->step_count; i++) {
+        if (to->program->steps[i].out == place) {
             write_text(to, "s%lu", (unsigned long)place);
             return;
         }
@@ -181,7 +180,8 @@ static void write_scalar(writer *to, uint32_t place) {
 size_t mg_program_list(const mg_program *program, mg_mode mode, char *text, size_t size) {
     writer to = {program, &program->schedules[mode], text, size, 0};
     write_text(&to, "once a call:\n");
-    for (size_t i = 0; i < program->order_count; i++) write_scalar(&to, program->order[i]);
+    for (size_t i = 0; i < program->step_count; i++)
+        write_scalar(&to, program->steps[i].entry);
     write_text(&to, "for each row:\n");
     for (size_t i = 0; i < to.schedule->count; i++)
         write_instruction(&to, &to.schedule->code[i]);

@@ -7,7 +7,6 @@
  * the derivative at once, would be rounded otherwise. */
 #include "program.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* ---- values ---- */
@@ -182,36 +181,89 @@ static void drop_guards(mg_program *program) {
 
 /* ---- scalars ---- */
 
-static bool place_scalars(mg_arena *memory, mg_program *program) {
-    size_t scalars = 0, order = 0;
+static bool is_scalar_level(const mg_program *program, size_t i) {
+    return program->fates[i].needed && program->fates[i].level == MG_LEVEL_SCALAR;
+}
+
+/* Give the scalars that rows use, whose adjoints are sums over rows, the first places. */
+static void place_adjoints(mg_program *program) {
+    uint32_t *adjoints = program->adjoints;
+    uint32_t operands[3], next = 0;
+    bool through;
+    memset(adjoints, 0xff, program->count * sizeof(uint32_t));
+    for (size_t i = 0; i < program->output_count; i++) {
+        const uint32_t output = program->outputs[i];
+        if (is_scalar_level(program, output) && adjoints[output] == MG_NOTHING)
+            adjoints[output] = next++;
+    }
     for (size_t i = 0; i < program->count; i++) {
         const mg_fate *fate = &program->fates[i];
-        program->adjoints[i] = MG_NOTHING;
+        unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
+        if (!fate->needed || fate->level != MG_LEVEL_ROW || !fate->reached || !through) continue;
+        if (program->entries[i].op == MG_TRACE_LINK) arity = 2;
+        for (unsigned k = 0; k < arity; k++)
+            if (is_scalar_level(program, operands[k]) && adjoints[operands[k]] == MG_NOTHING)
+                adjoints[operands[k]] = next++;
+    }
+    program->sum_count = next;
+    for (size_t i = 0; i < program->count; i++)
+        if (is_scalar_level(program, i) && adjoints[i] == MG_NOTHING) adjoints[i] = next++;
+    program->adjoint_count = next;
+}
+
+static mg_scalar_step step_of(const mg_program *program, uint32_t i) {
+    const mg_entry *entry = &program->entries[i];
+    const mg_fate *fate = &program->fates[i];
+    uint32_t operands[3];
+    bool through;
+    unsigned arity = mg_entry_operands(entry, operands, &through);
+    mg_scalar_step step = {.op = entry->op,
+                           .out = fate->scalar,
+                           .x = entry->x,
+                           .adjoint = program->adjoints[i],
+                           .adjoint_x = MG_NOTHING,
+                           .adjoint_y = MG_NOTHING,
+                           .entry = i,
+                           .shared = fate->value != i,
+                           .reached = fate->reached,
+                           .number = entry->number};
+    if (arity > 0) step.x = program->fates[entry->x].scalar;
+    if (arity > 1) step.y = program->fates[entry->y].scalar;
+    if (arity > 2) step.z = program->fates[entry->z].scalar;
+    if (through) step.adjoint_x = program->adjoints[entry->x];
+    if (through && arity > 1) step.adjoint_y = program->adjoints[entry->y];
+    return step;
+}
+
+static bool place_scalars(mg_arena *memory, mg_program *program) {
+    size_t scalars = 0, steps = 0;
+    for (size_t i = 0; i < program->count; i++) {
+        const mg_fate *fate = &program->fates[i];
         if (!fate->needed || fate->level == MG_LEVEL_ROW) continue;
-        if (fate->level == MG_LEVEL_SCALAR) {
-            order++;
-            program->adjoints[i] = (uint32_t)program->adjoint_count++;
-        }
+        if (fate->level == MG_LEVEL_SCALAR) steps++;
         if (fate->value == i) scalars++;
     }
+    place_adjoints(program);
     program->constants = mg_allocate(memory, (scalars + 1) * sizeof(double));
-    program->order = mg_allocate(memory, (order + 1) * sizeof(uint32_t));
-    if (program->constants == NULL || program->order == NULL) return false;
+    program->steps = mg_allocate(memory, (steps + 1) * sizeof(mg_scalar_step));
+    if (program->constants == NULL || program->steps == NULL) return false;
     for (uint32_t i = 0; i < program->count; i++) {
         mg_fate *fate = &program->fates[i];
+        const mg_entry *entry = &program->entries[i];
         if (!fate->needed) continue;
         if (fate->level == MG_LEVEL_ROW) {
-            if (fate->value == i && program->entries[i].op != MG_TRACE_INPUT) program->row_count++;
+            if (fate->value == i && entry->op != MG_TRACE_INPUT) program->row_count++;
             continue;
         }
-        if (fate->level == MG_LEVEL_SCALAR) program->order[program->order_count++] = i;
         if (fate->value != i) {
             fate->scalar = program->fates[fate->value].scalar;
-            continue;
+        } else {
+            fate->scalar = (uint32_t)program->scalar_count++;
+            program->constants[fate->scalar] =
+                entry->op == MG_TRACE_CONSTANT ? entry->number : 0.0;
         }
-        fate->scalar = (uint32_t)program->scalar_count++;
-        const mg_entry *entry = &program->entries[i];
-        program->constants[fate->scalar] = entry->op == MG_TRACE_CONSTANT ? entry->number : 0.0;
+        if (fate->level == MG_LEVEL_SCALAR)
+            program->steps[program->step_count++] = step_of(program, i);
     }
     return true;
 }
@@ -227,7 +279,7 @@ static void drop_program(mg_arena *memory, mg_program *program) {
     mg_deallocate(memory, program->outputs);
     mg_deallocate(memory, program->guards);
     mg_deallocate(memory, program->constants);
-    mg_deallocate(memory, program->order);
+    mg_deallocate(memory, program->steps);
     mg_deallocate(memory, program->adjoints);
     mg_deallocate(memory, program);
 }
@@ -310,7 +362,7 @@ void mg_program_describe(const mg_program *program, mg_program_facts *out) {
         .captured = program->captured,
         .outputs = program->output_count,
         .guards = program->guard_count,
-        .scalars = program->order_count,
+        .scalars = program->step_count,
         .instructions = program->row_count,
     };
 }
@@ -320,5 +372,5 @@ size_t mg_program_scalars(const mg_program *program) {
 }
 
 size_t mg_program_sums(const mg_program *program) {
-    return program->adjoint_count + 1;
+    return program->adjoint_count + 1; /* the last one is the total */
 }

@@ -94,6 +94,22 @@ typedef struct {
 
 enum { MG_LEVEL_CONSTANT, MG_LEVEL_SCALAR, MG_LEVEL_ROW };
 
+/* What is done once a call; operands as places of scalars, and of their adjoints. */
+typedef struct {
+    uint32_t op;
+    uint32_t out;
+    uint32_t x;
+    uint32_t y;
+    uint32_t z;
+    uint32_t adjoint;
+    uint32_t adjoint_x; /* MG_NOTHING: no gradient passes there, as in what follows */
+    uint32_t adjoint_y;
+    uint32_t entry;
+    bool shared;  /* the value is there already */
+    bool reached; /* by gradients */
+    double number;
+} mg_scalar_step;
+
 struct mg_program {
     size_t count;
     mg_entry *entries;
@@ -105,11 +121,12 @@ struct mg_program {
     size_t guard_count;
     mg_guard *guards;
     size_t scalar_count;
-    double *constants;   /* as many as scalars; 0.0 where it is none */
-    uint32_t *order;     /* the entries that are scalars, in order */
-    size_t order_count;
-    uint32_t *adjoints;  /* of each entry: the place of a scalar's adjoint, or MG_NOTHING */
-    size_t adjoint_count;
+    double *constants; /* as many as scalars; 0.0 where it is none */
+    mg_scalar_step *steps;
+    size_t step_count;
+    uint32_t *adjoints;   /* of each entry: the place of a scalar's adjoint, or MG_NOTHING */
+    size_t adjoint_count; /* those that rows add to come first: */
+    size_t sum_count;
     size_t row_count; /* entries evaluated for each row */
     mg_schedule schedules[MG_MODES];
 };

@@ -13,24 +13,10 @@
 
 #include "lanes.h"
 
-/* The loops are compiled once more for wider vectors, and the system's loader takes what the
- * processor has. No version fuses multiplications with additions: results are the same in all. */
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__gnu_linux__) && \
-    defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) &&    \
-    !defined(__AVX2__)
-#define WIDE __attribute__((target_clones("default", "avx2", "avx512f")))
-#else
-#define WIDE
-#endif
-
 #if defined(__GNUC__)
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-typedef double pack __attribute__((vector_size(32), may_alias));
-enum { PACK = 4 };
 #else
 #define ALWAYS_INLINE static inline
-typedef double pack;
-enum { PACK = 1 };
 #endif
 
 enum {
@@ -43,7 +29,7 @@ enum {
 /* ---- where things lie ---- */
 
 /* A block of rows under way. */
-typedef struct {
+typedef struct block {
     const mg_program *program;
     const mg_schedule *schedule;
     const mg_call *call;
@@ -58,6 +44,7 @@ typedef struct {
     double total;
     bool check;
     mg_trap *trap;
+    void (*run)(struct block *at, size_t from, size_t to);
 } block;
 
 ALWAYS_INLINE bool is_scalar(uint32_t reference) {
@@ -245,130 +232,6 @@ ALWAYS_INLINE void push_y(const block *at, const mg_instruction *in) {
     }
 }
 
-/* ---- sums of products ---- */
-
-/* A number in every lane. */
-#if defined(__GNUC__)
-#define SPREAD(number) ((pack){number, number, number, number})
-#else
-#define SPREAD(number) (number)
-#endif
-
-/* `width` packs of lanes from l on: the sum stays in registers. */
-#define SUM_TILE(width)                                                                     \
-    do {                                                                                    \
-        pack sum[width];                                                                    \
-        for (int k = 0; k < (width); k++) sum[k] = SPREAD(-0.0);                            \
-        for (uint32_t r = 0; r < in->count; r++) {                                          \
-            const mg_run *run = &at->schedule->runs[in->first + r];                         \
-            const mg_product *term = &at->schedule->terms[run->first];                      \
-            const mg_product *const end = term + run->count;                                \
-            switch (run->kind) {                                                            \
-                case MG_RUN_SCALAR_ROW:                                                     \
-                    for (; term < end; term++) {                                            \
-                        const double number = scalar(at, term->a);                          \
-                        const pack a = SPREAD(number);                                      \
-                        const pack *b = (const pack *)(slot(at, term->b) + l);              \
-                        for (int k = 0; k < (width); k++) sum[k] += a * b[k];               \
-                    }                                                                       \
-                    break;                                                                  \
-                case MG_RUN_ROW_ROW:                                                        \
-                    for (; term < end; term++) {                                            \
-                        const pack *a = (const pack *)(slot(at, term->a) + l);              \
-                        const pack *b = (const pack *)(slot(at, term->b) + l);              \
-                        for (int k = 0; k < (width); k++) sum[k] += a[k] * b[k];            \
-                    }                                                                       \
-                    break;                                                                  \
-                case MG_RUN_ROW:                                                            \
-                    for (; term < end; term++) {                                            \
-                        const pack *a = (const pack *)(slot(at, term->a) + l);              \
-                        for (int k = 0; k < (width); k++) sum[k] += a[k];                   \
-                    }                                                                       \
-                    break;                                                                  \
-                case MG_RUN_SCALAR:                                                         \
-                    for (; term < end; term++) {                                            \
-                        const double number = scalar(at, term->a);                          \
-                        const pack a = SPREAD(number);                                      \
-                        for (int k = 0; k < (width); k++) sum[k] += a;                      \
-                    }                                                                       \
-                    break;                                                                  \
-            }                                                                               \
-        }                                                                                   \
-        for (int k = 0; k < (width); k++) ((pack *)(slot(at, in->out) + l))[k] = sum[k];    \
-        l += (size_t)(width)*PACK;                                                          \
-    } while (0)
-
-ALWAYS_INLINE void sum_terms(const block *at, const mg_instruction *in) {
-    size_t l = 0;
-    while (l + 8 * PACK <= at->lanes) SUM_TILE(8);
-    while (l < at->lanes) SUM_TILE(MG_LANES / PACK);
-}
-
-/* Lanes of a number that is g, or a times g, for a row's place modulo MG_LANES. */
-ALWAYS_INLINE void reduce_one(const block *at, const mg_product *term, const double *restrict g) {
-    double *restrict const sum = at->sums + (size_t)term->a * MG_LANES;
-    const size_t whole = at->used - at->used % MG_LANES;
-    const double *restrict const b = term->b == MG_NOTHING ? NULL : slot(at, term->b);
-    double acc[MG_LANES];
-    for (size_t k = 0; k < MG_LANES; k++) acc[k] = sum[k];
-    if (b != NULL) {
-        for (size_t l = 0; l < whole; l += MG_LANES)
-            for (size_t k = 0; k < MG_LANES; k++) acc[k] += b[l + k] * g[l + k];
-        for (size_t l = whole; l < at->used; l++) acc[l - whole] += b[l] * g[l];
-    } else {
-        for (size_t l = 0; l < whole; l += MG_LANES)
-            for (size_t k = 0; k < MG_LANES; k++) acc[k] += g[l + k];
-        for (size_t l = whole; l < at->used; l++) acc[l - whole] += g[l];
-    }
-    for (size_t k = 0; k < MG_LANES; k++) sum[k] = acc[k];
-}
-
-/* Four products with the same gradient at once. */
-ALWAYS_INLINE void reduce_four(const block *at, const mg_product *terms, const double *g) {
-    enum { WIDTH = MG_LANES / PACK };
-    const size_t whole = at->used - at->used % MG_LANES;
-    const double *b[4];
-    pack acc[4][WIDTH];
-    for (int t = 0; t < 4; t++) {
-        b[t] = slot(at, terms[t].b);
-        const pack *sum = (const pack *)(at->sums + (size_t)terms[t].a * MG_LANES);
-        for (int k = 0; k < WIDTH; k++) acc[t][k] = sum[k];
-    }
-    for (size_t l = 0; l < whole; l += MG_LANES)
-        for (int k = 0; k < WIDTH; k++) {
-            const pack gradient = ((const pack *)(g + l))[k];
-            for (int t = 0; t < 4; t++) acc[t][k] += ((const pack *)(b[t] + l))[k] * gradient;
-        }
-    for (int t = 0; t < 4; t++) {
-        double *sum = at->sums + (size_t)terms[t].a * MG_LANES;
-        for (int k = 0; k < WIDTH; k++) ((pack *)sum)[k] = acc[t][k];
-        for (size_t l = whole; l < at->used; l++) sum[l - whole] += b[t][l] * g[l];
-    }
-}
-
-static bool are_distinct(const mg_product *terms) {
-    for (int i = 0; i < 4; i++) {
-        if (terms[i].b == MG_NOTHING) return false;
-        for (int k = 0; k < i; k++)
-            if (terms[i].a == terms[k].a) return false;
-    }
-    return true;
-}
-
-ALWAYS_INLINE void reduce(const block *at, const mg_instruction *in) {
-    const mg_product *term = at->schedule->terms + in->first;
-    const mg_product *const end = term + in->count;
-    const double *g = slot(at, in->g);
-    while (term < end) {
-        if (end - term >= 4 && are_distinct(term)) {
-            reduce_four(at, term, g);
-            term += 4;
-        } else {
-            reduce_one(at, term++, g);
-        }
-    }
-}
-
 /* ---- between rows and lanes ---- */
 
 ALWAYS_INLINE void load_column(const block *at, const mg_column *column, double *restrict out) {
@@ -429,6 +292,16 @@ static void check_guard(const block *at, const mg_instruction *in) {
     }
 }
 
+/* Whether these terms are products, of adjoints each its own. */
+static bool are_distinct(const mg_product *terms, int count) {
+    for (int i = 0; i < count; i++) {
+        if (terms[i].b == MG_NOTHING) return false;
+        for (int k = 0; k < i; k++)
+            if (terms[i].a == terms[k].a) return false;
+    }
+    return true;
+}
+
 /* ---- what the row-by-row program would raise ---- */
 
 static mg_status partial_error(int op, double x, double y, double z) {
@@ -475,74 +348,43 @@ static void check_lanes(const block *at, const mg_instruction *in) {
     }
 }
 
-/* ---- a block ---- */
+/* ---- for each kind of processor ---- */
 
-WIDE static void run(block *at, size_t from, size_t to) {
-    for (size_t i = from; i < to; i++) {
-        const mg_instruction *in = &at->schedule->code[i];
-        if (at->check) check_lanes(at, in);
-        switch ((mg_code)in->code) {
-            case MG_CODE_APPLY:
-                apply(at, in);
-                break;
-            case MG_CODE_DIVIDE: {
-                OPERANDS;
-                APPLY(x / y);
-                break;
-            }
-            case MG_CODE_SUM:
-                sum_terms(at, in);
-                break;
-            case MG_CODE_ADD: {
-                OPERANDS;
-                APPLY(x + y);
-                break;
-            }
-            case MG_CODE_MULTIPLY: {
-                OPERANDS;
-                APPLY(x * y);
-                break;
-            }
-            case MG_CODE_FUSED: {
-                const double *restrict const zr = slot(at, in->z);
-                OPERANDS;
-                if (is_scalar(in->x) && is_scalar(in->y))
-                    EACH_LANE out[l] = xs + ys * zr[l];
-                else if (is_scalar(in->x))
-                    EACH_LANE out[l] = xs + yr[l] * zr[l];
-                else if (is_scalar(in->y))
-                    EACH_LANE out[l] = xr[l] + ys * zr[l];
-                else
-                    EACH_LANE out[l] = xr[l] + yr[l] * zr[l];
-                break;
-            }
-            case MG_CODE_LOAD:
-                load(at, in);
-                break;
-            case MG_CODE_STORE:
-                store(at, in);
-                break;
-            case MG_CODE_GUARD:
-                check_guard(at, in);
-                break;
-            case MG_CODE_SEED:
-                load_seeds(at, in);
-                break;
-            case MG_CODE_PUSH_X:
-                push_x(at, in);
-                break;
-            case MG_CODE_PUSH_Y:
-                push_y(at, in);
-                break;
-            case MG_CODE_REDUCE:
-                reduce(at, in);
-                break;
-            case MG_CODE_GRADIENT:
-                store_column(at, &at->call->gradients[in->index], in->x);
-                break;
-        }
-    }
+#define NAME(x) x##_plain
+#define TARGET
+#if defined(__GNUC__)
+#define PACK_BYTES 16
+#else
+#define PACK_BYTES 8
+#endif
+#include "run.h"
+
+#if defined(__GNUC__) && defined(__x86_64__)
+#define HAS_KINDS
+
+#define NAME(x) x##_avx2
+#define TARGET __attribute__((target("avx2")))
+#define PACK_BYTES 32
+#include "run.h"
+
+#define NAME(x) x##_avx512
+#define TARGET __attribute__((target("avx512f,prefer-vector-width=512")))
+#define PACK_BYTES 64
+#include "run.h"
+#endif
+
+typedef void (*runner)(block *at, size_t from, size_t to);
+
+static runner choose_runner(void) {
+#if defined(HAS_KINDS)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f")) return run_avx512;
+    if (__builtin_cpu_supports("avx2")) return run_avx2;
+#endif
+    return run_plain;
 }
+
+/* ---- a block ---- */
 
 static size_t round_up(size_t count, size_t step) {
     return (count + step - 1) / step * step;
@@ -553,7 +395,7 @@ static size_t run_forward(block *at) {
     size_t failures = 0;
     memset(at->failed, 0, at->used);
     at->lanes = round_up(at->used, MG_LANES);
-    run(at, 0, at->schedule->forward);
+    at->run(at, 0, at->schedule->forward);
     for (size_t l = 0; l < at->used; l++) failures += at->failed[l];
     return failures;
 }
@@ -580,7 +422,7 @@ static bool run_block(block *at, uint32_t *rows, size_t first, size_t count) {
     if (at->used != 0) {
         const bool again = failures != 0 || (check && at->program->guard_count != 0);
         if (again) run_forward(at);
-        run(at, at->schedule->forward, at->schedule->count);
+        at->run(at, at->schedule->forward, at->schedule->count);
     }
     return failures != 0;
 }
@@ -610,15 +452,15 @@ static bool run_chunk(block *at, mg_workspace *workspace, size_t chunk) {
     bool failures = false;
     at->total = 0.0;
     if (at->mode == MG_PARAMETERS)
-        memset(at->sums, 0, program->adjoint_count * MG_LANES * sizeof(double));
+        memset(at->sums, 0, program->sum_count * MG_LANES * sizeof(double));
     for (size_t done = 0; done < count; done += width) {
         const size_t rows = count - done < width ? count - done : width;
         failures |= run_block(at, workspace->rows, first + done, rows);
     }
     if (at->mode != MG_PARAMETERS) return failures;
     double *sums = call->sums + chunk * (program->adjoint_count + 1);
-    for (size_t i = 0; i < program->adjoint_count; i++)
-        sums[i] = add_lanes(at->sums + i * MG_LANES);
+    for (size_t i = 0; i < program->sum_count; i++) sums[i] = add_lanes(at->sums + i * MG_LANES);
+    for (size_t i = program->sum_count; i < program->adjoint_count; i++) sums[i] = 0.0;
     sums[program->adjoint_count] = at->total;
     return failures;
 }
@@ -636,6 +478,7 @@ int mg_replay_rows(const mg_program *program, mg_mode mode, const mg_call *call,
         .sums = workspace->sums,
         .failed = workspace->failed,
         .trap = trap,
+        .run = choose_runner(),
     };
     for (size_t chunk = first_chunk; chunk < last_chunk; chunk++)
         failures |= run_chunk(&at, workspace, chunk);
@@ -648,101 +491,104 @@ void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride
 
 /* ---- scalars ---- */
 
-static double scalar_of(const mg_program *program, const double *scalars, uint32_t entry) {
-    return scalars[program->fates[entry].scalar];
+static mg_trap trap_of(mg_status status, const mg_scalar_step *step, bool derivative, double x,
+                       double y) {
+    return (mg_trap){.status = (int)status,
+                     .op = mg_is_table_op(step->op) ? (int)step->op : -1,
+                     .derivative = derivative,
+                     .x = x,
+                     .y = y};
+}
+
+static void evaluate_scalars(const mg_program *program, mg_call *call) {
+    double *const scalars = call->scalars;
+    const mg_scalar_step *const end = program->steps + program->step_count;
+    for (const mg_scalar_step *step = program->steps; step < end; step++) {
+        mg_status status = MG_OK;
+        if (step->shared) continue;
+        if (step->op == MG_TRACE_CAPTURED) {
+            scalars[step->out] = call->captured[step->x];
+            continue;
+        }
+        const double x = scalars[step->x];
+        const double y = step->op == MG_OP_exponent ? step->number : scalars[step->y];
+        if (step->op == MG_OP_add) {
+            scalars[step->out] = x + y;
+        } else if (step->op == MG_OP_multiply) {
+            scalars[step->out] = x * y;
+        } else if (step->op == MG_TRACE_LINK || step->op == MG_TRACE_DETACH) {
+            scalars[step->out] = x;
+        } else if (step->op == MG_TRACE_DIVIDE) {
+            scalars[step->out] = x / y;
+            status = y == 0.0 ? MG_ZERO_DIVISION : MG_OK;
+        } else {
+            status = mg_evaluate((int)step->op, x, y, &scalars[step->out]);
+        }
+        if (status != MG_OK && call->trap.status == MG_OK)
+            call->trap = trap_of(status, step, false, x, y);
+    }
 }
 
 int mg_replay_begin(const mg_program *program, mg_call *call) {
-    double *scalars = call->scalars;
-    memcpy(scalars, program->constants, program->scalar_count * sizeof(double));
+    const double *const scalars = call->scalars;
+    memcpy(call->scalars, program->constants, program->scalar_count * sizeof(double));
     call->trap.status = MG_OK;
-    for (size_t i = 0; i < program->order_count; i++) {
-        const uint32_t place = program->order[i];
-        const mg_entry *entry = &program->entries[place];
-        double *out = &scalars[program->fates[place].scalar];
-        mg_status status = MG_OK;
-        if (program->fates[place].value != place) continue;
-        if (entry->op == MG_TRACE_CAPTURED) {
-            *out = call->captured[entry->x];
-            continue;
-        }
-        const double x = scalar_of(program, scalars, entry->x);
-        const bool binary = entry->op == MG_TRACE_DIVIDE ||
-                            (mg_is_table_op(entry->op) && mg_arities[entry->op] == 2);
-        const double y = binary ? scalar_of(program, scalars, entry->y) : entry->number;
-        if (entry->op == MG_TRACE_LINK) {
-            *out = x;
-        } else if (entry->op == MG_TRACE_DIVIDE) {
-            *out = x / y;
-            if (y == 0.0) status = MG_ZERO_DIVISION;
-        } else {
-            status = mg_evaluate((int)entry->op, x, y, out);
-        }
-        if (status != MG_OK && call->trap.status == MG_OK)
-            call->trap = (mg_trap){.status = (int)status,
-                                   .op = mg_is_table_op(entry->op) ? (int)entry->op : -1,
-                                   .x = x,
-                                   .y = y};
-    }
+    evaluate_scalars(program, call);
     for (size_t i = 0; i < program->guard_count; i++) {
         const mg_guard *guard = &program->guards[i];
-        if (program->fates[guard->left].level == MG_LEVEL_ROW ||
-            program->fates[guard->right].level == MG_LEVEL_ROW)
-            continue;
-        if (!holds(guard, scalar_of(program, scalars, guard->left),
-                   scalar_of(program, scalars, guard->right)))
-            return 0;
+        const mg_fate *left = &program->fates[guard->left], *right = &program->fates[guard->right];
+        if (left->level == MG_LEVEL_ROW || right->level == MG_LEVEL_ROW) continue;
+        if (!holds(guard, scalars[left->scalar], scalars[right->scalar])) return 0;
     }
     return 1;
 }
 
+/* The partial derivatives of a step's value. */
+static mg_status differentiate(const mg_scalar_step *step, double x, double y, double z, double *px,
+                               double *py) {
+    (void)z;
+    switch (step->op) {
+#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
+    case MG_OP_##name: {                                               \
+        const double dx = (dzdx);                                      \
+        *px = dx;                                                      \
+        *py = (dzdy);                                                  \
+        return (partial_error);                                        \
+    }
+        MG_OPERATORS(X)
+#undef X
+        default:
+            return MG_OK;
+    }
+}
+
 /* Push the adjoints of scalars down to the captured nodes. */
 static void push_scalars(const mg_program *program, mg_call *call, double *adjoints) {
+    const double *const scalars = call->scalars;
     for (size_t i = 0; i < program->captured; i++) call->captured_grads[i] = 0.0;
-    for (size_t i = program->order_count; i-- > 0;) {
-        const uint32_t place = program->order[i];
-        const mg_entry *entry = &program->entries[place];
-        const double g = adjoints[program->adjoints[place]];
-        if (!program->fates[place].reached) continue;
-        if (entry->op == MG_TRACE_CAPTURED) {
-            call->captured_grads[entry->x] += g;
+    for (const mg_scalar_step *step = program->steps + program->step_count;
+         step-- > program->steps;) {
+        const double g = adjoints[step->adjoint];
+        double dx = 1.0, dy = 1.0;
+        if (!step->reached) continue;
+        if (step->op == MG_TRACE_CAPTURED) {
+            call->captured_grads[step->x] = g;
             continue;
         }
-        const double z = call->scalars[program->fates[place].scalar];
-        if (entry->op == MG_TRACE_LINK) {
-            const uint32_t to[] = {program->adjoints[entry->x], program->adjoints[entry->y]};
-            if (to[0] != MG_NOTHING) adjoints[to[0]] += g;
-            if (to[1] != MG_NOTHING)
-                adjoints[to[1]] += scalar_of(program, call->scalars, entry->z) * g;
-            continue;
+        const double x = scalars[step->x];
+        const double y = step->op == MG_OP_exponent ? step->number : scalars[step->y];
+        if (step->op == MG_OP_multiply) {
+            dx = y;
+            dy = x;
+        } else if (step->op == MG_TRACE_LINK) {
+            dy = scalars[step->z];
+        } else if (step->op != MG_OP_add) {
+            mg_status status = differentiate(step, x, y, scalars[step->out], &dx, &dy);
+            if (status != MG_OK && call->trap.status == MG_OK)
+                call->trap = trap_of(status, step, true, x, y);
         }
-        if (!mg_is_table_op(entry->op)) continue;
-        const bool binary = mg_arities[entry->op] == 2;
-        const double x = scalar_of(program, call->scalars, entry->x);
-        const double y =
-            binary ? scalar_of(program, call->scalars, entry->y) : entry->number;
-        double dx = 0.0, dy = 0.0;
-        mg_status status = MG_OK;
-        switch (entry->op) {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name:                                                 \
-        dx = (dzdx);                                                   \
-        dy = (dzdy);                                                   \
-        status = (partial_error);                                      \
-        break;
-            MG_OPERATORS(X)
-#undef X
-            default:
-                break;
-        }
-        if (status != MG_OK && call->trap.status == MG_OK)
-            call->trap = (mg_trap){
-                .status = (int)status, .op = (int)entry->op, .derivative = 1, .x = x, .y = y};
-        (void)z;
-        const uint32_t to = program->adjoints[entry->x];
-        if (to != MG_NOTHING) adjoints[to] += dx * g;
-        if (binary && program->adjoints[entry->y] != MG_NOTHING)
-            adjoints[program->adjoints[entry->y]] += dy * g;
+        if (step->adjoint_x != MG_NOTHING) adjoints[step->adjoint_x] += dx * g;
+        if (step->adjoint_y != MG_NOTHING) adjoints[step->adjoint_y] += dy * g;
     }
 }
 
@@ -773,7 +619,7 @@ mg_workspace *mg_workspace_new(mg_arena *memory, const mg_program *program, mg_m
     size_t lanes = CACHE / sizeof(double) / (slots + 1) / MG_LANES * MG_LANES;
     if (lanes < MG_LANES) lanes = MG_LANES;
     if (lanes > MOST_LANES) lanes = MOST_LANES;
-    const size_t doubles = slots * lanes + program->adjoint_count * MG_LANES;
+    const size_t doubles = slots * lanes + program->sum_count * MG_LANES;
     const size_t size = sizeof(mg_workspace) + doubles * sizeof(double) + 64 +
                         lanes * (sizeof(uint32_t) + 1);
     if (slots > SIZE_MAX / 64 / MOST_LANES) return NULL;
@@ -784,7 +630,7 @@ mg_workspace *mg_workspace_new(mg_arena *memory, const mg_program *program, mg_m
     workspace->lanes = lanes;
     workspace->slots = (double *)(((uintptr_t)workspace->room + 63) & ~(uintptr_t)63);
     workspace->sums = workspace->slots + slots * lanes;
-    workspace->rows = (uint32_t *)(workspace->sums + program->adjoint_count * MG_LANES);
+    workspace->rows = (uint32_t *)(workspace->sums + program->sum_count * MG_LANES);
     workspace->failed = (unsigned char *)(workspace->rows + lanes);
     return workspace;
 }
