@@ -20,10 +20,14 @@
 #endif
 
 enum {
-    CHUNK_ROWS = 128,       /* at least, and a multiple of it */
-    MOST_CHUNKS = 64,       /* more threads than this find nothing to do */
-    MOST_LANES = 128,       /* of a block */
-    CACHE = 400 * 1024      /* bytes of slots in a block: well within a second-level cache */
+    CHUNK_ROWS = 128, /* at least, and a multiple of it */
+    MOST_CHUNKS = 64, /* more threads than this find nothing to do */
+    MOST_LANES = 128,
+    LEAST_LANES = 16,
+    CACHE = 8 << 20 /* bytes of slots in a block; beyond them blocks get narrower. It is the last
+                     * level of cache that counts: values are read in the order in which they lie,
+                     * or nearly, and what a wider block saves is the instructions' overhead. A
+                     * program of 10,000 runs twice as fast with 128 lanes, 7 MB, as with 32. */
 };
 
 /* ---- where things lie ---- */
@@ -617,7 +621,7 @@ int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspa
 mg_workspace *mg_workspace_new(mg_arena *memory, const mg_program *program, mg_mode mode) {
     const size_t slots = program->schedules[mode].slots;
     size_t lanes = CACHE / sizeof(double) / (slots + 1) / MG_LANES * MG_LANES;
-    if (lanes < MG_LANES) lanes = MG_LANES;
+    if (lanes < LEAST_LANES) lanes = LEAST_LANES;
     if (lanes > MOST_LANES) lanes = MOST_LANES;
     const size_t doubles = slots * lanes + program->sum_count * MG_LANES;
     const size_t size = sizeof(mg_workspace) + doubles * sizeof(double) + 64 +
