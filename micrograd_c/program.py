@@ -217,6 +217,7 @@ class Program:
         self._own = True  # fn's captured Values are this program's, not copies
         self._lock = threading.Lock()
         self._last: tuple[Any, ...] = ()
+        self._ready: tuple[Any, ...] | None = None
         arrays = [array for shape in self._shapes for array in _rows.arrays(shape)]
         self._flat = all(isinstance(shape, Array) for shape in self._shapes)
         self._shape_of = tuple(array.shape for array in arrays)
@@ -275,7 +276,7 @@ class Program:
         last = self._last
         if last and len(args) == len(last[0]):
             for arg, array, shape in zip(args, last[0], last[1]):
-                if arg is not array or arg.shape != shape:
+                if arg is not array or arg.shape != shape or arg.dtype != self._np.float64:
                     break
             else:
                 return last[2]  # type: ignore[no-any-return]
@@ -433,11 +434,16 @@ class Program:
         or seeds of another shape or both of them, or without seeds for a function with several
         results. No gradient is changed then.
         """
+        plain = weights is None and seeds is None and threads == 1 and not check
+        if plain and self._ready is not None:
+            total = self._backward_again(args, reduction)
+            if total is not None:
+                return total
         outputs = len(self._traces[0].outputs)
         columns: list[Any] = []
-        seed, scale = 1.0, 1.0
+        seed = 1.0
         if seeds is not None or weights is not None:
-            columns, scale = self._seeds(args, reduction, weights, seeds)
+            columns = self._seeds(args, reduction, weights, seeds)
         elif outputs != 1:
             raise ValueError(f"the function has {outputs} results: backward() needs seeds=")
         elif reduction == "mean":
@@ -454,11 +460,48 @@ class Program:
                 frame.seeds[i].data = columns[i][1] if columns else _NULL
                 frame.seeds[i].stride = 1
 
-        return self._replay(_PARAMETERS, args, threads, check, bind)[1] * scale
+        total = self._replay(_PARAMETERS, args, threads, check, bind)[1]
+        if plain and len(self._traces) == 1:
+            self._make_ready(args, reduction)
+        return total
+
+    # A step on the same small arrays as the last time takes the shortest way: all that C is told
+    # stands in a frame already.
+
+    def _make_ready(self, args: tuple[Any, ...], reduction: str) -> None:
+        trace, last = self._traces[0], self._last
+        if not last or last[0] is not args or trace.guards or not trace.plain:
+            return
+        frame = trace.take_frame(_PARAMETERS)
+        call = frame.call
+        count, call.inputs, _ = last[2]
+        call.count, call.rows, call.check = count, _NULL, 0
+        call.seed = 1.0 / count if reduction == "mean" else 1.0
+        frame.seeds[0].data = _NULL
+        frame.make_room(lib.mg_replay_chunks(count))
+        shapes = tuple((a, a.shape, a.dtype) for a in args)
+        self._ready = shapes, reduction, frame, call, trace.captured, frame.workspaces[0], last[2]
+
+    def _backward_again(self, args: tuple[Any, ...], reduction: str) -> float | None:
+        ready, self._ready = self._ready, None  # nobody else's meanwhile
+        if ready is None:
+            return None
+        shapes, how, frame, call, captured, workspace, _ = ready
+        if how != reduction or len(shapes) != len(args):
+            return None
+        for arg, (array, shape, dtype) in zip(args, shapes):
+            if arg is not array or arg.shape != shape or arg.dtype is not dtype:
+                return None
+        bulk.get_numbers(captured, frame.data_buffer)
+        lib.mg_replay(frame.program, _PARAMETERS, call, workspace)
+        bulk.add_grads(captured, frame.grads_buffer)
+        total: float = call.total
+        self._ready = ready
+        return total
 
     def _seeds(
         self, args: tuple[Any, ...], reduction: str, weights: Any, seeds: Any
-    ) -> tuple[list[Any], float]:
+    ) -> list[Any]:
         """Return arrays of seeds, each with its pointer."""
         np = self._np
         count = self._rows_of(args)[0]
@@ -483,7 +526,7 @@ class Program:
             if together == 0.0:
                 raise ValueError("the mean with weights whose sum is 0")
             arrays = [arrays[0] / together]
-        return [(a, ffi.from_buffer("double[]", a) if a.size else _NULL) for a in arrays], 1.0
+        return [(a, ffi.from_buffer("double[]", a) if a.size else _NULL) for a in arrays]
 
     def gradient(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
         """Return the derivative of each row's result with respect to the row's arguments.
