@@ -153,15 +153,30 @@ static void write_instruction(writer *to, const mg_instruction *in) {
     write_text(to, "\n");
 }
 
-static void write_scalar(writer *to, uint32_t place) {
+static void write_scalar_sum(writer *to, const mg_scalar_step *step) {
+    for (uint32_t k = 0; k < step->x; k++) {
+        const mg_scalar_term term = to->program->scalar_terms[step->y + k];
+        if (k != 0) write_text(to, " + ");
+        const uint32_t b = term.b == MG_NOTHING ? MG_NOTHING : term.b | MG_SCALAR;
+        write_product(to, (mg_product){term.a | MG_SCALAR, b});
+    }
+    write_text(to, "\n");
+}
+
+static void write_scalar(writer *to, const mg_scalar_step *step) {
     const mg_program *program = to->program;
+    const uint32_t place = step->entry;
     const mg_entry *entry = &program->entries[place];
     uint32_t operands[3];
     bool through;
-    if (program->fates[place].value != place) return;
+    if (step->shared) return;
     write_text(to, "    s%lu = ", (unsigned long)program->fates[place].scalar);
     if (entry->op == MG_TRACE_CAPTURED) {
         write_text(to, "parameter %lu\n", (unsigned long)entry->x);
+        return;
+    }
+    if (step->op == MG_STEP_SUM) {
+        write_scalar_sum(to, step);
         return;
     }
     unsigned arity = mg_entry_operands(entry, operands, &through);
@@ -181,7 +196,7 @@ size_t mg_program_list(const mg_program *program, mg_mode mode, char *text, size
     writer to = {program, &program->schedules[mode], text, size, 0};
     write_text(&to, "once a call:\n");
     for (size_t i = 0; i < program->step_count; i++)
-        write_scalar(&to, program->steps[i].entry);
+        write_scalar(&to, &program->steps[i]);
     write_text(&to, "for each row:\n");
     for (size_t i = 0; i < to.schedule->count; i++)
         write_instruction(&to, &to.schedule->code[i]);

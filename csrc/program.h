@@ -94,6 +94,16 @@ typedef struct {
 
 enum { MG_LEVEL_CONSTANT, MG_LEVEL_SCALAR, MG_LEVEL_ROW };
 
+/* A term of a sum of scalars: a * b, or a where b is MG_NOTHING. */
+typedef struct {
+    uint32_t a;
+    uint32_t b;
+    uint32_t adjoint_a;
+    uint32_t adjoint_b;
+} mg_scalar_term;
+
+#define MG_STEP_SUM UINT32_MAX /* the op of a step that is a sum: x terms from y on */
+
 /* What is done once a call; operands as places of scalars, and of their adjoints. */
 typedef struct {
     uint32_t op;
@@ -124,6 +134,8 @@ struct mg_program {
     double *constants; /* as many as scalars; 0.0 where it is none */
     mg_scalar_step *steps;
     size_t step_count;
+    mg_scalar_term *scalar_terms;
+    size_t scalar_term_count;
     uint32_t *adjoints;   /* of each entry: the place of a scalar's adjoint, or MG_NOTHING */
     size_t adjoint_count; /* those that rows add to come first: */
     size_t sum_count;

@@ -504,6 +504,26 @@ static mg_trap trap_of(mg_status status, const mg_scalar_step *step, bool deriva
                      .y = y};
 }
 
+static double sum_scalars(const mg_program *program, const mg_scalar_step *step,
+                          const double *scalars) {
+    const mg_scalar_term *term = program->scalar_terms + step->y, *const end = term + step->x;
+    double sum = -0.0;
+    for (; term < end; term++)
+        sum += term->b == MG_NOTHING ? scalars[term->a] : scalars[term->a] * scalars[term->b];
+    return sum;
+}
+
+static void push_sum(const mg_program *program, const mg_scalar_step *step, const double *scalars,
+                     double *adjoints) {
+    const mg_scalar_term *const terms = program->scalar_terms + step->y;
+    const double g = adjoints[step->adjoint];
+    for (const mg_scalar_term *term = terms + step->x; term-- > terms;) {
+        if (term->adjoint_a != MG_NOTHING)
+            adjoints[term->adjoint_a] += term->b == MG_NOTHING ? g : scalars[term->b] * g;
+        if (term->adjoint_b != MG_NOTHING) adjoints[term->adjoint_b] += scalars[term->a] * g;
+    }
+}
+
 static void evaluate_scalars(const mg_program *program, mg_call *call) {
     double *const scalars = call->scalars;
     const mg_scalar_step *const end = program->steps + program->step_count;
@@ -514,11 +534,13 @@ static void evaluate_scalars(const mg_program *program, mg_call *call) {
             scalars[step->out] = call->captured[step->x];
             continue;
         }
+        if (step->op == MG_STEP_SUM) {
+            scalars[step->out] = sum_scalars(program, step, scalars);
+            continue;
+        }
         const double x = scalars[step->x];
         const double y = step->op == MG_OP_exponent ? step->number : scalars[step->y];
-        if (step->op == MG_OP_add) {
-            scalars[step->out] = x + y;
-        } else if (step->op == MG_OP_multiply) {
+        if (step->op == MG_OP_multiply) {
             scalars[step->out] = x * y;
         } else if (step->op == MG_TRACE_LINK || step->op == MG_TRACE_DETACH) {
             scalars[step->out] = x;
@@ -579,6 +601,10 @@ static void push_scalars(const mg_program *program, mg_call *call, double *adjoi
             call->captured_grads[step->x] = g;
             continue;
         }
+        if (step->op == MG_STEP_SUM) {
+            push_sum(program, step, scalars, adjoints);
+            continue;
+        }
         const double x = scalars[step->x];
         const double y = step->op == MG_OP_exponent ? step->number : scalars[step->y];
         if (step->op == MG_OP_multiply) {
@@ -586,7 +612,7 @@ static void push_scalars(const mg_program *program, mg_call *call, double *adjoi
             dy = x;
         } else if (step->op == MG_TRACE_LINK) {
             dy = scalars[step->z];
-        } else if (step->op != MG_OP_add) {
+        } else if (step->op != MG_OP_add) { /* an add that shares another's value */
             mg_status status = differentiate(step, x, y, scalars[step->out], &dx, &dy);
             if (status != MG_OK && call->trap.status == MG_OK)
                 call->trap = trap_of(status, step, true, x, y);
