@@ -475,9 +475,10 @@ def _result_by_call(cls: type[Value], node: Any) -> Value:
             data = _recording.recorder.read(_proxy_of(node))
         result = cls(data, _children_of(node), _op_of(node))
         if isinstance(result, Value):
-            if lib.mg_node_data(result._node) != lib.mg_node_data(node):
+            data = lib.mg_node_data(result._node)
+            if data != lib.mg_node_data(node):
                 _refuse("a constructor that changes its data")
-            lib.mg_node_set_data(node, result.data)
+            lib.mg_node_set_data(node, data)
             lib.mg_node_set_tag(node, lib.mg_node_tag(result._node))
             lib.mg_retain(_arena, node)
             _show(result, node)
@@ -713,7 +714,7 @@ class Value(_Slots):
             )
         if recorded is not None:
             partials = ()
-            lib.mg_retain(_arena, recorded._node)
+            _living.pop(recorded._node).node = None  # its reference is self's now
             _show(self, recorded._node)
         else:
             data = _real(data, "Value() data")

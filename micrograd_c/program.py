@@ -127,6 +127,7 @@ class _Frame:
         call.gradients = self.gradients
         self.width = lib.mg_program_sums(trace.program)
         self.chunks = 0
+        self.make_room(1)
         self.workspaces = [self.new_workspace()]
 
     def new_workspace(self) -> Any:
@@ -137,17 +138,16 @@ class _Frame:
 
     def make_room(self, chunks: int) -> None:
         """Have room for the sums of so many chunks."""
-        if chunks > self.chunks or not self.chunks:
-            self.sums = ffi.new("double[]", self.width * max(1, chunks))
+        if chunks > self.chunks:
+            self.sums = ffi.new("double[]", self.width * chunks)
             self.call.sums = self.sums
-            self.chunks = max(1, chunks)
+            self.chunks = chunks
 
     def run(self, threads: int) -> int:
         """Replay; return 0, 1 if a guard failed for some row, or 2 if for all."""
         call, program, mode = self.call, self.program, self.mode
         chunks = lib.mg_replay_chunks(call.count)
-        if chunks > self.chunks:
-            self.make_room(chunks)
+        self.make_room(chunks)
         if threads <= 1 or chunks <= 1:
             return lib.mg_replay(program, mode, call, self.workspaces[0])  # type: ignore[no-any-return]
         return self._run_threads(min(threads, chunks), chunks)
@@ -360,7 +360,7 @@ class Program:
                     done.pop()
                     trace.frames[mode].append(frame)
                     if fresh or not count:
-                        raise _not_repeatable(rows)
+                        raise _undecided(rows)
                     if rows is None:
                         rows = self._np.arange(count, dtype=self._np.uint32)
                     continue
@@ -370,7 +370,7 @@ class Program:
                 if not status:
                     break
                 if fresh and failed[0]:
-                    raise _not_repeatable(rows)
+                    raise _undecided(rows)
                 failing = self._np.flatnonzero(failed)
                 rows = (failing if rows is None else rows[failing]).astype(self._np.uint32)
             if trap is not None:
@@ -629,11 +629,11 @@ def _count(number: int, noun: str) -> str:
 _SMALL = 1 << 14  # numbers in arguments that a program remembers
 
 
-def _not_repeatable(rows: Any) -> RuntimeError:
+def _undecided(rows: Any) -> RuntimeError:
     row = 0 if rows is None else int(rows[0])
     return RuntimeError(
-        f"row {row}, recorded anew, does not meet the conditions it was recorded under: "
-        "the function does not do the same every time"
+        f"row {row}: a comparison comes out otherwise in the program than when it is recorded; what "
+        "it compares is closer than the rounding of exp, log, tanh, sigmoid and powers"
     )
 
 
