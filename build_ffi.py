@@ -39,7 +39,14 @@ PROGRAM_HEADERS = ["csrc/program.h", "csrc/lanes.h", "csrc/run.h"]
 COMPILE_ARGS = (
     ["/std:c11", "/O2", "/fp:precise"]
     if os.name == "nt"
-    else ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+    else [
+        "-std=gnu11",
+        "-O3",
+        "-ffp-contract=off",
+        "-fno-math-errno",
+        "-fno-trapping-math",
+        "-fvisibility=hidden",
+    ]
 )
 
 

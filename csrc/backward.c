@@ -20,10 +20,10 @@
 
 /* Where the sweep is. */
 typedef struct {
-    mg_page *page;   /* the page under way */
-    mg_node *low;    /* the lowest node reached in it */
-    uint64_t oldest; /* sequence of the oldest page reached */
-    mg_order *order; /* listing: where nodes with their turn go */
+    mg_page *page;            /* the page under way */
+    mg_node *low;             /* the lowest node reached in it */
+    uint64_t oldest;          /* sequence of the oldest page reached */
+    mg_order *order;          /* listing: where nodes with their turn go */
     const mg_position *start; /* listing: nodes older than this are not looked into; or NULL */
     mg_arena *arena;
 } mg_cursor;

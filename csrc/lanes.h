@@ -80,13 +80,11 @@ MG_LANE double mg_lane_log(double x) {
     const double z = s * s, w = z * z;
     const double t1 = w * (3.999999999940941908e-01 +
                            w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01));
-    const double t2 =
-        z * (6.666666666666735130e-01 +
-             w * (2.857142874366239149e-01 +
-                  w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)));
+    const double t2 = z * (6.666666666666735130e-01 +
+                           w * (2.857142874366239149e-01 +
+                                w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)));
     const double half = 0.5 * f * f;
-    const double y =
-        k * MG_LN2_HIGH - ((half - (s * (half + (t1 + t2)) + k * MG_LN2_LOW)) - f);
+    const double y = k * MG_LN2_HIGH - ((half - (s * (half + (t1 + t2)) + k * MG_LN2_LOW)) - f);
     const double edge = x == 0.0 ? -INFINITY : x < 0.0 ? NAN : x; /* inf and nan are themselves */
     return x > 0.0 && x < INFINITY ? y : edge;
 }

@@ -15,7 +15,8 @@ typedef struct {
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
-static void write_text(writer *to, const char *format, ...) {
+static void
+write_text(writer *to, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     const size_t room = to->length < to->size ? to->size - to->length : 0;
@@ -99,8 +100,8 @@ static void write_guard(writer *to, const mg_instruction *in) {
 }
 
 static void write_instruction(writer *to, const mg_instruction *in) {
-    static const char signs[] = {[MG_CODE_DIVIDE] = '/', [MG_CODE_ADD] = '+',
-                                 [MG_CODE_MULTIPLY] = '*'};
+    static const char signs[] = {
+        [MG_CODE_DIVIDE] = '/', [MG_CODE_ADD] = '+', [MG_CODE_MULTIPLY] = '*'};
     write_text(to, "    ");
     if (in->out != MG_NOTHING) write_text(to, "r%lu = ", (unsigned long)in->out);
     switch ((mg_code)in->code) {
@@ -180,7 +181,7 @@ static void write_scalar(writer *to, const mg_scalar_step *step) {
         return;
     }
     unsigned arity = mg_entry_operands(entry, operands, &through);
-    const char *name = mg_is_table_op(entry->op)     ? mg_operator_name((int)entry->op)
+    const char *name = mg_is_table_op(entry->op)      ? mg_operator_name((int)entry->op)
                        : entry->op == MG_TRACE_DIVIDE ? "divide"
                                                       : "link";
     write_text(to, "%s(", name);
@@ -195,10 +196,8 @@ static void write_scalar(writer *to, const mg_scalar_step *step) {
 size_t mg_program_list(const mg_program *program, mg_mode mode, char *text, size_t size) {
     writer to = {program, &program->schedules[mode], text, size, 0};
     write_text(&to, "once a call:\n");
-    for (size_t i = 0; i < program->step_count; i++)
-        write_scalar(&to, &program->steps[i]);
+    for (size_t i = 0; i < program->step_count; i++) write_scalar(&to, &program->steps[i]);
     write_text(&to, "for each row:\n");
-    for (size_t i = 0; i < to.schedule->count; i++)
-        write_instruction(&to, &to.schedule->code[i]);
+    for (size_t i = 0; i < to.schedule->count; i++) write_instruction(&to, &to.schedule->code[i]);
     return to.length;
 }

@@ -30,9 +30,9 @@ typedef struct mg_order mg_order;
 
 typedef enum {
     MG_OK = 0,
-    MG_NO_MEMORY,    /* the system has none left */
-    MG_DOMAIN,       /* outside the function's domain: log(-1) */
-    MG_RANGE,        /* finite operands, a result too large for a double: exp(1000) */
+    MG_NO_MEMORY,     /* the system has none left */
+    MG_DOMAIN,        /* outside the function's domain: log(-1) */
+    MG_RANGE,         /* finite operands, a result too large for a double: exp(1000) */
     MG_ZERO_DIVISION, /* a negative power of zero */
     MG_OPAQUE         /* a node whose backward the engine does not know */
 } mg_status;

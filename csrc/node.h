@@ -196,8 +196,7 @@ void mg_start_recording(mg_arena *arena, mg_position *start);
 mg_node *mg_new_rule(mg_arena *arena, mg_rule rule, double data, mg_node *const *operands,
                      size_t count);
 mg_trace *mg_make_trace(mg_arena *arena, const mg_node *anchor, const mg_position *start,
-                        mg_node *const *inputs, size_t count, mg_status *status,
-                        mg_node **culprit);
+                        mg_node *const *inputs, size_t count, mg_status *status, mg_node **culprit);
 void mg_drop_trace(mg_arena *arena, mg_trace *trace);
 
 /* ---- optim.c: as the public functions, unlocked ---- */

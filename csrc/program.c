@@ -68,8 +68,8 @@ static void fold(mg_program *program, uint32_t i) {
     for (unsigned k = 0; k < arity; k++)
         if (program->fates[operands[k]].level != MG_LEVEL_CONSTANT) return;
     const double x = program->entries[program->fates[entry->x].value].number;
-    const double y = arity == 2 ? program->entries[program->fates[entry->y].value].number
-                                : entry->number;
+    const double y =
+        arity == 2 ? program->entries[program->fates[entry->y].value].number : entry->number;
     if (entry->op == MG_TRACE_DIVIDE)
         number = x / y;
     else
@@ -274,14 +274,12 @@ static void absorb(const mg_program *program, uint32_t *uses) {
     for (uint32_t i = (uint32_t)program->count; i-- > 0;) {
         const mg_entry *entry = &program->entries[i];
         const uint32_t operands[] = {entry->x, entry->y};
-        if (!is_scalar_level(program, i) || program->fates[i].value != i ||
-            entry->op != MG_OP_add)
+        if (!is_scalar_level(program, i) || program->fates[i].value != i || entry->op != MG_OP_add)
             continue;
         const uint32_t before = sum_before(program, uses, entry);
         for (int k = 0; k < 2; k++)
-            if (operands[k] == before ||
-                (is_private(program, uses, operands[k]) &&
-                 program->entries[operands[k]].op == MG_OP_multiply))
+            if (operands[k] == before || (is_private(program, uses, operands[k]) &&
+                                          program->entries[operands[k]].op == MG_OP_multiply))
                 uses[operands[k]] = MG_NOTHING;
     }
 }
@@ -336,8 +334,7 @@ static void place_steps(mg_program *program, const uint32_t *uses) {
             fate->scalar = program->fates[fate->value].scalar;
         } else {
             fate->scalar = (uint32_t)program->scalar_count++;
-            program->constants[fate->scalar] =
-                entry->op == MG_TRACE_CONSTANT ? entry->number : 0.0;
+            program->constants[fate->scalar] = entry->op == MG_TRACE_CONSTANT ? entry->number : 0.0;
         }
         if (fate->level != MG_LEVEL_SCALAR || uses[i] == MG_NOTHING) continue;
         mg_scalar_step *step = &program->steps[program->step_count++];
@@ -374,8 +371,7 @@ static bool place_scalars(mg_arena *memory, mg_program *program) {
 
 static void drop_program(mg_arena *memory, mg_program *program) {
     if (program == NULL) return;
-    for (int mode = 0; mode < MG_MODES; mode++)
-        mg_drop_schedule(memory, &program->schedules[mode]);
+    for (int mode = 0; mode < MG_MODES; mode++) mg_drop_schedule(memory, &program->schedules[mode]);
     mg_deallocate(memory, program->entries);
     mg_deallocate(memory, program->fates);
     mg_deallocate(memory, program->outputs);
@@ -395,8 +391,8 @@ static void *duplicate(mg_arena *memory, const void *from, size_t count, size_t 
 }
 
 static mg_program *new_program(mg_arena *memory, const mg_entry *entries, size_t count,
-                               const uint32_t *outputs, size_t output_count,
-                               const mg_guard *guards, size_t guard_count) {
+                               const uint32_t *outputs, size_t output_count, const mg_guard *guards,
+                               size_t guard_count) {
     mg_program *program = mg_allocate(memory, sizeof *program);
     if (program == NULL) return NULL;
     memset(program, 0, sizeof *program);

@@ -88,7 +88,7 @@ typedef struct {
     uint32_t scalar; /* where it lies, if it is not a row's */
     uint8_t level;
     bool needed;
-    bool reached; /* by gradients of outputs */
+    bool reached;  /* by gradients of outputs */
     uint32_t uses; /* by entries that compute something, by outputs and by guards */
 } mg_fate;
 
@@ -144,10 +144,10 @@ struct mg_program {
 };
 
 struct mg_workspace {
-    size_t lanes;      /* room for so many in a slot */
-    double *slots;     /* aligned */
-    double *sums;      /* MG_LANES for each adjoint */
-    uint32_t *rows;    /* of the block */
+    size_t lanes;   /* room for so many in a slot */
+    double *slots;  /* aligned */
+    double *sums;   /* MG_LANES for each adjoint */
+    uint32_t *rows; /* of the block */
     unsigned char *failed;
     double room[];
 };

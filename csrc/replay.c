@@ -7,11 +7,10 @@
  * the rows alone: not on the block's width, not on which thread replays which chunk.
  *
  * A block in which rows have failed a guard is replayed without them before anything is summed. */
-#include "program.h"
-
 #include <string.h>
 
 #include "lanes.h"
+#include "program.h"
 
 #if defined(__GNUC__)
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -68,67 +67,67 @@ ALWAYS_INLINE double *slot(const block *at, uint32_t reference) {
 #define EACH_LANE for (size_t l = 0; l < lanes; l++)
 
 /* Loops over one operator: out = (value), its operands rows or scalars. */
-#define APPLY(value)                                 \
-    if (is_scalar(in->x) && is_scalar(in->y)) {      \
-        const double x = xs, y = ys, z = (value);    \
-        (void)x, (void)y;                            \
-        EACH_LANE out[l] = z;                        \
-    } else if (is_scalar(in->x)) {                   \
-        const double x = xs;                         \
-        EACH_LANE {                                  \
-            const double y = yr[l];                  \
-            (void)x, (void)y;                        \
-            out[l] = (value);                        \
-        }                                            \
-    } else if (is_scalar(in->y)) {                   \
-        const double y = ys;                         \
-        EACH_LANE {                                  \
-            const double x = xr[l];                  \
-            (void)x, (void)y;                        \
-            out[l] = (value);                        \
-        }                                            \
-    } else {                                         \
-        EACH_LANE {                                  \
-            const double x = xr[l], y = yr[l];       \
-            (void)x, (void)y;                        \
-            out[l] = (value);                        \
-        }                                            \
+#define APPLY(value)                              \
+    if (is_scalar(in->x) && is_scalar(in->y)) {   \
+        const double x = xs, y = ys, z = (value); \
+        (void)x, (void)y;                         \
+        EACH_LANE out[l] = z;                     \
+    } else if (is_scalar(in->x)) {                \
+        const double x = xs;                      \
+        EACH_LANE {                               \
+            const double y = yr[l];               \
+            (void)x, (void)y;                     \
+            out[l] = (value);                     \
+        }                                         \
+    } else if (is_scalar(in->y)) {                \
+        const double y = ys;                      \
+        EACH_LANE {                               \
+            const double x = xr[l];               \
+            (void)x, (void)y;                     \
+            out[l] = (value);                     \
+        }                                         \
+    } else {                                      \
+        EACH_LANE {                               \
+            const double x = xr[l], y = yr[l];    \
+            (void)x, (void)y;                     \
+            out[l] = (value);                     \
+        }                                         \
     }
 
 /* The same for a derivative times the gradient. */
-#define PUSH(derivative)                                      \
-    if (is_scalar(in->x)) {                                   \
-        const double x = xs;                                  \
-        EACH_LANE {                                           \
-            const double y = yr[l], z = zr[l];                \
-            (void)x, (void)y, (void)z;                        \
-            out[l] = (derivative)*gr[l];                      \
-        }                                                     \
-    } else if (is_scalar(in->y)) {                            \
-        const double y = ys;                                  \
-        EACH_LANE {                                           \
-            const double x = xr[l], z = zr[l];                \
-            (void)x, (void)y, (void)z;                        \
-            out[l] = (derivative)*gr[l];                      \
-        }                                                     \
-    } else {                                                  \
-        EACH_LANE {                                           \
-            const double x = xr[l], y = yr[l], z = zr[l];     \
-            (void)x, (void)y, (void)z;                        \
-            out[l] = (derivative)*gr[l];                      \
-        }                                                     \
+#define PUSH(derivative)                                  \
+    if (is_scalar(in->x)) {                               \
+        const double x = xs;                              \
+        EACH_LANE {                                       \
+            const double y = yr[l], z = zr[l];            \
+            (void)x, (void)y, (void)z;                    \
+            out[l] = (derivative)*gr[l];                  \
+        }                                                 \
+    } else if (is_scalar(in->y)) {                        \
+        const double y = ys;                              \
+        EACH_LANE {                                       \
+            const double x = xr[l], z = zr[l];            \
+            (void)x, (void)y, (void)z;                    \
+            out[l] = (derivative)*gr[l];                  \
+        }                                                 \
+    } else {                                              \
+        EACH_LANE {                                       \
+            const double x = xr[l], y = yr[l], z = zr[l]; \
+            (void)x, (void)y, (void)z;                    \
+            out[l] = (derivative)*gr[l];                  \
+        }                                                 \
     }
 
 /* Where operands of an instruction are; a missing second one counts as a scalar. */
-#define OPERANDS                                                                       \
-    double *restrict const out = slot(at, in->out);                                    \
-    const double *restrict const xr = is_scalar(in->x) ? NULL : slot(at, in->x);       \
-    const double *restrict const yr = is_scalar(in->y) ? NULL : slot(at, in->y);       \
-    const double xs = is_scalar(in->x) ? scalar(at, in->x) : 0.0;                      \
-    const double ys = in->y == MG_NOTHING ? in->number                                 \
-                      : is_scalar(in->y)  ? scalar(at, in->y)                          \
-                                          : 0.0;                                       \
-    const size_t lanes = at->lanes;                                                    \
+#define OPERANDS                                                                 \
+    double *restrict const out = slot(at, in->out);                              \
+    const double *restrict const xr = is_scalar(in->x) ? NULL : slot(at, in->x); \
+    const double *restrict const yr = is_scalar(in->y) ? NULL : slot(at, in->y); \
+    const double xs = is_scalar(in->x) ? scalar(at, in->x) : 0.0;                \
+    const double ys = in->y == MG_NOTHING ? in->number                           \
+                      : is_scalar(in->y)  ? scalar(at, in->y)                    \
+                                          : 0.0;                                  \
+    const size_t lanes = at->lanes;                                              \
     (void)xr, (void)yr, (void)xs, (void)ys
 
 /* What is faster than the table's own expression over lanes. */
@@ -273,9 +272,8 @@ ALWAYS_INLINE void store(block *at, const mg_instruction *in) {
     if (at->mode != MG_PARAMETERS) return;
     const mg_column *seeds = &call->seeds[in->index];
     for (size_t l = 0; l < at->used; l++) {
-        const double seed = seeds->data != NULL
-                                ? seeds->data[(ptrdiff_t)at->rows[l] * seeds->stride]
-                                : call->seed;
+        const double seed =
+            seeds->data != NULL ? seeds->data[(ptrdiff_t)at->rows[l] * seeds->stride] : call->seed;
         at->total += seed * (is_scalar(in->x) ? scalar(at, in->x) : slot(at, in->x)[l]);
     }
 }
@@ -650,8 +648,8 @@ mg_workspace *mg_workspace_new(mg_arena *memory, const mg_program *program, mg_m
     if (lanes < LEAST_LANES) lanes = LEAST_LANES;
     if (lanes > MOST_LANES) lanes = MOST_LANES;
     const size_t doubles = slots * lanes + program->sum_count * MG_LANES;
-    const size_t size = sizeof(mg_workspace) + doubles * sizeof(double) + 64 +
-                        lanes * (sizeof(uint32_t) + 1);
+    const size_t size =
+        sizeof(mg_workspace) + doubles * sizeof(double) + 64 + lanes * (sizeof(uint32_t) + 1);
     if (slots > SIZE_MAX / 64 / MOST_LANES) return NULL;
     mg_lock_take(&memory->lock);
     mg_workspace *workspace = mg_allocate(memory, size);

@@ -30,46 +30,46 @@ typedef double NAME(pack) __attribute__((vector_size(PACK_BYTES), may_alias));
 #define AT(reference) ((const NAME(pack) *)(slot(at, reference) + l))
 
 /* `width` packs of lanes from l on: the sum stays in registers. */
-#define SUM_TILE(width)                                                           \
-    do {                                                                          \
-        NAME(pack) sum[width];                                                    \
-        for (int k = 0; k < (width); k++) sum[k] = SPREAD(-0.0);                  \
-        for (uint32_t r = 0; r < in->count; r++) {                                \
-            const mg_run *run = &at->schedule->runs[in->first + r];               \
-            const mg_product *term = &at->schedule->terms[run->first];            \
-            const mg_product *const end = term + run->count;                      \
-            switch (run->kind) {                                                  \
-                case MG_RUN_SCALAR_ROW:                                           \
-                    for (; term < end; term++) {                                  \
-                        const double number = scalar(at, term->a);                \
-                        const NAME(pack) a = SPREAD(number), *b = AT(term->b);    \
-                        for (int k = 0; k < (width); k++) sum[k] += a * b[k];     \
-                    }                                                             \
-                    break;                                                        \
-                case MG_RUN_ROW_ROW:                                              \
-                    for (; term < end; term++) {                                  \
-                        const NAME(pack) *a = AT(term->a), *b = AT(term->b);      \
-                        for (int k = 0; k < (width); k++) sum[k] += a[k] * b[k];  \
-                    }                                                             \
-                    break;                                                        \
-                case MG_RUN_ROW:                                                  \
-                    for (; term < end; term++) {                                  \
-                        const NAME(pack) *a = AT(term->a);                        \
-                        for (int k = 0; k < (width); k++) sum[k] += a[k];         \
-                    }                                                             \
-                    break;                                                        \
-                case MG_RUN_SCALAR:                                               \
-                    for (; term < end; term++) {                                  \
-                        const double number = scalar(at, term->a);                \
-                        const NAME(pack) a = SPREAD(number);                      \
-                        for (int k = 0; k < (width); k++) sum[k] += a;            \
-                    }                                                             \
-                    break;                                                        \
-            }                                                                     \
-        }                                                                         \
-        NAME(pack) *out = (NAME(pack) *)(slot(at, in->out) + l);                  \
-        for (int k = 0; k < (width); k++) out[k] = sum[k];                        \
-        l += (width)*PACK;                                                        \
+#define SUM_TILE(width)                                                          \
+    do {                                                                         \
+        NAME(pack) sum[width];                                                   \
+        for (int k = 0; k < (width); k++) sum[k] = SPREAD(-0.0);                 \
+        for (uint32_t r = 0; r < in->count; r++) {                               \
+            const mg_run *run = &at->schedule->runs[in->first + r];              \
+            const mg_product *term = &at->schedule->terms[run->first];           \
+            const mg_product *const end = term + run->count;                     \
+            switch (run->kind) {                                                 \
+                case MG_RUN_SCALAR_ROW:                                          \
+                    for (; term < end; term++) {                                 \
+                        const double number = scalar(at, term->a);               \
+                        const NAME(pack) a = SPREAD(number), *b = AT(term->b);   \
+                        for (int k = 0; k < (width); k++) sum[k] += a * b[k];    \
+                    }                                                            \
+                    break;                                                       \
+                case MG_RUN_ROW_ROW:                                             \
+                    for (; term < end; term++) {                                 \
+                        const NAME(pack) *a = AT(term->a), *b = AT(term->b);     \
+                        for (int k = 0; k < (width); k++) sum[k] += a[k] * b[k]; \
+                    }                                                            \
+                    break;                                                       \
+                case MG_RUN_ROW:                                                 \
+                    for (; term < end; term++) {                                 \
+                        const NAME(pack) *a = AT(term->a);                       \
+                        for (int k = 0; k < (width); k++) sum[k] += a[k];        \
+                    }                                                            \
+                    break;                                                       \
+                case MG_RUN_SCALAR:                                              \
+                    for (; term < end; term++) {                                 \
+                        const double number = scalar(at, term->a);               \
+                        const NAME(pack) a = SPREAD(number);                     \
+                        for (int k = 0; k < (width); k++) sum[k] += a;           \
+                    }                                                            \
+                    break;                                                       \
+            }                                                                    \
+        }                                                                        \
+        NAME(pack) *out = (NAME(pack) *)(slot(at, in->out) + l);                 \
+        for (int k = 0; k < (width); k++) out[k] = sum[k];                       \
+        l += (width)*PACK;                                                       \
     } while (0)
 
 #define WIDTH ((int)(MG_LANES / PACK))

@@ -64,8 +64,7 @@ static bool grow(scheduler *at, void **array, size_t count, size_t *room, size_t
     return true;
 }
 
-#define GROW(at, array, count, room) \
-    grow(at, (void **)&(array), count, &(room), sizeof *(array))
+#define GROW(at, array, count, room) grow(at, (void **)&(array), count, &(room), sizeof *(array))
 
 static void emit(scheduler *at, mg_instruction instruction) {
     mg_schedule *out = at->out;
@@ -197,7 +196,8 @@ static void absorb_terms(scheduler *at) {
         if (before != MG_NOTHING) at->absorbed[before] = true;
         const uint32_t operands[] = {entry->x, entry->y};
         for (int k = 0; k < 2; k++)
-            if (is_private(at, operands[k]) && at->program->entries[operands[k]].op == MG_OP_multiply)
+            if (is_private(at, operands[k]) &&
+                at->program->entries[operands[k]].op == MG_OP_multiply)
                 at->absorbed[operands[k]] = true;
     }
 }

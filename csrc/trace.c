@@ -67,8 +67,7 @@ static bool append(tracer *at, mg_entry entry) {
     if (trace->count == trace->capacity) {
         if (trace->capacity > UINT32_MAX / 4) return false;
         size_t capacity = 2 * trace->capacity;
-        mg_entry *entries =
-            mg_reallocate(at->arena, trace->entries, capacity * sizeof(mg_entry));
+        mg_entry *entries = mg_reallocate(at->arena, trace->entries, capacity * sizeof(mg_entry));
         if (entries == NULL) return false;
         trace->entries = entries;
         trace->capacity = capacity;
@@ -263,8 +262,7 @@ mg_node *mg_record_rule(mg_arena *arena, mg_rule rule, double data, mg_node *con
 }
 
 mg_trace *mg_trace_new(mg_arena *arena, const mg_node *anchor, const mg_position *start,
-                       mg_node *const *inputs, size_t count, mg_status *status,
-                       mg_node **culprit) {
+                       mg_node *const *inputs, size_t count, mg_status *status, mg_node **culprit) {
     mg_lock_take(&arena->lock);
     mg_trace *trace = mg_make_trace(arena, anchor, start, inputs, count, status, culprit);
     mg_lock_give(&arena->lock);

@@ -1011,12 +1011,11 @@ def _function(op: int) -> Callable[[Any, Any], Value]:
 
     def function(a: Any, b: Any, /) -> Value:
         x, y = (v if isinstance(v, Value) else as_real(v) for v in (a, b))
-        if (x is NotImplemented or y is NotImplemented) and _recordings:
-            if _recording.recorder is not None:
-                result = _recording.recorder.apply(name, a, b)
-                if result is not NotImplemented:
-                    return result  # type: ignore[no-any-return]
         if x is NotImplemented or y is NotImplemented:
+            recorder = _recording.recorder if _recordings else None
+            result = NotImplemented if recorder is None else recorder.apply(name, a, b)
+            if result is not NotImplemented:
+                return result  # type: ignore[no-any-return]
             kinds = f"{type(a).__name__!r} and {type(b).__name__!r}"
             raise TypeError(f"{name}() takes Values and real numbers, not {kinds}")
         if not isinstance(x, Value) and isinstance(y, Value):

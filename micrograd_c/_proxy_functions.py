@@ -333,6 +333,7 @@ def _doubles(memory: Any, count: int) -> Any:
 
 def get_numbers(values: tuple[Value, ...], array: Any) -> None:
     """Copy the data of Values."""
+    _refuse("calling a program")
     nodes = [value._node for value in values]
     lib.mg_get_data(_arena, nodes, len(nodes), _doubles(array, len(nodes)))
 

@@ -1,9 +1,9 @@
 """Recording a program to be compiled: the numbers that code sees meanwhile.
 
 While a `Recorder` records, the data of a Value is a `Number`: a stand-in that computes with the
-example's number and remembers how. Comparing it is a guard of the program, arithmetic with it a part
-of the program through which no gradient passes, and whatever would make it a plain number, which
-would be the example's for every row, raises TypeError.
+example's number and remembers how. Comparing it is a guard of the program, arithmetic with it a
+part of the program through which no gradient passes, and whatever would make it a plain number,
+which would be the example's for every row, raises TypeError.
 """
 
 from __future__ import annotations
@@ -104,7 +104,9 @@ class Recorder:
     def refuse(self, what: str) -> None:
         """Raise TypeError: a program cannot contain this."""
         if not self.allow_constants or what != "reading .grad":
-            raise TypeError(f"a program that is being recorded cannot contain {what} ({user_line()})")
+            raise TypeError(
+                f"a program that is being recorded cannot contain {what} ({user_line()})"
+            )
 
     # ---- what stand-ins ask ----
 
@@ -115,7 +117,7 @@ class Recorder:
     def is_constant(self, value: Value) -> bool:
         """Return whether a Value depends neither on an input nor on a captured Value."""
         anchor = bulk.rule(NO_RULE, 0.0, (value,))
-        entries, _, captured = bulk.trace(anchor, (), self.position)
+        _, _, captured = bulk.trace(anchor, (), self.position)
         recent = {id(x) for x in self.inputs}
         return not captured and not _reaches(value, recent)
 

@@ -1,8 +1,8 @@
 """Arguments of a compiled program: what one example looks like, and many of them.
 
 An example is a number, an array, or a list, tuple or dict of examples. A regular nested list counts
-as an array. Each array, a number being one without axes, is an `Array`; what holds several of them is
-a `Members`.
+as an array. Each array, a number being one without axes, is an `Array`; what holds several of them
+is a `Members`.
 """
 
 from __future__ import annotations
@@ -148,9 +148,7 @@ def flatten(shape: Shape, batch: Any, where: str, out: list[tuple[Array, Any, st
         if not isinstance(batch, dict):
             raise TypeError(f"{where} must be a dict, not {type(batch).__name__!r}")
         if batch.keys() != set(shape.keys):
-            raise ValueError(
-                f"{where} must have the keys {list(shape.keys)}, not {list(batch)}"
-            )
+            raise ValueError(f"{where} must have the keys {list(shape.keys)}, not {list(batch)}")
         for key, item in zip(shape.keys, shape.items):
             flatten(item, batch[key], f"{where}[{key!r}]", out)
         return
@@ -172,9 +170,8 @@ def as_rows(np: Any, shape: tuple[int, ...], batch: Any, where: str) -> Any:
     """
     rows = batch if type(batch) is np.ndarray else np.asarray(batch)
     if rows.dtype != np.float64:
-        if rows.dtype.kind not in "fiub" and not (rows.dtype.kind == "O" and rows.size):
-            if rows.size:
-                raise TypeError(f"{where} must consist of real numbers, not {rows.dtype}")
+        if rows.dtype.kind not in "fiubO":
+            raise TypeError(f"{where} must consist of real numbers, not {rows.dtype}")
         rows = rows.astype(np.float64)
     if rows.ndim == 0 or rows.shape[1:] != shape:
         expected = ", ".join(("N", *map(str, shape))) + ("," if not shape else "")

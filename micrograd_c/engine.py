@@ -85,7 +85,9 @@ __all__ = [
     "trim",
 ]
 
-bulk = _backend  # dot, linear, total, ...: see functional.py; start_recording, trace, ...: program.py
+bulk = (
+    _backend  # dot, linear, total, ...: see functional.py; start_recording, trace, ...: program.py
+)
 
 BACKEND: str = "native" if _backend.__name__.endswith("_value_type") else "cffi"
 

@@ -1,6 +1,6 @@
 """Programs: a function of scalars, recorded once and replayed over many rows in C.
 
-`compile` runs a function on one example, keeps what it recorded as a linear program, and the program
+`compile` runs a function on one example and keeps what it recorded as a linear program, which
 computes the function, and its gradients, for whole batches. Where the function branches on data, a
 row for which the branch goes another way is recorded anew: the results are those of running the
 function row by row.
@@ -77,7 +77,9 @@ class _Trace:
             ffi.new("mg_guard[]", list(guards)),
             len(guards),
         )
-        self.program = ffi.gc(_checked(made, "a program"), lambda p: lib.mg_program_free(_memory, p))
+        self.program = ffi.gc(
+            _checked(made, "a program"), lambda p: lib.mg_program_free(_memory, p)
+        )
 
     def facts(self) -> Any:
         facts = ffi.new("mg_program_facts *")
@@ -132,9 +134,7 @@ class _Frame:
 
     def new_workspace(self) -> Any:
         made = lib.mg_workspace_new(_memory, self.program, self.mode)
-        return ffi.gc(
-            _checked(made, "a workspace"), lambda w: lib.mg_workspace_free(_memory, w)
-        )
+        return ffi.gc(_checked(made, "a workspace"), lambda w: lib.mg_workspace_free(_memory, w))
 
     def make_room(self, chunks: int) -> None:
         """Have room for the sums of so many chunks."""
@@ -213,7 +213,7 @@ class Program:
         self._max_specializations = max_specializations
         self._allow_constants = allow_constants
         self._traces: list[_Trace] = []
-        self._result: Shape | None = None
+        self._result: Shape = Array((), 0, 1)
         self._own = True  # fn's captured Values are this program's, not copies
         self._lock = threading.Lock()
         self._last: tuple[Any, ...] = ()
@@ -234,7 +234,7 @@ class Program:
             roots: list[Value] = []
             shape = _describe_result(result, roots, recorder, "the result")
             trace = _make_trace(recorder, roots)
-        if self._result is not None and shape != self._result:
+        if self._traces and shape != self._result:
             raise ValueError(
                 "the function returns another nesting of Values for this row than for the first"
             )
@@ -311,9 +311,7 @@ class Program:
         return found
 
     def _numbers_of_row(self, columns: Any, row: int) -> list[float]:
-        return [
-            float(columns[i].data[row * columns[i].stride]) for i in range(self._inputs)
-        ]
+        return [float(columns[i].data[row * columns[i].stride]) for i in range(self._inputs)]
 
     # ---- replaying ----
 
@@ -369,7 +367,7 @@ class Program:
                     trap = _trap(call)
                 if not status:
                     break
-                if fresh and failed[0]:
+                if fresh and failed is not None and failed[0]:
                     raise _undecided(rows)
                 failing = self._np.flatnonzero(failed)
                 rows = (failing if rows is None else rows[failing]).astype(self._np.uint32)
@@ -389,8 +387,9 @@ class Program:
         Each argument is nested as the example was; where that had an array of some shape, a number
         being an array of shape (), there is one of shape (N, ...): a numpy array, an object with
         the buffer protocol or nested lists. `threads` share the rows; the result is the same
-        for any number of them. Out of a function's domain the result is nan or inf; with `check` the
-        error that the function would raise is raised, naming the first row it would be raised for.
+        for any number of them. Out of an operator's domain the result is nan or inf; with `check`
+        the error that the function would raise for the first such row is raised, naming it, unless
+        no result depends on what would raise it.
 
         Raises TypeError or ValueError for arguments nested or shaped otherwise, with both shapes;
         RuntimeError if the rows take more branches than `max_specializations`.
@@ -412,7 +411,7 @@ class Program:
         return self._nest([made[0][i] for i in range(outputs)])
 
     def _nest(self, leaves: list[Any]) -> Any:
-        return _rows.rebuild(self._result, leaves) if self._result is not None else None
+        return _rows.rebuild(self._result, leaves)
 
     def backward(
         self,
@@ -423,16 +422,16 @@ class Program:
         threads: int = 1,
         check: bool = False,
     ) -> float:
-        """Add the gradient of the reduced results to `.grad` of every parameter; return their value.
+        """Add the gradient of the reduced results to the parameters' `.grad`; return their value.
 
         The reduction is 'mean' or 'sum' over rows, for a function with one result; `weights`, of
         shape (N,), make it the weighted mean sum(w * r) / sum(w) or the weighted sum. With `seeds`,
         nested as the function's result, of shape (N,) each, it is the sum of seeds times results.
         Arguments are as for a call.
 
-        Raises as a call does; ValueError for another reduction, for the mean of no rows, for weights
-        or seeds of another shape or both of them, or without seeds for a function with several
-        results. No gradient is changed then.
+        Raises as a call does; ValueError for another reduction, for the mean of no rows, for
+        weights or seeds of another shape or both of them, or without seeds for a function with
+        several results. No gradient is changed then.
         """
         plain = weights is None and seeds is None and threads == 1 and not check
         if plain and self._ready is not None:
@@ -499,9 +498,7 @@ class Program:
         self._ready = ready
         return total
 
-    def _seeds(
-        self, args: tuple[Any, ...], reduction: str, weights: Any, seeds: Any
-    ) -> list[Any]:
+    def _seeds(self, args: tuple[Any, ...], reduction: str, weights: Any, seeds: Any) -> list[Any]:
         """Return arrays of seeds, each with its pointer."""
         np = self._np
         count = self._rows_of(args)[0]
@@ -511,8 +508,7 @@ class Program:
             raise ValueError("weights and seeds exclude each other")
         flat: list[tuple[Array, Any, str]] = []
         if seeds is not None:
-            assert self._result is not None
-            _flatten_result(self._result, seeds, "seeds", flat)
+            _rows.flatten(self._result, seeds, "seeds", flat)
         else:
             flat.append((Array((), 0, 1), weights, "weights"))
             if len(self._traces[0].outputs) != 1:
@@ -560,9 +556,7 @@ class Program:
         def bind(frame: _Frame, count: int) -> None:
             for array, view in zip(shapes, views):
                 if view:
-                    lib.mg_set_columns(
-                        frame.gradients + array.first, view, array.size, array.size
-                    )
+                    lib.mg_set_columns(frame.gradients + array.first, view, array.size, array.size)
             for i in range(len(frame.seeds)):
                 frame.seeds[i].data = one + (1 if i == output else 0)
                 frame.seeds[i].stride = 0
@@ -608,18 +602,18 @@ class Program:
 
     # ---- copying and pickling ----
 
-    def _state(self) -> tuple[Any, ...]:
+    def _state(self, own: bool) -> tuple[Any, ...]:
         traces = [
             (trace.entries, trace.outputs, trace.guards, trace.captured) for trace in self._traces
         ]
         options = self._inputs, self._max_specializations, self._allow_constants
-        return self.fn, self._shapes, options, self._result, self.parameters, traces
+        return self.fn, self._shapes, options, self._result, self.parameters, traces, own
 
     def __reduce__(self) -> Any:
-        return _restored, (*self._state(), False)
+        return _restored, self._state(False)
 
     def __copy__(self) -> Program:
-        return _restored(*self._state(), self._own)
+        return _restored(*self._state(self._own))
 
 
 def _count(number: int, noun: str) -> str:
@@ -632,8 +626,8 @@ _SMALL = 1 << 14  # numbers in arguments that a program remembers
 def _undecided(rows: Any) -> RuntimeError:
     row = 0 if rows is None else int(rows[0])
     return RuntimeError(
-        f"row {row}: a comparison comes out otherwise in the program than when it is recorded; what "
-        "it compares is closer than the rounding of exp, log, tanh, sigmoid and powers"
+        f"row {row}: a comparison comes out otherwise in the program than when it is recorded; "
+        "what it compares is closer than the rounding of exp, log, tanh, sigmoid and powers"
     )
 
 
@@ -658,11 +652,6 @@ def _nest_arrays(shape: Shape, found: Any) -> Any:
     if isinstance(shape, Array):
         return next(found)
     return _rows.pack(shape, [_nest_arrays(item, found) for item in shape.items])
-
-
-def _flatten_result(shape: Shape, batch: Any, where: str, out: Any) -> None:
-    """Flatten seeds, where each of the results is an array of its own."""
-    _rows.flatten(shape, batch, where, out)
 
 
 def _describe_result(result: Any, roots: list[Value], recorder: Recorder, where: str) -> Shape:
@@ -732,13 +721,13 @@ def compile(
     """Record what `fn` does for one example, and return a program that does it for many.
 
     `fn` takes Values, or lists, tuples and dicts of them, nested as the examples are (an array
-    arrives as nested lists), and returns a Value or a nesting of them. `examples` are numbers, arrays
-    or nestings of them. Values that were there before are the program's parameters; numbers, and
-    Values that `fn` makes of them, are constants: random numbers, too, are drawn once.
+    arrives as nested lists), and returns a Value or a nesting of them. `examples` are numbers,
+    arrays or nestings of them. Values that were there before are the program's parameters; numbers,
+    and Values that `fn` makes of them, are constants: random numbers, too, are drawn once.
 
-    While recording, `.data` is a stand-in. Comparing it, or a Value, is a condition of the program: a
-    row for which it comes out otherwise is recorded on its own, up to `max_specializations` ways in
-    all. Arithmetic with it is part of the program, through which no gradient passes. With
+    While recording, `.data` is a stand-in. Comparing it, or a Value, is a condition of the program:
+    a row for which it comes out otherwise is recorded on its own, up to `max_specializations` ways
+    in all. Arithmetic with it is part of the program, through which no gradient passes. With
     `allow_constants` it may also become a plain number, which is then the example's for every row.
 
     Raises ImportError without numpy; TypeError for examples that do not consist of numbers, and for

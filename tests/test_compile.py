@@ -110,7 +110,7 @@ def test_parameters_are_the_leaves_that_were_there_before(mg: Any) -> None:
 
 
 def test_training_follows_the_eager_path(mg: Any) -> None:
-    model, loss, points, targets, program = moons(mg)
+    model, _, points, targets, program = moons(mg)
     twin = copy.deepcopy(model)
 
     def twin_loss(x: Any, y: Any) -> Any:
@@ -324,17 +324,16 @@ BRANCHES = {
     "max": lambda v: v[2] - max(x.data for x in v),
     "sorting": lambda v: sorted(v, key=lambda x: x.data)[1] * v[0],
     "max of Values": lambda v: max(v) * 2 + min(v),
-    "arithmetic": lambda v: v[0] * ((v[1].data - 2) * 3 / (v[2].data**2 + 1)),
+    "arithmetic": lambda v: v[0] * ((v[1].data - 2) * 3 / (v[2].data ** 2 + 1)),
     "reflected": lambda v: (1 - v[1].data) / (2.0 + abs(v[2].data)) * v[0] - v[1].data,
     "into Value": lambda v: mg_value(v)(v[1].data * 2) * v[0],
     "power": lambda v: v[0] ** (abs(v[1].data) + 2) if v[0].data > 0 else v[1] / (v[0].data + 9),
     "both": lambda v: v[0] * v[1].data + v[1] * v[0].data,
     "while": lambda v: doubled(v[0], 8.0),
     "assigned": lambda v: assigned(v),
-    "local gradients": lambda v: mg_value(v)(
-        v[0].data * v[1].data, (v[0], v[1]), (v[1].data, v[0].data)
-    )
-    + v[0],
+    "local gradients": lambda v: (
+        mg_value(v)(v[0].data * v[1].data, (v[0], v[1]), (v[1].data, v[0].data)) + v[0]
+    ),
     "negative base": lambda v: v[0] + v[1].data ** 3,
     "fraction": lambda v: v[0] if v[0].data < Fraction(1, 3) else v[1],
     "huge": lambda v: v[0] if v[0].data < 10**400 else v[1],
@@ -416,10 +415,13 @@ def test_the_data_of_a_constant_is_a_number(mg: Any) -> None:
     assert program([3.0]).tolist() == [6.0]
 
 
-@pytest.mark.parametrize("what", ["backward", "_backward", "grad", "data", "step", "copy", "input"])
+@pytest.mark.parametrize(
+    "what", ["backward", "_backward", "grad", "data", "step", "copy", "call", "input"]
+)
 def test_what_a_program_cannot_contain_is_refused(mg: Any, what: str) -> None:
     w = mg.Value(1.0)
     optimizer = mg.optim.SGD([w], lr=0.1)
+    other = mg.compile(lambda x: w * x, 1.0)
 
     def fn(x: Any) -> Any:
         y = x * w
@@ -435,6 +437,8 @@ def test_what_a_program_cannot_contain_is_refused(mg: Any, what: str) -> None:
             optimizer.step()
         elif what == "copy":
             y = copy.copy(y)
+        elif what == "call":
+            y = y * other([1.0])[0]
         else:
             x.data = 3.0
         return y
@@ -752,9 +756,7 @@ KINDS = [
     "maximum", "minimum", "branch", "compare", "detach", "top", "sum", "parameter", "value",
 ]  # fmt: skip
 instructions = st.lists(
-    st.tuples(
-        st.sampled_from(KINDS), st.integers(0, 30), st.integers(0, 30), st.integers(-3, 3)
-    ),
+    st.tuples(st.sampled_from(KINDS), st.integers(0, 30), st.integers(0, 30), st.integers(-3, 3)),
     min_size=1,
     max_size=25,
 )
@@ -802,7 +804,9 @@ def interpret(mg: Any, code: Any, params: Any, inputs: Any) -> Any:
         elif kind == "top":
             out = a - max(a.data, b.data, c)
         elif kind == "sum":
-            out = mg.total(pool[-4:]) + mg.dot(pool[:2], params[:2] if len(pool) > 1 else params[:1])
+            out = mg.total(pool[-4:]) + mg.dot(
+                pool[:2], params[:2] if len(pool) > 1 else params[:1]
+            )
         elif kind == "parameter":
             out = a * params[j % len(params)] + params[i % len(params)] ** 2
         else:

@@ -242,8 +242,7 @@ static inline bool value_is_recording(void) {
  * program, a node that has the value alone. */
 static inline mg_node *value_as_leaf(mg_node *node) {
     if (value_is_recording()) {
-        mg_node *detached =
-            mg_new_rule(mg_module.arena, MG_RULE_DETACH, node->data, &node, 1);
+        mg_node *detached = mg_new_rule(mg_module.arena, MG_RULE_DETACH, node->data, &node, 1);
         if (detached == NULL) value_discard(node);
         return detached;
     }

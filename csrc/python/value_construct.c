@@ -248,8 +248,8 @@ static PyObject *wrap_by_call(PyTypeObject *type, mg_node *node) {
     PyObject *children = value_get_children(shown, NULL);
     PyObject *op = value_get_op(shown, NULL);
     if (children != NULL && op != NULL) {
-        PyObject *data = value_is_recording() ? value_ask("read", shown)
-                                              : PyFloat_FromDouble(node->data);
+        PyObject *data =
+            value_is_recording() ? value_ask("read", shown) : PyFloat_FromDouble(node->data);
         if (data != NULL)
             result = PyObject_CallFunction((PyObject *)type, "NOO", data, children, op);
     }

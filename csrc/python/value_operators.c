@@ -429,9 +429,9 @@ static PyObject *absolute(PyObject *self) {
 /* ---- comparisons: of data; equality stays identity ---- */
 
 /* In a program the number of a Value on the right is read by the number on the left. */
-#define COMPARE(name, how)                                           \
-    static PyObject *name(PyObject *number, PyObject *right) {       \
-        return PyObject_RichCompare(number, right, how);             \
+#define COMPARE(name, how)                                     \
+    static PyObject *name(PyObject *number, PyObject *right) { \
+        return PyObject_RichCompare(number, right, how);       \
     }
 COMPARE(is_less, Py_LT)
 COMPARE(is_less_or_equal, Py_LE)

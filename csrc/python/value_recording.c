@@ -106,8 +106,8 @@ static PyObject *trace_nodes(mg_node *anchor, const mg_position *start, mg_node 
                              Py_ssize_t count) {
     mg_status status;
     mg_node *culprit;
-    mg_trace *trace = mg_make_trace(mg_module.arena, anchor, start, inputs, (size_t)count, &status,
-                                    &culprit);
+    mg_trace *trace =
+        mg_make_trace(mg_module.arena, anchor, start, inputs, (size_t)count, &status, &culprit);
     if (trace == NULL) {
         if (status == MG_OPAQUE)
             PyErr_SetString(PyExc_TypeError,
@@ -160,6 +160,7 @@ static bool are_values(PyObject *values) {
 PyObject *value_get_numbers(PyObject *Py_UNUSED(module), PyObject *args) {
     PyObject *values, *array;
     Py_buffer view;
+    if (value_refuse("calling a program") < 0) return NULL;
     if (!PyArg_ParseTuple(args, "OO:get_numbers", &values, &array) || !are_values(values))
         return NULL;
     Py_ssize_t count = PyTuple_GET_SIZE(values);
