@@ -1,9 +1,11 @@
 /* lanes.h: elementary functions without branches or calls, for loops that compilers vectorise.
  *
- * Compared with the C library's (glibc 2.36, which errs by at most 0.52 units in the last place) at
- * ten million points each, tests/test_lanes.py: exp and log differ by at most one unit; tanh and
- * sigmoid are the engine's formulas over this exp. Where exp's argument is small, so that tanh's
- * e - 1 cancels, the rounding errors here vanish: the bits are then the library's. */
+ * Against glibc 2.36, at a million points for each range (a part of them in tests/test_lanes.py),
+ * exp differs by one unit in the last place at 1.4% of them and by more at none, log by one at 8%
+ * near 1 and else hardly ever. tanh and sigmoid are the engine's formulas over this exp: sigmoid
+ * differs by at most two units. In tanh e - 1 cancels near 0, so a unit of e counts for more; there
+ * the rounding errors of this exp vanish and its bits are nearly always the library's: at 0.08% of
+ * the points they are not where |x| < 0.01, at one in a million where |x| < 1e-6. */
 #ifndef MG_LANES_H
 #define MG_LANES_H
 

@@ -15,7 +15,7 @@ from collections.abc import Collection
 from operator import index
 from typing import Any, Union
 
-from ._recording import largest
+from ._recording import Number, largest
 from .engine import Value, bulk
 
 __all__ = ["cross_entropy", "dot", "hinge", "linear", "mean", "mse", "softmax", "total"]
@@ -146,4 +146,4 @@ def _exponentials(logits: Collection[Element]) -> list[Value]:
 
 
 def _as_value(result: Any) -> Value:
-    return result if isinstance(result, Value) else Value(result)
+    return Value(result) if isinstance(result, (int, float, Number)) else result

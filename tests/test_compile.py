@@ -7,11 +7,13 @@ import copy
 import math
 import pickle
 import random
+import runpy
 import sys
 import threading
 from array import array
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from hypothesis import strategies as st
 np = pytest.importorskip("numpy")
 
 ROWS = 50
+EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def normal(*shape: int, seed: int = 0) -> Any:
@@ -710,6 +713,24 @@ def test_compile_refuses_what_is_no_function(mg: Any) -> None:
         mg.compile(lambda x: x, 1.0, max_specializations=0)
     with pytest.raises(TypeError, match="the result must be a Value"):
         mg.compile(lambda x: "text", 1.0)
+
+
+# ---- the example ----
+
+
+def test_the_options_sensitivities_are_those_of_differences_and_of_the_formula(
+    mg: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["option.py", "--paths", "20000", "--threads", "2"])
+    runpy.run_path(str(EXAMPLES / "option.py"), run_name="__main__")
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split() for line in lines if line.startswith("  ")]
+    formula = [(float(r[1]), float(r[4])) for r in rows if "form" in r]
+    differences = [(float(r[1]), float(r[3])) for r in rows if "differences" in r]
+    assert len(formula) == 15 and len(differences) == 20
+    assert all(abs(a - b) < 0.03 * max(10.0, abs(b)) for a, b in formula)
+    assert all(abs(a - b) < 2e-3 * max(1.0, abs(b)) for a, b in differences)
+    assert "4 specializations" in "".join(lines)
 
 
 # ---- allocation failure ----
