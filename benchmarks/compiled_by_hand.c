@@ -1,5 +1,5 @@
 /* compiled_by_hand.c: the two-moons step as a C programmer would write it row by row who leaves out
- * what adds nothing: rows beyond the margin, units that are dead. Compiled by compiled.py. */
+ * what adds nothing: rows beyond the margin, units that are dead. Built by compiled.py. */
 #include <math.h>
 #include <stddef.h>
 

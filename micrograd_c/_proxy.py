@@ -803,6 +803,7 @@ class Value(_Slots):
     @property
     def _local_grads(self) -> tuple[Any, ...]:
         """The partial derivatives with respect to _children."""
+        _refuse("reading ._local_grads")
         if self._stateful and "_local_grads" in self.__dict__:
             return self.__dict__["_local_grads"]  # type: ignore[no-any-return]
         partial = ffi.new("double *")

@@ -103,7 +103,7 @@ class Recorder:
 
     def refuse(self, what: str) -> None:
         """Raise TypeError: a program cannot contain this."""
-        if not self.allow_constants or what != "reading .grad":
+        if not self.allow_constants or not what.startswith("reading"):
             raise TypeError(
                 f"a program that is being recorded cannot contain {what} ({user_line()})"
             )
@@ -367,6 +367,8 @@ def _arithmetic(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
             return y**-1 * x
         if isinstance(b, Value) and apply in (operator.add, operator.mul):
             return apply(y, x)
+        if apply is operator.pow and isinstance(a, Value):
+            return _power(a, b)
         return apply(x, y)
     recorder = (a if isinstance(a, Number) else b).recorder
     if _kind(a) is None and not isinstance(a, Number):
@@ -388,6 +390,15 @@ def _arithmetic(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
             recorder.guard(EQUAL, y, Value(float(q)), True)
             return Number(recorder, x ** float(q), number)
     return Number(recorder, apply(x, y), number)
+
+
+def _power(base: Value, exponent: Number) -> Any:
+    """Return a Value to a power that is a number: for a negative base an exponent of its own."""
+    recorder = exponent.recorder
+    if recorder.read(base) >= 0:
+        return base**exponent.value
+    recorder.guard(EQUAL, exponent.value, Value(exponent.number), True)
+    return base**exponent.number
 
 
 def _plain_arithmetic(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:

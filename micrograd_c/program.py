@@ -8,6 +8,7 @@ function row by row.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -178,6 +179,27 @@ class _Frame:
 
 
 _pools: dict[int, ThreadPoolExecutor] = {}
+
+
+def _before_fork() -> None:
+    lib.mg_arena_lock(_memory)
+
+
+def _after_fork_in_parent() -> None:
+    lib.mg_arena_unlock(_memory)
+
+
+def _after_fork_in_child() -> None:
+    lib.mg_arena_renew_lock(_memory)
+    _pools.clear()  # their threads are the parent's
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:
@@ -723,7 +745,8 @@ def compile(
     `fn` takes Values, or lists, tuples and dicts of them, nested as the examples are (an array
     arrives as nested lists), and returns a Value or a nesting of them. `examples` are numbers,
     arrays or nestings of them. Values that were there before are the program's parameters; numbers,
-    and Values that `fn` makes of them, are constants: random numbers, too, are drawn once.
+    and Values that `fn` makes of them, are constants: random numbers, too, are drawn once. What
+    else `fn` does, such as appending to a list, it does when it is recorded only.
 
     While recording, `.data` is a stand-in. Comparing it, or a Value, is a condition of the program:
     a row for which it comes out otherwise is recorded on its own, up to `max_specializations` ways

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
+import os
 import pickle
 import random
 import runpy
@@ -337,6 +338,9 @@ BRANCHES = {
     "local gradients": lambda v: (
         mg_value(v)(v[0].data * v[1].data, (v[0], v[1]), (v[1].data, v[0].data)) + v[0]
     ),
+    "power of a Value": lambda v: (
+        v[0] ** (v[1].relu().data + 1) if v[0].data > 0 else v[0] ** (v[1].relu().data * 0 + 2)
+    ),
     "negative base": lambda v: v[0] + v[1].data ** 3,
     "fraction": lambda v: v[0] if v[0].data < Fraction(1, 3) else v[1],
     "huge": lambda v: v[0] if v[0].data < 10**400 else v[1],
@@ -419,7 +423,7 @@ def test_the_data_of_a_constant_is_a_number(mg: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "what", ["backward", "_backward", "grad", "data", "step", "copy", "call", "input"]
+    "what", ["backward", "_backward", "grad", "partials", "data", "step", "copy", "call", "input"]
 )
 def test_what_a_program_cannot_contain_is_refused(mg: Any, what: str) -> None:
     w = mg.Value(1.0)
@@ -434,6 +438,8 @@ def test_what_a_program_cannot_contain_is_refused(mg: Any, what: str) -> None:
             y._backward = lambda: None
         elif what == "grad":
             y = y * w.grad
+        elif what == "partials":
+            y = y * y._local_grads[0]
         elif what == "data":
             w.data = 3.0
         elif what == "step":
@@ -611,6 +617,18 @@ def test_branches_do_not_depend_on_threads(mg: Any) -> None:
     assert found[0] == found[1]
     with pytest.raises(ValueError, match="threads"):
         program(x, threads=0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own(mg: Any) -> None:
+    program = mg.compile(lambda x: x.exp(), 1.0)
+    x = normal(5000)
+    expected = program(x, threads=2)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if (program(x, threads=2) == expected).all() else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_program_may_be_called_by_several_threads(mg: Any) -> None:

@@ -183,6 +183,7 @@ static PyObject *partials_of(const mg_node *node) {
 }
 
 static PyObject *get_partials(PyObject *self, void *Py_UNUSED(closure)) {
+    if (value_refuse("reading ._local_grads") < 0) return NULL;
     PyObject *given = value_own_entry(self, mg_module.partials_key);
     if (given != NULL || PyErr_Occurred()) return Py_XNewRef(given);
     mg_node *node = value_node(self);
