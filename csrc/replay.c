@@ -6,6 +6,10 @@
  * wide the blocks are; partial sums are added up chunk by chunk. So the bits of a result depend on
  * the rows alone: not on the block's width, not on which thread replays which chunk.
  *
+ * Threads share nothing that any of them writes: program and call are only read, a workspace and a
+ * trap are one thread's own, and of what the call points to, outputs, gradients and failed have a
+ * place for each row, sums a place for each chunk, and each chunk is one thread's.
+ *
  * A block in which rows have failed a guard is replayed without them before anything is summed. */
 #include <string.h>
 
@@ -370,7 +374,7 @@ static void check_lanes(const block *at, const mg_instruction *in) {
 #include "run.h"
 
 #define NAME(x) x##_avx512
-#define TARGET __attribute__((target("avx512f,prefer-vector-width=512")))
+#define TARGET __attribute__((target("avx512f")))
 #define PACK_BYTES 64
 #include "run.h"
 #endif

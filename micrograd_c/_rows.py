@@ -176,4 +176,4 @@ def as_rows(np: Any, shape: tuple[int, ...], batch: Any, where: str) -> Any:
     if rows.ndim == 0 or rows.shape[1:] != shape:
         expected = ", ".join(("N", *map(str, shape))) + ("," if not shape else "")
         raise ValueError(f"{where} must have the shape ({expected}), not {rows.shape}")
-    return rows if rows.flags.c_contiguous else np.ascontiguousarray(rows)
+    return rows if rows.flags.c_contiguous and rows.flags.aligned else np.array(rows, order="C")

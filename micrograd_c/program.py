@@ -239,7 +239,7 @@ class Program:
         self._own = True  # fn's captured Values are this program's, not copies
         self._lock = threading.Lock()
         self._last: tuple[Any, ...] = ()
-        self._ready: tuple[Any, ...] | None = None
+        self._ready: list[tuple[Any, ...]] = []
         arrays = [array for shape in self._shapes for array in _rows.arrays(shape)]
         self._flat = all(isinstance(shape, Array) for shape in self._shapes)
         self._shape_of = tuple(array.shape for array in arrays)
@@ -456,7 +456,7 @@ class Program:
         several results. No gradient is changed then.
         """
         plain = weights is None and seeds is None and threads == 1 and not check
-        if plain and self._ready is not None:
+        if plain and self._ready:
             total = self._backward_again(args, reduction)
             if total is not None:
                 return total
@@ -501,23 +501,26 @@ class Program:
         frame.seeds[0].data = _NULL
         frame.make_room(lib.mg_replay_chunks(count))
         shapes = tuple((a, a.shape, a.dtype) for a in args)
-        self._ready = shapes, reduction, frame, call, trace.captured, frame.workspaces[0], last[2]
+        ready = shapes, reduction, frame, call, trace.captured, frame.workspaces[0], last[2]
+        self._ready.append(ready)
 
     def _backward_again(self, args: tuple[Any, ...], reduction: str) -> float | None:
-        ready, self._ready = self._ready, None  # nobody else's meanwhile
-        if ready is None:
+        try:
+            ready = self._ready.pop()  # nobody else's meanwhile
+        except IndexError:
             return None
         shapes, how, frame, call, captured, workspace, _ = ready
-        if how != reduction or len(shapes) != len(args):
-            return None
+        same = how == reduction and len(shapes) == len(args)
         for arg, (array, shape, dtype) in zip(args, shapes):
-            if arg is not array or arg.shape != shape or arg.dtype is not dtype:
-                return None
+            same = same and arg is array and arg.shape == shape and arg.dtype is dtype
+        if not same:
+            self._traces[0].frames[_PARAMETERS].append(frame)
+            return None
         bulk.get_numbers(captured, frame.data_buffer)
         lib.mg_replay(frame.program, _PARAMETERS, call, workspace)
         bulk.add_grads(captured, frame.grads_buffer)
         total: float = call.total
-        self._ready = ready
+        self._ready.append(ready)
         return total
 
     def _seeds(self, args: tuple[Any, ...], reduction: str, weights: Any, seeds: Any) -> list[Any]:

@@ -154,7 +154,9 @@ def test_arguments_nest_as_the_example_does(mg: Any) -> None:
     assert (d_c["v"] == -1.0).all()
 
 
-@pytest.mark.parametrize("kind", [array, memoryview, list, np.float32, np.int64, "strided"])
+@pytest.mark.parametrize(
+    "kind", [array, memoryview, list, np.float32, np.int64, "strided", "unaligned", "swapped"]
+)
 def test_a_batch_may_be_any_array(mg: Any, kind: Any) -> None:
     program = mg.compile(lambda x: x * 2, 1.0)
     numbers = [1.0, 2.0, 3.0]
@@ -165,6 +167,8 @@ def test_a_batch_may_be_any_array(mg: Any, kind: Any) -> None:
         np.float32: np.array(numbers, np.float32),
         np.int64: np.array(numbers, np.int64),
         "strided": np.array([1.0, 9.0, 2.0, 9.0, 3.0])[::2],
+        "unaligned": np.frombuffer(b"-" + np.array(numbers).tobytes(), np.float64, offset=1),
+        "swapped": np.array(numbers, np.dtype(np.float64).newbyteorder()),
     }[kind]
     assert program(batch).tolist() == [2.0, 4.0, 6.0]
 
@@ -629,6 +633,24 @@ def test_a_forked_process_has_threads_of_its_own(mg: Any) -> None:
     if child == 0:
         os._exit(0 if (program(x, threads=2) == expected).all() else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_several_threads_may_step_at_once(mg: Any) -> None:
+    w = mg.Value(0.5)
+    program = mg.compile(lambda x: (w * x).exp(), 1.0)
+    x = normal(500)
+    expected = program.backward(x)
+    found: list[float] = []
+
+    def step() -> None:
+        found.extend(program.backward(x) for _ in range(50))
+
+    threads = [threading.Thread(target=step) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [expected] * 200
 
 
 def test_a_program_may_be_called_by_several_threads(mg: Any) -> None:

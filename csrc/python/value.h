@@ -168,8 +168,8 @@ size_t value_swap_grad_off(size_t times);
 PyObject *value_recorder(void);
 /* What the recorder's method returns for this Value. */
 PyObject *value_ask(const char *method, PyObject *self);
-/* -1 with an error set if a program is being recorded, which cannot contain this. */
-int value_refuse(const char *what);
+/* -1 with an error set if this thread records a program, which cannot contain this. */
+int value_refuse_recording(const char *what);
 /* Functions of the module. */
 PyObject *value_start_recording(PyObject *module, PyObject *recorder);
 PyObject *value_stop_recording(PyObject *module, PyObject *ignored);
@@ -236,6 +236,10 @@ static inline void value_discard(mg_node *node) {
 
 static inline bool value_is_recording(void) {
     return mg_module.recordings != 0 && value_recorder() != NULL;
+}
+
+static inline int value_refuse(const char *what) {
+    return MG_LIKELY(mg_module.recordings == 0) ? 0 : value_refuse_recording(what);
 }
 
 /* What a thread that records nothing gets in place of a new node: a leaf of the same value; in a

@@ -14,7 +14,7 @@ PyObject *value_ask(const char *method, PyObject *self) {
     return PyObject_CallMethod(recorder, method, "O", self);
 }
 
-int value_refuse(const char *what) {
+int value_refuse_recording(const char *what) {
     if (!value_is_recording()) return 0;
     PyObject *result = PyObject_CallMethod(recorder, "refuse", "s", what);
     Py_XDECREF(result);
