@@ -374,6 +374,8 @@ typedef struct {
     double *captured_grads;     /* MG_PARAMETERS: set */
     double total;               /* MG_PARAMETERS: seeds times outputs, summed */
     int check;                  /* fill trap */
+    int kind;                   /* of processor; 0: the one there is, for tests 1, 2, ...: its
+                                 * predecessors, as far as it has them, down to the plainest */
     mg_trap trap;               /* of the first row that would raise; status MG_OK: none */
 } mg_call;
 

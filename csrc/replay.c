@@ -381,12 +381,13 @@ static void check_lanes(const block *at, const mg_instruction *in) {
 
 typedef void (*runner)(block *at, size_t from, size_t to);
 
-static runner choose_runner(void) {
+static runner choose_runner(int kind) {
 #if defined(HAS_KINDS)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f")) return run_avx512;
-    if (__builtin_cpu_supports("avx2")) return run_avx2;
+    if (__builtin_cpu_supports("avx512f") && kind-- <= 0) return run_avx512;
+    if (__builtin_cpu_supports("avx2") && kind-- <= 0) return run_avx2;
 #endif
+    (void)kind;
     return run_plain;
 }
 
@@ -484,7 +485,7 @@ int mg_replay_rows(const mg_program *program, mg_mode mode, const mg_call *call,
         .sums = workspace->sums,
         .failed = workspace->failed,
         .trap = trap,
-        .run = choose_runner(),
+        .run = choose_runner(call->kind),
     };
     for (size_t chunk = first_chunk; chunk < last_chunk; chunk++)
         failures |= run_chunk(&at, workspace, chunk);

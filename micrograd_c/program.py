@@ -30,6 +30,7 @@ if not _memory:
 
 _FORWARD, _PARAMETERS, _INPUTS = lib.MG_FORWARD, lib.MG_PARAMETERS, lib.MG_INPUTS
 _NULL = ffi.NULL
+_kind = 0  # of processor, see mg_call: for tests
 _OPERATORS = [
     ffi.string(lib.mg_operator_name(op)).decode() for op in range(lib.mg_operator_count())
 ]
@@ -127,7 +128,7 @@ class _Frame:
         self.grads_buffer = ffi.buffer(self.grads, 8 * captured)
         call.captured, call.captured_grads = self.data, self.grads
         call.scalars, call.outputs, call.seeds = self.scalars, self.outputs, self.seeds
-        call.gradients = self.gradients
+        call.gradients, call.kind = self.gradients, _kind
         self.width = lib.mg_program_sums(trace.program)
         self.chunks = 0
         self.make_room(1)

@@ -667,6 +667,30 @@ def test_a_program_may_be_called_by_several_threads(mg: Any) -> None:
     assert len(found) == 4 and all((f == expected).all() for f in found)
 
 
+@pytest.mark.parametrize("rows", [3, 100, 1000])
+def test_results_do_not_depend_on_the_processor(
+    mg: Any, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    from micrograd_c import program as module
+
+    random.seed(4)
+    model = mg.MLP(3, [7, 5, 1])
+
+    def fn(v: Any) -> Any:
+        out = model(v) + mg.softmax(v)[1] * (v[0] * v[0] + 1).log() + v[2].sigmoid()
+        return mg.maximum(out, v[1]).relu() if v[0].data > -1 else out / v[0]
+
+    x, found = normal(rows, 3, seed=rows), []
+    for kind in (0, 1, 2):
+        monkeypatch.setattr(module, "_kind", kind)
+        model.zero_grad()
+        program = mg.compile(fn, x[0])
+        total = program.backward(x)
+        grads = [p.grad for p in model.parameters()]
+        found.append((total, grads, program(x).tolist(), program.gradient(x).tolist()))
+    assert found[1] == found[0] and found[2] == found[0]
+
+
 # ---- copies, pickles, descriptions ----
 
 _weight: Any = None
