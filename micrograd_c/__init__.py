@@ -14,7 +14,8 @@ from .graph import draw_dot, trace
 from .nn import MLP, Layer, Module, Neuron
 
 if TYPE_CHECKING:
-    from .program import Program, compile
+    from .program import Program as Program
+    from .program import compile as compile
 
 __version__ = "0.1.0"
 
@@ -23,9 +24,7 @@ __all__ = [
     "Layer",
     "Module",
     "Neuron",
-    "Program",
     "Value",
-    "compile",
     "cross_entropy",
     "dot",
     "draw_dot",
@@ -45,7 +44,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what few programs need when it is asked for: `compile` and `Program`."""
+    """Import what few programs need when it is asked for: `compile` and `Program`.
+
+    They are not in __all__: `from micrograd_c import *` leaves Python's own compile alone.
+    """
     if name not in ("Program", "compile"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import program

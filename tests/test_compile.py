@@ -770,6 +770,12 @@ def test_equal_values_are_computed_once_and_dead_ones_never(mg: Any) -> None:
     assert text.count("exp(") == 1 and "sin" not in text and "7.38905609893065" in text
 
 
+def test_a_star_import_leaves_pythons_own_compile_alone(mg: Any) -> None:
+    names: dict[str, Any] = {}
+    exec("from micrograd_c import *", names)
+    assert "compile" not in names and "Value" in names
+
+
 def test_compile_refuses_what_is_no_function(mg: Any) -> None:
     with pytest.raises(TypeError, match="a function is required"):
         mg.compile(3.0)
