@@ -27,13 +27,14 @@ LIBRARY = [
 # What replays traces needs no node, and no backend: it is in this module alone.
 PROGRAMS = [
     "csrc/program.c",
+    "csrc/scalars.c",
     "csrc/schedule.c",
     "csrc/replay.c",
     "csrc/listing.c",
 ]
 
 HEADERS = ["csrc/micrograd.h", "csrc/node.h", "csrc/operators.h", "csrc/lock.h"]
-PROGRAM_HEADERS = ["csrc/program.h", "csrc/lanes.h", "csrc/run.h"]
+PROGRAM_HEADERS = ["csrc/program.h", "csrc/lanes.h", "csrc/apply.h", "csrc/run.h"]
 
 # The results must be those of Python's own arithmetic: no contraction to fused multiply-adds.
 COMPILE_ARGS = (

@@ -175,7 +175,16 @@ static inline unsigned mg_entry_operands(const mg_entry *entry, uint32_t out[3],
     }
 }
 
-/* schedule.c */
+/* ---- scalars.c ---- */
+
+/* Give constants, scalars and their adjoints places; false: no memory. */
+bool mg_place_scalars(mg_arena *memory, mg_program *program);
+void mg_evaluate_scalars(const mg_program *program, mg_call *call);
+/* Push adjoints, the sums over rows among them, down to the captured nodes. */
+void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints);
+
+/* ---- schedule.c ---- */
+
 mg_status mg_make_schedule(mg_arena *memory, mg_program *program, mg_mode mode);
 void mg_drop_schedule(mg_arena *memory, mg_schedule *schedule);
 

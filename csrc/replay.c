@@ -13,14 +13,7 @@
  * A block in which rows have failed a guard is replayed without them before anything is summed. */
 #include <string.h>
 
-#include "lanes.h"
-#include "program.h"
-
-#if defined(__GNUC__)
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#else
-#define ALWAYS_INLINE static inline
-#endif
+#include "apply.h"
 
 enum {
     CHUNK_ROWS = 128, /* at least, and a multiple of it */
@@ -32,212 +25,6 @@ enum {
                      * or nearly, and what a wider block saves is the instructions' overhead. A
                      * program of 10,000 runs twice as fast with 128 lanes, 7 MB, as with 32. */
 };
-
-/* ---- where things lie ---- */
-
-/* A block of rows under way. */
-typedef struct block {
-    const mg_program *program;
-    const mg_schedule *schedule;
-    const mg_call *call;
-    mg_mode mode;
-    double *slots;
-    const double *scalars;
-    double *sums;
-    const uint32_t *rows; /* the rows of the lanes */
-    size_t used;          /* lanes that are rows */
-    size_t lanes;         /* computed: a multiple of MG_LANES */
-    unsigned char *failed;
-    double total;
-    bool check;
-    mg_trap *trap;
-    void (*run)(struct block *at, size_t from, size_t to);
-} block;
-
-ALWAYS_INLINE bool is_scalar(uint32_t reference) {
-    return (reference & MG_SCALAR) != 0;
-}
-
-ALWAYS_INLINE double scalar(const block *at, uint32_t reference) {
-    return at->scalars[reference & ~MG_SCALAR];
-}
-
-ALWAYS_INLINE double *slot(const block *at, uint32_t reference) {
-    return at->slots + (size_t)reference * at->lanes;
-}
-
-/* ---- the operators, lane by lane ---- */
-
-#define EACH_LANE for (size_t l = 0; l < lanes; l++)
-
-/* Loops over one operator: out = (value), its operands rows or scalars. */
-#define APPLY(value)                              \
-    if (is_scalar(in->x) && is_scalar(in->y)) {   \
-        const double x = xs, y = ys, z = (value); \
-        (void)x, (void)y;                         \
-        EACH_LANE out[l] = z;                     \
-    } else if (is_scalar(in->x)) {                \
-        const double x = xs;                      \
-        EACH_LANE {                               \
-            const double y = yr[l];               \
-            (void)x, (void)y;                     \
-            out[l] = (value);                     \
-        }                                         \
-    } else if (is_scalar(in->y)) {                \
-        const double y = ys;                      \
-        EACH_LANE {                               \
-            const double x = xr[l];               \
-            (void)x, (void)y;                     \
-            out[l] = (value);                     \
-        }                                         \
-    } else {                                      \
-        EACH_LANE {                               \
-            const double x = xr[l], y = yr[l];    \
-            (void)x, (void)y;                     \
-            out[l] = (value);                     \
-        }                                         \
-    }
-
-/* The same for a derivative times the gradient. */
-#define PUSH(derivative)                                  \
-    if (is_scalar(in->x)) {                               \
-        const double x = xs;                              \
-        EACH_LANE {                                       \
-            const double y = yr[l], z = zr[l];            \
-            (void)x, (void)y, (void)z;                    \
-            out[l] = (derivative)*gr[l];                  \
-        }                                                 \
-    } else if (is_scalar(in->y)) {                        \
-        const double y = ys;                              \
-        EACH_LANE {                                       \
-            const double x = xr[l], z = zr[l];            \
-            (void)x, (void)y, (void)z;                    \
-            out[l] = (derivative)*gr[l];                  \
-        }                                                 \
-    } else {                                              \
-        EACH_LANE {                                       \
-            const double x = xr[l], y = yr[l], z = zr[l]; \
-            (void)x, (void)y, (void)z;                    \
-            out[l] = (derivative)*gr[l];                  \
-        }                                                 \
-    }
-
-/* Where operands of an instruction are; a missing second one counts as a scalar. */
-#define OPERANDS                                                                 \
-    double *restrict const out = slot(at, in->out);                              \
-    const double *restrict const xr = is_scalar(in->x) ? NULL : slot(at, in->x); \
-    const double *restrict const yr = is_scalar(in->y) ? NULL : slot(at, in->y); \
-    const double xs = is_scalar(in->x) ? scalar(at, in->x) : 0.0;                \
-    const double ys = in->y == MG_NOTHING ? in->number                           \
-                      : is_scalar(in->y)  ? scalar(at, in->y)                    \
-                                          : 0.0;                                  \
-    const size_t lanes = at->lanes;                                              \
-    (void)xr, (void)yr, (void)xs, (void)ys
-
-/* What is faster than the table's own expression over lanes. */
-ALWAYS_INLINE bool apply_fast(const block *at, const mg_instruction *in) {
-    OPERANDS;
-    if (is_scalar(in->x)) return false;
-    switch (in->op) {
-        case MG_OP_exp:
-            EACH_LANE out[l] = mg_lane_exp(xr[l]);
-            return true;
-        case MG_OP_log:
-            EACH_LANE out[l] = mg_lane_log(xr[l]);
-            return true;
-        case MG_OP_tanh:
-            EACH_LANE out[l] = mg_lane_tanh(xr[l]);
-            return true;
-        case MG_OP_sigmoid:
-            EACH_LANE out[l] = mg_lane_sigmoid(xr[l]);
-            return true;
-        case MG_OP_exponent: /* at most half a unit in the last place from what pow returns */
-            if (ys == 2.0)
-                EACH_LANE out[l] = xr[l] * xr[l];
-            else if (ys == -1.0)
-                EACH_LANE out[l] = 1.0 / xr[l];
-            else if (ys == 1.0)
-                EACH_LANE out[l] = xr[l];
-            else
-                return false;
-            return true;
-        default:
-            return false;
-    }
-}
-
-ALWAYS_INLINE bool push_fast(const block *at, const mg_instruction *in) {
-    OPERANDS;
-    const double *restrict const gr = slot(at, in->g);
-    if (is_scalar(in->x)) return false;
-    switch (in->op) {
-        case MG_OP_tanh: {
-            const double *restrict const zr = slot(at, in->z);
-            EACH_LANE out[l] = (1.0 - zr[l] * zr[l]) * gr[l];
-            return true;
-        }
-        case MG_OP_exponent: {
-            if (ys == 2.0) {
-                EACH_LANE out[l] = 2.0 * xr[l] * gr[l];
-            } else if (ys == -1.0) {
-                EACH_LANE out[l] = -1.0 / (xr[l] * xr[l]) * gr[l];
-            } else if (ys == 1.0) {
-                EACH_LANE out[l] = gr[l];
-            } else {
-                return false;
-            }
-            return true;
-        }
-        default:
-            return false;
-    }
-}
-
-ALWAYS_INLINE void apply(const block *at, const mg_instruction *in) {
-    OPERANDS;
-    if (apply_fast(at, in)) return;
-    switch (in->op) {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name:                                                 \
-        APPLY(value)                                                   \
-        break;
-        MG_OPERATORS(X)
-#undef X
-        default:
-            break;
-    }
-}
-
-ALWAYS_INLINE void push_x(const block *at, const mg_instruction *in) {
-    OPERANDS;
-    const double *restrict const zr = slot(at, in->z), *restrict const gr = slot(at, in->g);
-    if (push_fast(at, in)) return;
-    switch (in->op) {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name:                                                 \
-        PUSH(dzdx)                                                     \
-        break;
-        MG_OPERATORS(X)
-#undef X
-        default:
-            break;
-    }
-}
-
-ALWAYS_INLINE void push_y(const block *at, const mg_instruction *in) {
-    OPERANDS;
-    const double *restrict const zr = slot(at, in->z), *restrict const gr = slot(at, in->g);
-    switch (in->op) {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name:                                                 \
-        PUSH(dzdy)                                                     \
-        break;
-        MG_OPERATORS(X)
-#undef X
-        default:
-            break;
-    }
-}
 
 /* ---- between rows and lanes ---- */
 
@@ -496,73 +283,13 @@ void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride
     for (size_t i = 0; i < count; i++) out[i] = (mg_column){data + i, stride};
 }
 
-/* ---- scalars ---- */
-
-static mg_trap trap_of(mg_status status, const mg_scalar_step *step, bool derivative, double x,
-                       double y) {
-    return (mg_trap){.status = (int)status,
-                     .op = mg_is_table_op(step->op) ? (int)step->op : -1,
-                     .derivative = derivative,
-                     .x = x,
-                     .y = y};
-}
-
-static double sum_scalars(const mg_program *program, const mg_scalar_step *step,
-                          const double *scalars) {
-    const mg_scalar_term *term = program->scalar_terms + step->y, *const end = term + step->x;
-    double sum = -0.0;
-    for (; term < end; term++)
-        sum += term->b == MG_NOTHING ? scalars[term->a] : scalars[term->a] * scalars[term->b];
-    return sum;
-}
-
-static void push_sum(const mg_program *program, const mg_scalar_step *step, const double *scalars,
-                     double *adjoints) {
-    const mg_scalar_term *const terms = program->scalar_terms + step->y;
-    const double g = adjoints[step->adjoint];
-    for (const mg_scalar_term *term = terms + step->x; term-- > terms;) {
-        if (term->adjoint_a != MG_NOTHING)
-            adjoints[term->adjoint_a] += term->b == MG_NOTHING ? g : scalars[term->b] * g;
-        if (term->adjoint_b != MG_NOTHING) adjoints[term->adjoint_b] += scalars[term->a] * g;
-    }
-}
-
-static void evaluate_scalars(const mg_program *program, mg_call *call) {
-    double *const scalars = call->scalars;
-    const mg_scalar_step *const end = program->steps + program->step_count;
-    for (const mg_scalar_step *step = program->steps; step < end; step++) {
-        mg_status status = MG_OK;
-        if (step->shared) continue;
-        if (step->op == MG_TRACE_CAPTURED) {
-            scalars[step->out] = call->captured[step->x];
-            continue;
-        }
-        if (step->op == MG_STEP_SUM) {
-            scalars[step->out] = sum_scalars(program, step, scalars);
-            continue;
-        }
-        const double x = scalars[step->x];
-        const double y = step->op == MG_OP_exponent ? step->number : scalars[step->y];
-        if (step->op == MG_OP_multiply) {
-            scalars[step->out] = x * y;
-        } else if (step->op == MG_TRACE_LINK || step->op == MG_TRACE_DETACH) {
-            scalars[step->out] = x;
-        } else if (step->op == MG_TRACE_DIVIDE) {
-            scalars[step->out] = x / y;
-            status = y == 0.0 ? MG_ZERO_DIVISION : MG_OK;
-        } else {
-            status = mg_evaluate((int)step->op, x, y, &scalars[step->out]);
-        }
-        if (status != MG_OK && call->trap.status == MG_OK)
-            call->trap = trap_of(status, step, false, x, y);
-    }
-}
+/* ---- a replay ---- */
 
 int mg_replay_begin(const mg_program *program, mg_call *call) {
     const double *const scalars = call->scalars;
     memcpy(call->scalars, program->constants, program->scalar_count * sizeof(double));
     call->trap.status = MG_OK;
-    evaluate_scalars(program, call);
+    mg_evaluate_scalars(program, call);
     for (size_t i = 0; i < program->guard_count; i++) {
         const mg_guard *guard = &program->guards[i];
         const mg_fate *left = &program->fates[guard->left], *right = &program->fates[guard->right];
@@ -572,59 +299,6 @@ int mg_replay_begin(const mg_program *program, mg_call *call) {
     return 1;
 }
 
-/* The partial derivatives of a step's value. */
-static mg_status differentiate(const mg_scalar_step *step, double x, double y, double z, double *px,
-                               double *py) {
-    (void)z;
-    switch (step->op) {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name: {                                               \
-        const double dx = (dzdx);                                      \
-        *px = dx;                                                      \
-        *py = (dzdy);                                                  \
-        return (partial_error);                                        \
-    }
-        MG_OPERATORS(X)
-#undef X
-        default:
-            return MG_OK;
-    }
-}
-
-/* Push the adjoints of scalars down to the captured nodes. */
-static void push_scalars(const mg_program *program, mg_call *call, double *adjoints) {
-    const double *const scalars = call->scalars;
-    for (size_t i = 0; i < program->captured; i++) call->captured_grads[i] = 0.0;
-    for (const mg_scalar_step *step = program->steps + program->step_count;
-         step-- > program->steps;) {
-        const double g = adjoints[step->adjoint];
-        double dx = 1.0, dy = 1.0;
-        if (!step->reached) continue;
-        if (step->op == MG_TRACE_CAPTURED) {
-            call->captured_grads[step->x] = g;
-            continue;
-        }
-        if (step->op == MG_STEP_SUM) {
-            push_sum(program, step, scalars, adjoints);
-            continue;
-        }
-        const double x = scalars[step->x];
-        const double y = step->op == MG_OP_exponent ? step->number : scalars[step->y];
-        if (step->op == MG_OP_multiply) {
-            dx = y;
-            dy = x;
-        } else if (step->op == MG_TRACE_LINK) {
-            dy = scalars[step->z];
-        } else if (step->op != MG_OP_add) { /* an add that shares another's value */
-            mg_status status = differentiate(step, x, y, scalars[step->out], &dx, &dy);
-            if (status != MG_OK && call->trap.status == MG_OK)
-                call->trap = trap_of(status, step, true, x, y);
-        }
-        if (step->adjoint_x != MG_NOTHING) adjoints[step->adjoint_x] += dx * g;
-        if (step->adjoint_y != MG_NOTHING) adjoints[step->adjoint_y] += dy * g;
-    }
-}
-
 void mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call) {
     const size_t chunks = mg_replay_chunks(call->count), width = program->adjoint_count + 1;
     if (mode != MG_PARAMETERS) return;
@@ -632,7 +306,7 @@ void mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call) {
     for (size_t chunk = 1; chunk < chunks; chunk++)
         for (size_t i = 0; i < width; i++) call->sums[i] += call->sums[chunk * width + i];
     call->total = call->sums[width - 1];
-    push_scalars(program, call, call->sums);
+    mg_push_scalars(program, call, call->sums);
 }
 
 int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspace *workspace) {

@@ -8,206 +8,19 @@ function row by row.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable
 
 from . import _rows
 from ._engine import ffi, lib
 from ._recording import NO_RULE, Guard, Number, Recorder
+from ._replay import FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, Frame, Trace
 from ._rows import Array, Members, Shape
 from ._value_methods import arithmetic_error
-from .engine import Value, attributes, bulk, restore
+from .engine import Value, bulk, restore
 
 __all__ = ["Program", "compile"]
-
-# Programs take their memory from an arena of their own, on every backend.
-_memory = lib.mg_arena_new()
-if not _memory:
-    raise MemoryError("no memory for an arena")
-
-_FORWARD, _PARAMETERS, _INPUTS = lib.MG_FORWARD, lib.MG_PARAMETERS, lib.MG_INPUTS
-_NULL = ffi.NULL
-_kind = 0  # of processor, see mg_call: for tests
-_OPERATORS = [
-    ffi.string(lib.mg_operator_name(op)).decode() for op in range(lib.mg_operator_count())
-]
-
-
-def fail_after(n: int) -> None:
-    """Let the n-th allocation for programs from now fail; 0: none. For tests."""
-    lib.mg_arena_fail_after(_memory, n)
-
-
-def _checked(made: Any, what: str) -> Any:
-    if not made:
-        raise MemoryError(f"no memory for {what}")
-    return made
-
-
-# ---- one recording ----
-
-
-class _Trace:
-    """What was recorded for one example, and the program made of it."""
-
-    def __init__(
-        self,
-        entries: bytes,
-        outputs: tuple[int, ...],
-        guards: tuple[tuple[int, int, int, bool], ...],
-        captured: tuple[Value, ...],
-        inputs: int,
-    ) -> None:
-        self.entries, self.outputs, self.guards = entries, outputs, guards
-        self.captured, self.inputs = captured, inputs
-        self.frames: dict[int, list[_Frame]] = {mode: [] for mode in range(lib.MG_MODES)}
-        # Leaves whose gradient is a plain sum: it is added to. Through others backward goes on.
-        self.plain = not any(
-            len(v._children) or "_backward" in (attributes(v) or {}) for v in captured
-        )
-        made = lib.mg_program_new(
-            _memory,
-            ffi.from_buffer("mg_entry[]", entries),
-            len(entries) // ffi.sizeof("mg_entry"),
-            inputs,
-            len(captured),
-            outputs,
-            len(outputs),
-            ffi.new("mg_guard[]", list(guards)),
-            len(guards),
-        )
-        self.program = ffi.gc(
-            _checked(made, "a program"), lambda p: lib.mg_program_free(_memory, p)
-        )
-
-    def facts(self) -> Any:
-        facts = ffi.new("mg_program_facts *")
-        lib.mg_program_describe(self.program, facts)
-        return facts
-
-    def take_frame(self, mode: int) -> _Frame:
-        """Return a frame that nobody else uses; to be given back."""
-        frames = self.frames[mode]
-        try:
-            return frames.pop()
-        except IndexError:
-            return _Frame(self, mode)
-
-    def listing(self, mode: int) -> str:
-        """Return the instructions of one mode."""
-        _prepare(self, mode)
-        size = lib.mg_program_list(self.program, mode, _NULL, 0) + 1
-        text = ffi.new("char[]", size)
-        lib.mg_program_list(self.program, mode, text, size)
-        return bytes(ffi.buffer(text, size - 1)).decode()
-
-
-def _prepare(trace: _Trace, mode: int) -> None:
-    if lib.mg_program_prepare(_memory, trace.program, mode):
-        raise MemoryError("no memory for a program")
-
-
-class _Frame:
-    """What one replay at a time needs: arguments for C and a workspace."""
-
-    def __init__(self, trace: _Trace, mode: int) -> None:
-        _prepare(trace, mode)
-        self.program, self.mode = trace.program, mode
-        captured, outputs = len(trace.captured), len(trace.outputs)
-        self.call = call = ffi.new("mg_call *")
-        self.data = ffi.new("double[]", captured + 1)
-        self.grads = ffi.new("double[]", captured + 1)
-        self.scalars = ffi.new("double[]", lib.mg_program_scalars(trace.program))
-        self.outputs = ffi.new("mg_column[]", outputs)
-        self.seeds = ffi.new("mg_column[]", outputs)
-        self.gradients = ffi.new("mg_column[]", trace.inputs + 1)
-        self.data_buffer = ffi.buffer(self.data, 8 * captured)
-        self.grads_buffer = ffi.buffer(self.grads, 8 * captured)
-        call.captured, call.captured_grads = self.data, self.grads
-        call.scalars, call.outputs, call.seeds = self.scalars, self.outputs, self.seeds
-        call.gradients, call.kind = self.gradients, _kind
-        self.width = lib.mg_program_sums(trace.program)
-        self.chunks = 0
-        self.make_room(1)
-        self.workspaces = [self.new_workspace()]
-
-    def new_workspace(self) -> Any:
-        made = lib.mg_workspace_new(_memory, self.program, self.mode)
-        return ffi.gc(_checked(made, "a workspace"), lambda w: lib.mg_workspace_free(_memory, w))
-
-    def make_room(self, chunks: int) -> None:
-        """Have room for the sums of so many chunks."""
-        if chunks > self.chunks:
-            self.sums = ffi.new("double[]", self.width * chunks)
-            self.call.sums = self.sums
-            self.chunks = chunks
-
-    def run(self, threads: int) -> int:
-        """Replay; return 0, 1 if a guard failed for some row, or 2 if for all."""
-        call, program, mode = self.call, self.program, self.mode
-        chunks = lib.mg_replay_chunks(call.count)
-        self.make_room(chunks)
-        if threads <= 1 or chunks <= 1:
-            return lib.mg_replay(program, mode, call, self.workspaces[0])  # type: ignore[no-any-return]
-        return self._run_threads(min(threads, chunks), chunks)
-
-    def _run_threads(self, threads: int, chunks: int) -> int:
-        call, program, mode = self.call, self.program, self.mode
-        while len(self.workspaces) < threads:
-            self.workspaces.append(self.new_workspace())
-        if not lib.mg_replay_begin(program, call):
-            return 2
-        bounds = [chunks * k // threads for k in range(threads + 1)]
-        traps = [ffi.new("mg_trap *") for _ in range(threads)]
-
-        def part(k: int) -> int:
-            return lib.mg_replay_rows(  # type: ignore[no-any-return]
-                program, mode, call, self.workspaces[k], bounds[k], bounds[k + 1], traps[k]
-            )
-
-        others = [_pool(threads).submit(part, k) for k in range(1, threads)]
-        failures = part(0)
-        for other in others:
-            failures |= other.result()
-        lib.mg_replay_end(program, mode, call)
-        for trap in traps:
-            if trap.status and (not call.trap.status or trap.row < call.trap.row):
-                call.trap = trap[0]
-        return failures
-
-
-_pools: dict[int, ThreadPoolExecutor] = {}
-
-
-def _before_fork() -> None:
-    lib.mg_arena_lock(_memory)
-
-
-def _after_fork_in_parent() -> None:
-    lib.mg_arena_unlock(_memory)
-
-
-def _after_fork_in_child() -> None:
-    lib.mg_arena_renew_lock(_memory)
-    _pools.clear()  # their threads are the parent's
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )
-
-
-def _pool(threads: int) -> ThreadPoolExecutor:
-    if threads not in _pools:
-        _pools[threads] = ThreadPoolExecutor(threads - 1, "micrograd_c")
-    return _pools[threads]
-
 
 # ---- a program ----
 
@@ -235,7 +48,7 @@ class Program:
         self._inputs = inputs
         self._max_specializations = max_specializations
         self._allow_constants = allow_constants
-        self._traces: list[_Trace] = []
+        self._traces: list[Trace] = []
         self._result: Shape = Array((), 0, 1)
         self._own = True  # fn's captured Values are this program's, not copies
         self._lock = threading.Lock()
@@ -264,7 +77,7 @@ class Program:
         self._add(trace)
         self._result = shape
 
-    def _add(self, trace: _Trace) -> None:
+    def _add(self, trace: Trace) -> None:
         known = {id(p) for p in self.parameters}
         new = tuple(p for p in trace.captured if id(p) not in known)
         if new and not self._own:
@@ -344,14 +157,14 @@ class Program:
         args: tuple[Any, ...],
         threads: int,
         check: bool,
-        bind: Callable[[_Frame, int], None],
+        bind: Callable[[Frame, int], None],
     ) -> tuple[int, float]:
         """Replay all rows; return their number and the sum of seeds times outputs."""
         count, columns, _held = self._rows_of(args)
         if threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
         total = 0.0
-        done: list[tuple[_Trace, _Frame]] = []
+        done: list[tuple[Trace, Frame]] = []
         rows: Any = None
         trap: Any = None
         place = 0
@@ -367,7 +180,7 @@ class Program:
                 call = frame.call
                 call.inputs, call.check = columns, check
                 call.count = count if rows is None else len(rows)
-                call.rows = _NULL if rows is None else ffi.from_buffer("uint32_t[]", rows)
+                call.rows = NULL if rows is None else ffi.from_buffer("uint32_t[]", rows)
                 failed = None
                 if trace.guards:
                     failed = self._np.zeros(call.count, self._np.uint8)
@@ -396,7 +209,7 @@ class Program:
                 rows = (failing if rows is None else rows[failing]).astype(self._np.uint32)
             if trap is not None:
                 raise trap[1]
-            if mode == _PARAMETERS:
+            if mode == PARAMETERS:
                 for trace, frame in done:
                     _add_grads(trace, frame)
         finally:
@@ -421,16 +234,16 @@ class Program:
         outputs = len(self._traces[0].outputs)
         made: list[Any] = []
 
-        def bind(frame: _Frame, count: int) -> None:
+        def bind(frame: Frame, count: int) -> None:
             if not made:
                 block = np.empty((outputs, count))
-                made.extend((block, ffi.from_buffer("double[]", block) if block.size else _NULL))
+                made.extend((block, ffi.from_buffer("double[]", block) if block.size else NULL))
             if made[1]:
                 for i in range(outputs):
                     frame.outputs[i].data = made[1] + i * count
                     frame.outputs[i].stride = 1
 
-        self._replay(_FORWARD, args, threads, check, bind)
+        self._replay(FORWARD, args, threads, check, bind)
         return self._nest([made[0][i] for i in range(outputs)])
 
     def _nest(self, leaves: list[Any]) -> Any:
@@ -476,13 +289,13 @@ class Program:
         elif reduction != "sum":
             raise ValueError(f"reduction must be 'mean' or 'sum', not {reduction!r}")
 
-        def bind(frame: _Frame, count: int) -> None:
+        def bind(frame: Frame, count: int) -> None:
             frame.call.seed = seed
             for i in range(outputs):
-                frame.seeds[i].data = columns[i][1] if columns else _NULL
+                frame.seeds[i].data = columns[i][1] if columns else NULL
                 frame.seeds[i].stride = 1
 
-        total = self._replay(_PARAMETERS, args, threads, check, bind)[1]
+        total = self._replay(PARAMETERS, args, threads, check, bind)[1]
         if plain and len(self._traces) == 1:
             self._make_ready(args, reduction)
         return total
@@ -494,12 +307,12 @@ class Program:
         trace, last = self._traces[0], self._last
         if not last or last[0] is not args or trace.guards or not trace.plain:
             return
-        frame = trace.take_frame(_PARAMETERS)
+        frame = trace.take_frame(PARAMETERS)
         call = frame.call
         count, call.inputs, _ = last[2]
-        call.count, call.rows, call.check = count, _NULL, 0
+        call.count, call.rows, call.check = count, NULL, 0
         call.seed = 1.0 / count if reduction == "mean" else 1.0
-        frame.seeds[0].data = _NULL
+        frame.seeds[0].data = NULL
         frame.make_room(lib.mg_replay_chunks(count))
         shapes = tuple((a, a.shape, a.dtype) for a in args)
         ready = shapes, reduction, frame, call, trace.captured, frame.workspaces[0], last[2]
@@ -515,10 +328,10 @@ class Program:
         for arg, (array, shape, dtype) in zip(args, shapes):
             same = same and arg is array and arg.shape == shape and arg.dtype is dtype
         if not same:
-            self._traces[0].frames[_PARAMETERS].append(frame)
+            self._traces[0].frames[PARAMETERS].append(frame)
             return None
         bulk.get_numbers(captured, frame.data_buffer)
-        lib.mg_replay(frame.program, _PARAMETERS, call, workspace)
+        lib.mg_replay(frame.program, PARAMETERS, call, workspace)
         bulk.add_grads(captured, frame.grads_buffer)
         total: float = call.total
         self._ready.append(ready)
@@ -548,7 +361,7 @@ class Program:
             if together == 0.0:
                 raise ValueError("the mean with weights whose sum is 0")
             arrays = [arrays[0] / together]
-        return [(a, ffi.from_buffer("double[]", a) if a.size else _NULL) for a in arrays]
+        return [(a, ffi.from_buffer("double[]", a) if a.size else NULL) for a in arrays]
 
     def gradient(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
         """Return the derivative of each row's result with respect to the row's arguments.
@@ -575,11 +388,11 @@ class Program:
         count = self._rows_of(args)[0]
         shapes = [array for shape in self._shapes for array in _rows.arrays(shape)]
         results = [np.zeros((count, *array.shape)) for array in shapes]
-        views = [ffi.from_buffer("double[]", r) if r.size else _NULL for r in results]
+        views = [ffi.from_buffer("double[]", r) if r.size else NULL for r in results]
         numbers = np.array([0.0, 1.0])
         one = ffi.from_buffer("double[]", numbers)
 
-        def bind(frame: _Frame, count: int) -> None:
+        def bind(frame: Frame, count: int) -> None:
             for array, view in zip(shapes, views):
                 if view:
                     lib.mg_set_columns(frame.gradients + array.first, view, array.size, array.size)
@@ -587,7 +400,7 @@ class Program:
                 frame.seeds[i].data = one + (1 if i == output else 0)
                 frame.seeds[i].stride = 0
 
-        self._replay(_INPUTS, args, threads, check, bind)
+        self._replay(INPUTS, args, threads, check, bind)
         found = iter(results)
         nested = tuple(_nest_arrays(shape, found) for shape in self._shapes)
         return nested[0] if len(nested) == 1 else nested
@@ -618,7 +431,7 @@ class Program:
         are rows' values, s0, s1, ... numbers computed once a call, d0, d1, ... sums over rows.
         Raises ValueError for another mode.
         """
-        modes = {"forward": _FORWARD, "backward": _PARAMETERS, "gradient": _INPUTS}
+        modes = {"forward": FORWARD, "backward": PARAMETERS, "gradient": INPUTS}
         if mode not in modes:
             raise ValueError(f"mode must be one of {', '.join(map(repr, modes))}, not {mode!r}")
         listings = [trace.listing(modes[mode]) for trace in self._traces]
@@ -660,12 +473,12 @@ def _undecided(rows: Any) -> RuntimeError:
 def _trap(call: Any) -> tuple[int, Exception]:
     """Return the row and the exception of the first error in a replay."""
     trap = call.trap
-    name = _OPERATORS[trap.op] if trap.op >= 0 else "divide"
+    name = OPERATORS[trap.op] if trap.op >= 0 else "divide"
     error = arithmetic_error(trap.status, name, trap.x, trap.y, trap.derivative)
     return trap.row, type(error)(f"row {trap.row}: {error}")
 
 
-def _add_grads(trace: _Trace, frame: _Frame) -> None:
+def _add_grads(trace: Trace, frame: Frame) -> None:
     if trace.plain:
         if trace.captured:
             bulk.add_grads(trace.captured, frame.grads_buffer)
@@ -702,7 +515,7 @@ def _describe_result(result: Any, roots: list[Value], recorder: Recorder, where:
     return Members(kind, tuple(result) if kind is dict else None, items)
 
 
-def _make_trace(recorder: Recorder, roots: list[Value]) -> _Trace:
+def _make_trace(recorder: Recorder, roots: list[Value]) -> Trace:
     ends = [*roots, *(end for g in recorder.guards for end in (g.left, g.right))]
     anchor = bulk.rule(NO_RULE, 0.0, tuple(ends))
     entries, places, captured = bulk.trace(anchor, recorder.inputs, recorder.position)
@@ -712,7 +525,7 @@ def _make_trace(recorder: Recorder, roots: list[Value]) -> _Trace:
         for i, guard in enumerate(recorder.guards)
     )
     outputs = tuple(found[i] for i in range(len(roots)))
-    return _Trace(entries, outputs, guards, tuple(captured), len(recorder.inputs))
+    return Trace(entries, outputs, guards, tuple(captured), len(recorder.inputs))
 
 
 def _place_guard(guard: Guard, left: int, right: int) -> tuple[int, int, int, bool]:
@@ -733,7 +546,7 @@ def _restored(
     program.parameters = parameters
     program._result = result
     for entries, outputs, guards, captured in traces:
-        program._add(_Trace(entries, outputs, guards, captured, options[0]))
+        program._add(Trace(entries, outputs, guards, captured, options[0]))
     program._own = own
     return program
 

@@ -671,7 +671,7 @@ def test_a_program_may_be_called_by_several_threads(mg: Any) -> None:
 def test_results_do_not_depend_on_the_processor(
     mg: Any, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
-    from micrograd_c import program as module
+    from micrograd_c import _replay as module
 
     random.seed(4)
     model = mg.MLP(3, [7, 5, 1])
@@ -682,7 +682,7 @@ def test_results_do_not_depend_on_the_processor(
 
     x, found = normal(rows, 3, seed=rows), []
     for kind in (0, 1, 2):
-        monkeypatch.setattr(module, "_kind", kind)
+        monkeypatch.setattr(module, "KIND", kind)
         model.zero_grad()
         program = mg.compile(fn, x[0])
         total = program.backward(x)
@@ -807,7 +807,7 @@ def test_the_options_sensitivities_are_those_of_differences_and_of_the_formula(
 
 
 def test_every_allocation_may_fail_and_nothing_is_lost(mg: Any) -> None:
-    from micrograd_c import program as module
+    from micrograd_c import _replay as module
 
     w = mg.Value(2.0)
 
