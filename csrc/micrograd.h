@@ -340,6 +340,7 @@ typedef enum {
     MG_FORWARD,    /* nothing */
     MG_PARAMETERS, /* the gradients of captured nodes, summed over rows */
     MG_INPUTS,     /* the gradients of inputs, row by row */
+    MG_ALL,        /* both, and every derivative on the way, to be checked */
     MG_MODES
 } mg_mode;
 
@@ -367,12 +368,12 @@ typedef struct {
     const mg_column *outputs;   /* one for each output; data NULL: not wanted */
     const mg_column *seeds;     /* gradients of outputs; data NULL: seed */
     double seed;                /* for every output and row without a column of seeds */
-    const mg_column *gradients; /* MG_INPUTS: one for each input; data NULL: not wanted */
+    const mg_column *gradients; /* one for each input; data NULL: not wanted */
     unsigned char *failed;      /* by place among the rows: 1 where a guard failed */
     double *scalars;            /* room for mg_program_scalars */
-    double *sums;               /* MG_PARAMETERS: room for mg_program_sums for each chunk */
-    double *captured_grads;     /* MG_PARAMETERS: set */
-    double total;               /* MG_PARAMETERS: seeds times outputs, summed */
+    double *sums;               /* room for mg_program_sums for each chunk */
+    double *captured_grads;     /* MG_PARAMETERS, MG_ALL: set */
+    double total;               /* MG_PARAMETERS, MG_ALL: seeds times outputs, summed */
     int check;                  /* fill trap */
     int kind;                   /* of processor; 0: the one there is, for tests 1, 2, ...: its
                                  * predecessors, as far as it has them, down to the plainest */

@@ -307,7 +307,8 @@ static void find_wanted(scheduler *at) {
     for (uint32_t i = 0; i < program->count; i++) {
         const mg_entry *entry = &program->entries[i];
         unsigned arity = mg_entry_operands(entry, operands, &through);
-        at->wanted[i] = entry->op == source;
+        at->wanted[i] =
+            at->mode == MG_ALL ? program->fates[i].level != MG_LEVEL_CONSTANT : entry->op == source;
         if (entry->op == MG_TRACE_LINK) arity = 2;
         for (unsigned k = 0; through && k < arity; k++) at->wanted[i] |= at->wanted[operands[k]];
         at->wanted[i] &= program->fates[i].needed;

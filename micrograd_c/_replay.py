@@ -18,6 +18,7 @@ if not _memory:
     raise MemoryError("no memory for an arena")
 
 FORWARD, PARAMETERS, INPUTS = lib.MG_FORWARD, lib.MG_PARAMETERS, lib.MG_INPUTS
+ALL = lib.MG_ALL
 NULL = ffi.NULL
 KIND = 0  # of processor, see mg_call: for tests
 OPERATORS = [ffi.string(lib.mg_operator_name(op)).decode() for op in range(lib.mg_operator_count())]

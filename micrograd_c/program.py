@@ -15,7 +15,7 @@ from typing import Any, Callable
 from . import _rows
 from ._engine import ffi, lib
 from ._recording import NO_RULE, Guard, Number, Recorder
-from ._replay import FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, Frame, Trace
+from ._replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, Frame, Trace
 from ._rows import Array, Members, Shape
 from ._value_methods import arithmetic_error
 from .engine import Value, bulk, restore
@@ -163,6 +163,9 @@ class Program:
         count, columns, _held = self._rows_of(args)
         if threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
+        add = mode == PARAMETERS
+        if check and mode != FORWARD:
+            mode = ALL  # backward() row by row computes every derivative
         total = 0.0
         done: list[tuple[Trace, Frame]] = []
         rows: Any = None
@@ -199,7 +202,7 @@ class Program:
                         rows = self._np.arange(count, dtype=self._np.uint32)
                     continue
                 total += call.total
-                if call.trap.status and (trap is None or call.trap.row < trap[0]):
+                if call.count and call.trap.status and (trap is None or call.trap.row < trap[0]):
                     trap = _trap(call)
                 if not status:
                     break
@@ -209,7 +212,7 @@ class Program:
                 rows = (failing if rows is None else rows[failing]).astype(self._np.uint32)
             if trap is not None:
                 raise trap[1]
-            if mode == PARAMETERS:
+            if add:
                 for trace, frame in done:
                     _add_grads(trace, frame)
         finally:

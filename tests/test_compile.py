@@ -940,3 +940,67 @@ def test_random_programs_are_what_they_are_row_by_row(
     program.backward(rows, reduction="sum")
     found = np.array([p.grad for p in params])
     assert (np.abs(found - np.sum(d_params, axis=0)) <= 1e-12 * (scale * scale).sum()).all()
+
+
+RISKY = ["log", "sqrt", "exp", "tanh", "abs"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["unary", "unary", "add", "mul", "div", "inverse", "power", "param"]),
+            st.integers(0, 30),
+            st.integers(0, 30),
+            st.integers(-3, 3),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.lists(st.sampled_from([0.5, 1.0, 2.0, 0.0, -1.0, 710.0, 3.0]), min_size=2, max_size=6),
+)
+def test_check_raises_for_the_first_row_that_raises(mg: Any, code: Any, rows: Any) -> None:
+    param = mg.Value(1.5)
+
+    def fn(x: Any) -> Any:
+        pool = [x, param * x]
+        for kind, i, j, c in code:
+            a, b = pool[-1 - i % 2], pool[j % len(pool)]
+            if kind == "unary":
+                out = getattr(a, RISKY[j % len(RISKY)])()
+            elif kind == "add":
+                out = a + b
+            elif kind == "mul":
+                out = a * b
+            elif kind == "div":
+                out = a / b
+            elif kind == "inverse":
+                out = a**-1
+            elif kind == "power":
+                out = a ** (c / 2)
+            else:
+                out = a * (param + c).exp()
+            pool.append(out)
+        total = pool[0]
+        for v in pool[1:]:
+            total = total + v  # nothing is dead
+        return total
+
+    try:
+        program = mg.compile(fn, 1.25)
+    except (ArithmeticError, ValueError):
+        return
+    expected: Any = None
+    for k, row in enumerate(rows):
+        try:
+            fn(mg.Value(row)).backward()
+        except (ArithmeticError, ValueError) as error:
+            expected = type(error), f"row {k}:"
+            break
+    for run in (program.gradient, program.backward):
+        param.grad = 0.0
+        if expected is None:
+            run(rows, check=True)
+            continue
+        with pytest.raises(expected[0], match=expected[1]):
+            run(rows, check=True)
+        assert param.grad == 0.0
