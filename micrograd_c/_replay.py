@@ -126,6 +126,11 @@ class Frame:
         made = lib.mg_workspace_new(_memory, self.program, self.mode)
         return ffi.gc(_checked(made, "a workspace"), lambda w: lib.mg_workspace_free(_memory, w))
 
+    def forget_gradients(self) -> None:
+        """Have no place for the gradients of inputs, of which an earlier replay had some."""
+        size = ffi.sizeof(self.gradients)
+        ffi.memmove(self.gradients, bytes(size), size)
+
     def make_room(self, chunks: int) -> None:
         """Have room for the sums of so many chunks."""
         if chunks > self.chunks:

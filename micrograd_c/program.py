@@ -294,6 +294,8 @@ class Program:
 
         def bind(frame: Frame, count: int) -> None:
             frame.call.seed = seed
+            if check:
+                frame.forget_gradients()
             for i in range(outputs):
                 frame.seeds[i].data = columns[i][1] if columns else NULL
                 frame.seeds[i].stride = 1
