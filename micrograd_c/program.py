@@ -103,6 +103,8 @@ class Program:
             try:
                 self._record(numbers)
             except (ArithmeticError, ValueError) as error:
+                if type(error) not in _ARITHMETIC:
+                    raise
                 raise type(error)(f"row {row}: {error}") from error
 
     # ---- rows ----
@@ -158,67 +160,68 @@ class Program:
         threads: int,
         check: bool,
         bind: Callable[[Frame, int], None],
-    ) -> tuple[int, float]:
-        """Replay all rows; return their number and the sum of seeds times outputs."""
+    ) -> float:
+        """Replay all rows, each with the first recording that is right for it.
+
+        `bind` tells a frame where results go. Returns the sum of seeds times outputs.
+        """
         count, columns, _held = self._rows_of(args)
         if threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
-        add = mode == PARAMETERS
-        if check and mode != FORWARD:
-            mode = ALL  # backward() row by row computes every derivative
-        total = 0.0
+        replayed = ALL if check and mode != FORWARD else mode  # as backward() row by row has it
+        total, place = 0.0, 0
+        rows: Any = None  # those that are left; None: all
+        error: tuple[int, Exception] | None = None
         done: list[tuple[Trace, Frame]] = []
-        rows: Any = None
-        trap: Any = None
-        place = 0
         try:
-            while True:
+            while count:
                 fresh = place == len(self._traces)
                 if fresh:
-                    row = int(rows[0]) if rows is not None else 0
+                    row = 0 if rows is None else int(rows[0])
                     self._specialize(place, self._numbers_of_row(columns, row), row)
                 trace = self._traces[place]
-                frame = trace.take_frame(mode)
+                frame = trace.take_frame(replayed)
                 done.append((trace, frame))
-                call = frame.call
-                call.inputs, call.check = columns, check
-                call.count = count if rows is None else len(rows)
-                call.rows = NULL if rows is None else ffi.from_buffer("uint32_t[]", rows)
-                failed = None
-                if trace.guards:
-                    failed = self._np.zeros(call.count, self._np.uint8)
-                    call.failed = ffi.from_buffer("unsigned char[]", failed)
-                if trace.captured:
-                    bulk.get_numbers(trace.captured, frame.data_buffer)
+                failed = self._tell(trace, frame, count, columns, rows, check)
                 bind(frame, count)
                 status = frame.run(threads)
+                if fresh and (status == 2 or (status == 1 and failed[0])):
+                    raise _undecided(rows)
                 place += 1
                 if status == 2:
-                    done.pop()
-                    trace.frames[mode].append(frame)
-                    if fresh or not count:
-                        raise _undecided(rows)
-                    if rows is None:
-                        rows = self._np.arange(count, dtype=self._np.uint32)
+                    trace.frames[replayed].append(done.pop()[1])
                     continue
-                total += call.total
-                if call.count and call.trap.status and (trap is None or call.trap.row < trap[0]):
-                    trap = _trap(call)
-                if not status:
+                total += frame.call.total
+                if frame.call.trap.status and (error is None or frame.call.trap.row < error[0]):
+                    error = _error_of(frame.call)
+                if status == 0:
                     break
-                if fresh and failed is not None and failed[0]:
-                    raise _undecided(rows)
                 failing = self._np.flatnonzero(failed)
                 rows = (failing if rows is None else rows[failing]).astype(self._np.uint32)
-            if trap is not None:
-                raise trap[1]
-            if add:
-                for trace, frame in done:
-                    _add_grads(trace, frame)
+            if error is not None:
+                raise error[1]
+            for trace, frame in done if mode == PARAMETERS else ():
+                _add_grads(trace, frame)
         finally:
             for trace, frame in done:
-                trace.frames[mode].append(frame)
-        return count, total
+                trace.frames[replayed].append(frame)
+        return total
+
+    def _tell(
+        self, trace: Trace, frame: Frame, count: int, columns: Any, rows: Any, check: bool
+    ) -> Any:
+        """Tell a frame what to replay; return where it marks the rows that fail a guard."""
+        call = frame.call
+        call.inputs, call.check = columns, check
+        call.count = count if rows is None else len(rows)
+        call.rows = NULL if rows is None else ffi.from_buffer("uint32_t[]", rows)
+        failed = None
+        if trace.guards:
+            failed = self._np.zeros(call.count, self._np.uint8)
+            call.failed = ffi.from_buffer("unsigned char[]", failed)
+        if trace.captured:
+            bulk.get_numbers(trace.captured, frame.data_buffer)
+        return failed
 
     def __call__(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
         """Return the result for each row: arrays of shape (N,), nested as the function's result.
@@ -228,26 +231,24 @@ class Program:
         the buffer protocol or nested lists. `threads` share the rows; the result is the same
         for any number of them. Out of an operator's domain the result is nan or inf; with `check`
         the error that the function would raise for the first such row is raised, naming it, unless
-        no result depends on what would raise it.
+        no result depends on what would raise it. A row that is recorded anew raises what the
+        function raises, with its number.
 
         Raises TypeError or ValueError for arguments nested or shaped otherwise, with both shapes;
         RuntimeError if the rows take more branches than `max_specializations`.
         """
         np = self._np
         outputs = len(self._traces[0].outputs)
-        made: list[Any] = []
+        block = np.empty((outputs, self._rows_of(args)[0]))
+        place = ffi.from_buffer("double[]", block) if block.size else NULL
 
         def bind(frame: Frame, count: int) -> None:
-            if not made:
-                block = np.empty((outputs, count))
-                made.extend((block, ffi.from_buffer("double[]", block) if block.size else NULL))
-            if made[1]:
-                for i in range(outputs):
-                    frame.outputs[i].data = made[1] + i * count
-                    frame.outputs[i].stride = 1
+            lib.mg_set_columns(frame.outputs, place, outputs, 1)
+            for i in range(1, outputs):
+                frame.outputs[i].data = place + i * count
 
         self._replay(FORWARD, args, threads, check, bind)
-        return self._nest([made[0][i] for i in range(outputs)])
+        return self._nest(list(block))
 
     def _nest(self, leaves: list[Any]) -> Any:
         return _rows.rebuild(self._result, leaves)
@@ -300,7 +301,7 @@ class Program:
                 frame.seeds[i].data = columns[i][1] if columns else NULL
                 frame.seeds[i].stride = 1
 
-        total = self._replay(PARAMETERS, args, threads, check, bind)[1]
+        total = self._replay(PARAMETERS, args, threads, check, bind)
         if plain and len(self._traces) == 1:
             self._make_ready(args, reduction)
         return total
@@ -464,6 +465,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+_ARITHMETIC = (ValueError, OverflowError, ZeroDivisionError)
 _SMALL = 1 << 14  # numbers in arguments that a program remembers
 
 
@@ -475,7 +477,7 @@ def _undecided(rows: Any) -> RuntimeError:
     )
 
 
-def _trap(call: Any) -> tuple[int, Exception]:
+def _error_of(call: Any) -> tuple[int, Exception]:
     """Return the row and the exception of the first error in a replay."""
     trap = call.trap
     name = OPERATORS[trap.op] if trap.op >= 0 else "divide"

@@ -307,6 +307,8 @@ def test_a_branch_on_a_parameter_is_taken_anew_when_it_changes(mg: Any) -> None:
     w.data = 2.0
     assert program([3.0, 4.0]).tolist() == [6.0, 8.0]
     assert program.specializations == 2
+    w.data = math.nan
+    assert program([]).tolist() == [] and program.backward([], reduction="sum") == 0.0
 
 
 def test_no_node_outlives_a_recording(mg: Any) -> None:
