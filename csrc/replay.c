@@ -4,7 +4,7 @@
  * many rows as the cache has room for. Within a block each instruction is a loop over the block's
  * lanes. A sum over rows is kept in MG_LANES partial sums, by the row's place in its chunk, however
  * wide the blocks are; partial sums are added up chunk by chunk. So the bits of a result depend on
- * the rows alone: not on the block's width, not on which thread replays which chunk.
+ * program and rows alone, not on which thread replays which chunk.
  *
  * Threads share nothing that any of them writes: program and call are only read, a workspace and a
  * trap are one thread's own, and of what the call points to, outputs, gradients and failed have a
@@ -199,30 +199,35 @@ static size_t run_forward(block *at) {
     return failures;
 }
 
-/* The rows at these places of the call's list; true: a guard failed. */
+/* Leave out the rows that have failed a guard, those from place `first` on in the call's list. */
+static void drop_failed(block *at, uint32_t *rows, size_t first) {
+    size_t kept = 0;
+    for (size_t l = 0; l < at->used; l++) {
+        at->call->failed[first + l] = at->failed[l];
+        if (!at->failed[l]) rows[kept++] = rows[l];
+    }
+    at->used = kept;
+}
+
+/* The rows at these places of the call's list; true: a guard failed. Where nothing is summed and
+ * nothing checked, rows that failed may be stored all the same: they are to be replayed again. */
 static bool run_block(block *at, uint32_t *rows, size_t first, size_t count) {
     const mg_call *call = at->call;
-    const bool check = call->check != 0;
+    const bool check = call->check != 0, guarded = at->program->guard_count != 0;
     for (size_t l = 0; l < count; l++)
         rows[l] = call->rows != NULL ? call->rows[first + l] : (uint32_t)(first + l);
     at->rows = rows;
     at->used = count;
-    at->check = check && at->program->guard_count == 0;
-    size_t failures = run_forward(at);
-    if (failures != 0) {
-        size_t kept = 0;
-        for (size_t l = 0; l < count; l++) {
-            call->failed[first + l] = at->failed[l];
-            if (!at->failed[l]) rows[kept++] = rows[l];
-        }
-        at->used = kept;
+    at->check = check && !guarded;
+    const size_t failures = run_forward(at);
+    if (failures != 0 && at->mode == MG_FORWARD && !check) {
+        memcpy(call->failed + first, at->failed, count);
+    } else if (failures != 0 || (check && guarded)) {
+        if (failures != 0) drop_failed(at, rows, first);
+        at->check = check;
+        if (at->used != 0) run_forward(at);
     }
-    at->check = check;
-    if (at->used != 0) {
-        const bool again = failures != 0 || (check && at->program->guard_count != 0);
-        if (again) run_forward(at);
-        at->run(at, at->schedule->forward, at->schedule->count);
-    }
+    if (at->used != 0) at->run(at, at->schedule->forward, at->schedule->count);
     return failures != 0;
 }
 
