@@ -32,13 +32,10 @@ static void write_reference(writer *to, uint32_t reference) {
         return;
     }
     const uint32_t place = reference & ~MG_SCALAR;
-    for (size_t i = 0; i < to->program->step_count; i++) {
-        if (to->program->steps[i].out == place) {
-            write_text(to, "s%lu", (unsigned long)place);
-            return;
-        }
-    }
-    write_text(to, "%.17g", to->program->constants[place]);
+    if (to->program->is_constant[place])
+        write_text(to, "%.17g", to->program->constants[place]);
+    else
+        write_text(to, "s%lu", (unsigned long)place);
 }
 
 static void write_product(writer *to, mg_product term) {

@@ -189,6 +189,7 @@ static void drop_program(mg_arena *memory, mg_program *program) {
     mg_deallocate(memory, program->outputs);
     mg_deallocate(memory, program->guards);
     mg_deallocate(memory, program->constants);
+    mg_deallocate(memory, program->is_constant);
     mg_deallocate(memory, program->steps);
     mg_deallocate(memory, program->scalar_terms);
     mg_deallocate(memory, program->adjoints);

@@ -132,6 +132,7 @@ struct mg_program {
     mg_guard *guards;
     size_t scalar_count;
     double *constants; /* as many as scalars; 0.0 where it is none */
+    bool *is_constant; /* as many */
     mg_scalar_step *steps;
     size_t step_count;
     mg_scalar_term *scalar_terms;

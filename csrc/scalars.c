@@ -161,6 +161,7 @@ static void place_steps(mg_program *program, const uint32_t *uses) {
             fate->scalar = program->fates[fate->value].scalar;
         } else {
             fate->scalar = (uint32_t)program->scalar_count++;
+            program->is_constant[fate->scalar] = entry->op == MG_TRACE_CONSTANT;
             program->constants[fate->scalar] = entry->op == MG_TRACE_CONSTANT ? entry->number : 0.0;
         }
         if (fate->level != MG_LEVEL_SCALAR || uses[i] == MG_NOTHING) continue;
@@ -185,10 +186,11 @@ bool mg_place_scalars(mg_arena *memory, mg_program *program) {
     absorb(program, uses);
     place_adjoints(program);
     program->constants = mg_allocate(memory, (scalars + 1) * sizeof(double));
+    program->is_constant = mg_allocate(memory, (scalars + 1) * sizeof(bool));
     program->steps = mg_allocate(memory, (steps + 1) * sizeof(mg_scalar_step));
     program->scalar_terms = mg_allocate(memory, (2 * steps + 1) * sizeof(mg_scalar_term));
-    bool good =
-        program->constants != NULL && program->steps != NULL && program->scalar_terms != NULL;
+    bool good = program->constants != NULL && program->is_constant != NULL &&
+                program->steps != NULL && program->scalar_terms != NULL;
     if (good) place_steps(program, uses);
     mg_deallocate(memory, uses);
     return good;

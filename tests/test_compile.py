@@ -847,6 +847,7 @@ UNARY = ["exp", "tanh", "relu", "sigmoid", "sin", "cos", "abs", "log", "sqrt"]
 KINDS = [
     "add", "sub", "mul", "div", "square", "inverse", "cube", "scale", "shift", "unary", "unary",
     "maximum", "minimum", "branch", "compare", "detach", "top", "sum", "parameter", "value",
+    "custom", "no grad", "number power", "power", "softmax", "sort",
 ]  # fmt: skip
 instructions = st.lists(
     st.tuples(st.sampled_from(KINDS), st.integers(0, 30), st.integers(0, 30), st.integers(-3, 3)),
@@ -902,6 +903,20 @@ def interpret(mg: Any, code: Any, params: Any, inputs: Any) -> Any:
             )
         elif kind == "parameter":
             out = a * params[j % len(params)] + params[i % len(params)] ** 2
+        elif kind == "custom":
+            out = mg.Value(a.data * b.data + c, (a, b), (b.data, a.data)) + b
+        elif kind == "no grad":
+            with mg.no_grad():
+                out = (a + c) * b
+            out = out * a
+        elif kind == "number power":
+            out = (a * a + 0.5) ** b.tanh().data
+        elif kind == "power":
+            out = (a * a + 0.5) ** b.tanh()
+        elif kind == "softmax":
+            out = mg.softmax(pool[-3:])[0] + mg.cross_entropy([a, b, a - b], j % 3)
+        elif kind == "sort":
+            out = sorted([a, b, params[0]], key=lambda v: v.data)[j % 3] * 2
         else:
             out = mg.Value(a.data * 0.5) * b
         pool.append(out)
