@@ -22,15 +22,33 @@ LIBRARY = [
     "csrc/bulk.c",
     "csrc/optim.c",
     "csrc/backward.c",
+    "csrc/trace.c",
+]
+
+# What replays traces needs no node, and no backend: it is in this module alone.
+PROGRAMS = [
+    "csrc/program.c",
+    "csrc/scalars.c",
+    "csrc/schedule.c",
+    "csrc/replay.c",
+    "csrc/listing.c",
 ]
 
 HEADERS = ["csrc/micrograd.h", "csrc/node.h", "csrc/operators.h", "csrc/lock.h"]
+PROGRAM_HEADERS = ["csrc/program.h", "csrc/lanes.h", "csrc/apply.h", "csrc/run.h"]
 
 # The results must be those of Python's own arithmetic: no contraction to fused multiply-adds.
 COMPILE_ARGS = (
     ["/std:c11", "/O2", "/fp:precise"]
     if os.name == "nt"
-    else ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
+    else [
+        "-std=gnu11",
+        "-O3",
+        "-ffp-contract=off",
+        "-fno-math-errno",
+        "-fno-trapping-math",
+        "-fvisibility=hidden",
+    ]
 )
 
 
@@ -45,8 +63,8 @@ ffibuilder.cdef(declarations())
 ffibuilder.set_source(
     "micrograd_c._engine",
     '#include "micrograd.h"',
-    sources=LIBRARY,
-    depends=HEADERS,
+    sources=[*LIBRARY, *PROGRAMS],
+    depends=[*HEADERS, *PROGRAM_HEADERS],
     include_dirs=["csrc"],
     extra_compile_args=COMPILE_ARGS,
 )

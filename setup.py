@@ -23,6 +23,7 @@ ACCELERATOR = Extension(
         "csrc/python/value_construct.c",
         "csrc/python/value_copying.c",
         "csrc/python/value_terms.c",
+        "csrc/python/value_recording.c",
         "csrc/python/value_bulk.c",
         "csrc/python/value_network.c",
         "csrc/python/value_optim.c",

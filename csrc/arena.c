@@ -141,6 +141,11 @@ static mg_page *next_leaf_page(mg_arena *arena) {
 }
 
 mg_node *mg_new_leaf(mg_arena *arena, double data) {
+    if (arena->recordings != 0) {
+        mg_node *constant = mg_next_slot(arena);
+        if (constant != NULL) mg_fill(constant, MG_OP_leaf, data);
+        return constant;
+    }
     mg_page *page = arena->leaf_page;
     if (page == NULL || is_full(page)) {
         page = next_leaf_page(arena);

@@ -20,10 +20,11 @@
 
 /* Where the sweep is. */
 typedef struct {
-    mg_page *page;   /* the page under way */
-    mg_node *low;    /* the lowest node reached in it */
-    uint64_t oldest; /* sequence of the oldest page reached */
-    mg_order *order; /* listing: where nodes with their turn go */
+    mg_page *page;            /* the page under way */
+    mg_node *low;             /* the lowest node reached in it */
+    uint64_t oldest;          /* sequence of the oldest page reached */
+    mg_order *order;          /* listing: where nodes with their turn go */
+    const mg_position *start; /* listing: nodes older than this are not looked into; or NULL */
     mg_arena *arena;
 } mg_cursor;
 
@@ -178,7 +179,8 @@ static mg_status list_node(mg_cursor *at, mg_node *node) {
 }
 
 static mg_status visit_list(mg_node *node, mg_cursor *at) {
-    size_t arity = mg_node_arity(node);
+    bool opaque = at->start != NULL && !mg_is_recent(node, at->start);
+    size_t arity = opaque ? 0 : mg_node_arity(node);
     for (size_t i = 0; i < arity; i++) reach(at, mg_node_operand(node, i));
     return list_node(at, node);
 }
@@ -204,20 +206,28 @@ static mg_status list_leaves(mg_cursor *at) {
     return status;
 }
 
-mg_order *mg_list(mg_arena *arena, mg_node *root) {
+static mg_order *list(mg_arena *arena, mg_node *root, const mg_position *start) {
     const size_t capacity = 64;
     mg_node *culprit;
-    mg_cursor at = {.arena = arena};
+    mg_cursor at = {.arena = arena, .start = start};
     at.order = mg_allocate(arena, sizeof(mg_order) + capacity * sizeof(mg_node *));
     if (at.order == NULL) return NULL;
     at.order->count = 0;
     at.order->capacity = capacity;
     at.order->next = 0;
     mg_status status = walk(root, &at, visit_list, &culprit);
-    if (status == MG_OK) status = list_leaves(&at);
+    if (status == MG_OK && start == NULL) status = list_leaves(&at);
     if (status == MG_OK) return at.order;
     mg_deallocate(arena, at.order);
     return NULL;
+}
+
+mg_order *mg_list(mg_arena *arena, mg_node *root) {
+    return list(arena, root, NULL);
+}
+
+mg_order *mg_list_since(mg_arena *arena, mg_node *root, const mg_position *start) {
+    return list(arena, root, start);
 }
 
 mg_status mg_resume(mg_order *order, mg_node **closure, mg_node **culprit) {

@@ -30,10 +30,11 @@ typedef struct mg_order mg_order;
 
 typedef enum {
     MG_OK = 0,
-    MG_NO_MEMORY,    /* the system has none left */
-    MG_DOMAIN,       /* outside the function's domain: log(-1) */
-    MG_RANGE,        /* finite operands, a result too large for a double: exp(1000) */
-    MG_ZERO_DIVISION /* a negative power of zero */
+    MG_NO_MEMORY,     /* the system has none left */
+    MG_DOMAIN,        /* outside the function's domain: log(-1) */
+    MG_RANGE,         /* finite operands, a result too large for a double: exp(1000) */
+    MG_ZERO_DIVISION, /* a negative power of zero */
+    MG_OPAQUE         /* a node whose backward the engine does not know */
 } mg_status;
 
 /* How an operator is written in a program. */
@@ -257,6 +258,173 @@ size_t mg_order_count(const mg_order *order);
 mg_node *mg_order_node(const mg_order *order, size_t i);
 /* Push this node's gradient into its operands, once. */
 mg_status mg_push(mg_arena *arena, mg_node *node);
+
+/* --- tracing: what was recorded, as an array ---
+ *
+ * While an arena records for a trace, leaves lie in order of creation among the other nodes: a leaf
+ * made meanwhile is a constant of the trace, a node older than its start is captured, whatever it
+ * was made from. */
+
+/* Operators of a trace beyond those of the table. */
+enum {
+    MG_TRACE_INPUT = 256, /* x is its number */
+    MG_TRACE_CAPTURED,    /* x is its number */
+    MG_TRACE_CONSTANT,    /* number */
+    MG_TRACE_DETACH,      /* x, without its gradient */
+    MG_TRACE_DIVIDE,      /* x / y as floats divide, without gradients */
+    MG_TRACE_LINK         /* x, whose gradient y gets as well, z times */
+};
+
+/* What a custom node of two kinds computes; those of a binding's own compute nothing. */
+typedef enum {
+    MG_RULE_NONE,
+    MG_RULE_DETACH, /* one operand */
+    MG_RULE_DIVIDE, /* two operands */
+    MG_RULE_LINK    /* its value, then operands, each with its partial derivative behind it */
+} mg_rule;
+
+typedef struct {
+    double number; /* a constant; the exponent of exponent */
+    uint32_t op;   /* of the table or as above */
+    uint32_t x;    /* operands: places of earlier entries */
+    uint32_t y;
+    uint32_t z;
+} mg_entry;
+
+typedef struct {
+    uint64_t sequence;
+    uintptr_t place;
+} mg_position;
+
+typedef struct {
+    size_t count;
+    size_t capacity;
+    mg_entry *entries;
+    size_t roots; /* operands of the anchor */
+    uint32_t *root;
+    size_t captures; /* captured nodes, borrowed */
+    mg_node **captured;
+} mg_trace;
+
+/* Between these two leaves are made in order of creation; may be nested. */
+void mg_begin_recording(mg_arena *arena, mg_position *start);
+void mg_end_recording(mg_arena *arena);
+/* A custom node that computes what the rule says; data is its value. */
+mg_node *mg_record_rule(mg_arena *arena, mg_rule rule, double data, mg_node *const *operands,
+                        size_t count, mg_status *status);
+/* What the anchor's operands were made from since start, operands before what uses them; inputs
+ * are leaves made since. NULL: *status says why; MG_OPAQUE: *culprit has a closure for backward,
+ * which no trace can contain. */
+mg_trace *mg_trace_new(mg_arena *arena, const mg_node *anchor, const mg_position *start,
+                       mg_node *const *inputs, size_t count, mg_status *status, mg_node **culprit);
+void mg_trace_free(mg_arena *arena, mg_trace *trace);
+/* Whether the node was made since start and is nobody's operand. */
+int mg_node_is_fresh(const mg_node *node, const mg_position *start);
+void mg_get_data(mg_arena *arena, mg_node *const *nodes, size_t count, double *data);
+void mg_add_grads(mg_arena *arena, mg_node *const *nodes, size_t count, const double *grads);
+
+/* --- programs: a trace to be replayed over many rows ---
+ *
+ * A program owns its memory, which it takes from the arena it was made with, and knows no node. A
+ * replay may run in several threads at a time, each with a workspace of its own. */
+
+typedef struct mg_program mg_program;
+typedef struct mg_workspace mg_workspace;
+
+typedef enum { MG_LESS, MG_LESS_EQUAL, MG_EQUAL } mg_relation;
+
+/* What a comparison of two entries must come out as for the program to be right for a row. */
+typedef struct {
+    mg_relation relation;
+    uint32_t left;
+    uint32_t right;
+    int outcome;
+} mg_guard;
+
+/* What a replay computes beside the outputs. */
+typedef enum {
+    MG_FORWARD,    /* nothing */
+    MG_PARAMETERS, /* the gradients of captured nodes, summed over rows */
+    MG_INPUTS,     /* the gradients of inputs, row by row */
+    MG_ALL,        /* both, and every derivative on the way, to be checked */
+    MG_MODES
+} mg_mode;
+
+/* One number for each row, stride doubles apart. */
+typedef struct {
+    double *data;
+    ptrdiff_t stride;
+} mg_column;
+
+/* Where a row would have raised. */
+typedef struct {
+    size_t row;
+    int status; /* a mg_status */
+    int op;
+    int derivative; /* it is the derivative that does not exist */
+    double x;
+    double y;
+} mg_trap;
+
+typedef struct {
+    const double *captured;  /* data of captured nodes */
+    const mg_column *inputs; /* one for each */
+    const uint32_t *rows;    /* which rows; NULL: 0 to count - 1 */
+    size_t count;
+    const mg_column *outputs;   /* one for each output; data NULL: not wanted */
+    const mg_column *seeds;     /* gradients of outputs; data NULL: seed */
+    double seed;                /* for every output and row without a column of seeds */
+    const mg_column *gradients; /* one for each input; data NULL: not wanted */
+    unsigned char *failed;      /* by place among the rows: 1 where a guard failed */
+    double *scalars;            /* room for mg_program_scalars */
+    double *sums;               /* room for mg_program_sums for each chunk */
+    double *captured_grads;     /* MG_PARAMETERS, MG_ALL: set */
+    double total;               /* MG_PARAMETERS, MG_ALL: seeds times outputs, summed */
+    int check;                  /* fill trap */
+    int kind;                   /* of processor; 0: the one there is, for tests 1, 2, ...: its
+                                 * predecessors, as far as it has them, down to the plainest */
+    mg_trap trap;               /* of the first row that would raise; status MG_OK: none */
+} mg_call;
+
+typedef struct {
+    size_t inputs;
+    size_t captured;
+    size_t outputs;
+    size_t guards;
+    size_t scalars;      /* instructions evaluated once a call */
+    size_t instructions; /* evaluated for each row: entries of the trace, forward */
+} mg_program_facts;
+
+/* NULL: no memory. */
+mg_program *mg_program_new(mg_arena *memory, const mg_entry *entries, size_t count, size_t inputs,
+                           size_t captured, const uint32_t *outputs, size_t output_count,
+                           const mg_guard *guards, size_t guard_count);
+void mg_program_free(mg_arena *memory, mg_program *program);
+void mg_program_describe(const mg_program *program, mg_program_facts *out);
+/* Make ready for replays in this mode; before the first. */
+mg_status mg_program_prepare(mg_arena *memory, mg_program *program, mg_mode mode);
+size_t mg_program_scalars(const mg_program *program);
+/* Doubles for a chunk, total included. */
+size_t mg_program_sums(const mg_program *program);
+/* Write a listing of at most size - 1 characters, then a 0; the length it has in full. */
+size_t mg_program_list(const mg_program *program, mg_mode mode, char *text, size_t size);
+
+mg_workspace *mg_workspace_new(mg_arena *memory, const mg_program *program, mg_mode mode);
+void mg_workspace_free(mg_arena *memory, mg_workspace *workspace);
+
+/* The columns of a matrix, stride doubles from one row to the next. */
+void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride);
+/* A replay: begin, then every chunk of rows once, in any order and by any thread, then end. The
+ * sums over rows are added up by chunks, so results do not depend on threads. */
+size_t mg_replay_chunks(size_t rows);
+/* 0: a guard that no row could meet has failed, and there is nothing to replay. */
+int mg_replay_begin(const mg_program *program, mg_call *call);
+/* 1 if a guard failed for some row. With check the trap goes to *trap. */
+int mg_replay_rows(const mg_program *program, mg_mode mode, const mg_call *call,
+                   mg_workspace *workspace, size_t first_chunk, size_t last_chunk, mg_trap *trap);
+void mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call);
+/* All of it in the calling thread; 1 if a guard failed for some row, 2 if for all of them. */
+int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspace *workspace);
 
 /* cdef: end */
 

@@ -37,6 +37,7 @@ typedef struct mg_extra {
     void *bound;          /* what the binding keeps with the proxy of a node above cyclic ones */
     mg_node *next_orphan; /* the list of orphans */
     size_t count;         /* custom: number of operands */
+    mg_rule rule;         /* custom */
     mg_node **operands;   /* custom */
     double *partials;     /* custom: given partial derivatives, or NULL */
     double room[];        /* custom: partials, then operands */
@@ -111,7 +112,8 @@ struct mg_arena {
     mg_block *blocks; /* everything taken from the system */
     size_t bytes;
     size_t fail_after;
-    bool plain; /* see mg_arena_set_plain */
+    bool plain;        /* see mg_arena_set_plain */
+    size_t recordings; /* traces being recorded: leaves lie in order of creation */
     mg_lock lock;
 };
 
@@ -125,6 +127,14 @@ static inline mg_page *mg_page_of(const mg_node *node) {
 
 static inline mg_node *mg_page_nodes(mg_page *page) {
     return (mg_node *)(page + 1);
+}
+
+/* Whether a node was made since then, its leaves lying in order. */
+static inline bool mg_is_recent(const mg_node *node, const mg_position *start) {
+    uint64_t sequence = mg_page_of(node)->sequence;
+    if (sequence == MG_LEAF_PAGE) return false;
+    return sequence != start->sequence ? sequence > start->sequence
+                                       : (uintptr_t)node >= start->place;
 }
 
 /* ---- memory.c: everything taken from the system passes here ---- */
@@ -189,6 +199,15 @@ mg_node *mg_new_mse(mg_arena *arena, const mg_term *predictions, const mg_term *
 mg_node *mg_new_hinge(mg_arena *arena, const mg_term *scores, const mg_term *targets, size_t count,
                       mg_status *status);
 
+/* ---- trace.c: as the public functions, unlocked ---- */
+
+void mg_start_recording(mg_arena *arena, mg_position *start);
+mg_node *mg_new_rule(mg_arena *arena, mg_rule rule, double data, mg_node *const *operands,
+                     size_t count);
+mg_trace *mg_make_trace(mg_arena *arena, const mg_node *anchor, const mg_position *start,
+                        mg_node *const *inputs, size_t count, mg_status *status, mg_node **culprit);
+void mg_drop_trace(mg_arena *arena, mg_trace *trace);
+
 /* ---- optim.c: as the public functions, unlocked ---- */
 
 void mg_update_sgd(mg_node *const *nodes, size_t count, const mg_sgd *how, double *buffer);
@@ -199,6 +218,8 @@ void mg_clear_grads(mg_node *const *nodes, size_t count);
 
 /* The nodes a backward from root visits, in that order; NULL: no memory. */
 mg_order *mg_list(mg_arena *arena, mg_node *root);
+/* The same without what lies below nodes older than start. */
+mg_order *mg_list_since(mg_arena *arena, mg_node *root, const mg_position *start);
 
 mg_status mg_sweep(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit);
 mg_status mg_resume(mg_order *order, mg_node **closure, mg_node **culprit);

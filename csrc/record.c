@@ -22,6 +22,7 @@ mg_node *mg_new_custom(mg_arena *arena, double data, mg_node *const *operands, s
     extra->bound = NULL;
     extra->next_orphan = NULL;
     extra->count = count;
+    extra->rule = MG_RULE_NONE;
     extra->partials = partials != NULL ? extra->room : NULL;
     extra->operands = (mg_node **)(partials != NULL ? extra->room + count : extra->room);
     if (partials != NULL) memcpy(extra->partials, partials, count * sizeof(double));

@@ -1,6 +1,7 @@
 """micrograd_c: a scalar autograd engine in C, a drop-in for the Value of micrograd."""
 
 from pkgutil import extend_path
+from typing import TYPE_CHECKING, Any
 
 # In the source folder, where the compiled parts are not: those of the installed package.
 __path__ = extend_path(__path__, __name__)
@@ -11,6 +12,10 @@ from .functional import cross_entropy, dot, hinge, linear, mean, mse, softmax, t
 from .gradcheck import gradcheck
 from .graph import draw_dot, trace
 from .nn import MLP, Layer, Module, Neuron
+
+if TYPE_CHECKING:
+    from .program import Program as Program
+    from .program import compile as compile
 
 __version__ = "0.1.0"
 
@@ -36,3 +41,15 @@ __all__ = [
     "total",
     "trace",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what few programs need when it is asked for: `compile` and `Program`.
+
+    They are not in __all__: `from micrograd_c import *` leaves Python's own compile alone.
+    """
+    if name not in ("Program", "compile"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import program
+
+    return getattr(program, name)

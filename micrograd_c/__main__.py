@@ -37,6 +37,8 @@ examples:
 
 exit status: 0 if all went well, 1 if something failed, 2 for bad arguments."""
 
+COMPILE = "train on the moons once more with a compiled program (needs numpy)"
+
 SAVE = """\
 write pictures into DIR, which is made if need be: a neuron's graph (neuron.svg, or neuron.dot if
 the dot program is not there) and, where matplotlib is installed, loss.png and boundary.png"""
@@ -72,20 +74,26 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     ):
         text = f"{meaning} (default: %(default)s)"
         parser.add_argument(option, type=at_least(least), default=default, metavar="N", help=text)
+    parser.add_argument("--compile", action="store_true", help=COMPILE)
     parser.add_argument("--save", type=Path, metavar="DIR", help=SAVE)
     version = f"micrograd_c {__version__} ({BACKEND}, Python {platform.python_version()})"
     parser.add_argument("--version", action="version", version=version)
     return parser.parse_args(arguments)
 
 
-def train(model: MLP, problem: _demo.Problem, rates: list[float]) -> list[_demo.Step]:
+def train(
+    model: MLP,
+    problem: _demo.Problem,
+    rates: list[float],
+    take_step: Callable[[float], _demo.Step] | None = None,
+) -> list[_demo.Step]:
     """Train with a learning rate for each step; print some ten of the losses on the way."""
     print(f"  {model}: {len(model.parameters())} parameters, {len(problem.points)} points")
     steps = []
     every = max(1, len(rates) // 10)
     with _demo.collector(on=True), tqdm(rates, unit="step", leave=False, disable=None) as bar:
         for k, rate in enumerate(bar):
-            step = problem.step(model, rate)
+            step = problem.step(model, rate) if take_step is None else take_step(rate)
             steps.append(step)
             if k % every == 0 or k == len(rates) - 1:
                 bar.write(f"  step {k:4d}   loss {step.loss:8.4f}   accuracy {step.accuracy:4.0%}")
@@ -102,15 +110,34 @@ def train_lecture(seed: int) -> None:
         print(f"  target {y:+.0f}   prediction {score.data:+.3f}")
 
 
-def train_moons(seed: int, steps: int, points: int) -> tuple[MLP, _demo.Problem, list[_demo.Step]]:
-    """Train on two moons and print the final accuracy."""
+def moons(seed: int, steps: int, points: int) -> tuple[MLP, _demo.Problem, list[float]]:
+    """Return a network for the moons, the moons, and the learning rate of each step."""
     random.seed(seed)
     model = MLP(2, [16, 16, 1], activation=["relu", "relu", None])
-    problem = _demo.two_moons(points, seed)
+    return model, _demo.two_moons(points, seed), [1.0 - 0.9 * k / steps for k in range(steps)]
+
+
+def train_moons(seed: int, steps: int, points: int) -> tuple[MLP, _demo.Problem, list[_demo.Step]]:
+    """Train on two moons and print the final accuracy."""
+    model, problem, rates = moons(seed, steps, points)
     print("\nTwo moons: max-margin loss, L2 regularisation, learning rate 1.0 falling to 0.1")
-    history = train(model, problem, [1.0 - 0.9 * k / steps for k in range(steps)])
+    history = train(model, problem, rates)
     print(f"  final accuracy {problem.accuracy(problem.scores(model)):.0%}")
     return model, problem, history
+
+
+def train_compiled(seed: int, steps: int, points: int, recorded: list[_demo.Step]) -> None:
+    """Train on the same moons by a compiled program; print how much faster that is."""
+    model, problem, rates = moons(seed, steps, points)
+    compiled = _demo.CompiledMoons(model, problem)
+    print("\nTwo moons compiled: one point's loss, recorded once, replayed over all points")
+    print(f"  {compiled.program!r}")
+    history = train(model, problem, rates, compiled.step)
+    print(f"  final accuracy {compiled.accuracy():.0%}")
+    here, there = (median(step.seconds for step in steps) for steps in (history, recorded))
+    print(
+        f"  a step takes {here * 1e3:.3f} ms (median), recorded anew {there / here:.0f} times that"
+    )
 
 
 def compare(model: MLP, problem: _demo.Problem, history: list[_demo.Step]) -> None:
@@ -164,6 +191,8 @@ def run(options: argparse.Namespace) -> None:
     train_lecture(options.seed)
     model, problem, history = train_moons(options.seed, options.steps, options.points)
     compare(model, problem, history)
+    if options.compile:
+        train_compiled(options.seed, options.steps, options.points, history)
     if options.save:
         print()
         save_figures(options.save, model, problem, history)
@@ -183,7 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run(options)
     except KeyboardInterrupt:
         return fail("interrupted", status=130)
-    except ArithmeticError as error:
+    except (ArithmeticError, ImportError) as error:
         return fail(str(error))
     except OSError as error:
         if error.filename is not None:

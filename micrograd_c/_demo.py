@@ -66,6 +66,40 @@ class Problem:
         return Step(loss, accuracy, perf_counter() - start)
 
 
+class CompiledMoons:
+    """Training on two moons by a program compiled from the loss of one point."""
+
+    def __init__(self, model: MLP, problem: Problem) -> None:
+        from ._rows import numpy
+        from .program import compile
+
+        np = numpy()
+        self.params = model.parameters()
+        self.points, self.targets = np.array(problem.points), np.array(problem.targets)
+
+        def loss(x: Any, y: Any) -> Any:
+            return max_margin([model(x)], [y], self.params)
+
+        self.program = compile(loss, self.points[0], self.targets[0])
+        self.scores = compile(model, self.points[0])
+
+    def accuracy(self) -> float:
+        """Return the share of scores, 0 to 1, that have their target's sign."""
+        scores = self.scores(self.points)
+        return float(((scores > 0) == (self.targets > 0)).mean())
+
+    def step(self, rate: float) -> Step:
+        """Take one step of gradient descent on all points."""
+        accuracy = self.accuracy()
+        start = perf_counter()
+        for p in self.params:
+            p.grad = 0.0
+        loss = self.program.backward(self.points, self.targets)
+        for p in self.params:
+            p.data -= rate * p.grad
+        return Step(loss, accuracy, perf_counter() - start)
+
+
 def squared_error(scores: list[Any], targets: list[float], parameters: list[Any]) -> Any:
     """Return the sum of (score - target)^2, the lecture's loss."""
     return sum((score - y) ** 2 for score, y in zip(scores, targets))

@@ -228,15 +228,18 @@ def _find(node: Any) -> Any:
 
 def _hold(proxy: Value) -> None:
     """Let the node hold its proxy, which has state, if the node has parents."""
-    node = proxy._node
-    if node not in _held:
-        with _lock:
-            if lib.mg_node_hold(_arena, node):
-                _held[node] = proxy
-                if proxy._stateful == _CYCLIC:
-                    _cyclic_held.add(node)
+    if proxy._node not in _held:
+        _put_into_held(proxy)
         if not _HAS_CALLBACKS and len(_cyclic_held) > _expose_above:
             _expose_cycles()
+
+
+def _put_into_held(proxy: Value) -> None:
+    with _lock:
+        if lib.mg_node_hold(_arena, proxy._node):
+            _held[proxy._node] = proxy
+            if proxy._stateful == _CYCLIC:
+                _cyclic_held.add(proxy._node)
 
 
 def _keep(proxy: Value) -> None:
@@ -306,7 +309,7 @@ def _expose_cycles() -> None:
 
 
 def _bind(proxy: Value) -> list[Value]:
-    """Let a proxy refer to those of its cyclic operands, and be cyclic itself."""
+    """Let a proxy refer to those of its cyclic operands, and be cyclic and held itself."""
     if not proxy._stateful:
         if lib.mg_node_keep(_arena, proxy._node):
             return []  # no memory: the cycle stays until the next collection
@@ -314,6 +317,7 @@ def _bind(proxy: Value) -> list[Value]:
     operands = [v for v in _children_of(proxy._node) if v._stateful == _CYCLIC]
     _set_bound(proxy, operands)
     _set_cyclic(proxy)
+    _put_into_held(proxy)  # a parent may have been recorded a moment ago
     return operands
 
 
@@ -359,11 +363,63 @@ def set_grad_off(off: bool) -> None:
 
 
 def _as_leaf(node: Any) -> Any:
-    leaf = lib.mg_leaf(_arena, lib.mg_node_data(node))
+    data = lib.mg_node_data(node)
+    if _recordings and _recording.recorder is not None:
+        leaf = lib.mg_record_rule(_arena, lib.MG_RULE_DETACH, data, [node], 1, _NULL)
+    else:
+        leaf = lib.mg_leaf(_arena, data)
     lib.mg_release(node)
     if not leaf:
         raise MemoryError("no memory for a node")
     return leaf
+
+
+# ---- recording a program to be compiled: see _recording.py ----
+
+_recordings = 0  # threads that do
+
+
+class _Recording(threading.local):
+    recorder: Any = None
+    depth = 0  # of _grad_off, before
+
+
+_recording = _Recording()
+
+
+def start_recording(recorder: Any) -> Any:
+    """Have this thread's Values ask a recorder; return where the trace starts."""
+    global _recordings
+    if _recording.recorder is not None:
+        raise RuntimeError("a program is being recorded already")
+    start = ffi.new("mg_position *")
+    lib.mg_begin_recording(_arena, start)
+    _recording.depth = _grad_off.depth
+    for _ in range(_recording.depth):
+        set_grad_off(False)
+    _recording.recorder = recorder
+    with _lock:
+        _recordings += 1
+    return start
+
+
+def stop_recording() -> None:
+    """End what start_recording began."""
+    global _recordings
+    if _recording.recorder is None:
+        return
+    lib.mg_end_recording(_arena)
+    with _lock:
+        _recordings -= 1
+    _recording.recorder = None
+    for _ in range(_recording.depth):
+        set_grad_off(True)
+
+
+def _refuse(what: str) -> None:
+    """Raise TypeError if a program is being recorded, which cannot contain this."""
+    if _recordings and _recording.recorder is not None:
+        _recording.recorder.refuse(what)
 
 
 # ---- recording ----
@@ -431,9 +487,15 @@ def _wrap_as(cls: type[Value], node: Any) -> Value:
 def _result_by_call(cls: type[Value], node: Any) -> Value:
     """Return an object made by the subclass's own constructor, to show the recorded node."""
     try:
-        result = cls(lib.mg_node_data(node), _children_of(node), _op_of(node))
+        data = lib.mg_node_data(node)
+        if _recordings and _recording.recorder is not None:
+            data = _recording.recorder.read(_proxy_of(node))
+        result = cls(data, _children_of(node), _op_of(node))
         if isinstance(result, Value):
-            lib.mg_node_set_data(node, result.data)
+            data = lib.mg_node_data(result._node)
+            if data != lib.mg_node_data(node):
+                _refuse("a constructor that changes its data")
+            lib.mg_node_set_data(node, data)
             lib.mg_node_set_tag(node, lib.mg_node_tag(result._node))
             lib.mg_retain(node)
             _show(result, node)
@@ -657,10 +719,22 @@ class Value(_Slots):
             if partials is not _NOT_GIVEN:
                 raise TypeError("Value() got multiple values for argument 'local_grads'")
             op, partials = "", op
-        data = _real(data, "Value() data")
-        children = _tuple(children, "Value() children must be an iterable of Values")
-        partials = _tuple(partials, "Value() local gradients must be a sequence")
-        _show(self, _make_node(data, children, partials, not _grad_off.depth))
+        recorded = None
+        if _recordings and _recording.recorder is not None:
+            recorded = _recording.recorder.construct(
+                data,
+                None if children is _NOT_GIVEN else children,
+                None if partials is _NOT_GIVEN else partials,
+            )
+        if recorded is not None:
+            partials = ()
+            _living.pop(recorded._node).node = None  # its reference is self's now
+            _show(self, recorded._node)
+        else:
+            data = _real(data, "Value() data")
+            children = _tuple(children, "Value() children must be an iterable of Values")
+            partials = _tuple(partials, "Value() local gradients must be a sequence")
+            _show(self, _make_node(data, children, partials, not _grad_off.depth))
         if self._stateful:
             for name in ("label", "_op", "_local_grads", "_backward"):
                 self.__dict__.pop(name, None)
@@ -682,19 +756,26 @@ class Value(_Slots):
     @property
     def data(self) -> float:
         """The node's value."""
+        if _recordings and _recording.recorder is not None:
+            return _recording.recorder.read(self)  # type: ignore[no-any-return]
         return float(lib.mg_node_data(self._node))
 
     @data.setter
     def data(self, number: Any) -> None:
+        if _recordings and _recording.recorder is not None:
+            _recording.recorder.assign(self, number)
+            return
         lib.mg_node_set_data(self._node, _real(number, "data"))
 
     @property
     def grad(self) -> float:
         """The derivative accumulated so far."""
+        _refuse("reading .grad")
         return float(lib.mg_node_grad(self._node))
 
     @grad.setter
     def grad(self, number: Any) -> None:
+        _refuse("assigning .grad")
         lib.mg_node_set_grad(self._node, _real(number, "grad"))
 
     @property
@@ -736,6 +817,7 @@ class Value(_Slots):
     @property
     def _local_grads(self) -> tuple[Any, ...]:
         """The partial derivatives with respect to _children."""
+        _refuse("reading ._local_grads")
         if self._stateful and "_local_grads" in self.__dict__:
             return self.__dict__["_local_grads"]  # type: ignore[no-any-return]
         partial = ffi.new("double *")
@@ -760,6 +842,7 @@ class Value(_Slots):
 
     @_backward.setter
     def _backward(self, closure: Callable[[], Any]) -> None:
+        _refuse("a _backward of a Value's own")
         if not callable(closure):
             raise TypeError(f"_backward must be callable, not {type(closure).__name__!r}")
         self.__dict__["_backward"] = closure
@@ -771,12 +854,14 @@ class Value(_Slots):
         self.__dict__.pop("_backward", None)
 
     def _push(self) -> None:
+        _refuse("calling _backward()")
         status = lib.mg_push(_arena, self._node)
         if status:
             raise _partial_error(status, self._node)
 
     def backward(self) -> None:
         """Set this node's gradient to 1 and add to the gradient of every node it was made from."""
+        _refuse("calling backward()")
         order = ffi.new("mg_order **")
         culprit = ffi.new("mg_node **")
         status = lib.mg_backward(_arena, self._node, order, culprit)
@@ -912,6 +997,8 @@ def _data_of(other: Any) -> Any:
         return other.data
     if isinstance(other, int):  # any int can be compared with a float
         return other
+    if _recordings and _recording.recorder is not None:
+        return other  # for a stand-in to compare itself with
     return NotImplemented if as_real(other) is NotImplemented else other
 
 
@@ -944,6 +1031,10 @@ def _function(op: int) -> Callable[[Any, Any], Value]:
     def function(a: Any, b: Any, /) -> Value:
         x, y = (v if isinstance(v, Value) else as_real(v) for v in (a, b))
         if x is NotImplemented or y is NotImplemented:
+            recorder = _recording.recorder if _recordings else None
+            result = NotImplemented if recorder is None else recorder.apply(name, a, b)
+            if result is not NotImplemented:
+                return result  # type: ignore[no-any-return]
             kinds = f"{type(a).__name__!r} and {type(b).__name__!r}"
             raise TypeError(f"{name}() takes Values and real numbers, not {kinds}")
         if not isinstance(x, Value) and isinstance(y, Value):

@@ -25,6 +25,8 @@ from ._proxy import (
     _hold,
     _make_node,
     _proxy_of,
+    _recording,
+    _refuse,
     _release,
     _set_cyclic,
     _wrap,
@@ -32,6 +34,8 @@ from ._proxy import (
     maximum,
     minimum,
     set_grad_off,
+    start_recording,
+    stop_recording,
 )
 from ._value_methods import as_real
 
@@ -40,6 +44,8 @@ __all__ = [
     "maximum",
     "minimum",
     "set_grad_off",
+    "start_recording",
+    "stop_recording",
 ]
 
 # ---- many nodes at once: what micrograd_c/functional.py documents ----
@@ -158,7 +164,7 @@ def softmax(logits: Any) -> Any:
     logits = list(logits)
     _not_empty(logits, "logits")
     terms = _terms(logits)
-    if terms is None or _grad_off.depth:
+    if terms is None or _grad_off.depth or _recording.recorder is not None:
         return NotImplemented
     nodes = ffi.new("mg_node *[]", len(logits))
     status = lib.mg_softmax(_arena, terms, len(logits), nodes)
@@ -178,7 +184,7 @@ def cross_entropy(logits: Any, target: Any) -> Any:
     if not 0 <= place < len(logits):
         raise IndexError(f"target {target} of {len(logits)} logits")
     terms = _terms(logits)
-    if terms is None:
+    if terms is None or _recording.recorder is not None:
         return NotImplemented
     return _record_many(lib.mg_cross_entropy, logits, terms, len(logits), place)
 
@@ -190,12 +196,14 @@ def _array(numbers: Any, count: int) -> Any:
 
 
 def sgd(params: Any, buffer: Any, lr: float, momentum: float, weight_decay: float) -> None:
+    _refuse("a step of an optimizer")
     nodes = ffi.new("mg_node *[]", [p._node for p in params])
     how = ffi.new("mg_sgd *", (lr, momentum, weight_decay))
     lib.mg_sgd_step(_arena, nodes, len(params), how, _array(buffer, len(params)))
 
 
 def adam(params: Any, m: Any, v: Any, *how: float) -> None:
+    _refuse("a step of an optimizer")
     nodes = ffi.new("mg_node *[]", [p._node for p in params])
     count = len(params)
     options = ffi.new("mg_adam *", how)
@@ -203,6 +211,7 @@ def adam(params: Any, m: Any, v: Any, *how: float) -> None:
 
 
 def zero_grad(params: Any) -> None:
+    _refuse("zero_grad()")
     nodes = ffi.new("mg_node *[]", [p._node for p in params])
     lib.mg_zero_grads(_arena, nodes, len(nodes))
 
@@ -224,6 +233,7 @@ def graph(root: Value) -> list[Value]:
 
 def recorded(value: Value) -> tuple[str, float, tuple[Value, ...], Any, tuple[float, ...]]:
     """Return operator, data, children, exponent (or None) and given partials of a node."""
+    _refuse("copying a Value")
     node = value._node
     op = lib.mg_node_operator(node)
     exponent = None
@@ -276,6 +286,70 @@ def restore(
             if child._stateful:
                 _hold(child)
     return _wrap(node) if cls is Value else _wrap_as(cls, node)
+
+
+# ---- for compiling ----
+
+
+def rule(kind: int, data: float, operands: tuple[Value, ...]) -> Value:
+    """Return a node that a trace knows how to compute."""
+    nodes = [operand._node for operand in operands]
+    node = lib.mg_record_rule(_arena, kind, data, nodes, len(nodes), _NULL)
+    if not node:
+        raise MemoryError("no memory for a node")
+    for operand in operands:
+        if operand._stateful:
+            _hold(operand)
+    return _wrap(node)
+
+
+def number_of(value: Value) -> float:
+    """Return the data of a Value, also while recording."""
+    return float(lib.mg_node_data(value._node))
+
+
+def is_fresh(value: Value, position: Any) -> bool:
+    """Return whether a Value was made since then and is nobody's operand."""
+    return bool(lib.mg_node_is_fresh(value._node, position))
+
+
+def trace(
+    anchor: Value, inputs: tuple[Value, ...], position: Any
+) -> tuple[bytes, bytes, list[Value]]:
+    """Return entries and roots of a trace, as bytes, and the list of captured Values."""
+    nodes = ffi.new("mg_node *[]", [value._node for value in inputs])
+    status, culprit = ffi.new("mg_status *"), ffi.new("mg_node **")
+    made = lib.mg_trace_new(_arena, anchor._node, position, nodes, len(inputs), status, culprit)
+    if not made:
+        if status[0] == lib.MG_OPAQUE:
+            raise TypeError("a Value with a _backward of its own cannot be replayed")
+        raise MemoryError("no memory for a trace")
+    try:
+        entries = bytes(ffi.buffer(made.entries, made.count * ffi.sizeof("mg_entry")))
+        roots = bytes(ffi.buffer(made.root, made.roots * ffi.sizeof("uint32_t")))
+        return entries, roots, [_proxy_of(made.captured[i]) for i in range(made.captures)]
+    finally:
+        lib.mg_trace_free(_arena, made)
+
+
+def _doubles(memory: Any, count: int) -> Any:
+    doubles = ffi.from_buffer("double[]", memory)
+    if len(doubles) != count:
+        raise ValueError(f"an array of {count} doubles is required")
+    return doubles
+
+
+def get_numbers(values: tuple[Value, ...], array: Any) -> None:
+    """Copy the data of Values."""
+    _refuse("calling a program")
+    nodes = [value._node for value in values]
+    lib.mg_get_data(_arena, nodes, len(nodes), _doubles(array, len(nodes)))
+
+
+def add_grads(values: tuple[Value, ...], array: Any) -> None:
+    """Add to the gradients of Values."""
+    nodes = [value._node for value in values]
+    lib.mg_add_grads(_arena, nodes, len(nodes), _doubles(array, len(nodes)))
 
 
 # ---- the arena ----

@@ -2,7 +2,8 @@
 
 The accelerated Value is used where it was built, the portable one elsewhere. The environment
 variable ``MICROGRAD_C_BACKEND`` ('native' or 'cffi') forces one; `BACKEND` tells which is in use.
-This is the only module that imports the compiled parts.
+This is the only module that imports the compiled parts; but for compiled programs, which know no
+Value and are those of the cffi module on either.
 """
 
 from __future__ import annotations
@@ -85,7 +86,9 @@ __all__ = [
     "trim",
 ]
 
-bulk = _backend  # dot, linear, total, mean, softmax, ...: see functional.py
+bulk = (
+    _backend  # dot, linear, total, ...: see functional.py; start_recording, trace, ...: program.py
+)
 
 BACKEND: str = "native" if _backend.__name__.endswith("_value_type") else "cffi"
 

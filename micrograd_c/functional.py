@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable
 from operator import index
 from typing import Any, Union
 
+from ._recording import Number, largest
 from .engine import Value, bulk
 
 __all__ = ["cross_entropy", "dot", "hinge", "linear", "mean", "mse", "softmax", "total"]
@@ -142,9 +143,9 @@ def hinge(scores: Collection[Element], targets: Collection[Element]) -> Value:
 
 
 def _exponentials(logits: Collection[Element]) -> list[Value]:
-    top = max(v.data if isinstance(v, Value) else v for v in logits)
+    top = largest([v.data if isinstance(v, Value) else v for v in logits])
     return [_as_value(v - top).exp() for v in logits]
 
 
 def _as_value(result: Any) -> Value:
-    return Value(result) if isinstance(result, (int, float)) else result
+    return Value(result) if isinstance(result, (int, float, Number)) else result

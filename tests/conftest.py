@@ -84,6 +84,12 @@ def pytest_report_header() -> str:
     return f"{PACKAGE} backends: {', '.join(BACKENDS)}"
 
 
+def pytest_collection_finish() -> None:
+    """Let the collections after tests pass over the thousands of tests themselves."""
+    if hasattr(gc, "freeze"):
+        gc.freeze()
+
+
 _passed = pytest.StashKey[bool]()
 
 

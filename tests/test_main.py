@@ -325,3 +325,11 @@ def test_the_collector_is_as_asked_for_and_then_as_it_was(mg: Any, on: bool, was
         assert (inside, gc.isenabled()) == (on, was_on)
     finally:
         (gc.enable if before else gc.disable)()
+
+
+def test_a_compiled_program_learns_the_same(mg: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("numpy")
+    assert main(mg, *QUICK, "--compile") == 0
+    before, after = capsys.readouterr().out.split("Two moons compiled")
+    assert losses(before)[-2:] == losses(after)
+    assert "337 parameters" in after and "times that" in after

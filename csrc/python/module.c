@@ -43,6 +43,25 @@ static PyMethodDef functions[] = {
     {"restore", value_restore, METH_VARARGS,
      PyDoc_STR("restore(cls, name, data, children, exponent, partials, /)\n--\n\n"
                "A node as it once was, not computed anew.")},
+    {"start_recording", value_start_recording, METH_O,
+     PyDoc_STR("start_recording(recorder, /)\n--\n\n"
+               "Have this thread's Values ask a recorder; return where the trace starts.")},
+    {"stop_recording", value_stop_recording, METH_NOARGS,
+     PyDoc_STR("stop_recording()\n--\n\nEnd what start_recording began.")},
+    {"rule", value_rule, METH_VARARGS,
+     PyDoc_STR("rule(rule, data, operands, /)\n--\n\nA node that a trace knows how to compute.")},
+    {"number_of", value_number_of, METH_O,
+     PyDoc_STR("number_of(value, /)\n--\n\nThe data of a Value, also while recording.")},
+    {"is_fresh", value_is_fresh, METH_VARARGS,
+     PyDoc_STR("is_fresh(value, position, /)\n--\n\n"
+               "Whether a Value was made since then and is nobody's operand.")},
+    {"trace", value_trace, METH_VARARGS,
+     PyDoc_STR("trace(anchor, inputs, position, /)\n--\n\n"
+               "Entries and roots of a trace, as bytes, and the list of captured Values.")},
+    {"get_numbers", value_get_numbers, METH_VARARGS,
+     PyDoc_STR("get_numbers(values, array, /)\n--\n\nCopy the data of Values.")},
+    {"add_grads", value_add_grads, METH_VARARGS,
+     PyDoc_STR("add_grads(values, array, /)\n--\n\nAdd to the gradients of Values.")},
     {"statistics", statistics, METH_NOARGS,
      PyDoc_STR("statistics()\n--\n\nNodes, leaves, pages, free pages and bytes of the arena.")},
     {"trim", trim, METH_NOARGS,

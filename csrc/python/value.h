@@ -40,6 +40,7 @@ typedef struct {
     size_t free_count;
     bool draining;      /* orphans are being let go of further up the stack */
     size_t cyclic_held; /* nodes that are cyclic and held */
+    size_t recordings;  /* threads that record a program to be compiled */
     size_t no_grad;     /* threads that record nothing now, each as often as it asked */
     PyObject *methods;  /* the module micrograd_c._value_methods */
     PyObject *as_real;  /* its functions */
@@ -166,6 +167,27 @@ PyObject *value_attributes(PyObject *module, PyObject *value);
 PyObject *value_set_attributes(PyObject *module, PyObject *args);
 PyObject *value_restore(PyObject *module, PyObject *args);
 
+/* Make this the number of times that the thread has asked for it; what it was. */
+size_t value_swap_grad_off(size_t times);
+
+/* ---- value_recording.c ---- */
+
+/* This thread's recorder, or NULL. */
+PyObject *value_recorder(void);
+/* What the recorder's method returns for this Value. */
+PyObject *value_ask(const char *method, PyObject *self);
+/* -1 with an error set if this thread records a program, which cannot contain this. */
+int value_refuse_recording(const char *what);
+/* Functions of the module. */
+PyObject *value_start_recording(PyObject *module, PyObject *recorder);
+PyObject *value_stop_recording(PyObject *module, PyObject *ignored);
+PyObject *value_rule(PyObject *module, PyObject *args);
+PyObject *value_number_of(PyObject *module, PyObject *value);
+PyObject *value_is_fresh(PyObject *module, PyObject *args);
+PyObject *value_trace(PyObject *module, PyObject *args);
+PyObject *value_get_numbers(PyObject *module, PyObject *args);
+PyObject *value_add_grads(PyObject *module, PyObject *args);
+
 /* ---- value_bulk.c: functions of the module ---- */
 
 PyObject *value_dot(PyObject *module, PyObject *const *args, Py_ssize_t count);
@@ -225,8 +247,22 @@ static inline void value_discard(mg_node *node) {
     if (mg_module.arena->orphans != NULL) value_drain_orphans();
 }
 
-/* What a thread that records nothing gets in place of a new node: a leaf of the same value. */
+static inline bool value_is_recording(void) {
+    return mg_module.recordings != 0 && value_recorder() != NULL;
+}
+
+static inline int value_refuse(const char *what) {
+    return MG_LIKELY(mg_module.recordings == 0) ? 0 : value_refuse_recording(what);
+}
+
+/* What a thread that records nothing gets in place of a new node: a leaf of the same value; in a
+ * program, a node that has the value alone. */
 static inline mg_node *value_as_leaf(mg_node *node) {
+    if (value_is_recording()) {
+        mg_node *detached = mg_new_rule(mg_module.arena, MG_RULE_DETACH, node->data, &node, 1);
+        if (detached == NULL) value_discard(node);
+        return detached;
+    }
     mg_node *leaf = mg_new_leaf(mg_module.arena, node->data);
     value_discard(node);
     return leaf;

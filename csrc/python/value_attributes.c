@@ -19,23 +19,32 @@ int value_take_number(PyObject *value, const char *name, double *number) {
 }
 
 static PyObject *get_data(PyObject *self, void *Py_UNUSED(closure)) {
+    if (!MG_LIKELY(mg_module.recordings == 0) && value_is_recording())
+        return value_ask("read", self);
     return PyFloat_FromDouble(value_node(self)->data);
 }
 
 static int set_data(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
     double number;
-    if (refuse_delete(value, "data") < 0 || value_take_number(value, "data", &number) < 0)
-        return -1;
+    if (refuse_delete(value, "data") < 0) return -1;
+    if (value_is_recording()) {
+        PyObject *result = PyObject_CallMethod(value_recorder(), "assign", "OO", self, value);
+        Py_XDECREF(result);
+        return result == NULL ? -1 : 0;
+    }
+    if (value_take_number(value, "data", &number) < 0) return -1;
     value_node(self)->data = number;
     return 0;
 }
 
 static PyObject *get_grad(PyObject *self, void *Py_UNUSED(closure)) {
+    if (value_refuse("reading .grad") < 0) return NULL;
     return PyFloat_FromDouble(value_node(self)->grad);
 }
 
 static int set_grad(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
     double number;
+    if (value_refuse("assigning .grad") < 0) return -1;
     if (refuse_delete(value, "grad") < 0 || value_take_number(value, "grad", &number) < 0)
         return -1;
     value_node(self)->grad = number;
@@ -174,6 +183,7 @@ static PyObject *partials_of(const mg_node *node) {
 }
 
 static PyObject *get_partials(PyObject *self, void *Py_UNUSED(closure)) {
+    if (value_refuse("reading ._local_grads") < 0) return NULL;
     PyObject *given = value_own_entry(self, mg_module.partials_key);
     if (given != NULL || PyErr_Occurred()) return Py_XNewRef(given);
     mg_node *node = value_node(self);
@@ -186,6 +196,7 @@ static PyObject *get_partials(PyObject *self, void *Py_UNUSED(closure)) {
 /* ---- backward ---- */
 
 static PyObject *push(PyObject *self, PyObject *Py_UNUSED(ignored)) {
+    if (value_refuse("calling _backward()") < 0) return NULL;
     mg_status status = mg_push_node(value_node(self));
     if (status != MG_OK) {
         value_raise_partial(status, value_node(self));
@@ -204,6 +215,7 @@ static PyObject *get_backward(PyObject *self, void *Py_UNUSED(closure)) {
 }
 
 static int set_backward(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
+    if (value_refuse("a _backward of a Value's own") < 0) return -1;
     if (value == NULL) { /* back to the native rule */
         mg_close(mg_module.arena, value_node(self), false);
         return value_delete_own_entry(self, mg_module.backward_key);
@@ -246,6 +258,7 @@ static int follow_order(mg_order *order) {
 PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored)) {
     mg_order *order;
     mg_node *culprit, *root = value_node(self);
+    if (value_refuse("calling backward()") < 0) return NULL;
     mg_status status = mg_sweep(mg_module.arena, root, &order, &culprit);
     if (status != MG_OK) {
         value_raise_partial(status, culprit);

@@ -26,7 +26,7 @@ static PyObject *reduce(PyObject *values, const char *name, reduction record) {
     value_terms in;
     mg_status status;
     value_taking how = value_take_terms(values, name, &in);
-    if (how != TAKEN) return value_refuse(how);
+    if (how != TAKEN) return value_refuse_terms(how);
     PyObject *result = NULL;
     if (record == mg_new_total || not_empty(&in, "values")) {
         result = value_show(record(mg_module.arena, in.terms, (size_t)in.count, &status), status);
@@ -57,11 +57,11 @@ static PyObject *compare_with_targets(PyObject *const *args, Py_ssize_t count, c
         return NULL;
     }
     value_taking how = value_take_terms(args[0], name, &outputs);
-    if (how != TAKEN) return value_refuse(how);
+    if (how != TAKEN) return value_refuse_terms(how);
     how = value_take_terms(args[1], name, &targets);
     if (how != TAKEN) {
         value_drop_terms(&outputs);
-        return value_refuse(how);
+        return value_refuse_terms(how);
     }
     PyObject *result = NULL;
     if (same_length(&outputs, "predictions", &targets, "targets") &&
@@ -101,9 +101,9 @@ PyObject *value_dot(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize
         return NULL;
     }
     value_taking how = value_take_terms(args[1], "inputs must be a sequence", &xs);
-    if (how != TAKEN) return value_refuse(how);
+    if (how != TAKEN) return value_refuse_terms(how);
     how = value_take_row(args[0], none_to_null(args[2]), xs.terms, xs.count, -1, &node);
-    PyObject *result = how == TAKEN ? value_show_row(node) : value_refuse(how);
+    PyObject *result = how == TAKEN ? value_show_row(node) : value_refuse_terms(how);
     value_hold_terms(&xs);
     value_drop_terms(&xs);
     return result;
@@ -129,7 +129,7 @@ static PyObject *linear_rows(PyObject *rows, PyObject *biases, const value_terms
     }
     if (how == TAKEN) return outputs;
     Py_XDECREF(outputs);
-    return value_refuse(how);
+    return value_refuse_terms(how);
 }
 
 PyObject *value_linear(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
@@ -140,7 +140,7 @@ PyObject *value_linear(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ss
         return NULL;
     }
     value_taking how = value_take_terms(args[1], "inputs must be a sequence", &xs);
-    if (how != TAKEN) return value_refuse(how);
+    if (how != TAKEN) return value_refuse_terms(how);
     PyObject *rows = PySequence_Fast(args[0], "weights must be a sequence of rows");
     PyObject *biases = NULL;
     bool good = rows != NULL;
@@ -178,9 +178,10 @@ static PyObject *show_all(mg_node **nodes, Py_ssize_t count) {
 PyObject *value_softmax(PyObject *Py_UNUSED(module), PyObject *logits) {
     value_terms in;
     PyObject *result = NULL;
+    if (value_is_recording()) return Py_NewRef(Py_NotImplemented); /* the largest may be another */
     value_taking how =
         value_take_terms(logits, "softmax() takes a sequence of Values and numbers", &in);
-    if (how != TAKEN) return value_refuse(how);
+    if (how != TAKEN) return value_refuse_terms(how);
     mg_node **nodes = not_empty(&in, "logits") ? PyMem_New(mg_node *, in.count) : NULL;
     if (nodes != NULL) {
         mg_status status = mg_new_softmax(mg_module.arena, in.terms, (size_t)in.count, nodes);
@@ -205,9 +206,10 @@ PyObject *value_cross_entropy(PyObject *Py_UNUSED(module), PyObject *const *args
     }
     Py_ssize_t target = PyNumber_AsSsize_t(args[1], PyExc_IndexError);
     if (target == -1 && PyErr_Occurred()) return NULL;
+    if (value_is_recording()) return Py_NewRef(Py_NotImplemented); /* as in softmax */
     value_taking how =
         value_take_terms(args[0], "cross_entropy() takes a sequence of Values and numbers", &in);
-    if (how != TAKEN) return value_refuse(how);
+    if (how != TAKEN) return value_refuse_terms(how);
     Py_ssize_t place = target < 0 ? target + in.count : target;
     if (place < 0 || place >= in.count) {
         PyErr_Format(PyExc_IndexError, "target %zd of %zd logits", target, in.count);

@@ -9,6 +9,7 @@ typedef struct {
     PyObject *op;
     PyObject *label;
     PyObject *partials;
+    PyObject *recorded; /* a Value that has the node to show, with a reference; or NULL */
 } arguments;
 
 static bool is_name(PyObject *name, const char *text) {
@@ -127,9 +128,22 @@ static int take_sequence(PyObject *given, const char *message, PyObject **sequen
     return *sequence != NULL;
 }
 
+/* The node of a Value that nobody else has a reference to. */
+static mg_node *take_recorded(PyObject *value) {
+    mg_node *node = value_node(value);
+    value_pin(node);
+    Py_DECREF(value);
+    node->refs--;
+    return node;
+}
+
 static mg_node *node_from(const arguments *in, double data, PyObject **partials) {
     PyObject *children;
     mg_node *node = NULL;
+    if (in->recorded != NULL) {
+        *partials = NULL;
+        return take_recorded(in->recorded);
+    }
     if (take_sequence(in->children, "Value() children must be an iterable of Values, not '%.200s'",
                       &children) &&
         take_sequence(in->partials, "Value() local gradients must be a sequence, not '%.200s'",
@@ -162,6 +176,15 @@ static int check_arguments(arguments *in, double *data) {
     if (in->data == NULL) {
         PyErr_SetString(PyExc_TypeError, "Value() missing 1 required positional argument: 'data'");
         return -1;
+    }
+    if (value_is_recording()) {
+        PyObject *none = Py_None;
+        in->recorded = PyObject_CallMethod(value_recorder(), "construct", "OOO", in->data,
+                                           in->children != NULL ? in->children : none,
+                                           in->partials != NULL ? in->partials : none);
+        if (in->recorded == NULL) return -1;
+        if (in->recorded != Py_None) return 0;
+        Py_CLEAR(in->recorded);
     }
     return value_take_number(in->data, "Value() data", data);
 }
@@ -224,12 +247,20 @@ static PyObject *wrap_by_call(PyTypeObject *type, mg_node *node) {
     if (shown == NULL) return NULL;
     PyObject *children = value_get_children(shown, NULL);
     PyObject *op = value_get_op(shown, NULL);
-    if (children != NULL && op != NULL)
-        result = PyObject_CallFunction((PyObject *)type, "dOO", node->data, children, op);
+    if (children != NULL && op != NULL) {
+        PyObject *data =
+            value_is_recording() ? value_ask("read", shown) : PyFloat_FromDouble(node->data);
+        if (data != NULL)
+            result = PyObject_CallFunction((PyObject *)type, "NOO", data, children, op);
+    }
     Py_XDECREF(children);
     Py_XDECREF(op);
     value_pin(node);
     Py_DECREF(shown);
+    if (result != NULL && value_check(result) && value_is_recording() &&
+        value_node(result)->data != node->data && !isnan(node->data) &&
+        value_refuse("a constructor that changes its data") < 0)
+        Py_CLEAR(result);
     if (result != NULL && value_check(result)) {
         node->data = value_node(result)->data;
         if (adopt((value_object *)result, node) < 0 ||
@@ -255,7 +286,7 @@ PyObject *value_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_
 
 int value_init(PyObject *self, PyObject *args, PyObject *names) {
     arguments in = {0};
-    double data;
+    double data = 0.0;
     PyObject *name, *value, *partials = NULL;
     Py_ssize_t position = 0;
     if (take_positional(&in, PySequence_Fast_ITEMS(args), PyTuple_GET_SIZE(args)) < 0) return -1;
@@ -294,7 +325,7 @@ static bool has_own_constructor(PyTypeObject *type) {
 PyObject *value_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *names) {
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
     arguments in = {0};
-    double data;
+    double data = 0.0;
     mg_node *node;
     PyObject *partials = NULL;
     if (has_own_constructor((PyTypeObject *)type)) return call_slowly(type, args, count, names);
@@ -302,7 +333,7 @@ PyObject *value_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
     for (Py_ssize_t i = 0; names != NULL && i < PyTuple_GET_SIZE(names); i++)
         if (take_keyword(&in, PyTuple_GET_ITEM(names, i), args[count + i]) < 0) return NULL;
     if (check_arguments(&in, &data) < 0) return NULL;
-    if (in.children == NULL && in.partials == NULL) {
+    if (in.children == NULL && in.partials == NULL && in.recorded == NULL) {
         node = mg_new_leaf(mg_module.arena, data);
         if (node == NULL) return PyErr_NoMemory();
     } else {

@@ -11,6 +11,14 @@ bool value_grad_is_off(void) {
     return grad_off != 0;
 }
 
+size_t value_swap_grad_off(size_t times) {
+    const size_t before = grad_off;
+    mg_module.no_grad += times;
+    mg_module.no_grad -= before;
+    grad_off = times;
+    return before;
+}
+
 PyObject *value_set_grad_off(PyObject *Py_UNUSED(module), PyObject *off) {
     int enter = PyObject_IsTrue(off);
     if (enter < 0) return NULL;
@@ -48,7 +56,7 @@ static PyObject *given_partials(const mg_node *node) {
 }
 
 PyObject *value_recorded(PyObject *Py_UNUSED(module), PyObject *value) {
-    if (!require_value(value)) return NULL;
+    if (!require_value(value) || value_refuse("copying a Value") < 0) return NULL;
     mg_node *node = value_node(value);
     value_pin(node);
     PyObject *record = Py_BuildValue("sdNNN", mg_operator_name(node->op), node->data,

@@ -121,10 +121,10 @@ PyObject *value_layer(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssi
     if (tag < 0) return NULL;
     value_taking how =
         tag != 0 ? value_take_terms(args[1], "inputs must be a sequence", &xs) : NOT_OURS;
-    if (how != TAKEN) return value_refuse(how);
+    if (how != TAKEN) return value_refuse_terms(how);
     how = take_layer(args[0], args[2], xs.terms, xs.count, tag, &out);
     value_drop_terms(&xs);
-    return how == TAKEN ? show_outputs(&out, tag) : value_refuse(how);
+    return how == TAKEN ? show_outputs(&out, tag) : value_refuse_terms(how);
 }
 
 /* What one layer makes of the outputs of the one before, which are let go of. */
@@ -160,16 +160,16 @@ PyObject *value_network(PyObject *Py_UNUSED(module), PyObject *const *args, Py_s
     bool whole = tag != 0 && PyList_GET_SIZE(args[0]) != 0 &&
                  (PyList_CheckExact(args[1]) || PyTuple_CheckExact(args[1])) &&
                  (mg_module.no_grad == 0 || !value_grad_is_off());
-    if (!whole) return value_refuse(NOT_OURS);
+    if (!whole) return value_refuse_terms(NOT_OURS);
     value_taking how = value_take_terms(args[1], "inputs must be a sequence", &in);
-    if (how != TAKEN) return value_refuse(how);
+    if (how != TAKEN) return value_refuse_terms(how);
     for (Py_ssize_t i = 0; how == TAKEN && i < PyList_GET_SIZE(args[0]); i++) {
         PyObject *layer = Py_NewRef(PyList_GET_ITEM(args[0], i));
         how = pass_layer(layer, args + 2, tag, &in, &out);
         Py_DECREF(layer);
     }
     value_drop_terms(&in);
-    if (how != TAKEN) return value_refuse(how);
+    if (how != TAKEN) return value_refuse_terms(how);
     if (out.count != 1) return show_outputs(&out, tag);
     PyObject *single = show_last(&out, tag);
     drop_outputs(&out);
@@ -219,5 +219,5 @@ PyObject *value_parameters(PyObject *Py_UNUSED(module), PyObject *const *args, P
     }
     if (how == TAKEN) return list;
     Py_XDECREF(list);
-    return value_refuse(how);
+    return value_refuse_terms(how);
 }

@@ -159,7 +159,8 @@ static inline bool numbers_are_own(PyTypeObject *type) {
 
 /* The double that an assignment to data or grad writes to; NULL: go the long way. */
 static inline double *number_to_set(PyObject *object, PyObject *name) {
-    if (!value_is_exact(object) || !numbers_are_own(mg_module.type)) return NULL;
+    if (!value_is_exact(object) || !numbers_are_own(mg_module.type) || value_is_recording())
+        return NULL;
     if (name == mg_module.data_key) return &value_node(object)->data;
     return name == mg_module.grad_key ? &value_node(object)->grad : NULL;
 }

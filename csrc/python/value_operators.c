@@ -378,6 +378,12 @@ static PyObject *function_of_two(int op, PyObject *const *args, Py_ssize_t count
     if (!take_operands(&in, args[0], args[1], &result)) {
         if (result != Py_NotImplemented) return NULL;
         Py_DECREF(result);
+        if (value_is_recording()) {
+            result = PyObject_CallMethod(value_recorder(), "apply", "sOO", mg_operator_name(op),
+                                         args[0], args[1]);
+            if (result != Py_NotImplemented) return result;
+            Py_DECREF(result);
+        }
         PyErr_Format(PyExc_TypeError,
                      "%s() takes Values and real numbers, not '%.100s' and '%.100s'",
                      mg_operator_name(op), Py_TYPE(args[0])->tp_name, Py_TYPE(args[1])->tp_name);
@@ -445,8 +451,23 @@ static PyObject *absolute(PyObject *self) {
 
 /* ---- comparisons: of data; equality stays identity ---- */
 
+/* In a program the number of a Value on the right is read by the number on the left. */
+#define COMPARE(name, how)                                     \
+    static PyObject *name(PyObject *number, PyObject *right) { \
+        return PyObject_RichCompare(number, right, how);       \
+    }
+COMPARE(is_less, Py_LT)
+COMPARE(is_less_or_equal, Py_LE)
+COMPARE(is_greater, Py_GT)
+COMPARE(is_greater_or_equal, Py_GE)
+static const binaryfunc relation[] = {[Py_LT] = is_less,
+                                      [Py_LE] = is_less_or_equal,
+                                      [Py_GT] = is_greater,
+                                      [Py_GE] = is_greater_or_equal};
+
 static PyObject *compare(PyObject *left, PyObject *right, int how) {
     if (how == Py_EQ || how == Py_NE) Py_RETURN_NOTIMPLEMENTED;
+    if (value_is_recording()) return consume_left(value_ask("read", left), right, relation[how]);
     if (value_check(right))
         Py_RETURN_RICHCOMPARE(value_node(left)->data, value_node(right)->data, how);
     double number;

@@ -16,6 +16,7 @@ PyObject *value_sgd(PyObject *Py_UNUSED(module), PyObject *args) {
     PyObject *params, *array;
     Py_buffer view;
     mg_sgd how;
+    if (value_refuse("a step of an optimizer") < 0) return NULL;
     if (!PyArg_ParseTuple(args, "O!Oddd:sgd", &PyTuple_Type, &params, &array, &how.lr,
                           &how.momentum, &how.weight_decay))
         return NULL;
@@ -34,6 +35,7 @@ PyObject *value_adam(PyObject *Py_UNUSED(module), PyObject *args) {
     PyObject *params, *first, *second;
     Py_buffer first_view, second_view;
     mg_adam how;
+    if (value_refuse("a step of an optimizer") < 0) return NULL;
     if (!PyArg_ParseTuple(args, "O!OOddddddp:adam", &PyTuple_Type, &params, &first, &second,
                           &how.step, &how.lr, &how.beta1, &how.beta2, &how.eps, &how.weight_decay,
                           &how.decoupled))
@@ -52,6 +54,7 @@ PyObject *value_adam(PyObject *Py_UNUSED(module), PyObject *args) {
 }
 
 PyObject *value_zero_grad(PyObject *Py_UNUSED(module), PyObject *params) {
+    if (value_refuse("zero_grad()") < 0) return NULL;
     PyObject *tuple = PySequence_Tuple(params);
     mg_node **nodes = tuple != NULL ? value_take_operands(tuple) : NULL;
     if (nodes != NULL) mg_clear_grads(nodes, (size_t)PyTuple_GET_SIZE(tuple));

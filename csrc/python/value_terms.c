@@ -58,7 +58,7 @@ value_taking value_take_terms(PyObject *sequence, const char *message, value_ter
     return how;
 }
 
-PyObject *value_refuse(value_taking how) {
+PyObject *value_refuse_terms(value_taking how) {
     return how == FAILED ? NULL : Py_NewRef(Py_NotImplemented);
 }
 

@@ -23,7 +23,7 @@ value_taking value_take_term(PyObject *item, mg_term *term);
 value_taking value_take_terms(PyObject *sequence, const char *message, value_terms *in);
 void value_drop_terms(value_terms *in);
 /* What a function returns that has not taken its arguments: NULL or NotImplemented. */
-PyObject *value_refuse(value_taking how);
+PyObject *value_refuse_terms(value_taking how);
 /* Operands with state are held for the new nodes. */
 void value_hold_all(const mg_term *operands, Py_ssize_t count);
 void value_hold_terms(const value_terms *in);

@@ -1,0 +1,189 @@
+"""Compiled programs and what they are compared with: C and numpy by hand, the function row by row.
+
+compiled_by_hand.c is built by the system's compiler, ``cc -O3 -march=native``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import random
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import micrograd_c as mg
+
+from . import programs
+from .by_hand import COMPILER, FLAGS
+
+SOURCE = Path(__file__).with_name("compiled_by_hand.c")
+_DOUBLES = ctypes.POINTER(ctypes.c_double)
+
+
+@cache
+def library() -> Any:
+    """Compile compiled_by_hand.c and load it."""
+    with tempfile.TemporaryDirectory() as folder:
+        built = Path(folder) / "compiled_by_hand.so"
+        command = [str(COMPILER), *FLAGS, "-shared", "-fPIC", "-o", str(built), str(SOURCE), "-lm"]
+        subprocess.run(command, check=True)
+        return ctypes.CDLL(str(built))
+
+
+def moons() -> tuple[Any, Any]:
+    points, targets = programs.moons_data()
+    return np.array(points), np.array(targets)
+
+
+class Training:
+    """Two moons: `run(steps)` returns the losses of some steps from the same first parameters."""
+
+    def __init__(self, activation: str) -> None:
+        self.activation = activation
+        self.x, self.y = moons()
+        self.first = programs.initial_numbers(programs.MOONS_SIZES)
+
+
+class CompiledTraining(Training):
+    """The loss of one point, compiled; SGD with the decay that the penalty's gradient is."""
+
+    def __init__(self, activation: str) -> None:
+        super().__init__(activation)
+        self.model = mg.MLP(2, [16, 16, 1], activation=[activation, activation, None])
+        self.params = self.model.parameters()
+        self.optimizer = mg.optim.SGD(self.params, lr=programs.MOONS_RATE)
+
+        def loss(x: Any, y: Any) -> Any:
+            squares = mg.total([p * p for p in self.params])
+            return (1 + -y * self.model(x)).relu() + programs.MOONS_ALPHA * squares
+
+        self.program = mg.compile(loss, self.x[0], self.y[0])
+
+    def run(self, steps: int) -> list[float]:
+        for p, number in zip(self.params, self.first):
+            p.data = number
+        losses = []
+        for _ in range(steps):
+            self.optimizer.zero_grad()
+            losses.append(self.program.backward(self.x, self.y))
+            self.optimizer.step()
+        return losses
+
+
+class CTraining(Training):
+    """Row by row in C, without the rows and units that add nothing."""
+
+    def run(self, steps: int) -> list[float]:
+        numbers, losses = np.array(self.first), np.zeros(steps)
+        pointers = [a.ctypes.data_as(_DOUBLES) for a in (numbers, self.x, self.y)]
+        descent = ctypes.c_double(programs.MOONS_RATE), ctypes.c_double(programs.MOONS_ALPHA)
+        train = getattr(library(), f"moons_{self.activation}")
+        train(
+            *pointers,
+            ctypes.c_size_t(len(self.y)),
+            *descent,
+            losses.ctypes.data_as(_DOUBLES),
+            ctypes.c_size_t(steps),
+        )
+        return losses.tolist()  # type: ignore[no-any-return]
+
+
+class NumpyTraining(Training):
+    """All points at once in numpy."""
+
+    def run(self, steps: int) -> list[float]:
+        sizes = programs.MOONS_SIZES
+        numbers = iter(self.first)
+        shapes = [(nout, nin + 1) for nin, nout in zip(sizes, sizes[1:])]
+        blocks = [
+            np.array([[next(numbers) for _ in range(n)] for _ in range(m)]) for m, n in shapes
+        ]
+        weights = [np.ascontiguousarray(block[:, :-1].T) for block in blocks]
+        biases = [block[:, -1].copy() for block in blocks]
+        return [self._step(weights, biases) for _ in range(steps)]
+
+    def _step(self, weights: list[Any], biases: list[Any]) -> float:
+        x, y, alpha = self.x, self.y, programs.MOONS_ALPHA
+        (w1, w2, w3), (b1, b2, b3) = weights, biases
+        relu = self.activation == "relu"
+        activate = (lambda s: np.maximum(s, 0.0)) if relu else np.tanh
+        slope = (lambda h: h > 0.0) if relu else (lambda h: 1.0 - h * h)
+        h1 = activate(x @ w1 + b1)
+        h2 = activate(h1 @ w2 + b2)
+        margin = 1.0 - y * (h2 @ w3 + b3)[:, 0]
+        squares = sum((p * p).sum() for p in (*weights, *biases))
+        loss = np.maximum(margin, 0.0).mean() + alpha * squares
+        d3 = np.where(margin > 0.0, -y / len(y), 0.0)[:, None]
+        d2 = (d3 @ w3.T) * slope(h2)
+        d1 = (d2 @ w2.T) * slope(h1)
+        gradients = x.T @ d1, h1.T @ d2, h2.T @ d3, d1.sum(0), d2.sum(0), d3.sum(0)
+        for p, dp in zip((*weights, *biases), gradients):
+            p -= programs.MOONS_RATE * (dp + 2.0 * alpha * p)
+        return float(loss)
+
+
+class Notebook:
+    """The lecture's step on four rows, compiled."""
+
+    def __init__(self) -> None:
+        model = mg.MLP(3, [4, 4, 1])
+        programs.load_numbers(model, programs.initial_numbers(programs.NOTEBOOK_SIZES))
+        self.x, self.y = np.array(programs.NOTEBOOK_POINTS), np.array(programs.NOTEBOOK_TARGETS)
+        self.program = mg.compile(lambda x, y: (model(x) - y) ** 2, self.x[0], self.y[0])
+        self.optimizer = mg.optim.SGD(model.parameters(), lr=programs.NOTEBOOK_RATE)
+
+    def run(self, steps: int) -> list[float]:
+        losses = []
+        for _ in range(steps):
+            self.optimizer.zero_grad()
+            losses.append(self.program.backward(self.x, self.y, reduction="sum"))
+            self.optimizer.step()
+        return losses
+
+
+def random_program(instructions: int) -> Any:
+    """Return a function of ten numbers: sums, products and a few others, of what came before."""
+
+    def fn(*inputs: Any) -> Any:
+        generator = random.Random(0)
+        pool = list(inputs)
+        while len(pool) < instructions // 2:
+            a, b = (pool[-1 - generator.randrange(min(200, len(pool)))] for _ in range(2))
+            kind = generator.random()
+            if kind < 0.45:
+                out = a * b * 0.7
+            elif kind < 0.9:
+                out = (a + b) * 0.5
+            else:
+                out = (a.relu() if kind < 0.95 else a.tanh()) + 0.1
+            pool.append(out)
+        return mg.total(pool[-200:])
+
+    return fn
+
+
+def long_function(nodes: int) -> Any:
+    """Return a function that records so many nodes, numbers not counted."""
+
+    def fn(x: Any) -> Any:
+        out = x
+        for _ in range(nodes // 3):
+            out = out * 0.5 + x * 1.5
+        return out
+
+    return fn
+
+
+def option_paths(count: int) -> tuple[Any, Any, list[float], Any]:
+    """Return the example's payoff, its inputs' numbers and the shocks of some paths."""
+    import runpy
+
+    example = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "option.py"))
+    months = example["MONTHS"]
+    numbers = [*example["MARKET"], *(0.2 + 0.01 * month for month in range(months))]
+    shocks = np.random.default_rng(1).normal(size=(count, months))
+    return example["payoff"], example["closed_form"], numbers, shocks

@@ -1,0 +1,107 @@
+/* compiled_by_hand.c: the two-moons step as a C programmer would write it row by row who leaves out
+ * what adds nothing: rows beyond the margin, units that are dead. Built by compiled.py. */
+#include <math.h>
+#include <stddef.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { MOONS = 2 * 16 + 16 + 16 * 16 + 16 + 16 + 1 };
+
+typedef union {
+    struct {
+        double w1[2 * 16], b1[16], w2[16 * 16], b2[16], w3[16], b3[1];
+    };
+    double all[MOONS];
+} moons;
+
+INLINE double activate(int tangent, double x) {
+    if (!tangent) return x < 0.0 ? 0.0 : x;
+    const double e = exp(2.0 * x);
+    return (e - 1.0) / (e + 1.0);
+}
+
+INLINE double slope(int tangent, double z) {
+    return tangent ? 1.0 - z * z : z > 0.0 ? 1.0 : 0.0;
+}
+
+INLINE double moons_step(int tangent, moons *m, const double *x, const double *y, size_t rows,
+                         double rate, double alpha) {
+    moons g = {.all = {0}};
+    double loss = 0.0, squares = 0.0;
+    for (size_t row = 0; row < rows; row++, x += 2) {
+        double h1[16], h2[16], d1[16] = {0}, score = m->b3[0];
+        for (int j = 0; j < 16; j++)
+            h1[j] = activate(tangent, m->b1[j] + m->w1[j] * x[0] + m->w1[16 + j] * x[1]);
+        for (int j = 0; j < 16; j++) h2[j] = m->b2[j];
+        for (int i = 0; i < 16; i++) {
+            if (!tangent && h1[i] == 0.0) continue;
+            for (int j = 0; j < 16; j++) h2[j] += m->w2[i * 16 + j] * h1[i];
+        }
+        for (int j = 0; j < 16; j++) h2[j] = activate(tangent, h2[j]);
+        for (int j = 0; j < 16; j++) score += m->w3[j] * h2[j];
+        const double margin = 1.0 - y[row] * score;
+        if (margin <= 0.0) continue;
+        loss += margin / (double)rows;
+
+        const double dscore = -y[row] / (double)rows;
+        double d2[16];
+        g.b3[0] += dscore;
+        for (int j = 0; j < 16; j++) g.w3[j] += dscore * h2[j];
+        for (int j = 0; j < 16; j++) d2[j] = m->w3[j] * dscore * slope(tangent, h2[j]);
+        for (int j = 0; j < 16; j++) g.b2[j] += d2[j];
+        for (int i = 0; i < 16; i++) {
+            if (!tangent && h1[i] == 0.0) continue;
+            double sum = 0.0;
+            for (int j = 0; j < 16; j++) g.w2[i * 16 + j] += h1[i] * d2[j];
+            for (int j = 0; j < 16; j++) sum += m->w2[i * 16 + j] * d2[j];
+            d1[i] = sum * slope(tangent, h1[i]);
+        }
+        for (int j = 0; j < 16; j++) g.b1[j] += d1[j];
+        for (int j = 0; j < 16; j++) g.w1[j] += d1[j] * x[0];
+        for (int j = 0; j < 16; j++) g.w1[16 + j] += d1[j] * x[1];
+    }
+    for (int k = 0; k < MOONS; k++) squares += m->all[k] * m->all[k];
+    for (int k = 0; k < MOONS; k++) m->all[k] -= rate * (g.all[k] + 2.0 * alpha * m->all[k]);
+    return loss + alpha * squares;
+}
+
+INLINE void train(int tangent, double *numbers, const double *x, const double *y, size_t rows,
+                  double rate, double alpha, double *losses, size_t steps) {
+    moons m;
+    double *at = numbers;
+    for (int j = 0; j < 16; j++, at += 3) {
+        m.w1[j] = at[0];
+        m.w1[16 + j] = at[1];
+        m.b1[j] = at[2];
+    }
+    for (int j = 0; j < 16; j++, at += 17) {
+        for (int i = 0; i < 16; i++) m.w2[i * 16 + j] = at[i];
+        m.b2[j] = at[16];
+    }
+    for (int j = 0; j < 16; j++) m.w3[j] = at[j];
+    m.b3[0] = at[16];
+    for (size_t k = 0; k < steps; k++)
+        losses[k] = moons_step(tangent, &m, x, y, rows, rate, alpha);
+    at = numbers;
+    for (int j = 0; j < 16; j++, at += 3) {
+        at[0] = m.w1[j];
+        at[1] = m.w1[16 + j];
+        at[2] = m.b1[j];
+    }
+    for (int j = 0; j < 16; j++, at += 17) {
+        for (int i = 0; i < 16; i++) at[i] = m.w2[i * 16 + j];
+        at[16] = m.b2[j];
+    }
+    for (int j = 0; j < 16; j++) at[j] = m.w3[j];
+    at[16] = m.b3[0];
+}
+
+void moons_relu(double *numbers, const double *x, const double *y, size_t rows, double rate,
+                double alpha, double *losses, size_t steps) {
+    train(0, numbers, x, y, rows, rate, alpha, losses, steps);
+}
+
+void moons_tanh(double *numbers, const double *x, const double *y, size_t rows, double rate,
+                double alpha, double *losses, size_t steps) {
+    train(1, numbers, x, y, rows, rate, alpha, losses, steps);
+}

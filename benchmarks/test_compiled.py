@@ -1,0 +1,127 @@
+"""Compiled programs: training steps beside C and numpy by hand, long programs, compile time.
+
+Every training starts from the same parameters, and its losses are compared with numpy's before it
+is timed. A round of the small ones is many steps; the calls from Python are part of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+np = pytest.importorskip("numpy")
+
+import micrograd_c as mg  # noqa: E402
+from micrograd_c import _reference  # noqa: E402
+
+from . import compiled  # noqa: E402
+from .conftest import Measure, needs_c  # noqa: E402
+
+STEPS = 500
+INSTRUCTIONS, ROWS = 10_000, 100_000
+NODES = 1_000_000
+PATHS = 100_000
+
+
+def time_training(training: Any, contender: str, measure: Measure) -> None:
+    expected = compiled.NumpyTraining(training.activation).run(20)
+    np.testing.assert_allclose(training.run(20), expected, rtol=1e-10)
+    measure(
+        lambda: training.run(STEPS),
+        contender=contender,
+        unit="step",
+        count=STEPS,
+        timed="whole steps",
+        gc_on=True,
+    )
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+class TestMoons:
+    @pytest.fixture(autouse=True)
+    def _group(self, benchmark: Any, activation: str) -> None:
+        benchmark.group = f"compiled: two moons, {activation}"
+
+    @needs_c
+    def test_c(self, activation: str, measure: Measure) -> None:
+        time_training(compiled.CTraining(activation), "C by hand, dead rows skipped", measure)
+
+    def test_numpy(self, activation: str, measure: Measure) -> None:
+        time_training(compiled.NumpyTraining(activation), "numpy by hand", measure)
+
+    def test_compiled(self, activation: str, measure: Measure) -> None:
+        name = f"micrograd_c, {mg.engine.BACKEND}, compiled"
+        time_training(compiled.CompiledTraining(activation), name, measure)
+
+
+@pytest.mark.benchmark(group="compiled: notebook step")
+def test_notebook(measure: Measure) -> None:
+    training = compiled.Notebook()
+    measure(
+        lambda: training.run(STEPS),
+        contender=f"micrograd_c, {mg.engine.BACKEND}, compiled",
+        unit="step",
+        count=STEPS,
+        timed="whole steps",
+        gc_on=True,
+    )
+
+
+@pytest.mark.benchmark(group="compiled: 10,000 instructions over 100,000 rows")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("mode", ["forward", "forward and reverse"])
+def test_long_program(mode: str, threads: int, measure: Measure) -> None:
+    program = mg.compile(compiled.random_program(INSTRUCTIONS), *[0.3] * 10)
+    columns = list(np.random.default_rng(0).normal(size=(10, ROWS)))
+    run = program if mode == "forward" else program.gradient
+    evaluated = program._traces[0].facts().instructions
+    measure(
+        lambda: run(*columns, threads=threads),
+        contender=f"{mode}, {threads} thread{'s' * (threads > 1)}",
+        unit="node evaluation",
+        count=evaluated * ROWS * (1 if mode == "forward" else 2),
+        timed="whole calls",
+        gc_on=None,
+    )
+
+
+@pytest.mark.benchmark(group="compiled: compiling a million nodes")
+def test_compile_time(measure: Measure) -> None:
+    fn = compiled.long_function(NODES)
+    measure(
+        lambda: mg.compile(fn, 1.0)([1.0]),
+        contender=f"micrograd_c, {mg.engine.BACKEND}",
+        unit="node",
+        count=NODES,
+        timed="recording, compiling and a first call",
+        gc_on=True,
+    )
+
+
+@pytest.mark.benchmark(group="compiled: an Asian option, price and 20 sensitivities")
+@pytest.mark.parametrize("how", ["compiled", "pure Python"])
+def test_option(how: str, measure: Measure) -> None:
+    payoff, _, numbers, shocks = compiled.option_paths(PATHS if how == "compiled" else 100)
+    if how == "compiled":
+        inputs = [mg.Value(x) for x in numbers]
+        program = mg.compile(lambda path: payoff(inputs, path), shocks[0])
+        program.backward(shocks)
+
+        def run() -> None:
+            program.backward(shocks)
+    else:
+        values = [_reference.Value(x) for x in numbers]
+
+        def run() -> None:
+            for path in shocks.tolist():
+                payoff(values, path).backward()
+
+    measure(
+        run,
+        contender=how,
+        unit="path",
+        count=len(shocks),
+        timed="payoffs and gradients",
+        gc_on=True if how == "pure Python" else None,
+    )

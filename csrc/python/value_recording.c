@@ -1,0 +1,187 @@
+/* value_recording.c: what a Value does while its program is being recorded to be compiled. An
+ * object of micrograd_c/_recording.py, the recorder, decides; it is its thread's own. */
+#include "value.h"
+
+static _Thread_local PyObject *recorder; /* of this thread, or NULL; with a reference */
+static _Thread_local size_t grad_was_off;
+
+PyObject *value_recorder(void) {
+    return recorder;
+}
+
+/* The recorder's answer to a question about a Value. */
+PyObject *value_ask(const char *method, PyObject *self) {
+    return PyObject_CallMethod(recorder, method, "O", self);
+}
+
+int value_refuse_recording(const char *what) {
+    if (!value_is_recording()) return 0;
+    PyObject *result = PyObject_CallMethod(recorder, "refuse", "s", what);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* ---- functions of the module ---- */
+
+PyObject *value_start_recording(PyObject *Py_UNUSED(module), PyObject *object) {
+    mg_position start;
+    if (recorder != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "a program is being recorded already");
+        return NULL;
+    }
+    mg_start_recording(mg_module.arena, &start);
+    PyObject *position = PyBytes_FromStringAndSize((const char *)&start, sizeof start);
+    if (position == NULL) {
+        mg_module.arena->recordings--;
+        return NULL;
+    }
+    grad_was_off = value_swap_grad_off(0);
+    recorder = Py_NewRef(object);
+    mg_module.recordings++;
+    return position;
+}
+
+PyObject *value_stop_recording(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) {
+    if (recorder != NULL) {
+        mg_module.arena->recordings--;
+        mg_module.recordings--;
+        value_swap_grad_off(grad_was_off);
+        Py_CLEAR(recorder);
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *value_rule(PyObject *Py_UNUSED(module), PyObject *args) {
+    int rule;
+    double data;
+    PyObject *operands;
+    if (!PyArg_ParseTuple(args, "idO!:rule", &rule, &data, &PyTuple_Type, &operands)) return NULL;
+    mg_node **nodes = value_take_operands(operands);
+    if (nodes == NULL) return NULL;
+    size_t count = (size_t)PyTuple_GET_SIZE(operands);
+    mg_node *node = mg_new_rule(mg_module.arena, (mg_rule)rule, data, nodes, count);
+    for (size_t i = 0; node != NULL && i < count; i++) value_hold(nodes[i]);
+    PyMem_Free(nodes);
+    return node != NULL ? value_wrap(node) : PyErr_NoMemory();
+}
+
+static bool require_value(PyObject *object) {
+    if (value_check(object)) return true;
+    PyErr_Format(PyExc_TypeError, "a Value is required, not '%.200s'", Py_TYPE(object)->tp_name);
+    return false;
+}
+
+PyObject *value_number_of(PyObject *Py_UNUSED(module), PyObject *value) {
+    return require_value(value) ? PyFloat_FromDouble(value_node(value)->data) : NULL;
+}
+
+PyObject *value_is_fresh(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *value;
+    mg_position start;
+    Py_buffer position;
+    if (!PyArg_ParseTuple(args, "Oy*:is_fresh", &value, &position)) return NULL;
+    memcpy(&start, position.buf, sizeof start);
+    PyBuffer_Release(&position);
+    if (!require_value(value)) return NULL;
+    return PyBool_FromLong(mg_node_is_fresh(value_node(value), &start));
+}
+
+/* The entries and the places of the roots as bytes, and a list of the captured Values. */
+static PyObject *show_trace(const mg_trace *trace) {
+    PyObject *captured = PyList_New((Py_ssize_t)trace->captures);
+    for (size_t i = 0; captured != NULL && i < trace->captures; i++) {
+        PyObject *value = value_of_node(trace->captured[i]);
+        if (value == NULL)
+            Py_CLEAR(captured);
+        else
+            PyList_SET_ITEM(captured, (Py_ssize_t)i, value);
+    }
+    if (captured == NULL) return NULL;
+    return Py_BuildValue("y#y#N", (const char *)trace->entries,
+                         (Py_ssize_t)(trace->count * sizeof(mg_entry)), (const char *)trace->root,
+                         (Py_ssize_t)(trace->roots * sizeof(uint32_t)), captured);
+}
+
+static PyObject *trace_nodes(mg_node *anchor, const mg_position *start, mg_node **inputs,
+                             Py_ssize_t count) {
+    mg_status status;
+    mg_node *culprit;
+    mg_trace *trace =
+        mg_make_trace(mg_module.arena, anchor, start, inputs, (size_t)count, &status, &culprit);
+    if (trace == NULL) {
+        if (status == MG_OPAQUE)
+            PyErr_SetString(PyExc_TypeError,
+                            "a Value with a _backward of its own cannot be replayed");
+        else
+            PyErr_NoMemory();
+        return NULL;
+    }
+    PyObject *result = show_trace(trace);
+    mg_drop_trace(mg_module.arena, trace);
+    return result;
+}
+
+PyObject *value_trace(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *anchor, *inputs;
+    mg_position start;
+    Py_buffer position;
+    if (!PyArg_ParseTuple(args, "OO!y*:trace", &anchor, &PyTuple_Type, &inputs, &position))
+        return NULL;
+    memcpy(&start, position.buf, sizeof start);
+    PyBuffer_Release(&position);
+    if (!require_value(anchor)) return NULL;
+    mg_node **nodes = value_take_operands(inputs);
+    if (nodes == NULL) return NULL;
+    PyObject *result = trace_nodes(value_node(anchor), &start, nodes, PyTuple_GET_SIZE(inputs));
+    PyMem_Free(nodes);
+    return result;
+}
+
+/* ---- between parameters and arrays ---- */
+
+static double *take_doubles(PyObject *object, Py_ssize_t count, Py_buffer *view, int flags) {
+    if (PyObject_GetBuffer(object, view, flags) < 0) return NULL;
+    if (view->len == count * (Py_ssize_t)sizeof(double)) return view->buf;
+    PyErr_Format(PyExc_ValueError, "an array of %zd doubles is required", count);
+    PyBuffer_Release(view);
+    return NULL;
+}
+
+static bool are_values(PyObject *values) {
+    if (!PyTuple_Check(values)) {
+        PyErr_SetString(PyExc_TypeError, "a tuple of Values is required");
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(values); i++)
+        if (!require_value(PyTuple_GET_ITEM(values, i))) return false;
+    return true;
+}
+
+PyObject *value_get_numbers(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *values, *array;
+    Py_buffer view;
+    if (value_refuse("calling a program") < 0) return NULL;
+    if (!PyArg_ParseTuple(args, "OO:get_numbers", &values, &array) || !are_values(values))
+        return NULL;
+    Py_ssize_t count = PyTuple_GET_SIZE(values);
+    double *numbers = take_doubles(array, count, &view, PyBUF_WRITABLE);
+    if (numbers == NULL) return NULL;
+    for (Py_ssize_t i = 0; i < count; i++)
+        numbers[i] = value_node(PyTuple_GET_ITEM(values, i))->data;
+    PyBuffer_Release(&view);
+    Py_RETURN_NONE;
+}
+
+PyObject *value_add_grads(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *values, *array;
+    Py_buffer view;
+    if (!PyArg_ParseTuple(args, "OO:add_grads", &values, &array) || !are_values(values))
+        return NULL;
+    Py_ssize_t count = PyTuple_GET_SIZE(values);
+    double *numbers = take_doubles(array, count, &view, PyBUF_SIMPLE);
+    if (numbers == NULL) return NULL;
+    for (Py_ssize_t i = 0; i < count; i++)
+        value_node(PyTuple_GET_ITEM(values, i))->grad += numbers[i];
+    PyBuffer_Release(&view);
+    Py_RETURN_NONE;
+}

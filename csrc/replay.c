@@ -1,0 +1,358 @@
+/* replay.c: a program over many rows.
+ *
+ * Rows are taken in chunks, whose bounds depend on their number alone, and chunks in blocks of as
+ * many rows as the cache has room for. Within a block each instruction is a loop over the block's
+ * lanes. A sum over rows is kept in MG_LANES partial sums, by the row's place in its chunk, however
+ * wide the blocks are; partial sums are added up chunk by chunk. So the bits of a result depend on
+ * program and rows alone, not on which thread replays which chunk.
+ *
+ * Threads share nothing that any of them writes: program and call are only read, a workspace and a
+ * trap are one thread's own, and of what the call points to, outputs, gradients and failed have a
+ * place for each row, sums a place for each chunk, and each chunk is one thread's.
+ *
+ * A block in which rows have failed a guard is replayed without them before anything is summed. */
+#include <string.h>
+
+#include "apply.h"
+
+enum {
+    CHUNK_ROWS = 128, /* at least, and a multiple of it */
+    MOST_CHUNKS = 64, /* more threads than this find nothing to do */
+    MOST_LANES = 128,
+    LEAST_LANES = 16,
+    CACHE = 8 << 20 /* bytes of slots in a block; beyond them blocks get narrower. It is the last
+                     * level of cache that counts: values are read in the order in which they lie,
+                     * or nearly, and what a wider block saves is the instructions' overhead. A
+                     * program of 10,000 runs twice as fast with 128 lanes, 7 MB, as with 32. */
+};
+
+/* Whether sums over rows are asked for. */
+static inline bool adds_up(mg_mode mode) {
+    return mode == MG_PARAMETERS || mode == MG_ALL;
+}
+
+/* ---- between rows and lanes ---- */
+
+ALWAYS_INLINE void load_column(const block *at, const mg_column *column, double *restrict out) {
+    for (size_t l = 0; l < at->used; l++)
+        out[l] = column->data[(ptrdiff_t)at->rows[l] * column->stride];
+}
+
+ALWAYS_INLINE void load(const block *at, const mg_instruction *in) {
+    double *out = slot(at, in->out);
+    load_column(at, &at->call->inputs[in->index], out);
+    for (size_t l = at->used; l < at->lanes; l++) out[l] = out[at->used - 1];
+}
+
+ALWAYS_INLINE void load_seeds(const block *at, const mg_instruction *in) {
+    double *out = slot(at, in->out);
+    const mg_column *column = &at->call->seeds[in->index];
+    if (column->data != NULL)
+        load_column(at, column, out);
+    else
+        for (size_t l = 0; l < at->used; l++) out[l] = at->call->seed;
+    for (size_t l = at->used; l < at->lanes; l++) out[l] = 0.0;
+}
+
+ALWAYS_INLINE void store_column(const block *at, const mg_column *column, uint32_t reference) {
+    if (column->data == NULL) return;
+    const double *from = is_scalar(reference) ? NULL : slot(at, reference);
+    for (size_t l = 0; l < at->used; l++)
+        column->data[(ptrdiff_t)at->rows[l] * column->stride] =
+            from != NULL ? from[l] : scalar(at, reference);
+}
+
+ALWAYS_INLINE void store(block *at, const mg_instruction *in) {
+    const mg_call *call = at->call;
+    store_column(at, &call->outputs[in->index], in->x);
+    if (!adds_up(at->mode)) return;
+    const mg_column *seeds = &call->seeds[in->index];
+    for (size_t l = 0; l < at->used; l++) {
+        const double seed =
+            seeds->data != NULL ? seeds->data[(ptrdiff_t)at->rows[l] * seeds->stride] : call->seed;
+        at->total += seed * (is_scalar(in->x) ? scalar(at, in->x) : slot(at, in->x)[l]);
+    }
+}
+
+static bool holds(const mg_guard *guard, double x, double y) {
+    bool outcome = guard->relation == MG_LESS         ? x < y
+                   : guard->relation == MG_LESS_EQUAL ? x <= y
+                                                      : x == y;
+    return outcome == (guard->outcome != 0);
+}
+
+static void check_guard(const block *at, const mg_instruction *in) {
+    const mg_guard *guard = &at->program->guards[in->index];
+    for (size_t l = 0; l < at->used; l++) {
+        double x = is_scalar(in->x) ? scalar(at, in->x) : slot(at, in->x)[l];
+        double y = is_scalar(in->y) ? scalar(at, in->y) : slot(at, in->y)[l];
+        if (!holds(guard, x, y)) at->failed[l] = 1;
+    }
+}
+
+/* Whether these terms are products, of adjoints each its own. */
+static bool are_distinct(const mg_product *terms, int count) {
+    for (int i = 0; i < count; i++) {
+        if (terms[i].b == MG_NOTHING) return false;
+        for (int k = 0; k < i; k++)
+            if (terms[i].a == terms[k].a) return false;
+    }
+    return true;
+}
+
+/* ---- what the row-by-row program would raise ---- */
+
+static mg_status partial_error(int op, double x, double y, double z) {
+    switch (op) {
+#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
+    case MG_OP_##name: {                                               \
+        const double dx = (dzdx);                                      \
+        (void)dx, (void)y, (void)z;                                    \
+        return (partial_error);                                        \
+    }
+        MG_OPERATORS(X)
+#undef X
+        default:
+            return MG_OK;
+    }
+}
+
+static double lane_of(const block *at, const mg_instruction *in, uint32_t reference, size_t l) {
+    if (reference == MG_NOTHING) return in->number;
+    return is_scalar(reference) ? scalar(at, reference) : slot(at, reference)[l];
+}
+
+static void check_lanes(const block *at, const mg_instruction *in) {
+    const bool derivative = in->code == MG_CODE_PUSH_X || in->code == MG_CODE_PUSH_Y;
+    if (!derivative && in->code != MG_CODE_APPLY && in->code != MG_CODE_DIVIDE) return;
+    for (size_t l = 0; l < at->used; l++) {
+        double z;
+        mg_status status;
+        const double x = lane_of(at, in, in->x, l), y = lane_of(at, in, in->y, l);
+        if (at->rows[l] >= at->trap->row && at->trap->status != MG_OK) continue;
+        if (derivative)
+            status = partial_error(in->op, x, y, slot(at, in->z)[l]);
+        else if (in->code == MG_CODE_DIVIDE)
+            status = y == 0.0 ? MG_ZERO_DIVISION : MG_OK;
+        else
+            status = mg_evaluate(in->op, x, y, &z);
+        if (status == MG_OK) continue;
+        *at->trap = (mg_trap){.row = at->rows[l],
+                              .status = (int)status,
+                              .op = in->code == MG_CODE_DIVIDE ? -1 : in->op,
+                              .derivative = derivative,
+                              .x = x,
+                              .y = y};
+    }
+}
+
+/* ---- for each kind of processor ---- */
+
+#define NAME(x) x##_plain
+#define TARGET
+#if defined(__GNUC__)
+#define PACK_BYTES 16
+#else
+#define PACK_BYTES 8
+#endif
+#include "run.h"
+
+#if defined(__GNUC__) && defined(__x86_64__)
+#define HAS_KINDS
+
+#define NAME(x) x##_avx2
+#define TARGET __attribute__((target("avx2")))
+#define PACK_BYTES 32
+#include "run.h"
+
+#define NAME(x) x##_avx512
+#define TARGET __attribute__((target("avx512f")))
+#define PACK_BYTES 64
+#include "run.h"
+#endif
+
+typedef void (*runner)(block *at, size_t from, size_t to);
+
+static runner choose_runner(int kind) {
+#if defined(HAS_KINDS)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && kind-- <= 0) return run_avx512;
+    if (__builtin_cpu_supports("avx2") && kind-- <= 0) return run_avx2;
+#endif
+    (void)kind;
+    return run_plain;
+}
+
+/* ---- a block ---- */
+
+static size_t round_up(size_t count, size_t step) {
+    return (count + step - 1) / step * step;
+}
+
+/* Run up to the guards; the number of rows that failed one. */
+static size_t run_forward(block *at) {
+    size_t failures = 0;
+    memset(at->failed, 0, at->used);
+    at->lanes = round_up(at->used, MG_LANES);
+    at->run(at, 0, at->schedule->forward);
+    for (size_t l = 0; l < at->used; l++) failures += at->failed[l];
+    return failures;
+}
+
+/* Leave out the rows that have failed a guard, those from place `first` on in the call's list. */
+static void drop_failed(block *at, uint32_t *rows, size_t first) {
+    size_t kept = 0;
+    for (size_t l = 0; l < at->used; l++) {
+        at->call->failed[first + l] = at->failed[l];
+        if (!at->failed[l]) rows[kept++] = rows[l];
+    }
+    at->used = kept;
+}
+
+/* The rows at these places of the call's list; true: a guard failed. Where nothing is summed and
+ * nothing checked, rows that failed may be stored all the same: they are to be replayed again. */
+static bool run_block(block *at, uint32_t *rows, size_t first, size_t count) {
+    const mg_call *call = at->call;
+    const bool check = call->check != 0, guarded = at->program->guard_count != 0;
+    for (size_t l = 0; l < count; l++)
+        rows[l] = call->rows != NULL ? call->rows[first + l] : (uint32_t)(first + l);
+    at->rows = rows;
+    at->used = count;
+    at->check = check && !guarded;
+    const size_t failures = run_forward(at);
+    if (failures != 0 && at->mode == MG_FORWARD && !check) {
+        memcpy(call->failed + first, at->failed, count);
+    } else if (failures != 0 || (check && guarded)) {
+        if (failures != 0) drop_failed(at, rows, first);
+        at->check = check;
+        if (at->used != 0) run_forward(at);
+    }
+    if (at->used != 0) at->run(at, at->schedule->forward, at->schedule->count);
+    return failures != 0;
+}
+
+/* ---- all rows ---- */
+
+static size_t chunk_rows(size_t rows) {
+    size_t least = (rows + MOST_CHUNKS - 1) / MOST_CHUNKS;
+    return least <= CHUNK_ROWS ? CHUNK_ROWS : round_up(least, CHUNK_ROWS);
+}
+
+size_t mg_replay_chunks(size_t rows) {
+    return (rows + chunk_rows(rows) - 1) / chunk_rows(rows);
+}
+
+static double add_lanes(const double *sum) {
+    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+}
+
+static bool run_chunk(block *at, mg_workspace *workspace, size_t chunk) {
+    const mg_program *program = at->program;
+    const mg_call *call = at->call;
+    const size_t size = chunk_rows(call->count), first = chunk * size;
+    const size_t count = call->count - first < size ? call->count - first : size;
+    const size_t blocks = (count + workspace->lanes - 1) / workspace->lanes;
+    const size_t width = round_up((count + blocks - 1) / blocks, MG_LANES);
+    bool failures = false;
+    at->total = 0.0;
+    if (adds_up(at->mode)) memset(at->sums, 0, program->sum_count * MG_LANES * sizeof(double));
+    for (size_t done = 0; done < count; done += width) {
+        const size_t rows = count - done < width ? count - done : width;
+        failures |= run_block(at, workspace->rows, first + done, rows);
+    }
+    if (!adds_up(at->mode)) return failures;
+    double *sums = call->sums + chunk * (program->adjoint_count + 1);
+    for (size_t i = 0; i < program->sum_count; i++) sums[i] = add_lanes(at->sums + i * MG_LANES);
+    for (size_t i = program->sum_count; i < program->adjoint_count; i++) sums[i] = 0.0;
+    sums[program->adjoint_count] = at->total;
+    return failures;
+}
+
+int mg_replay_rows(const mg_program *program, mg_mode mode, const mg_call *call,
+                   mg_workspace *workspace, size_t first_chunk, size_t last_chunk, mg_trap *trap) {
+    bool failures = false;
+    block at = {
+        .program = program,
+        .schedule = &program->schedules[mode],
+        .call = call,
+        .mode = mode,
+        .slots = workspace->slots,
+        .scalars = call->scalars,
+        .sums = workspace->sums,
+        .failed = workspace->failed,
+        .trap = trap,
+        .run = choose_runner(call->kind),
+    };
+    for (size_t chunk = first_chunk; chunk < last_chunk; chunk++)
+        failures |= run_chunk(&at, workspace, chunk);
+    return failures;
+}
+
+void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride) {
+    for (size_t i = 0; i < count; i++) out[i] = (mg_column){data + i, stride};
+}
+
+/* ---- a replay ---- */
+
+int mg_replay_begin(const mg_program *program, mg_call *call) {
+    const double *const scalars = call->scalars;
+    memcpy(call->scalars, program->constants, program->scalar_count * sizeof(double));
+    call->trap.status = MG_OK;
+    mg_evaluate_scalars(program, call);
+    for (size_t i = 0; i < program->guard_count; i++) {
+        const mg_guard *guard = &program->guards[i];
+        const mg_fate *left = &program->fates[guard->left], *right = &program->fates[guard->right];
+        if (left->level == MG_LEVEL_ROW || right->level == MG_LEVEL_ROW) continue;
+        if (!holds(guard, scalars[left->scalar], scalars[right->scalar])) return 0;
+    }
+    return 1;
+}
+
+void mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call) {
+    const size_t chunks = mg_replay_chunks(call->count), width = program->adjoint_count + 1;
+    if (!adds_up(mode)) return;
+    if (chunks == 0) memset(call->sums, 0, width * sizeof(double));
+    for (size_t chunk = 1; chunk < chunks; chunk++)
+        for (size_t i = 0; i < width; i++) call->sums[i] += call->sums[chunk * width + i];
+    call->total = call->sums[width - 1];
+    mg_push_scalars(program, call, call->sums);
+}
+
+int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspace *workspace) {
+    if (!mg_replay_begin(program, call)) return 2;
+    mg_trap trap = {.row = SIZE_MAX};
+    int failures =
+        mg_replay_rows(program, mode, call, workspace, 0, mg_replay_chunks(call->count), &trap);
+    if (call->trap.status == MG_OK && trap.status != MG_OK) call->trap = trap;
+    mg_replay_end(program, mode, call);
+    return failures;
+}
+
+/* ---- workspaces ---- */
+
+mg_workspace *mg_workspace_new(mg_arena *memory, const mg_program *program, mg_mode mode) {
+    const size_t slots = program->schedules[mode].slots;
+    size_t lanes = CACHE / sizeof(double) / (slots + 1) / MG_LANES * MG_LANES;
+    if (lanes < LEAST_LANES) lanes = LEAST_LANES;
+    if (lanes > MOST_LANES) lanes = MOST_LANES;
+    const size_t doubles = slots * lanes + program->sum_count * MG_LANES;
+    const size_t size =
+        sizeof(mg_workspace) + doubles * sizeof(double) + 64 + lanes * (sizeof(uint32_t) + 1);
+    if (slots > SIZE_MAX / 64 / MOST_LANES) return NULL;
+    mg_lock_take(&memory->lock);
+    mg_workspace *workspace = mg_allocate(memory, size);
+    mg_lock_give(&memory->lock);
+    if (workspace == NULL) return NULL;
+    workspace->lanes = lanes;
+    workspace->slots = (double *)(((uintptr_t)workspace->room + 63) & ~(uintptr_t)63);
+    workspace->sums = workspace->slots + slots * lanes;
+    workspace->rows = (uint32_t *)(workspace->sums + program->sum_count * MG_LANES);
+    workspace->failed = (unsigned char *)(workspace->rows + lanes);
+    return workspace;
+}
+
+void mg_workspace_free(mg_arena *memory, mg_workspace *workspace) {
+    mg_lock_take(&memory->lock);
+    mg_deallocate(memory, workspace);
+    mg_lock_give(&memory->lock);
+}

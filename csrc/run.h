@@ -1,0 +1,218 @@
+/* run.h: the interpreter of instructions over a block's lanes, for one kind of processor. Included
+ * by replay.c for each, with
+ *     NAME(x)     the name x for this kind,
+ *     TARGET      the attribute that lets the compiler use its instructions,
+ *     PACK_BYTES  the size of its vectors, 8: it has none.
+ * No version fuses multiplications with additions, and none changes their order: results are the
+ * same to the last bit. */
+
+/* ---- sums of products ---- */
+
+#define PACK ((size_t)(PACK_BYTES / sizeof(double)))
+
+#if PACK_BYTES == 64
+#define SPREAD(number) \
+    ((NAME(pack)){number, number, number, number, number, number, number, number})
+#elif PACK_BYTES == 32
+#define SPREAD(number) ((NAME(pack)){number, number, number, number})
+#elif PACK_BYTES == 16
+#define SPREAD(number) ((NAME(pack)){number, number})
+#else
+#define SPREAD(number) (number)
+#endif
+
+#if PACK_BYTES == 8
+typedef double NAME(pack);
+#else
+typedef double NAME(pack) __attribute__((vector_size(PACK_BYTES), may_alias));
+#endif
+
+#define AT(reference) ((const NAME(pack) *)(slot(at, reference) + l))
+
+/* `width` packs of lanes from l on: the sum stays in registers. */
+#define SUM_TILE(width)                                                          \
+    do {                                                                         \
+        NAME(pack) sum[width];                                                   \
+        for (int k = 0; k < (width); k++) sum[k] = SPREAD(-0.0);                 \
+        for (uint32_t r = 0; r < in->count; r++) {                               \
+            const mg_run *run = &at->schedule->runs[in->first + r];              \
+            const mg_product *term = &at->schedule->terms[run->first];           \
+            const mg_product *const end = term + run->count;                     \
+            switch (run->kind) {                                                 \
+                case MG_RUN_SCALAR_ROW:                                          \
+                    for (; term < end; term++) {                                 \
+                        const double number = scalar(at, term->a);               \
+                        const NAME(pack) a = SPREAD(number), *b = AT(term->b);   \
+                        for (int k = 0; k < (width); k++) sum[k] += a * b[k];    \
+                    }                                                            \
+                    break;                                                       \
+                case MG_RUN_ROW_ROW:                                             \
+                    for (; term < end; term++) {                                 \
+                        const NAME(pack) *a = AT(term->a), *b = AT(term->b);     \
+                        for (int k = 0; k < (width); k++) sum[k] += a[k] * b[k]; \
+                    }                                                            \
+                    break;                                                       \
+                case MG_RUN_ROW:                                                 \
+                    for (; term < end; term++) {                                 \
+                        const NAME(pack) *a = AT(term->a);                       \
+                        for (int k = 0; k < (width); k++) sum[k] += a[k];        \
+                    }                                                            \
+                    break;                                                       \
+                case MG_RUN_SCALAR:                                              \
+                    for (; term < end; term++) {                                 \
+                        const double number = scalar(at, term->a);               \
+                        const NAME(pack) a = SPREAD(number);                     \
+                        for (int k = 0; k < (width); k++) sum[k] += a;           \
+                    }                                                            \
+                    break;                                                       \
+            }                                                                    \
+        }                                                                        \
+        NAME(pack) *out = (NAME(pack) *)(slot(at, in->out) + l);                 \
+        for (int k = 0; k < (width); k++) out[k] = sum[k];                       \
+        l += (width)*PACK;                                                       \
+    } while (0)
+
+#define WIDTH ((int)(MG_LANES / PACK))
+#define TOGETHER (8 / WIDTH)
+
+TARGET static inline void NAME(sum_terms)(const block *at, const mg_instruction *in) {
+    size_t l = 0;
+    while (l + 8 * PACK <= at->lanes) SUM_TILE(8);
+    if (l + 4 * PACK <= at->lanes) SUM_TILE(4);
+    if (l + 2 * PACK <= at->lanes) SUM_TILE(2);
+    if (l + PACK <= at->lanes) SUM_TILE(1);
+}
+
+/* The sums over rows of g, by the row's place modulo MG_LANES. */
+TARGET ALWAYS_INLINE void NAME(reduce_gradient)(const block *at, const mg_product *term,
+                                                const double *g) {
+    const size_t whole = at->used - at->used % MG_LANES;
+    double *sum = at->sums + (size_t)term->a * MG_LANES;
+    NAME(pack) acc[WIDTH];
+    for (int k = 0; k < WIDTH; k++) acc[k] = ((const NAME(pack) *)sum)[k];
+    for (size_t l = 0; l < whole; l += MG_LANES)
+        for (int k = 0; k < WIDTH; k++) acc[k] += ((const NAME(pack) *)(g + l))[k];
+    for (int k = 0; k < WIDTH; k++) ((NAME(pack) *)sum)[k] = acc[k];
+    for (size_t l = whole; l < at->used; l++) sum[l - whole] += g[l];
+}
+
+/* The same of b * g, for `count` products with one g. */
+TARGET ALWAYS_INLINE void NAME(reduce_products)(const block *at, const mg_product *terms,
+                                                const int count, const double *g) {
+    const size_t whole = at->used - at->used % MG_LANES;
+    const double *b[TOGETHER];
+    NAME(pack) acc[TOGETHER][WIDTH];
+    for (int t = 0; t < count; t++) {
+        b[t] = slot(at, terms[t].b);
+        const NAME(pack) *sum = (const NAME(pack) *)(at->sums + (size_t)terms[t].a * MG_LANES);
+        for (int k = 0; k < WIDTH; k++) acc[t][k] = sum[k];
+    }
+    for (size_t l = 0; l < whole; l += MG_LANES)
+        for (int k = 0; k < WIDTH; k++) {
+            const NAME(pack) gradient = ((const NAME(pack) *)(g + l))[k];
+            for (int t = 0; t < count; t++)
+                acc[t][k] += ((const NAME(pack) *)(b[t] + l))[k] * gradient;
+        }
+    for (int t = 0; t < count; t++) {
+        double *sum = at->sums + (size_t)terms[t].a * MG_LANES;
+        for (int k = 0; k < WIDTH; k++) ((NAME(pack) *)sum)[k] = acc[t][k];
+        for (size_t l = whole; l < at->used; l++) sum[l - whole] += b[t][l] * g[l];
+    }
+}
+
+/* As many products at once as fill eight registers with their sums. */
+TARGET static inline void NAME(reduce)(const block *at, const mg_instruction *in) {
+    const mg_product *term = at->schedule->terms + in->first;
+    const mg_product *const end = term + in->count;
+    const double *g = slot(at, in->g);
+    while (term < end) {
+        int count = 1;
+        if (term->b == MG_NOTHING) {
+            NAME(reduce_gradient)(at, term, g);
+        } else if (end - term >= TOGETHER && are_distinct(term, TOGETHER)) {
+            NAME(reduce_products)(at, term, count = TOGETHER, g);
+        } else if (end - term >= 2 && are_distinct(term, 2)) {
+            NAME(reduce_products)(at, term, count = 2, g);
+        } else {
+            NAME(reduce_products)(at, term, 1, g);
+        }
+        term += count;
+    }
+}
+
+TARGET static void NAME(run)(block *at, size_t from, size_t to) {
+    for (size_t i = from; i < to; i++) {
+        const mg_instruction *in = &at->schedule->code[i];
+        if (at->check) check_lanes(at, in);
+        switch ((mg_code)in->code) {
+            case MG_CODE_APPLY:
+                apply(at, in);
+                break;
+            case MG_CODE_DIVIDE: {
+                OPERANDS;
+                APPLY(x / y);
+                break;
+            }
+            case MG_CODE_SUM:
+                NAME(sum_terms)(at, in);
+                break;
+            case MG_CODE_ADD: {
+                OPERANDS;
+                APPLY(x + y);
+                break;
+            }
+            case MG_CODE_MULTIPLY: {
+                OPERANDS;
+                APPLY(x * y);
+                break;
+            }
+            case MG_CODE_FUSED: {
+                const double *restrict const zr = slot(at, in->z);
+                OPERANDS;
+                if (is_scalar(in->x) && is_scalar(in->y))
+                    EACH_LANE out[l] = xs + ys * zr[l];
+                else if (is_scalar(in->x))
+                    EACH_LANE out[l] = xs + yr[l] * zr[l];
+                else if (is_scalar(in->y))
+                    EACH_LANE out[l] = xr[l] + ys * zr[l];
+                else
+                    EACH_LANE out[l] = xr[l] + yr[l] * zr[l];
+                break;
+            }
+            case MG_CODE_LOAD:
+                load(at, in);
+                break;
+            case MG_CODE_STORE:
+                store(at, in);
+                break;
+            case MG_CODE_GUARD:
+                check_guard(at, in);
+                break;
+            case MG_CODE_SEED:
+                load_seeds(at, in);
+                break;
+            case MG_CODE_PUSH_X:
+                push_x(at, in);
+                break;
+            case MG_CODE_PUSH_Y:
+                push_y(at, in);
+                break;
+            case MG_CODE_REDUCE:
+                NAME(reduce)(at, in);
+                break;
+            case MG_CODE_GRADIENT:
+                store_column(at, &at->call->gradients[in->index], in->x);
+                break;
+        }
+    }
+}
+
+#undef PACK
+#undef SPREAD
+#undef AT
+#undef SUM_TILE
+#undef WIDTH
+#undef TOGETHER
+#undef NAME
+#undef TARGET
+#undef PACK_BYTES

@@ -1,0 +1,418 @@
+"""Recording a program to be compiled: the numbers that code sees meanwhile.
+
+While a `Recorder` records, the data of a Value is a `Number`: a stand-in that computes with the
+example's number and remembers how. Comparing it is a guard of the program, arithmetic with it a
+part of the program through which no gradient passes, and whatever would make it a plain number,
+which would be the example's for every row, raises TypeError.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+import sys
+from typing import Any, Callable, NamedTuple, NoReturn
+
+from ._value_methods import as_real
+from .engine import Value, bulk, maximum, minimum
+
+# Of csrc/micrograd.h: mg_rule and mg_relation.
+NO_RULE, DETACH, DIVIDE, LINK = range(4)
+LESS, LESS_EQUAL, EQUAL = range(3)
+
+_FOLDER = os.path.dirname(__file__) + os.sep
+
+
+class Guard(NamedTuple):
+    """What a comparison came out as."""
+
+    relation: int
+    left: Value
+    right: Value
+    outcome: bool
+
+
+def user_line() -> str:
+    """Return file and line of the code outside of this package that is running."""
+    frame: Any = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_FOLDER):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+class Recorder:
+    """What a thread's Values ask while their program is being recorded. A context manager."""
+
+    def __init__(self, allow_constants: bool = False) -> None:
+        self.allow_constants = allow_constants
+        self.guards: list[Guard] = []
+        self.inputs: tuple[Value, ...] = ()
+        self.position: Any = None
+
+    def __enter__(self) -> Recorder:
+        self.position = bulk.start_recording(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        bulk.stop_recording()
+
+    # ---- what Values ask ----
+
+    def read(self, value: Value) -> Number:
+        """Return the data of a Value."""
+        data = bulk.number_of(value)
+        return Number(self, bulk.rule(DETACH, data, (value,)), data)
+
+    def assign(self, value: Value, data: Any) -> None:
+        """Set the data of a Value that nothing has been computed from yet."""
+        if any(value is x for x in self.inputs) or not bulk.is_fresh(value, self.position):
+            raise TypeError(
+                "a program cannot assign .data of a Value that was there before "
+                f"or has been used already ({user_line()})"
+            )
+        if value._op != "" or len(value._children) > 1:
+            raise TypeError(
+                f"a program cannot assign .data of an operation's result ({user_line()})"
+            )
+        Value.__init__(value, data, label=value.label)
+
+    def construct(self, data: Any, children: Any, partials: Any) -> Value | None:
+        """Return a Value of stand-ins, or None where there are none among what it is made from."""
+        children = () if children is None else tuple(children)
+        partials = () if partials is None else tuple(partials)
+        if not isinstance(data, Number) and not any(isinstance(p, Number) for p in partials):
+            return None
+        if partials and len(partials) != len(children):
+            raise ValueError(
+                f"Value() got {len(partials)} local gradients for {len(children)} children"
+            )
+        number = data.number if isinstance(data, Number) else float(data)
+        if not partials:
+            return bulk.rule(DETACH, number, (self.lift(data),))
+        pairs = [v for pair in zip(children, map(self.lift, partials)) for v in pair]
+        return bulk.rule(LINK, number, (self.lift(data), *pairs))
+
+    def apply(self, name: str, a: Any, b: Any) -> Any:
+        """Return maximum or minimum where one of two is a stand-in."""
+        if not isinstance(a, Number) and not isinstance(b, Number):
+            return NotImplemented
+        if any(not isinstance(v, (Number, Value)) and _real(v) is None for v in (a, b)):
+            return NotImplemented
+        x, y = (v.value if isinstance(v, Number) else v for v in (a, b))
+        return (maximum if name == "maximum" else minimum)(x, y)
+
+    def refuse(self, what: str) -> None:
+        """Raise TypeError: a program cannot contain this."""
+        if not self.allow_constants or not what.startswith("reading"):
+            raise TypeError(
+                f"a program that is being recorded cannot contain {what} ({user_line()})"
+            )
+
+    # ---- what stand-ins ask ----
+
+    def lift(self, number: Any) -> Value:
+        """Return the Value of a number or a stand-in."""
+        return number.value if isinstance(number, Number) else Value(float(number))
+
+    def is_constant(self, value: Value) -> bool:
+        """Return whether a Value depends neither on an input nor on a captured Value."""
+        anchor = bulk.rule(NO_RULE, 0.0, (value,))
+        _, _, captured = bulk.trace(anchor, (), self.position)
+        recent = {id(x) for x in self.inputs}
+        return not captured and not _reaches(value, recent)
+
+    def guard(self, relation: int, left: Value, right: Value, outcome: bool) -> bool:
+        """Note what a comparison came out as, and return that."""
+        self.guards.append(Guard(relation, left, right, outcome))
+        return outcome
+
+
+def _reaches(value: Value, targets: set[int]) -> bool:
+    """Return whether one of these Values is below this one."""
+    if id(value) in targets:
+        return True
+    return any(id(child) in targets for node in bulk.graph(value) for child in node._children)
+
+
+def _real(number: Any) -> float | None:
+    real = number if type(number) is float else as_real(number)
+    return None if real is NotImplemented else real
+
+
+def _nearest(number: Any) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return float("inf") if number > 0 else float("-inf")
+
+
+# A double compares with a number that is none as it does with the doubles next to it.
+def _below(x: float, number: Any) -> tuple[int, float]:
+    """Return relation and double to compare with for `x < number`."""
+    near = _nearest(number)
+    return (LESS_EQUAL if near < number else LESS), near
+
+
+def _not_above(x: float, number: Any) -> tuple[int, float]:
+    """Return relation and double to compare with for `x <= number`."""
+    near = _nearest(number)
+    return (LESS if near > number else LESS_EQUAL), near
+
+
+class Number:
+    """A stand-in for the data of a Value while a program is being recorded."""
+
+    __slots__ = ("number", "recorder", "value")
+
+    def __init__(self, recorder: Recorder, value: Value, number: float) -> None:
+        self.recorder = recorder
+        self.value = value  # which computes it, without gradients
+        self.number = number  # the example's
+
+    # ---- comparisons ----
+
+    def _other(self, other: Any) -> Any:
+        """Return another stand-in, or a real number as it is, or NotImplemented."""
+        if isinstance(other, Number):
+            return other
+        if isinstance(other, Value):
+            return self.recorder.read(other)
+        return NotImplemented if _kind(other) is None else other
+
+    def _compare(self, other: Any, swapped: bool, strict: bool) -> Any:
+        other = self._other(other)
+        if other is NotImplemented:
+            return NotImplemented
+        guard, relation = self.recorder.guard, LESS if strict else LESS_EQUAL
+        compare = operator.lt if strict else operator.le
+        if isinstance(other, Number):
+            left, right = (other, self) if swapped else (self, other)
+            return guard(relation, left.value, right.value, compare(left.number, right.number))
+        if other != other:
+            return False  # nan
+        if not swapped:  # self < other
+            relation, near = (_below if strict else _not_above)(self.number, other)
+            return guard(relation, self.value, Value(near), compare(self.number, other))
+        near = _nearest(other)  # other < self
+        if strict:
+            relation = LESS_EQUAL if near > other else LESS
+        else:
+            relation = LESS if near < other else LESS_EQUAL
+        return guard(relation, Value(near), self.value, compare(other, self.number))
+
+    def __lt__(self, other: Any) -> Any:
+        return self._compare(other, False, True)
+
+    def __le__(self, other: Any) -> Any:
+        return self._compare(other, False, False)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._compare(other, True, True)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._compare(other, True, False)
+
+    def __eq__(self, other: Any) -> Any:
+        other = NotImplemented if isinstance(other, Value) else self._other(other)
+        if other is NotImplemented:
+            return NotImplemented
+        if isinstance(other, Number):
+            outcome = self.number == other.number
+            return self.recorder.guard(EQUAL, self.value, other.value, outcome)
+        near = _nearest(other)
+        if near != other:
+            return False  # no double is equal to it
+        return self.recorder.guard(EQUAL, self.value, Value(near), self.number == near)
+
+    def __ne__(self, other: Any) -> Any:
+        equal = self.__eq__(other)
+        return equal if equal is NotImplemented else not equal
+
+    def __bool__(self) -> bool:
+        return not self.__eq__(0.0)
+
+    # ---- what would make it a plain number ----
+
+    def _plain(self, use: str) -> float:
+        """Return the example's number, where it may be every row's."""
+        if not self.recorder.allow_constants and not self.recorder.is_constant(self.value):
+            _refuse_number(use)
+        return self.number
+
+    def __float__(self) -> float:
+        return self._plain("turned into a float (as math.* does)")
+
+    def __int__(self) -> int:
+        return int(self._plain("turned into an int"))
+
+    def __index__(self) -> int:
+        return operator.index(self._plain("used as an index"))  # type: ignore[arg-type]
+
+    def __complex__(self) -> complex:
+        return complex(self._plain("turned into a complex number"))
+
+    def __round__(self, digits: Any = None) -> Any:
+        return round(self._plain("rounded"), digits)
+
+    def __trunc__(self) -> int:
+        return int(self._plain("truncated"))
+
+    def __floor__(self) -> int:
+        return int(self._plain("rounded down") // 1)
+
+    def __ceil__(self) -> int:
+        return int(-(-self._plain("rounded up") // 1))
+
+    def __str__(self) -> str:
+        return str(self._plain("turned into a string"))
+
+    def __repr__(self) -> str:
+        return repr(self._plain("turned into a string"))
+
+    def __format__(self, spec: str) -> str:
+        return format(self._plain("turned into a string"), spec)
+
+    def __hash__(self) -> int:
+        return hash(self._plain("used as a key"))
+
+    def is_integer(self) -> bool:
+        """Tell whether it is an integer, as a float does."""
+        return self._plain("asked whether it is an integer").is_integer()
+
+    # ---- arithmetic ----
+
+    def _result(self, value: Any, number: Any) -> Any:
+        return Number(self.recorder, value, number)
+
+    def __add__(self, other: Any) -> Any:
+        return _arithmetic(operator.add, self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return _arithmetic(operator.add, other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return _arithmetic(operator.sub, self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return _arithmetic(operator.sub, other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return _arithmetic(operator.mul, self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return _arithmetic(operator.mul, other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return _arithmetic(operator.truediv, self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _arithmetic(operator.truediv, other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return _arithmetic(operator.pow, self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return _arithmetic(operator.pow, other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return _plain_arithmetic(operator.floordiv, self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return _plain_arithmetic(operator.floordiv, other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return _plain_arithmetic(operator.mod, self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return _plain_arithmetic(operator.mod, other, self)
+
+    def __divmod__(self, other: Any) -> Any:
+        return _plain_arithmetic(divmod, self, other)
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return _plain_arithmetic(divmod, other, self)
+
+    def __neg__(self) -> Any:
+        return self._result(self.value * -1.0, -self.number)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return self._result(self.value.abs(), abs(self.number))
+
+
+def _refuse_number(use: str) -> NoReturn:
+    raise TypeError(
+        f"while a program is being recorded, the data of a Value cannot be {use}: "
+        f"it would be the example's number for every row ({user_line()}); "
+        "allow_constants=True allows that"
+    )
+
+
+def _kind(number: Any) -> Any:
+    """Return a real number as it is, None for anything else."""
+    if isinstance(number, (float, int)):
+        return number
+    return None if isinstance(number, Value) or _real(number) is None else number
+
+
+def _arithmetic(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    """Return apply(a, b), one of which is a stand-in, the other a Value, a number or another."""
+    if isinstance(a, Value) or isinstance(b, Value):
+        x, y = (v.value if isinstance(v, Number) else v for v in (a, b))
+        if isinstance(b, Value) and apply is operator.sub:  # as a number minus a Value is recorded
+            return -y + x
+        if isinstance(b, Value) and apply is operator.truediv:
+            return y**-1 * x
+        if isinstance(b, Value) and apply in (operator.add, operator.mul):
+            return apply(y, x)
+        if apply is operator.pow and isinstance(a, Value):
+            return _power(a, b)
+        return apply(x, y)
+    recorder = (a if isinstance(a, Number) else b).recorder
+    if _kind(a) is None and not isinstance(a, Number):
+        return NotImplemented
+    if _kind(b) is None and not isinstance(b, Number):
+        return NotImplemented
+    p, q = (v.number if isinstance(v, Number) else v for v in (a, b))
+    number = apply(p, q)
+    if not isinstance(number, float):
+        _refuse_number("raised to a power that is complex")
+    x, y = recorder.lift(a), recorder.lift(b)
+    if apply is operator.truediv:
+        return Number(recorder, bulk.rule(DIVIDE, number, (x, y)), number)
+    if apply is operator.pow:
+        if not isinstance(b, Number):
+            return Number(recorder, x ** float(b), number)
+        # x ** y of two Values is for x >= 0: a number's own power is the program's for any
+        if not recorder.guard(LESS_EQUAL, Value(0.0), x, p >= 0):
+            recorder.guard(EQUAL, y, Value(float(q)), True)
+            return Number(recorder, x ** float(q), number)
+    return Number(recorder, apply(x, y), number)
+
+
+def _power(base: Value, exponent: Number) -> Any:
+    """Return a Value to a power that is a number: for a negative base an exponent of its own."""
+    recorder = exponent.recorder
+    if recorder.read(base) >= 0:
+        return base**exponent.value
+    recorder.guard(EQUAL, exponent.value, Value(exponent.number), True)
+    return base**exponent.number
+
+
+def _plain_arithmetic(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    """Return apply(a, b) of operations that programs do not have."""
+    use = f"an operand of {apply.__name__}"
+    return apply(*(v._plain(use) if isinstance(v, Number) else v for v in (a, b)))
+
+
+def largest(numbers: list[Any]) -> Any:
+    """Return max(numbers); of stand-ins each row's own, without guards."""
+    recorder = next((v.recorder for v in numbers if isinstance(v, Number)), None)
+    if recorder is None:
+        return max(numbers)
+    top = recorder.lift(numbers[0])
+    for v in numbers[1:]:
+        top = maximum(top, recorder.lift(v))
+    return Number(recorder, top, bulk.number_of(top))

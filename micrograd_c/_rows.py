@@ -1,0 +1,179 @@
+"""Arguments of a compiled program: what one example looks like, and many of them.
+
+An example is a number, an array, or a list, tuple or dict of examples. A regular nested list counts
+as an array. Each array, a number being one without axes, is an `Array`; what holds several of them
+is a `Members`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Union
+
+from ._value_methods import as_real
+from .engine import Value
+
+
+def numpy() -> Any:
+    """Return numpy, or raise ImportError saying how to get it."""
+    try:
+        import numpy as np
+    except ImportError as error:
+        raise ImportError(
+            "compiled programs take and return numpy arrays, and numpy is not installed: "
+            "pip install 'micrograd_c[compile]'"
+        ) from error
+    return np
+
+
+class Array(NamedTuple):
+    """An array of this shape: its numbers are leaves first, first + 1, ... in C order."""
+
+    shape: tuple[int, ...]
+    first: int
+    size: int
+
+
+class Members(NamedTuple):
+    """A list, tuple or dict; of a dict the keys."""
+
+    kind: type
+    keys: tuple[Any, ...] | None
+    items: tuple[Any, ...]
+
+
+Shape = Union[Array, Members]
+
+
+def _is_number(example: Any) -> bool:
+    return isinstance(example, Value) or as_real(example) is not NotImplemented
+
+
+def _array_shape(example: Any) -> tuple[int, ...] | None:
+    """Return the shape of a number, an array or a regular nested list; None for others."""
+    if isinstance(example, (float, int)) or _is_number(example):
+        return ()
+    if isinstance(example, list):
+        shapes = [_array_shape(item) for item in example]
+        if not shapes or shapes[0] is None or any(shape != shapes[0] for shape in shapes):
+            return None
+        return (len(shapes), *shapes[0])
+    if isinstance(example, (tuple, dict, str)):
+        return None
+    try:
+        view = memoryview(example)
+    except TypeError:
+        return None
+    return tuple(view.shape or ())
+
+
+def describe(example: Any, numbers: list[float], where: str) -> Shape:
+    """Return what an example looks like, its numbers appended to `numbers`.
+
+    Raises TypeError for anything that is not made of numbers.
+    """
+    shape = _array_shape(example)
+    if shape is not None:
+        first = len(numbers)
+        _append(example, numbers)
+        return Array(shape, first, len(numbers) - first)
+    if isinstance(example, dict):
+        items = [describe(v, numbers, f"{where}[{key!r}]") for key, v in example.items()]
+        return Members(dict, tuple(example), tuple(items))
+    if isinstance(example, (list, tuple)):
+        kind = list if isinstance(example, list) else tuple
+        items = [describe(v, numbers, f"{where}[{i}]") for i, v in enumerate(example)]
+        return Members(kind, None, tuple(items))
+    raise TypeError(
+        f"{where} must be a number, an array, or a list, tuple or dict of these, "
+        f"not {type(example).__name__!r}"
+    )
+
+
+def _append(example: Any, numbers: list[float]) -> None:
+    if isinstance(example, Value):
+        numbers.append(example.data)
+    elif isinstance(example, list):
+        for item in example:
+            _append(item, numbers)
+    elif _is_number(example):
+        numbers.append(float(example))
+    elif hasattr(example, "tolist"):
+        nested = example.tolist()
+        _append(nested if isinstance(nested, list) else float(nested), numbers)
+    else:
+        _append(memoryview(example).tolist(), numbers)
+
+
+def rebuild(shape: Shape, leaves: list[Any]) -> Any:
+    """Return the nesting with these leaves, arrays as nested lists."""
+    if isinstance(shape, Array):
+        flat = iter(leaves[shape.first : shape.first + shape.size])
+        return _nested(shape.shape, flat)
+    items = [rebuild(item, leaves) for item in shape.items]
+    return pack(shape, items)
+
+
+def _nested(shape: tuple[int, ...], flat: Iterator[Any]) -> Any:
+    if not shape:
+        return next(flat)
+    return [_nested(shape[1:], flat) for _ in range(shape[0])]
+
+
+def pack(shape: Members, items: list[Any]) -> Any:
+    """Return the list, tuple or dict with these items."""
+    if shape.keys is not None:
+        return dict(zip(shape.keys, items))
+    return items if shape.kind is list else tuple(items)
+
+
+def arrays(shape: Shape) -> Iterator[Array]:
+    """Yield the arrays of a nesting in order."""
+    if isinstance(shape, Array):
+        yield shape
+    else:
+        for item in shape.items:
+            yield from arrays(item)
+
+
+def flatten(shape: Shape, batch: Any, where: str, out: list[tuple[Array, Any, str]]) -> None:
+    """Append each array of a batch, with what it must look like and where it stands.
+
+    Raises TypeError or ValueError where the nesting is another one.
+    """
+    if isinstance(shape, Array):
+        out.append((shape, batch, where))
+        return
+    if shape.keys is not None:
+        if not isinstance(batch, dict):
+            raise TypeError(f"{where} must be a dict, not {type(batch).__name__!r}")
+        if batch.keys() != set(shape.keys):
+            raise ValueError(f"{where} must have the keys {list(shape.keys)}, not {list(batch)}")
+        for key, item in zip(shape.keys, shape.items):
+            flatten(item, batch[key], f"{where}[{key!r}]", out)
+        return
+    if isinstance(batch, (list, tuple)):
+        members = batch
+        if len(members) != len(shape.items):
+            raise ValueError(f"{where} must have {len(shape.items)} items, not {len(members)}")
+    else:
+        raise TypeError(f"{where} must be a {shape.kind.__name__}, not {type(batch).__name__!r}")
+    for i, item in enumerate(shape.items):
+        flatten(item, members[i], f"{where}[{i}]", out)
+
+
+def as_rows(np: Any, shape: tuple[int, ...], batch: Any, where: str) -> Any:
+    """Return a batch as a contiguous float64 array of shape (N, *shape).
+
+    Raises ValueError, with both shapes, if it has another shape; TypeError if it does not consist
+    of real numbers.
+    """
+    rows = batch if type(batch) is np.ndarray else np.asarray(batch)
+    if rows.dtype != np.float64:
+        if rows.dtype.kind not in "fiubO":
+            raise TypeError(f"{where} must consist of real numbers, not {rows.dtype}")
+        rows = rows.astype(np.float64)
+    if rows.ndim == 0 or rows.shape[1:] != shape:
+        expected = ", ".join(("N", *map(str, shape))) + ("," if not shape else "")
+        raise ValueError(f"{where} must have the shape ({expected}), not {rows.shape}")
+    return rows if rows.flags.c_contiguous and rows.flags.aligned else np.array(rows, order="C")

@@ -1,0 +1,605 @@
+"""Programs: a function of scalars, recorded once and replayed over many rows in C.
+
+`compile` runs a function on one example and keeps what it recorded as a linear program, which
+computes the function, and its gradients, for whole batches. Where the function branches on data, a
+row for which the branch goes another way is recorded anew: the results are those of running the
+function row by row.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any, Callable
+
+from . import _rows
+from ._engine import ffi, lib
+from ._recording import NO_RULE, Guard, Number, Recorder
+from ._replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, Frame, Trace
+from ._rows import Array, Members, Shape
+from ._value_methods import arithmetic_error
+from .engine import Value, bulk, restore
+
+__all__ = ["Program", "compile"]
+
+# ---- a program ----
+
+
+class Program:
+    """A function of scalars, to be computed for many rows at a time. See `compile`.
+
+    Attributes:
+        parameters: the Values that were there before the recording and that the result depends on,
+            a tuple: their data are read at each call, `backward` adds to their gradients.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        shapes: Sequence[Shape],
+        inputs: int,
+        max_specializations: int,
+        allow_constants: bool,
+    ) -> None:
+        self._np = _rows.numpy()
+        self.fn = fn
+        self.parameters: tuple[Value, ...] = ()
+        self._shapes = tuple(shapes)
+        self._inputs = inputs
+        self._max_specializations = max_specializations
+        self._allow_constants = allow_constants
+        self._traces: list[Trace] = []
+        self._result: Shape = Array((), 0, 1)
+        self._own = True  # fn's captured Values are this program's, not copies
+        self._lock = threading.Lock()
+        self._last: tuple[Any, ...] = ()
+        self._ready: list[tuple[Any, ...]] = []
+        arrays = [array for shape in self._shapes for array in _rows.arrays(shape)]
+        self._flat = all(isinstance(shape, Array) for shape in self._shapes)
+        self._shape_of = tuple(array.shape for array in arrays)
+
+    # ---- recording ----
+
+    def _record(self, numbers: Sequence[float]) -> None:
+        """Add the program of what `fn` does for the row with these numbers."""
+        recorder = Recorder(self._allow_constants)
+        with recorder:
+            leaves = [Value(number) for number in numbers]
+            recorder.inputs = tuple(leaves)
+            result = self.fn(*(_rows.rebuild(shape, leaves) for shape in self._shapes))
+            roots: list[Value] = []
+            shape = _describe_result(result, roots, recorder, "the result")
+            trace = _make_trace(recorder, roots)
+        if self._traces and shape != self._result:
+            raise ValueError(
+                "the function returns another nesting of Values for this row than for the first"
+            )
+        self._add(trace)
+        self._result = shape
+
+    def _add(self, trace: Trace) -> None:
+        known = {id(p) for p in self.parameters}
+        new = tuple(p for p in trace.captured if id(p) not in known)
+        if new and not self._own:
+            raise RuntimeError(
+                "a row takes a branch of the function that was not recorded, and the function's "
+                "Values are not this copy's parameters: compile it here"
+            )
+        self.parameters += new
+        self._traces.append(trace)
+
+    def _specialize(self, number: int, numbers: Sequence[float], row: int) -> None:
+        """Have more than `number` traces, for a row that none of those is right for."""
+        with self._lock:
+            if len(self._traces) > number:
+                return  # another thread's
+            if number >= self._max_specializations:
+                raise RuntimeError(
+                    f"row {row} takes another branch than the {number} recorded so far, and "
+                    f"max_specializations is {self._max_specializations}; branches on data that "
+                    "are different for many rows can often be written with maximum(), minimum() "
+                    "or relu()"
+                )
+            try:
+                self._record(numbers)
+            except (ArithmeticError, ValueError) as error:
+                if type(error) not in _ARITHMETIC:
+                    raise
+                raise type(error)(f"row {row}: {error}") from error
+
+    # ---- rows ----
+
+    def _rows_of(self, args: tuple[Any, ...]) -> tuple[int, Any, list[Any]]:
+        """Return the number of rows, their columns for C, and the arrays that hold them."""
+        last = self._last
+        if last and len(args) == len(last[0]):
+            for arg, array, shape in zip(args, last[0], last[1]):
+                if arg is not array or arg.shape != shape or arg.dtype != self._np.float64:
+                    break
+            else:
+                return last[2]  # type: ignore[no-any-return]
+        if len(args) != len(self._shapes):
+            raise TypeError(f"the program takes {len(self._shapes)} arguments, not {len(args)}")
+        flat: list[tuple[Array, Any, str]] = []
+        for i, (shape, arg) in enumerate(zip(self._shapes, args)):
+            _rows.flatten(shape, arg, f"argument {i}", flat)
+        arrays = [_rows.as_rows(self._np, s.shape, batch, where) for s, batch, where in flat]
+        if not arrays:
+            raise TypeError("a program without arguments has no rows")
+        count = len(arrays[0])
+        columns = ffi.new("mg_column[]", self._inputs + 1)
+        held: list[Any] = list(arrays)
+        for (shape, _, where), array in zip(flat, arrays):
+            if len(array) != count:
+                raise ValueError(
+                    f"{where} has the shape {array.shape}, {flat[0][2]} {arrays[0].shape}: "
+                    "the number of rows must be the same"
+                )
+            if array.size:
+                view = ffi.from_buffer("double[]", array)
+                lib.mg_set_columns(columns + shape.first, view, shape.size, shape.size)
+                held.append(view)
+        if count >= 2**32:
+            raise ValueError(f"{count} rows are too many for one call")
+        found = count, columns, held
+        # Small arrays are kept for the next call with them, if they were taken as they are.
+        small = count * self._inputs <= _SMALL
+        if self._flat and small and all(a is b for a, b in zip(args, arrays)):
+            self._last = args, tuple(a.shape for a in arrays), found
+        return found
+
+    def _numbers_of_row(self, columns: Any, row: int) -> list[float]:
+        return [float(columns[i].data[row * columns[i].stride]) for i in range(self._inputs)]
+
+    # ---- replaying ----
+
+    def _replay(
+        self,
+        mode: int,
+        args: tuple[Any, ...],
+        threads: int,
+        check: bool,
+        bind: Callable[[Frame, int], None],
+    ) -> float:
+        """Replay all rows, each with the first recording that is right for it.
+
+        `bind` tells a frame where results go. Returns the sum of seeds times outputs.
+        """
+        count, columns, _held = self._rows_of(args)
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, not {threads}")
+        replayed = ALL if check and mode != FORWARD else mode  # as backward() row by row has it
+        total, place = 0.0, 0
+        rows: Any = None  # those that are left; None: all
+        error: tuple[int, Exception] | None = None
+        done: list[tuple[Trace, Frame]] = []
+        try:
+            while count:
+                fresh = place == len(self._traces)
+                if fresh:
+                    row = 0 if rows is None else int(rows[0])
+                    self._specialize(place, self._numbers_of_row(columns, row), row)
+                trace = self._traces[place]
+                frame = trace.take_frame(replayed)
+                done.append((trace, frame))
+                failed = self._tell(trace, frame, count, columns, rows, check)
+                bind(frame, count)
+                status = frame.run(threads)
+                if fresh and (status == 2 or (status == 1 and failed[0])):
+                    raise _undecided(rows)
+                place += 1
+                if status == 2:
+                    trace.frames[replayed].append(done.pop()[1])
+                    continue
+                total += frame.call.total
+                if frame.call.trap.status and (error is None or frame.call.trap.row < error[0]):
+                    error = _error_of(frame.call)
+                if status == 0:
+                    break
+                failing = self._np.flatnonzero(failed)
+                rows = (failing if rows is None else rows[failing]).astype(self._np.uint32)
+            if error is not None:
+                raise error[1]
+            for trace, frame in done if mode == PARAMETERS else ():
+                _add_grads(trace, frame)
+        finally:
+            for trace, frame in done:
+                trace.frames[replayed].append(frame)
+        return total
+
+    def _tell(
+        self, trace: Trace, frame: Frame, count: int, columns: Any, rows: Any, check: bool
+    ) -> Any:
+        """Tell a frame what to replay; return where it marks the rows that fail a guard."""
+        call = frame.call
+        call.inputs, call.check = columns, check
+        call.count = count if rows is None else len(rows)
+        call.rows = NULL if rows is None else ffi.from_buffer("uint32_t[]", rows)
+        failed = None
+        if trace.guards:
+            failed = self._np.zeros(call.count, self._np.uint8)
+            call.failed = ffi.from_buffer("unsigned char[]", failed)
+        if trace.captured:
+            bulk.get_numbers(trace.captured, frame.data_buffer)
+        return failed
+
+    def __call__(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
+        """Return the result for each row: arrays of shape (N,), nested as the function's result.
+
+        Each argument is nested as the example was; where that had an array of some shape, a number
+        being an array of shape (), there is one of shape (N, ...): a numpy array, an object with
+        the buffer protocol or nested lists. `threads` share the rows; the result is the same
+        for any number of them. Out of an operator's domain the result is nan or inf; with `check`
+        the error that the function would raise for the first such row is raised, naming it, unless
+        no result depends on what would raise it. A row that is recorded anew raises what the
+        function raises, with its number.
+
+        Raises TypeError or ValueError for arguments nested or shaped otherwise, with both shapes;
+        RuntimeError if the rows take more branches than `max_specializations`.
+        """
+        np = self._np
+        outputs = len(self._traces[0].outputs)
+        block = np.empty((outputs, self._rows_of(args)[0]))
+        place = ffi.from_buffer("double[]", block) if block.size else NULL
+
+        def bind(frame: Frame, count: int) -> None:
+            lib.mg_set_columns(frame.outputs, place, outputs, 1)
+            for i in range(1, outputs):
+                frame.outputs[i].data = place + i * count
+
+        self._replay(FORWARD, args, threads, check, bind)
+        return self._nest(list(block))
+
+    def _nest(self, leaves: list[Any]) -> Any:
+        return _rows.rebuild(self._result, leaves)
+
+    def backward(
+        self,
+        *args: Any,
+        reduction: str = "mean",
+        weights: Any = None,
+        seeds: Any = None,
+        threads: int = 1,
+        check: bool = False,
+    ) -> float:
+        """Add the gradient of the reduced results to the parameters' `.grad`; return their value.
+
+        The reduction is 'mean' or 'sum' over rows, for a function with one result; `weights`, of
+        shape (N,), make it the weighted mean sum(w * r) / sum(w) or the weighted sum. With `seeds`,
+        nested as the function's result, of shape (N,) each, it is the sum of seeds times results.
+        Arguments are as for a call.
+
+        Raises as a call does; ValueError for another reduction, for the mean of no rows, for
+        weights or seeds of another shape or both of them, or without seeds for a function with
+        several results. No gradient is changed then.
+        """
+        plain = weights is None and seeds is None and threads == 1 and not check
+        if plain and self._ready:
+            total = self._backward_again(args, reduction)
+            if total is not None:
+                return total
+        outputs = len(self._traces[0].outputs)
+        columns: list[Any] = []
+        seed = 1.0
+        if seeds is not None or weights is not None:
+            columns = self._seeds(args, reduction, weights, seeds)
+        elif outputs != 1:
+            raise ValueError(f"the function has {outputs} results: backward() needs seeds=")
+        elif reduction == "mean":
+            count = self._rows_of(args)[0]
+            if not count:
+                raise ValueError("the mean of no rows")
+            seed = 1.0 / count
+        elif reduction != "sum":
+            raise ValueError(f"reduction must be 'mean' or 'sum', not {reduction!r}")
+
+        def bind(frame: Frame, count: int) -> None:
+            frame.call.seed = seed
+            if check:
+                frame.forget_gradients()
+            for i in range(outputs):
+                frame.seeds[i].data = columns[i][1] if columns else NULL
+                frame.seeds[i].stride = 1
+
+        total = self._replay(PARAMETERS, args, threads, check, bind)
+        if plain and len(self._traces) == 1:
+            self._make_ready(args, reduction)
+        return total
+
+    # A step on the same small arrays as the last time takes the shortest way: all that C is told
+    # stands in a frame already.
+
+    def _make_ready(self, args: tuple[Any, ...], reduction: str) -> None:
+        trace, last = self._traces[0], self._last
+        if not last or last[0] is not args or trace.guards or not trace.plain:
+            return
+        frame = trace.take_frame(PARAMETERS)
+        call = frame.call
+        count, call.inputs, _ = last[2]
+        call.count, call.rows, call.check = count, NULL, 0
+        call.seed = 1.0 / count if reduction == "mean" else 1.0
+        frame.seeds[0].data = NULL
+        frame.make_room(lib.mg_replay_chunks(count))
+        shapes = tuple((a, a.shape, a.dtype) for a in args)
+        ready = shapes, reduction, frame, call, trace.captured, frame.workspaces[0], last[2]
+        self._ready.append(ready)
+
+    def _backward_again(self, args: tuple[Any, ...], reduction: str) -> float | None:
+        try:
+            ready = self._ready.pop()  # nobody else's meanwhile
+        except IndexError:
+            return None
+        shapes, how, frame, call, captured, workspace, _ = ready
+        same = how == reduction and len(shapes) == len(args)
+        for arg, (array, shape, dtype) in zip(args, shapes):
+            same = same and arg is array and arg.shape == shape and arg.dtype is dtype
+        if not same:
+            self._traces[0].frames[PARAMETERS].append(frame)
+            return None
+        bulk.get_numbers(captured, frame.data_buffer)
+        lib.mg_replay(frame.program, PARAMETERS, call, workspace)
+        bulk.add_grads(captured, frame.grads_buffer)
+        total: float = call.total
+        self._ready.append(ready)
+        return total
+
+    def _seeds(self, args: tuple[Any, ...], reduction: str, weights: Any, seeds: Any) -> list[Any]:
+        """Return arrays of seeds, each with its pointer."""
+        np = self._np
+        count = self._rows_of(args)[0]
+        if reduction not in ("mean", "sum"):
+            raise ValueError(f"reduction must be 'mean' or 'sum', not {reduction!r}")
+        if weights is not None and seeds is not None:
+            raise ValueError("weights and seeds exclude each other")
+        flat: list[tuple[Array, Any, str]] = []
+        if seeds is not None:
+            _rows.flatten(self._result, seeds, "seeds", flat)
+        else:
+            flat.append((Array((), 0, 1), weights, "weights"))
+            if len(self._traces[0].outputs) != 1:
+                raise ValueError("weights are for a function with one result; use seeds=")
+        arrays = [_rows.as_rows(np, (), batch, where) for _, batch, where in flat]
+        for array, (_, _, where) in zip(arrays, flat):
+            if len(array) != count:
+                raise ValueError(f"{where} must have the shape ({count},), not {array.shape}")
+        if weights is not None and reduction == "mean":
+            together = float(arrays[0].sum())
+            if together == 0.0:
+                raise ValueError("the mean with weights whose sum is 0")
+            arrays = [arrays[0] / together]
+        return [(a, ffi.from_buffer("double[]", a) if a.size else NULL) for a in arrays]
+
+    def gradient(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
+        """Return the derivative of each row's result with respect to the row's arguments.
+
+        For a function with one result. Arrays of the arguments' shapes, nested as they are: one
+        nesting, or a tuple of as many as there are arguments. Raises as a call does, and ValueError
+        for a function with several results, which has a `jacobian`.
+        """
+        outputs = len(self._traces[0].outputs)
+        if outputs != 1:
+            raise ValueError(f"the function has {outputs} results: use jacobian()")
+        return self._gradient(args, 0, threads, check)
+
+    def jacobian(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
+        """Return for each of the function's results what `gradient` returns for one.
+
+        Nested as the function's result. Raises as a call does.
+        """
+        outputs = range(len(self._traces[0].outputs))
+        return self._nest([self._gradient(args, i, threads, check) for i in outputs])
+
+    def _gradient(self, args: tuple[Any, ...], output: int, threads: int, check: bool) -> Any:
+        np = self._np
+        count = self._rows_of(args)[0]
+        shapes = [array for shape in self._shapes for array in _rows.arrays(shape)]
+        results = [np.zeros((count, *array.shape)) for array in shapes]
+        views = [ffi.from_buffer("double[]", r) if r.size else NULL for r in results]
+        numbers = np.array([0.0, 1.0])
+        one = ffi.from_buffer("double[]", numbers)
+
+        def bind(frame: Frame, count: int) -> None:
+            for array, view in zip(shapes, views):
+                if view:
+                    lib.mg_set_columns(frame.gradients + array.first, view, array.size, array.size)
+            for i in range(len(frame.seeds)):
+                frame.seeds[i].data = one + (1 if i == output else 0)
+                frame.seeds[i].stride = 0
+
+        self._replay(INPUTS, args, threads, check, bind)
+        found = iter(results)
+        nested = tuple(_nest_arrays(shape, found) for shape in self._shapes)
+        return nested[0] if len(nested) == 1 else nested
+
+    # ---- what it is ----
+
+    @property
+    def specializations(self) -> int:
+        """The number of recordings: one, and one for each further way rows have gone."""
+        return len(self._traces)
+
+    def __repr__(self) -> str:
+        facts = self._traces[0].facts()
+        name = getattr(self.fn, "__qualname__", type(self.fn).__qualname__)
+        guards = sum(trace.facts().guards for trace in self._traces)
+        return (
+            f"Program({name}: {_count(self._inputs, 'input')}, "
+            f"{_count(len(self.parameters), 'parameter')}, "
+            f"{_count(facts.outputs, 'output')}, "
+            f"{_count(facts.scalars + facts.instructions, 'instruction')}, "
+            f"{_count(guards, 'guard')}, {_count(len(self._traces), 'specialization')})"
+        )
+
+    def disassemble(self, mode: str = "forward") -> str:
+        """Return the instructions as text, one a line.
+
+        `mode` is 'forward', 'backward' (parameters' gradients) or 'gradient' (inputs'). r0, r1, ...
+        are rows' values, s0, s1, ... numbers computed once a call, d0, d1, ... sums over rows.
+        Raises ValueError for another mode.
+        """
+        modes = {"forward": FORWARD, "backward": PARAMETERS, "gradient": INPUTS}
+        if mode not in modes:
+            raise ValueError(f"mode must be one of {', '.join(map(repr, modes))}, not {mode!r}")
+        listings = [trace.listing(modes[mode]) for trace in self._traces]
+        if len(listings) == 1:
+            return listings[0]
+        return "".join(f"specialization {i}:\n{text}" for i, text in enumerate(listings))
+
+    # ---- copying and pickling ----
+
+    def _state(self, own: bool) -> tuple[Any, ...]:
+        traces = [
+            (trace.entries, trace.outputs, trace.guards, trace.captured) for trace in self._traces
+        ]
+        options = self._inputs, self._max_specializations, self._allow_constants
+        return self.fn, self._shapes, options, self._result, self.parameters, traces, own
+
+    def __reduce__(self) -> Any:
+        return _restored, self._state(False)
+
+    def __copy__(self) -> Program:
+        return _restored(*self._state(self._own))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+_ARITHMETIC = (ValueError, OverflowError, ZeroDivisionError)
+_SMALL = 1 << 14  # numbers in arguments that a program remembers
+
+
+def _undecided(rows: Any) -> RuntimeError:
+    row = 0 if rows is None else int(rows[0])
+    return RuntimeError(
+        f"row {row}: a comparison comes out otherwise in the program than when it is recorded; "
+        "what it compares is closer than the rounding of exp, log, tanh, sigmoid and powers"
+    )
+
+
+def _error_of(call: Any) -> tuple[int, Exception]:
+    """Return the row and the exception of the first error in a replay."""
+    trap = call.trap
+    name = OPERATORS[trap.op] if trap.op >= 0 else "divide"
+    error = arithmetic_error(trap.status, name, trap.x, trap.y, trap.derivative)
+    return trap.row, type(error)(f"row {trap.row}: {error}")
+
+
+def _add_grads(trace: Trace, frame: Frame) -> None:
+    if trace.plain:
+        if trace.captured:
+            bulk.add_grads(trace.captured, frame.grads_buffer)
+        return
+    partials = tuple(frame.grads[i] for i in range(len(trace.captured)))
+    restore(Value, "custom", 0.0, trace.captured, None, partials).backward()
+
+
+def _nest_arrays(shape: Shape, found: Any) -> Any:
+    if isinstance(shape, Array):
+        return next(found)
+    return _rows.pack(shape, [_nest_arrays(item, found) for item in shape.items])
+
+
+def _describe_result(result: Any, roots: list[Value], recorder: Recorder, where: str) -> Shape:
+    """Return how a function's results are nested, the Values appended to `roots`."""
+    if isinstance(result, dict):
+        members = list(result.values())
+    elif isinstance(result, (list, tuple)):
+        members = list(result)
+    else:
+        if not isinstance(result, (Value, Number, float, int)):
+            raise TypeError(
+                f"{where} must be a Value or a list, tuple or dict of Values, "
+                f"not {type(result).__name__!r}"
+            )
+        roots.append(result if isinstance(result, Value) else recorder.lift(result))
+        return Array((), len(roots) - 1, 1)
+    items = tuple(
+        _describe_result(member, roots, recorder, f"{where}[{i}]")
+        for i, member in enumerate(members)
+    )
+    kind = dict if isinstance(result, dict) else list if isinstance(result, list) else tuple
+    return Members(kind, tuple(result) if kind is dict else None, items)
+
+
+def _make_trace(recorder: Recorder, roots: list[Value]) -> Trace:
+    ends = [*roots, *(end for g in recorder.guards for end in (g.left, g.right))]
+    anchor = bulk.rule(NO_RULE, 0.0, tuple(ends))
+    entries, places, captured = bulk.trace(anchor, recorder.inputs, recorder.position)
+    found = ffi.from_buffer("uint32_t[]", places)
+    guards = tuple(
+        _place_guard(guard, found[len(roots) + 2 * i], found[len(roots) + 2 * i + 1])
+        for i, guard in enumerate(recorder.guards)
+    )
+    outputs = tuple(found[i] for i in range(len(roots)))
+    return Trace(entries, outputs, guards, tuple(captured), len(recorder.inputs))
+
+
+def _place_guard(guard: Guard, left: int, right: int) -> tuple[int, int, int, bool]:
+    return guard.relation, left, right, guard.outcome
+
+
+def _restored(
+    fn: Callable[..., Any],
+    shapes: Sequence[Shape],
+    options: tuple[int, int, bool],
+    result: Shape,
+    parameters: tuple[Value, ...],
+    traces: list[tuple[bytes, tuple[int, ...], Any, tuple[Value, ...]]],
+    own: bool,
+) -> Program:
+    """Return a program as it was pickled or copied."""
+    program = Program(fn, shapes, *options)
+    program.parameters = parameters
+    program._result = result
+    for entries, outputs, guards, captured in traces:
+        program._add(Trace(entries, outputs, guards, captured, options[0]))
+    program._own = own
+    return program
+
+
+def compile(
+    fn: Callable[..., Any],
+    *examples: Any,
+    max_specializations: int = 16,
+    allow_constants: bool = False,
+) -> Program:
+    """Record what `fn` does for one example, and return a program that does it for many.
+
+    `fn` takes Values, or lists, tuples and dicts of them, nested as the examples are (an array
+    arrives as nested lists), and returns a Value or a nesting of them. `examples` are numbers,
+    arrays or nestings of them. Values that were there before are the program's parameters; numbers,
+    and Values that `fn` makes of them, are constants: random numbers, too, are drawn once. What
+    else `fn` does, such as appending to a list, it does when it is recorded only.
+
+    While recording, `.data` is a stand-in. Comparing it, or a Value, is a condition of the program:
+    a row for which it comes out otherwise is recorded on its own, up to `max_specializations` ways
+    in all. Arithmetic with it is part of the program, through which no gradient passes. With
+    `allow_constants` it may also become a plain number, which is then the example's for every row.
+
+    Raises ImportError without numpy; TypeError for examples that do not consist of numbers, and for
+    what a program cannot do: turning `.data` into a plain number (naming the line), `backward()`,
+    a `_backward` of a Value's own, assigning to parameters; whatever `fn` raises.
+
+    >>> w = Value(3.0)
+    >>> program = compile(lambda x: (w * x).relu(), 1.0)
+    >>> program([-1.0, 2.0]).tolist()
+    [0.0, 6.0]
+    >>> program.backward([-1.0, 2.0])
+    3.0
+    >>> w.grad
+    1.0
+    >>> program.gradient([-1.0, 2.0]).tolist()
+    [0.0, 3.0]
+    """
+    if not callable(fn):
+        raise TypeError(f"a function is required, not {type(fn).__name__!r}")
+    if max_specializations < 1:
+        raise ValueError(f"max_specializations must be at least 1, not {max_specializations}")
+    numbers: list[float] = []
+    shapes = [
+        _rows.describe(example, numbers, f"example {i}") for i, example in enumerate(examples)
+    ]
+    program = Program(fn, shapes, len(numbers), max_specializations, allow_constants)
+    program._record(numbers)
+    return program

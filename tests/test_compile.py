@@ -1,0 +1,1023 @@
+"""Compiled programs do what the function does row by row: values, gradients, branches, errors."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import os
+import pickle
+import random
+import runpy
+import sys
+import threading
+from array import array
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+np = pytest.importorskip("numpy")
+
+ROWS = 50
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def normal(*shape: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def eager(fn: Any, value: Any, rows: Any) -> tuple[Any, Any]:
+    """Values and gradients of fn(x) for each row, one after the other."""
+    results, gradients = [], []
+    for row in rows:
+        leaves = [value(float(x)) for x in row]
+        out = fn(leaves)
+        out.backward()
+        results.append(out.data)
+        gradients.append([x.grad for x in leaves])
+    return np.array(results), np.array(gradients)
+
+
+def check(mg: Any, fn: Any, rows: Any, example: Any = None, **options: Any) -> Any:
+    """Check values and input gradients against the function row by row; return the program."""
+    program = mg.compile(fn, rows[0] if example is None else example, **options)
+    results, gradients = eager(fn, mg.Value, rows)
+    np.testing.assert_allclose(program(rows), results, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(program.gradient(rows), gradients, rtol=1e-12, atol=1e-12)
+    return program
+
+
+# ---- the example of the documentation ----
+
+
+def moons(mg: Any) -> Any:
+    random.seed(3)
+    model = mg.MLP(2, [16, 16, 1], activation=["relu", "relu", None])
+
+    def loss(x: Any, y: Any) -> Any:
+        return (1 + -y * model(x)).relu()
+
+    points, targets = normal(100, 2), np.sign(normal(100, seed=1))
+    return model, loss, points, targets, mg.compile(loss, points[0], targets[0])
+
+
+def test_forward_is_the_function_row_by_row(mg: Any) -> None:
+    _, loss, points, targets, program = moons(mg)
+    rows = [loss([mg.Value(a) for a in x], mg.Value(y)).data for x, y in zip(points, targets)]
+    assert program(points, targets).tolist() == rows
+
+
+def test_backward_adds_the_gradient_of_the_mean_and_returns_it(mg: Any) -> None:
+    model, loss, points, targets, program = moons(mg)
+    mean = mg.mean([loss(list(x), y) for x, y in zip(points.tolist(), targets.tolist())])
+    mean.backward()
+    expected = [p.grad for p in model.parameters()]
+    for _ in range(2):  # the second time takes the short way
+        model.zero_grad()
+        assert program.backward(points, targets) == pytest.approx(mean.data, rel=1e-13)
+        found = [p.grad for p in model.parameters()]
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+    program.backward(points, targets)
+    found = [p.grad for p in model.parameters()]
+    np.testing.assert_allclose(found, 2 * np.array(expected), rtol=1e-12, atol=1e-15)
+
+
+def test_gradient_has_the_arguments_shapes(mg: Any) -> None:
+    _, loss, points, targets, program = moons(mg)
+    d_points, d_targets = program.gradient(points, targets)
+    assert d_points.shape == (100, 2) and d_targets.shape == (100,)
+    for k in range(5):
+        x, y = [mg.Value(a) for a in points[k]], mg.Value(targets[k])
+        loss(x, y).backward()
+        np.testing.assert_allclose(d_points[k], [a.grad for a in x], rtol=1e-12)
+        np.testing.assert_allclose(d_targets[k], y.grad, rtol=1e-12)
+
+
+def test_parameters_are_read_at_each_call(mg: Any) -> None:
+    model, loss, points, targets, program = moons(mg)
+    program.backward(points, targets)
+    for p in model.parameters():
+        p.data *= 0.5
+    rows = [loss(list(x), y).data for x, y in zip(points.tolist(), targets.tolist())]
+    assert program(points, targets).tolist() == rows
+    assert program.backward(points, targets) == pytest.approx(np.mean(rows), rel=1e-13)
+
+
+def test_parameters_are_the_leaves_that_were_there_before(mg: Any) -> None:
+    model, _, _, _, program = moons(mg)
+    assert {id(p) for p in program.parameters} == {id(p) for p in model.parameters()}
+
+
+def test_training_follows_the_eager_path(mg: Any) -> None:
+    model, _, points, targets, program = moons(mg)
+    twin = copy.deepcopy(model)
+
+    def twin_loss(x: Any, y: Any) -> Any:
+        return (1 + -y * twin(x)).relu()
+
+    optimizers = [mg.optim.SGD(m.parameters(), lr=0.05) for m in (model, twin)]
+    for _ in range(5):
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        program.backward(points, targets)
+        losses = [twin_loss(x, y) for x, y in zip(points.tolist(), targets.tolist())]
+        mg.mean(losses).backward()
+        for optimizer in optimizers:
+            optimizer.step()
+    ours, theirs = ([p.data for p in m.parameters()] for m in (model, twin))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+# ---- arguments ----
+
+
+def test_arguments_nest_as_the_example_does(mg: Any) -> None:
+    def fn(a: Any, b: Any, c: Any) -> Any:
+        assert type(a) is list and type(a[1]) is list and type(b) is tuple and type(c) is dict
+        return a[0][1] * b[0] + b[1][1] * c["w"] - c["v"][0]
+
+    example = [[1.0, 2.0], [3.0, 4.0]], (1.0, [2.0, 3.0]), {"w": 1.0, "v": [2.0]}
+    program = mg.compile(fn, *example)
+    a, b = normal(7, 2, 2), (normal(7), normal(7, 2))
+    c = {"v": normal(7, 1), "w": normal(7).tolist()}
+    expected = a[:, 0, 1] * b[0] + b[1][:, 1] * np.array(c["w"]) - c["v"][:, 0]
+    np.testing.assert_allclose(program(a, b, c), expected, rtol=1e-14)
+    np.testing.assert_allclose(program(a.tolist(), b, c), expected, rtol=1e-14)
+    d_a, d_b, d_c = program.gradient(a, b, c)
+    assert d_a.shape == (7, 2, 2) and d_b[1].shape == (7, 2)
+    np.testing.assert_allclose(d_b[0], a[:, 0, 1])
+    assert (d_c["v"] == -1.0).all()
+
+
+@pytest.mark.parametrize(
+    "kind", [array, memoryview, list, np.float32, np.int64, "strided", "unaligned", "swapped"]
+)
+def test_a_batch_may_be_any_array(mg: Any, kind: Any) -> None:
+    program = mg.compile(lambda x: x * 2, 1.0)
+    numbers = [1.0, 2.0, 3.0]
+    batch = {
+        array: array("d", numbers),
+        memoryview: memoryview(array("d", numbers)),
+        list: [1, 2, Fraction(3)],
+        np.float32: np.array(numbers, np.float32),
+        np.int64: np.array(numbers, np.int64),
+        "strided": np.array([1.0, 9.0, 2.0, 9.0, 3.0])[::2],
+        "unaligned": np.frombuffer(b"-" + np.array(numbers).tobytes(), np.float64, offset=1),
+        "swapped": np.array(numbers, np.dtype(np.float64).newbyteorder()),
+    }[kind]
+    assert program(batch).tolist() == [2.0, 4.0, 6.0]
+
+
+def test_wrong_shapes_are_named(mg: Any) -> None:
+    program = mg.compile(lambda x, y: x[0] * y, [1.0, 2.0], 1.0)
+    with pytest.raises(ValueError, match=r"argument 0 must have the shape \(N, 2\), not \(4, 3\)"):
+        program(np.zeros((4, 3)), np.zeros(4))
+    with pytest.raises(ValueError, match=r"argument 1 has the shape \(5,\), .* \(4, 2\)"):
+        program(np.zeros((4, 2)), np.zeros(5))
+    with pytest.raises(ValueError, match=r"\(N,\), not \(\)"):
+        program(np.zeros((4, 2)), 1.0)
+    with pytest.raises(TypeError, match="takes 2 arguments, not 1"):
+        program(np.zeros((4, 2)))
+    with pytest.raises(TypeError, match="must consist of real numbers"):
+        program(np.zeros((4, 2)), np.zeros(4, complex))
+
+
+def test_an_example_must_be_numbers(mg: Any) -> None:
+    with pytest.raises(TypeError, match=r"example 1\[0\] must be a number"):
+        mg.compile(lambda x, y: x, 1.0, ("a",))
+
+
+def test_no_rows_give_empty_results(mg: Any) -> None:
+    w = mg.Value(2.0)
+    program = mg.compile(lambda x: w * x, 1.0)
+    assert program(np.zeros(0)).shape == (0,)
+    assert program.gradient([]).shape == (0,)
+    assert program.backward([], reduction="sum") == 0.0 and w.grad == 0.0
+    with pytest.raises(ValueError, match="the mean of no rows"):
+        program.backward([])
+
+
+def test_arrays_changed_in_place_are_read_anew(mg: Any) -> None:
+    w = mg.Value(2.0)
+    program = mg.compile(lambda x: w * x, 1.0)
+    x = np.array([1.0, 2.0])
+    assert [program.backward(x) for _ in range(3)] == [3.0] * 3
+    x[:] = 5.0
+    assert program.backward(x) == 10.0
+    x.shape = (2, 1)
+    with pytest.raises(ValueError, match="shape"):
+        program.backward(x)
+
+
+def test_numpy_is_needed_and_said_so(mg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    with pytest.raises(ImportError, match=r"micrograd_c\[compile\]"):
+        mg.compile(lambda x: x, 1.0)
+
+
+# ---- results, reductions, jacobians ----
+
+
+def test_results_nest_as_the_functions_do(mg: Any) -> None:
+    program = mg.compile(lambda x: {"a": x * 2, "b": (x.data, [3, x])}, 1.0)
+    found = program([1.0, 2.0])
+    assert found["a"].tolist() == [2.0, 4.0]
+    assert [found["b"][0].tolist(), found["b"][1][0].tolist()] == [[1.0, 2.0], [3.0, 3.0]]
+
+
+def test_sum_and_weights(mg: Any) -> None:
+    w = mg.Value(2.0)
+    program = mg.compile(lambda x: w * x, 1.0)
+    x, weights = np.array([1.0, 2.0, 3.0]), np.array([1.0, 0.0, 3.0])
+    for options, expected in (
+        ({"reduction": "sum"}, 6.0),
+        ({"reduction": "sum", "weights": weights}, 10.0),
+        ({"weights": weights}, 2.5),
+        ({"seeds": weights}, 10.0),
+    ):
+        w.grad = 0.0
+        assert program.backward(x, **options) == pytest.approx(2.0 * expected, rel=1e-15)
+        assert w.grad == pytest.approx(expected, rel=1e-15)
+    with pytest.raises(ValueError, match="reduction must be"):
+        program.backward(x, reduction="max")
+    with pytest.raises(ValueError, match="exclude each other"):
+        program.backward(x, seeds=weights, weights=weights)
+    with pytest.raises(ValueError, match=r"weights must have the shape \(3,\), not \(2,\)"):
+        program.backward(x, weights=[1.0, 2.0])
+
+
+def test_several_results_need_seeds_and_have_a_jacobian(mg: Any) -> None:
+    w = mg.Value(3.0)
+    program = mg.compile(lambda x: [x[0] * x[1] * w, (x[0] + w).exp()], [1.0, 2.0])
+    x, seeds = normal(6, 2), normal(2, 6)
+    with pytest.raises(ValueError, match="2 results"):
+        program.backward(x)
+    with pytest.raises(ValueError, match="jacobian"):
+        program.gradient(x)
+    total = program.backward(x, seeds=list(seeds))
+    expected = (seeds[0] * x[:, 0] * x[:, 1] + seeds[1] * np.exp(x[:, 0] + 3.0)).sum()
+    assert w.grad == pytest.approx(expected, rel=1e-13)
+    results = program(x)
+    assert total == pytest.approx((seeds[0] * results[0] + seeds[1] * results[1]).sum(), rel=1e-13)
+    first, second = program.jacobian(x)
+    np.testing.assert_allclose(first, 3.0 * x[:, ::-1], rtol=1e-14)
+    np.testing.assert_allclose(second[:, 0], np.exp(x[:, 0] + 3.0), rtol=1e-14)
+    assert (second[:, 1] == 0.0).all()
+
+
+def test_a_result_may_not_depend_on_rows(mg: Any) -> None:
+    w = mg.Value(3.0)
+    program = mg.compile(lambda x: w * w, 1.0)
+    assert program([1.0, 2.0]).tolist() == [9.0, 9.0]
+    assert program.backward([1.0, 2.0], reduction="sum") == 18.0
+    assert w.grad == 12.0
+    assert program.gradient([1.0, 2.0]).tolist() == [0.0, 0.0]
+
+
+# ---- what is captured ----
+
+
+def test_values_computed_before_pass_gradients_on(mg: Any) -> None:
+    w = mg.Value(3.0)
+    square = w * w
+    program = mg.compile(lambda x: square * x, 1.0)
+    assert program.backward([1.0, 2.0], reduction="sum") == 27.0
+    assert (square.grad, w.grad) == (3.0, 18.0)
+
+
+def test_numbers_and_values_made_inside_are_constants(mg: Any) -> None:
+    program = mg.compile(lambda x: x * mg.Value(2.0) + 1, 1.0)
+    assert program.parameters == ()
+    assert program([1.0]).tolist() == [3.0]
+
+
+def test_a_branch_on_a_parameter_is_taken_anew_when_it_changes(mg: Any) -> None:
+    w = mg.Value(1.0)
+    program = mg.compile(lambda x: x * w if w.data > 0 else x - w, 1.0)
+    assert program([3.0, 4.0]).tolist() == [3.0, 4.0]
+    w.data = -2.0
+    assert program([3.0, 4.0]).tolist() == [5.0, 6.0]
+    assert program.backward([3.0], reduction="sum") == 5.0
+    assert w.grad == -1.0
+    w.data = 2.0
+    assert program([3.0, 4.0]).tolist() == [6.0, 8.0]
+    assert program.specializations == 2
+    w.data = math.nan
+    assert program([]).tolist() == [] and program.backward([], reduction="sum") == 0.0
+
+
+def test_no_node_outlives_a_recording(mg: Any) -> None:
+    w = mg.Value(1.0)
+    before = mg.engine.statistics()
+    program = mg.compile(lambda x: (w * x.data + x).exp() if x > 0 else x, 1.0)
+    program([1.0, -1.0])
+    after = mg.engine.statistics()
+    assert (after.nodes, after.leaves) == (before.nodes, before.leaves)
+
+
+# ---- stand-ins ----
+
+BRANCHES = {
+    "greater": lambda v: v[0] * v[1] if v[0].data > 0.1 else v[1] - v[0],
+    "chained": lambda v: v[0] if -0.5 < v[0].data <= 0.5 else v[0] * v[1],
+    "of data": lambda v: v[0] * 2 if v[0].data > v[1].data else v[1] * 3,
+    "of Values": lambda v: v[0] * 2 if v[0] > v[1] else v[1] * 3,
+    "Value and number": lambda v: v[0].exp() if v[0] <= 0.25 else v[1].exp(),
+    "bool": lambda v: v[0] * v[1] if v[0].relu().data else v[1],
+    "equality": lambda v: v[0] if v[0].relu().data == 0 else v[1],
+    "inequality": lambda v: v[0] if v[0].relu().data != 0 else v[1],
+    "max": lambda v: v[2] - max(x.data for x in v),
+    "sorting": lambda v: sorted(v, key=lambda x: x.data)[1] * v[0],
+    "max of Values": lambda v: max(v) * 2 + min(v),
+    "arithmetic": lambda v: v[0] * ((v[1].data - 2) * 3 / (v[2].data ** 2 + 1)),
+    "reflected": lambda v: (1 - v[1].data) / (2.0 + abs(v[2].data)) * v[0] - v[1].data,
+    "into Value": lambda v: mg_value(v)(v[1].data * 2) * v[0],
+    "power": lambda v: v[0] ** (abs(v[1].data) + 2) if v[0].data > 0 else v[1] / (v[0].data + 9),
+    "both": lambda v: v[0] * v[1].data + v[1] * v[0].data,
+    "while": lambda v: doubled(v[0], 8.0),
+    "assigned": lambda v: assigned(v),
+    "local gradients": lambda v: (
+        mg_value(v)(v[0].data * v[1].data, (v[0], v[1]), (v[1].data, v[0].data)) + v[0]
+    ),
+    "power of a Value": lambda v: (
+        v[0] ** (v[1].relu().data + 1) if v[0].data > 0 else v[0] ** (v[1].relu().data * 0 + 2)
+    ),
+    "negative base": lambda v: v[0] + v[1].data ** 3,
+    "fraction": lambda v: v[0] if v[0].data < Fraction(1, 3) else v[1],
+    "huge": lambda v: v[0] if v[0].data < 10**400 else v[1],
+}
+
+
+def mg_value(v: Any) -> Any:
+    return type(v[0])
+
+
+def doubled(x: Any, limit: float) -> Any:
+    while -limit < x.data < limit and x.data != 0:
+        x = x * 2
+    return x
+
+
+def assigned(v: Any) -> Any:
+    x = type(v[0])(0.0)
+    x.data = v[0].data * 3
+    return x * v[1]
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_branches_on_data_are_those_of_each_row(mg: Any, name: str) -> None:
+    check(mg, BRANCHES[name], normal(ROWS, 3, seed=5), max_specializations=40)
+
+
+def test_nan_takes_the_branch_that_it_takes(mg: Any) -> None:
+    program = mg.compile(lambda x: x * 2 if x.data > 0 else x * 3, 1.0)
+    found = program([math.nan, -1.0, 1.0, math.inf])
+    assert math.isnan(found[0]) and found[1:].tolist() == [-3.0, 2.0, math.inf]
+
+
+def test_data_within_no_grad_is_each_rows_own(mg: Any) -> None:
+    def fn(v: Any) -> Any:
+        with mg.no_grad():
+            scale = v[0] * v[1]
+        return scale * v[2]
+
+    check(mg, fn, normal(ROWS, 3))
+
+
+def test_softmax_shifts_by_each_rows_own_maximum(mg: Any) -> None:
+    rows = normal(ROWS, 4) * 300
+    program = check(mg, lambda v: mg.softmax(v)[2] + mg.cross_entropy([x / 99 for x in v], 1), rows)
+    assert program.specializations == 1
+
+
+@pytest.mark.parametrize(
+    ("use", "what"),
+    [
+        (lambda x: x * math.exp(x.data), "turned into a float"),
+        (lambda x: x * float(x.data), "turned into a float"),
+        (lambda x: x * int(x.data), "turned into an int"),
+        (lambda x: x * [1, 2, 3][x.data], "used as an index"),
+        (lambda x: x * len(str(x.data)), "turned into a string"),
+        (lambda x: x * len(f"{x.data:.3f}"), "turned into a string"),
+        (lambda x: x * len(repr(x)), "turned into a string"),
+        (lambda x: x * {x.data: 1}[x.data], "used as a key"),
+        (lambda x: x * round(x.data), "rounded"),
+        (lambda x: x * (x.data // 2), "operand of floordiv"),
+        (lambda x: x * (x.data % 2), "operand of mod"),
+    ],
+)
+def test_a_number_that_cannot_be_recorded_is_refused(mg: Any, use: Any, what: str) -> None:
+    with pytest.raises(TypeError, match=what) as caught:
+        mg.compile(use, 1.0)
+    line = use.__code__.co_firstlineno
+    assert f"{__file__}:{line}" in str(caught.value)
+
+
+def test_allow_constants_takes_the_examples_number(mg: Any) -> None:
+    program = mg.compile(lambda x: x * int(x.data), 2.0, allow_constants=True)
+    assert program([3.0]).tolist() == [6.0]
+
+
+def test_the_data_of_a_constant_is_a_number(mg: Any) -> None:
+    program = mg.compile(lambda x: x * int(mg.Value(2.0).data), 5.0)
+    assert program([3.0]).tolist() == [6.0]
+
+
+@pytest.mark.parametrize(
+    "what", ["backward", "_backward", "grad", "partials", "data", "step", "copy", "call", "input"]
+)
+def test_what_a_program_cannot_contain_is_refused(mg: Any, what: str) -> None:
+    w = mg.Value(1.0)
+    optimizer = mg.optim.SGD([w], lr=0.1)
+    other = mg.compile(lambda x: w * x, 1.0)
+
+    def fn(x: Any) -> Any:
+        y = x * w
+        if what == "backward":
+            y.backward()
+        elif what == "_backward":
+            y._backward = lambda: None
+        elif what == "grad":
+            y = y * w.grad
+        elif what == "partials":
+            y = y * y._local_grads[0]
+        elif what == "data":
+            w.data = 3.0
+        elif what == "step":
+            optimizer.step()
+        elif what == "copy":
+            y = copy.copy(y)
+        elif what == "call":
+            y = y * other([1.0])[0]
+        else:
+            x.data = 3.0
+        return y
+
+    with pytest.raises(TypeError, match="a program"):
+        mg.compile(fn, 1.0)
+    assert w.data == 1.0
+
+
+def test_a_closure_recorded_before_is_used(mg: Any) -> None:
+    w = mg.Value(3.0)
+    tripled = mg.Value(9.0, (w,))
+
+    def push() -> None:
+        w.grad += 3 * tripled.grad
+
+    tripled._backward = push
+    program = mg.compile(lambda x: x * tripled, 1.0)
+    program.backward([1.0, 2.0], reduction="sum")
+    assert w.grad == 9.0
+
+
+def test_recording_ends_with_an_exception(mg: Any) -> None:
+    def fn(x: Any) -> Any:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        mg.compile(fn, 1.0)
+    assert mg.Value(2.0).data == 2.0 and type(mg.Value(2.0).data) is float
+
+
+def test_recordings_do_not_nest(mg: Any) -> None:
+    with pytest.raises(RuntimeError, match="recorded already"):
+        mg.compile(lambda x: mg.compile(lambda y: y, 1.0)([1.0])[0] * x, 1.0)
+
+
+def test_other_threads_see_numbers_while_one_records(mg: Any) -> None:
+    seen = []
+
+    def fn(x: Any) -> Any:
+        thread = threading.Thread(target=lambda: seen.append(type(mg.Value(1.5).data)))
+        thread.start()
+        thread.join()
+        return x
+
+    mg.compile(fn, 1.0)
+    assert seen == [float]
+
+
+def test_subclasses_are_recorded(mg: Any) -> None:
+    class Mine(mg.Value):  # type: ignore[name-defined,misc]
+        def __init__(self, data: Any, *args: Any, **names: Any) -> None:
+            super().__init__(data, *args, **names)
+            self.note = "mine"
+
+    w = Mine(2.0)
+    program = mg.compile(lambda x: (w * x).exp() + w.data, 1.0)
+    expected = np.exp(2.0 * np.array([0.5, 1.0])) + 2.0
+    np.testing.assert_allclose(program([0.5, 1.0]), expected, rtol=1e-15)
+
+
+# ---- specialisations ----
+
+
+def test_more_branches_than_allowed_are_an_error(mg: Any) -> None:
+    w = mg.Value(1.0)
+    program = mg.compile(lambda x: doubled(x * w, 100.0), 1.0, max_specializations=3)
+    with pytest.raises(RuntimeError, match=r"row 4 takes another branch than the 3 .* maximum\(\)"):
+        program.backward([1.0, 2.0, 3.0, 50.0, 7.0, 13.0])
+    assert w.grad == 0.0
+
+
+def test_an_error_of_the_function_names_the_row(mg: Any) -> None:
+    program = mg.compile(lambda x: x if x.data > 0 else (x * 0).log(), 1.0)
+    with pytest.raises(ValueError, match=r"row 2: math domain error: log\(-?0\.0\)"):
+        program([1.0, 2.0, -3.0])
+
+
+def test_backward_over_branches_sums_the_rows(mg: Any) -> None:
+    w = mg.Value(0.5)
+    x = normal(1000)
+
+    def fn(x: Any) -> Any:
+        return (w * x).exp() if x.data > 0.3 else w * x if (w * x).data > -0.2 else w * w
+
+    program = mg.compile(fn, 1.0)
+    expected = 0.0
+    for number in x:
+        w.grad = 0.0
+        fn(mg.Value(number)).backward()
+        expected += w.grad
+    w.grad = 0.0
+    program.backward(x, reduction="sum")
+    assert w.grad == pytest.approx(expected, rel=1e-12)
+
+
+# ---- errors of arithmetic ----
+
+
+def test_out_of_domain_flows_as_ieee_has_it(mg: Any) -> None:
+    program = mg.compile(lambda x: [x.log(), 1 / x, (x * 1000).exp(), x.sqrt()], 0.5)
+    log, inverse, exp, root = program([0.0, -1.0, 1.0])
+    assert log[0] == -math.inf and math.isnan(log[1]) and log[2] == 0.0
+    assert inverse[0] == math.inf and exp[2] == math.inf and math.isnan(root[1])
+
+
+@pytest.mark.parametrize(
+    ("fn", "row", "error", "message"),
+    [
+        (lambda x: x.log(), -1.0, ValueError, r"row 3: math domain error: log\(-1.0\)"),
+        (lambda x: 1 / x, 0.0, ZeroDivisionError, r"row 3: division by zero: 0.0 \*\* -1.0"),
+        (lambda x: (x * 1000).exp(), 1.0, OverflowError, r"row 3: .*exp\(1000.0\)"),
+        (lambda x: x / (x.data - 1), 1.0, ZeroDivisionError, "row 3: division by zero"),
+    ],
+)
+def test_check_raises_what_the_function_would(
+    mg: Any, fn: Any, row: float, error: Any, message: str
+) -> None:
+    program = mg.compile(fn, 0.5)
+    rows = np.array([0.5, 0.25, 0.125, row, row])
+    with pytest.raises(error, match=message):
+        program(rows, check=True)
+    assert program(rows[:3], check=True).shape == (3,)
+    assert program(rows).shape == (5,)
+
+
+def test_check_covers_derivatives_and_leaves_gradients(mg: Any) -> None:
+    w = mg.Value(1.0)
+    program = mg.compile(lambda x: (w * x).sqrt(), 1.0)
+    assert program([0.0], check=True).tolist() == [0.0]
+    with pytest.raises(ZeroDivisionError, match="row 1: division by zero: the derivative of sqrt"):
+        program.backward([4.0, 0.0], check=True)
+    assert w.grad == 0.0
+
+
+def test_check_passes_over_rows_of_other_branches(mg: Any) -> None:
+    program = mg.compile(lambda x: x.log() if x.data > 0 else x * 2, 1.0)
+    assert program([1.0, -1.0], check=True).tolist() == [0.0, -2.0]
+    assert program.gradient([2.0, -1.0], check=True).tolist() == [0.5, 2.0]
+
+
+# ---- threads ----
+
+
+@pytest.mark.parametrize("rows", [1, 127, 129, 5000, 20001])
+def test_results_do_not_depend_on_threads(mg: Any, rows: int) -> None:
+    model, _, _, _, program = moons(mg)
+    points, targets = normal(rows, 2, seed=7), np.sign(normal(rows, seed=8))
+    found = []
+    for threads in (1, 2, 3, 7):
+        model.zero_grad()
+        total = program.backward(points, targets, threads=threads)
+        grads = [p.grad for p in model.parameters()]
+        gradient = program.gradient(points, targets, threads=threads)
+        found.append((total, grads, gradient[0].tolist(), program(points, targets).tolist()))
+    assert all(other == found[0] for other in found[1:])
+
+
+def test_branches_do_not_depend_on_threads(mg: Any) -> None:
+    w = mg.Value(0.5)
+    program = mg.compile(lambda x: doubled(w * x, 1.0) * x, 1.0, max_specializations=30)
+    x = normal(5000, seed=9) + 3.0
+    found = []
+    for threads in (1, 3):
+        w.grad = 0.0
+        found.append((program.backward(x, threads=threads), w.grad))
+    assert found[0] == found[1]
+    with pytest.raises(ValueError, match="threads"):
+        program(x, threads=0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own(mg: Any) -> None:
+    program = mg.compile(lambda x: x.exp(), 1.0)
+    x = normal(5000)
+    expected = program(x, threads=2)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if (program(x, threads=2) == expected).all() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_several_threads_may_step_at_once(mg: Any) -> None:
+    w = mg.Value(0.5)
+    program = mg.compile(lambda x: (w * x).exp(), 1.0)
+    x = normal(500)
+    expected = program.backward(x)
+    found: list[float] = []
+
+    def step() -> None:
+        found.extend(program.backward(x) for _ in range(50))
+
+    threads = [threading.Thread(target=step) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [expected] * 200
+
+
+def test_a_program_may_be_called_by_several_threads(mg: Any) -> None:
+    w = mg.Value(0.5)
+    program = mg.compile(lambda x: doubled(w * x, 4.0) * x, 1.0, max_specializations=30)
+    x = normal(3000, seed=9) + 3.0
+    expected = mg.compile(lambda x: doubled(w * x, 4.0) * x, 1.0, max_specializations=30)(x)
+    found: list[Any] = []
+    threads = [threading.Thread(target=lambda: found.append(program(x))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4 and all((f == expected).all() for f in found)
+
+
+@pytest.mark.parametrize("rows", [3, 100, 1000])
+def test_results_do_not_depend_on_the_processor(
+    mg: Any, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    from micrograd_c import _replay as module
+
+    random.seed(4)
+    model = mg.MLP(3, [7, 5, 1])
+
+    def fn(v: Any) -> Any:
+        out = model(v) + mg.softmax(v)[1] * (v[0] * v[0] + 1).log() + v[2].sigmoid()
+        return mg.maximum(out, v[1]).relu() if v[0].data > -1 else out / v[0]
+
+    x, found = normal(rows, 3, seed=rows), []
+    for kind in (0, 1, 2):
+        monkeypatch.setattr(module, "KIND", kind)
+        model.zero_grad()
+        program = mg.compile(fn, x[0])
+        total = program.backward(x)
+        grads = [p.grad for p in model.parameters()]
+        found.append((total, grads, program(x).tolist(), program.gradient(x).tolist()))
+    assert found[1] == found[0] and found[2] == found[0]
+
+
+# ---- copies, pickles, descriptions ----
+
+_weight: Any = None
+
+
+@contextlib.contextmanager
+def weight(value: Any) -> Iterator[Any]:
+    """Have a module's Value, as a function that is pickled by reference has."""
+    global _weight
+    _weight = value
+    try:
+        yield value
+    finally:
+        _weight = None
+
+
+def by_reference(x: Any) -> Any:
+    return x * _weight if x.data > 0 else x - _weight
+
+
+def test_a_pickled_program_is_a_program(mg: Any) -> None:
+    with weight(mg.Value(3.0)) as w:
+        program = mg.compile(by_reference, 1.0)
+        before = program([1.0, -1.0]).tolist()
+        other = pickle.loads(pickle.dumps(program))
+        assert other([1.0, -1.0]).tolist() == before
+        other.parameters[0].data = 5.0  # a copy: the pickle had the parameters in it
+        assert other([1.0, -1.0]).tolist() == [5.0, -6.0] and w.data == 3.0
+        assert other.disassemble() == program.disassemble()
+
+
+def test_a_copied_program_records_no_others_parameters(mg: Any) -> None:
+    with weight(mg.Value(3.0)):
+        program = copy.deepcopy(mg.compile(by_reference, 1.0))
+        with pytest.raises(RuntimeError, match="compile it here"):
+            program([-1.0])
+
+
+def test_a_shallow_copy_shares_parameters(mg: Any) -> None:
+    with weight(mg.Value(3.0)) as w:
+        program = copy.copy(mg.compile(by_reference, 1.0))
+        assert program.parameters[0] is w
+        assert program([1.0, -1.0]).tolist() == [3.0, -4.0]
+
+
+def test_repr_tells_what_there_is(mg: Any) -> None:
+    w = mg.Value(2.0)
+
+    def fn(x: Any, y: Any) -> Any:
+        return (x * w + y).tanh() if x.data > 0 else y
+
+    program = mg.compile(fn, 1.0, 2.0)
+    assert repr(program).endswith(
+        "fn: 2 inputs, 1 parameter, 1 output, 4 instructions, 1 guard, 1 specialization)"
+    )
+    program([-1.0], [1.0])
+    assert repr(program).endswith("2 guards, 2 specializations)")
+
+
+def test_disassemble_lists_instructions(mg: Any) -> None:
+    w = mg.Value(2.0)
+    program = mg.compile(lambda x: (x * w + 1 + w * w).tanh(), 1.0)
+    text = program.disassemble()
+    assert "s0 = parameter 0" in text and "tanh(" in text and "output 0 = " in text
+    assert "sum(" in program.disassemble("backward")
+    assert "gradient of input 0" in program.disassemble("gradient")
+    with pytest.raises(ValueError, match="mode must be one of"):
+        program.disassemble("sideways")
+
+
+def test_equal_values_are_computed_once_and_dead_ones_never(mg: Any) -> None:
+    def fn(x: Any) -> Any:
+        (x * 7).sin()
+        return x.exp() * x.exp() + mg.Value(2.0).exp()
+
+    text = mg.compile(fn, 1.0).disassemble()
+    assert text.count("exp(") == 1 and "sin" not in text and "7.38905609893065" in text
+
+
+def test_a_star_import_leaves_pythons_own_compile_alone(mg: Any) -> None:
+    names: dict[str, Any] = {}
+    exec("from micrograd_c import *", names)
+    assert "compile" not in names and "Value" in names
+
+
+def test_compile_refuses_what_is_no_function(mg: Any) -> None:
+    with pytest.raises(TypeError, match="a function is required"):
+        mg.compile(3.0)
+    with pytest.raises(ValueError, match="max_specializations"):
+        mg.compile(lambda x: x, 1.0, max_specializations=0)
+    with pytest.raises(TypeError, match="the result must be a Value"):
+        mg.compile(lambda x: "text", 1.0)
+
+
+# ---- the example ----
+
+
+def test_the_options_sensitivities_are_those_of_differences_and_of_the_formula(
+    mg: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["option.py", "--paths", "20000", "--threads", "2"])
+    runpy.run_path(str(EXAMPLES / "option.py"), run_name="__main__")
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split() for line in lines if line.startswith("  ")]
+    formula = [(float(r[1]), float(r[4])) for r in rows if "form" in r]
+    differences = [(float(r[1]), float(r[3])) for r in rows if "differences" in r]
+    assert len(formula) == 15 and len(differences) == 20
+    assert all(abs(a - b) < 0.03 * max(10.0, abs(b)) for a, b in formula)
+    assert all(abs(a - b) < 2e-3 * max(1.0, abs(b)) for a, b in differences)
+    assert "4 specializations" in "".join(lines)
+
+
+# ---- allocation failure ----
+
+
+def test_every_allocation_may_fail_and_nothing_is_lost(mg: Any) -> None:
+    from micrograd_c import _replay as module
+
+    w = mg.Value(2.0)
+
+    def fn(x: Any) -> Any:
+        return (x * w + w * w).exp() * x + (x - w).tanh()
+
+    def work() -> float:
+        w.grad = 0.0
+        program = mg.compile(fn, 1.0)
+        program([0.5, 1.0])
+        program.gradient([0.5, 1.0])
+        return program.backward([0.5, 1.0])
+
+    expected = work(), w.grad
+    for fail_after in (module.fail_after, mg.engine.fail_after):
+        for n in range(1, 200):
+            fail_after(n)
+            try:
+                found = work(), w.grad
+            except MemoryError:
+                assert w.grad == 0.0
+            else:
+                assert found == expected
+                break
+            finally:
+                fail_after(0)
+        else:
+            pytest.fail("still failing")
+    assert (work(), w.grad) == expected
+
+
+# ---- random programs ----
+
+UNARY = ["exp", "tanh", "relu", "sigmoid", "sin", "cos", "abs", "log", "sqrt"]
+KINDS = [
+    "add", "sub", "mul", "div", "square", "inverse", "cube", "scale", "shift", "unary", "unary",
+    "maximum", "minimum", "branch", "compare", "detach", "top", "sum", "parameter", "value",
+    "custom", "no grad", "number power", "power", "softmax", "sort",
+]  # fmt: skip
+instructions = st.lists(
+    st.tuples(st.sampled_from(KINDS), st.integers(0, 30), st.integers(0, 30), st.integers(-3, 3)),
+    min_size=1,
+    max_size=25,
+)
+
+
+def interpret(mg: Any, code: Any, params: Any, inputs: Any) -> Any:
+    """Run a random program on Values."""
+    pool = list(inputs)
+    for kind, i, j, c in code:
+        a, b = pool[i % len(pool)], pool[j % len(pool)]
+        if kind == "add":
+            out = a + b
+        elif kind == "sub":
+            out = a - b
+        elif kind == "mul":
+            out = a * b
+        elif kind == "div":
+            out = a / (b * b + 1)
+        elif kind == "square":
+            out = a**2
+        elif kind == "inverse":
+            out = (a * a + 1) ** -1
+        elif kind == "cube":
+            out = a**3
+        elif kind == "scale":
+            out = a * (c / 2)
+        elif kind == "shift":
+            out = c - a
+        elif kind == "unary":
+            name = UNARY[j % len(UNARY)]
+            if name in ("log", "sqrt"):
+                out = getattr(a * a + 0.5, name)()
+            elif name == "exp":
+                out = a.tanh().exp()
+            else:
+                out = getattr(a, name)()
+        elif kind in ("maximum", "minimum"):
+            out = getattr(mg, kind)(a, b)
+        elif kind == "branch":
+            out = a * 2 if a.data > c / 4 else b - 1
+        elif kind == "compare":
+            out = a if a < b else b * a
+        elif kind == "detach":
+            out = a * b.data + a.data / (abs(b.data) + 1)
+        elif kind == "top":
+            out = a - max(a.data, b.data, c)
+        elif kind == "sum":
+            out = mg.total(pool[-4:]) + mg.dot(
+                pool[:2], params[:2] if len(pool) > 1 else params[:1]
+            )
+        elif kind == "parameter":
+            out = a * params[j % len(params)] + params[i % len(params)] ** 2
+        elif kind == "custom":
+            out = mg.Value(a.data * b.data + c, (a, b), (b.data, a.data)) + b
+        elif kind == "no grad":
+            with mg.no_grad():
+                out = (a + c) * b
+            out = out * a
+        elif kind == "number power":
+            out = (a * a + 0.5) ** b.tanh().data
+        elif kind == "power":
+            out = (a * a + 0.5) ** b.tanh()
+        elif kind == "softmax":
+            out = mg.softmax(pool[-3:])[0] + mg.cross_entropy([a, b, a - b], j % 3)
+        elif kind == "sort":
+            out = sorted([a, b, params[0]], key=lambda v: v.data)[j % 3] * 2
+        else:
+            out = mg.Value(a.data * 0.5) * b
+        pool.append(out)
+    return pool[-1]
+
+
+@given(instructions, st.integers(1, 4), st.integers(0, 2**16))
+def test_random_programs_are_what_they_are_row_by_row(
+    mg: Any, code: Any, inputs: int, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    rows = generator.choice([generator.normal(size=(20, inputs)), np.ones((20, inputs))])
+    params = [mg.Value(float(p)) for p in generator.normal(size=3)]
+
+    def fn(x: Any) -> Any:
+        return interpret(mg, code, params, x)
+
+    expected, d_inputs, d_params, scales = [], [], [], []
+    for row in rows:
+        leaves = [mg.Value(float(x)) for x in row]
+        for p in params:
+            p.grad = 0.0
+        out = fn(leaves)
+        out.backward()
+        graph = mg.trace(out)[0]
+        scales.append(max(1.0, *(abs(v.data) for v in graph), *(abs(v.grad) for v in graph)))
+        expected.append(out.data)
+        d_inputs.append([x.grad for x in leaves])
+        d_params.append([p.grad for p in params])
+        del out, graph, leaves
+    scale = np.array(scales)
+    program = mg.compile(fn, rows[0], max_specializations=20)
+    assert (np.abs(program(rows) - expected) <= 1e-12 * scale).all()
+    difference = np.abs(program.gradient(rows) - np.array(d_inputs))
+    assert (difference.max(axis=1) <= 1e-12 * scale * scale).all()
+    for p in params:
+        p.grad = 0.0
+    program.backward(rows, reduction="sum")
+    found = np.array([p.grad for p in params])
+    assert (np.abs(found - np.sum(d_params, axis=0)) <= 1e-12 * (scale * scale).sum()).all()
+
+
+RISKY = ["log", "sqrt", "exp", "tanh", "abs"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["unary", "unary", "add", "mul", "div", "inverse", "power", "param"]),
+            st.integers(0, 30),
+            st.integers(0, 30),
+            st.integers(-3, 3),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.lists(st.sampled_from([0.5, 1.0, 2.0, 0.0, -1.0, 710.0, 3.0]), min_size=2, max_size=6),
+)
+def test_check_raises_for_the_first_row_that_raises(mg: Any, code: Any, rows: Any) -> None:
+    param = mg.Value(1.5)
+
+    def fn(x: Any) -> Any:
+        pool = [x, param * x]
+        for kind, i, j, c in code:
+            a, b = pool[-1 - i % 2], pool[j % len(pool)]
+            if kind == "unary":
+                out = getattr(a, RISKY[j % len(RISKY)])()
+            elif kind == "add":
+                out = a + b
+            elif kind == "mul":
+                out = a * b
+            elif kind == "div":
+                out = a / b
+            elif kind == "inverse":
+                out = a**-1
+            elif kind == "power":
+                out = a ** (c / 2)
+            else:
+                out = a * (param + c).exp()
+            pool.append(out)
+        total = pool[0]
+        for v in pool[1:]:
+            total = total + v  # nothing is dead
+        return total
+
+    try:
+        program = mg.compile(fn, 1.25)
+    except (ArithmeticError, ValueError):
+        return
+    expected: Any = None
+    for k, row in enumerate(rows):
+        try:
+            fn(mg.Value(row)).backward()
+        except (ArithmeticError, ValueError) as error:
+            expected = type(error), f"row {k}:"
+            break
+    for run in (program.gradient, program.backward):
+        param.grad = 0.0
+        if expected is None:
+            run(rows, check=True)
+            continue
+        with pytest.raises(expected[0], match=expected[1]):
+            run(rows, check=True)
+        assert param.grad == 0.0
