@@ -914,7 +914,7 @@ def interpret(mg: Any, code: Any, params: Any, inputs: Any) -> Any:
         elif kind == "power":
             out = (a * a + 0.5) ** b.tanh()
         elif kind == "softmax":
-            out = mg.softmax(pool[-3:])[0] + mg.cross_entropy([a, b, a - b], j % 3)
+            out = mg.softmax(pool[-3:])[0] + mg.cross_entropy([a.tanh(), b.tanh(), a.cos()], j % 3)
         elif kind == "sort":
             out = sorted([a, b, params[0]], key=lambda v: v.data)[j % 3] * 2
         else:
