@@ -60,16 +60,17 @@ class _Life(ref):  # type: ignore[type-arg]
     finalized: bool  # the proxy has a `__del__`: for _proxy_died_long_ago
 
 
-_living: dict[Any, _Life] = {}
-_held: dict[Any, Value] = {}  # proxies with state, for as long as their nodes have parents
-_lock = threading.RLock()  # a node's being held and its entry in _held change together
-_draining = False
-
 # The garbage collector calls the callbacks of weak references before `__del__` methods, and those
 # can still use a dead proxy, even keep it. Its node's reference is then given back by a second weak
 # reference, to the pointer that the proxy holds: the collector does not track that, and so it goes
 # when the proxy itself has gone.
-_collecting: bool | None = False
+_collecting: bool | None = False  # None when the interpreter has done with this module's globals
+_exiting = False
+
+_living: dict[Any, _Life] = {}
+_held: dict[Any, Value] = {}  # proxies with state, for as long as their nodes have parents
+_lock = threading.RLock()  # a node's being held and its entry in _held change together
+_draining = False
 
 
 class _Anchor(ref):  # type: ignore[type-arg]
@@ -80,16 +81,32 @@ class _Anchor(ref):  # type: ignore[type-arg]
 
 
 _anchors: dict[int, _Anchor] = {}
+_found_dead: list[_Anchor] = []  # by the collection under way
 
 
-def _anchor(node: Any) -> None:
+def _anchor(node: Any) -> _Anchor:
     anchor = _Anchor(node, _pointer_died)
     anchor.node = ffi.cast("mg_node *", node)  # the same address in another object
     _anchors[id(anchor)] = anchor
+    return anchor
+
+
+def _readmit() -> None:
+    """Give those a weak reference again that a collection found dead and a finalizer has kept."""
+    anchors = {id(node): anchor for anchor in _found_dead if (node := anchor()) is not None}
+    _found_dead.clear()
+    if not anchors:
+        return
+    for proxy in gc.get_referrers(*(anchor() for anchor in anchors.values())):
+        if isinstance(proxy, Value):
+            anchor = anchors.get(id(proxy._node))
+            if anchor is not None and proxy._node not in _living:
+                del _anchors[id(anchor)]
+                _attach(proxy, proxy._node)
 
 
 def _pointer_died(anchor: _Anchor) -> None:
-    if _collecting is not None:  # globals are gone at exit, and there is nothing more to do
+    if _collecting is not None:
         del _anchors[id(anchor)]
         _release(anchor.node)
 
@@ -103,7 +120,7 @@ def _proxy_died(life: _Life, living: Any = _living, release: Any = lib.mg_releas
         if release(node):
             _drain_orphans()
     elif _collecting:
-        _anchor(node)
+        _found_dead.append(_anchor(node))
 
 
 def _proxy_died_long_ago(life: _Life) -> None:
@@ -196,7 +213,9 @@ def _proxy_of(node: Any) -> Value:
         if _proxy_died is _proxy_died_long_ago and not hasattr(last, "finalized"):
             lib.mg_release(node)
         else:  # the collector has found it dead just now
-            _anchor(last.node)
+            anchor = _anchor(last.node)
+            if _collecting:
+                _found_dead.append(anchor)
         last.node = None  # its callback, which is still to come, has nothing to give back
         _living[node] = life
         return proxy  # type: ignore[no-any-return]
@@ -295,6 +314,9 @@ def _expose_cycles() -> None:
         lib.mg_release(node)
         node = following
     uses = Counter(operand._node for _, operands in exposed for operand in operands)
+    for proxy, _ in exposed:
+        if uses[proxy._node]:  # perhaps in a node that was recorded before this proxy had state
+            _put_into_held(proxy)
     parents: Counter[Any] = Counter()
     for proxy, operands in exposed:
         # Otherwise it was recorded a moment ago, and is about to get another proxy.
@@ -309,7 +331,7 @@ def _expose_cycles() -> None:
 
 
 def _bind(proxy: Value) -> list[Value]:
-    """Let a proxy refer to those of its cyclic operands, and be cyclic and held itself."""
+    """Let a proxy refer to those of its cyclic operands, and be cyclic itself."""
     if not proxy._stateful:
         if lib.mg_node_keep(_arena, proxy._node):
             return []  # no memory: the cycle stays until the next collection
@@ -317,7 +339,6 @@ def _bind(proxy: Value) -> list[Value]:
     operands = [v for v in _children_of(proxy._node) if v._stateful == _CYCLIC]
     _set_bound(proxy, operands)
     _set_cyclic(proxy)
-    _put_into_held(proxy)  # a parent may have been recorded a moment ago
     return operands
 
 
@@ -325,12 +346,14 @@ def _around_collection(phase: str, info: dict[str, int]) -> None:
     global _collecting
     if _cyclic_held and phase == "start" and info["generation"] > 0:
         _expose_cycles()
-    _collecting = phase == "start"
+    _collecting = _exiting or phase == "start"
+    if _found_dead and not _collecting:
+        _readmit()
 
 
 def _at_exit() -> None:
-    global _collecting
-    _collecting = True  # the interpreter's last collections call nobody
+    global _collecting, _exiting
+    _collecting = _exiting = True  # the interpreter's last collections call nobody
 
 
 if _HAS_CALLBACKS:
