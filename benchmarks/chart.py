@@ -13,6 +13,7 @@ PANELS = [
     ("operator: a * b + c", "One operation, a * b + c, in a loop"),
     ("backward: two moons", "Backward, per node of a graph of 66,000"),
     ("two moons, MLP", "Training step, 2-16-16-1 network, 100 points"),
+    ("compiled: two moons, relu", "The same, compiled"),
     ("notebook step", "Training step, 3-4-4-1 network, 4 examples"),
     ("microgpt step", "Training step, a GPT of one layer, a name of 6 letters"),
 ]

@@ -37,7 +37,7 @@ BASELINES = [
     ("times a C array", "C by hand, sweep of an array", None, False),
 ]
 
-ORDER = ["operator", "two moons", "notebook", "microgpt"]
+ORDER = ["operator", "two moons", "notebook", "microgpt", "compiled"]
 
 OURS = "micrograd_c"
 FLOATS = ("plain floats", None)
@@ -45,6 +45,10 @@ MICROGRAD = ("micrograd", "off")
 
 MOONS, NOTEBOOK, GPT = "two moons, MLP", "notebook step", "microgpt step"
 PURE = ("pure-Python reference", "off")
+COMPILED, SKIPPING = f"{OURS}, compiled", "C by hand, dead rows skipped"
+RELU, TANH = "compiled: two moons, relu", "compiled: two moons, tanh"
+OPTION = "compiled: an Asian option, price and 20 sensitivities"
+LONG = "compiled: 10,000 instructions over 100,000 rows"
 
 # Of two minimums: the text, the group and the contender above, the group and the contender below.
 RATIOS = [
@@ -78,6 +82,17 @@ RATIOS = [
      (GPT, LEAN, "on"), (GPT, f"{OURS}, its functions and Adam", None)),
     ("two moons, own lists, times C by hand",
      ("two moons, own lists", OURS, None), ("two moons, own lists", "C by hand", None)),
+    ("two moons compiled, times C by hand that skips dead rows and units",
+     (RELU, COMPILED, None), (RELU, SKIPPING, None)),
+    ("the same with tanh", (TANH, COMPILED, None), (TANH, SKIPPING, None)),
+    ("two moons compiled, times faster than numpy by hand",
+     (RELU, "numpy by hand", None), (RELU, COMPILED, None)),
+    ("notebook step compiled, times faster than the pure class with gc off",
+     (NOTEBOOK, *PURE), ("compiled: notebook step", COMPILED, None)),
+    ("an option's price and 20 sensitivities compiled, times faster than pure Python",
+     (OPTION, "pure Python", None), (OPTION, COMPILED, None)),
+    ("10,000 instructions over 100,000 rows: two threads, times faster than one",
+     (LONG, "forward and reverse, 1 thread", None), (LONG, "forward and reverse, 2 threads", None)),
 ]  # fmt: skip
 
 

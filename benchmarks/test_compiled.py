@@ -18,6 +18,7 @@ from micrograd_c import _reference  # noqa: E402
 from . import compiled  # noqa: E402
 from .conftest import Measure, needs_c  # noqa: E402
 
+COMPILED = "micrograd_c, compiled"
 STEPS = 500
 INSTRUCTIONS, ROWS = 10_000, 100_000
 NODES = 1_000_000
@@ -51,8 +52,7 @@ class TestMoons:
         time_training(compiled.NumpyTraining(activation), "numpy by hand", measure)
 
     def test_compiled(self, activation: str, measure: Measure) -> None:
-        name = f"micrograd_c, {mg.engine.BACKEND}, compiled"
-        time_training(compiled.CompiledTraining(activation), name, measure)
+        time_training(compiled.CompiledTraining(activation), COMPILED, measure)
 
 
 @pytest.mark.benchmark(group="compiled: notebook step")
@@ -60,7 +60,7 @@ def test_notebook(measure: Measure) -> None:
     training = compiled.Notebook()
     measure(
         lambda: training.run(STEPS),
-        contender=f"micrograd_c, {mg.engine.BACKEND}, compiled",
+        contender=COMPILED,
         unit="step",
         count=STEPS,
         timed="whole steps",
@@ -91,7 +91,7 @@ def test_compile_time(measure: Measure) -> None:
     fn = compiled.long_function(NODES)
     measure(
         lambda: mg.compile(fn, 1.0)([1.0]),
-        contender=f"micrograd_c, {mg.engine.BACKEND}",
+        contender=COMPILED,
         unit="node",
         count=NODES,
         timed="recording, compiling and a first call",
@@ -100,10 +100,10 @@ def test_compile_time(measure: Measure) -> None:
 
 
 @pytest.mark.benchmark(group="compiled: an Asian option, price and 20 sensitivities")
-@pytest.mark.parametrize("how", ["compiled", "pure Python"])
+@pytest.mark.parametrize("how", [COMPILED, "pure Python"])
 def test_option(how: str, measure: Measure) -> None:
-    payoff, _, numbers, shocks = compiled.option_paths(PATHS if how == "compiled" else 100)
-    if how == "compiled":
+    payoff, _, numbers, shocks = compiled.option_paths(PATHS if how == COMPILED else 100)
+    if how == COMPILED:
         inputs = [mg.Value(x) for x in numbers]
         program = mg.compile(lambda path: payoff(inputs, path), shocks[0])
         program.backward(shocks)
