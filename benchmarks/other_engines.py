@@ -142,15 +142,36 @@ class Number:
         self.grad = 0.0
 
 
+def name_xads_functions() -> Any:
+    """Give XAD's scalar the names that programs use of a Value; return its module."""
+    adj, math = import_module("xad.adj_1st"), import_module("xad.math")
+    adj.Real.data = property(adj.Real.getValue)
+    adj.Real.exp, adj.Real.log = lambda x: math.exp(x), lambda x: math.log(x)
+    adj.Real.relu = lambda x: math.max(x, 0.0)
+    return adj
+
+
+def xad_gradients(fn: Callable[..., Any], numbers: list[float], argument: Any) -> list[float]:
+    """Return the derivatives of fn(inputs, argument) with respect to the inputs."""
+    adj = name_xads_functions()
+    with adj.Tape() as tape:
+        inputs = [adj.Real(number) for number in numbers]
+        for x in inputs:
+            tape.registerInput(x)
+        tape.newRecording()
+        result = fn(inputs, argument)
+        tape.registerOutput(result)
+        result.setDerivative(1.0)
+        tape.computeAdjoints()
+        return [x.getDerivative() for x in inputs]
+
+
 class XadGpt(gpt.Training):
     """The program of gpt.py over XAD's scalar, which is given the names it uses of a Value."""
 
     def __init__(self) -> None:
         super().__init__(Number)
-        self.adj, math = import_module("xad.adj_1st"), import_module("xad.math")
-        self.adj.Real.data = property(self.adj.Real.getValue)
-        self.adj.Real.exp, self.adj.Real.log = lambda x: math.exp(x), lambda x: math.log(x)
-        self.adj.Real.relu = lambda x: math.max(x, 0.0)
+        self.adj = name_xads_functions()
 
     def loss(self) -> Any:
         """Record, roll the tape back at once, and give the parameters their gradients."""

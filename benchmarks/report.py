@@ -91,6 +91,7 @@ RATIOS = [
      (NOTEBOOK, *PURE), ("compiled: notebook step", COMPILED, None)),
     ("an option's price and 20 sensitivities compiled, times faster than pure Python",
      (OPTION, "pure Python", None), (OPTION, COMPILED, None)),
+    ("the same, times faster than XAD's tape", (OPTION, "xad", None), (OPTION, COMPILED, None)),
     ("10,000 instructions over 100,000 rows: two threads, times faster than one",
      (LONG, "forward and reverse, 1 thread", None), (LONG, "forward and reverse, 2 threads", None)),
 ]  # fmt: skip

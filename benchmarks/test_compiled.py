@@ -15,7 +15,7 @@ np = pytest.importorskip("numpy")
 import micrograd_c as mg  # noqa: E402
 from micrograd_c import _reference  # noqa: E402
 
-from . import compiled  # noqa: E402
+from . import compiled, other_engines  # noqa: E402
 from .conftest import Measure, needs_c  # noqa: E402
 
 COMPILED = "micrograd_c, compiled"
@@ -100,25 +100,35 @@ def test_compile_time(measure: Measure) -> None:
 
 
 @pytest.mark.benchmark(group="compiled: an Asian option, price and 20 sensitivities")
-@pytest.mark.parametrize("how", [COMPILED, "pure Python"])
+@pytest.mark.parametrize("how", [COMPILED, "pure Python", "xad"])
 def test_option(how: str, measure: Measure) -> None:
+    if how == "xad":
+        pytest.importorskip("xad")
     payoff, _, numbers, shocks = compiled.option_paths(PATHS if how == COMPILED else 100)
-    if how == COMPILED:
-        inputs = [mg.Value(x) for x in numbers]
-        program = mg.compile(lambda path: payoff(inputs, path), shocks[0])
+    inputs = [mg.Value(x) for x in numbers]
+    program = mg.compile(lambda path: payoff(inputs, path), shocks[0])
+    values = [_reference.Value(x) for x in numbers]
+
+    def run_compiled() -> None:
         program.backward(shocks)
 
-        def run() -> None:
-            program.backward(shocks)
-    else:
-        values = [_reference.Value(x) for x in numbers]
+    def run_pure() -> None:
+        for path in shocks.tolist():
+            payoff(values, path).backward()
 
-        def run() -> None:
-            for path in shocks.tolist():
-                payoff(values, path).backward()
+    def run_xad() -> None:
+        for path in shocks.tolist():
+            other_engines.xad_gradients(payoff, numbers, path)
 
+    program.backward(shocks[:1])
+    payoff(values, shocks[0].tolist()).backward()
+    expected = [v.grad for v in values]
+    np.testing.assert_allclose([v.grad for v in inputs], expected, rtol=1e-10)
+    if how == "xad":
+        found = other_engines.xad_gradients(payoff, numbers, shocks[0].tolist())
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
     measure(
-        run,
+        {COMPILED: run_compiled, "pure Python": run_pure, "xad": run_xad}[how],
         contender=how,
         unit="path",
         count=len(shocks),
