@@ -31,6 +31,7 @@ settings.register_profile(
     deadline=None,
     print_blob=True,
     derandomize=True,
+    max_examples=25 if PYPY else 100,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 # pytest --hypothesis-profile=explore --hypothesis-seed=N: other examples, and more of them.

@@ -262,6 +262,8 @@ def test_no_node_outlives_its_use(mg: Any, use: Callable[[Any], None]) -> None:
         use(mg)
 
 
+LENGTH = 10_000 if PYPY else 100_000
+
 counted = pytest.mark.skipif(PYPY, reason="PyPy frees nothing before a garbage collection")
 
 
@@ -495,7 +497,7 @@ def test_chain_of_five_million_operations_is_built_differentiated_and_freed(mg: 
 def test_chain_of_labelled_operations_is_freed(mg: Any) -> None:
     with balanced(mg):
         v = mg.Value(1.0)
-        for i in range(100_000):
+        for i in range(LENGTH):
             v = v + 1.0
             v.label = str(i)
         v.backward()
@@ -511,16 +513,16 @@ def test_chain_of_closures_is_differentiated_and_freed(mg: Any) -> None:
     start = mg.Value(1.0)
     with balanced(mg):
         v = start
-        for _ in range(100_000):
+        for _ in range(LENGTH):
             v = doubled(v)
         v.backward()
-        assert (v.data, start.grad) == (100_001.0, 1.0)
+        assert (v.data, start.grad) == (LENGTH + 1.0, 1.0)
         del v
 
 
 def test_wide_sum_is_built_differentiated_and_freed(mg: Any) -> None:
     with balanced(mg):
-        leaves = [mg.Value(float(i)) for i in range(100_000)]
+        leaves = [mg.Value(float(i)) for i in range(LENGTH)]
         root: Any = sum(leaves)
         root.backward()
         assert {v.grad for v in leaves} == {1.0}
@@ -593,6 +595,7 @@ def appearance(values: list[Any]) -> list[Any]:
     return [(v.label, v._op, v.data, v.grad, len(v._prev)) for v in values]
 
 
+@pytest.mark.skipif(PYPY, reason="PyPy would collect after every allocation for minutes")
 @pytest.mark.parametrize("build", BUILDS, ids=lambda f: f.__name__)
 def test_building_without_memory_raises_or_succeeds_and_loses_nothing(
     mg: Any, build: Callable[[Any], Any]
