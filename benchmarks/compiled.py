@@ -126,6 +126,40 @@ class NumpyTraining(Training):
         return float(loss)
 
 
+class TorchTraining(Training):
+    """PyTorch's own modules and optimizer, all points at once."""
+
+    def run(self, steps: int) -> list[float]:
+        from importlib import import_module
+
+        torch = import_module("torch")
+        sizes, numbers = programs.MOONS_SIZES, iter(self.first)
+        layers: list[Any] = []
+        for nin, nout in zip(sizes, sizes[1:]):
+            rows = [[next(numbers) for _ in range(nin + 1)] for _ in range(nout)]
+            block = torch.tensor(rows, dtype=torch.float64)
+            layer = torch.nn.Linear(nin, nout, dtype=torch.float64)
+            with torch.no_grad():
+                layer.weight.copy_(block[:, :-1])
+                layer.bias.copy_(block[:, -1])
+            layers += [layer, torch.nn.ReLU() if self.activation == "relu" else torch.nn.Tanh()]
+        model = torch.nn.Sequential(*layers[:-1])
+        x, y = torch.from_numpy(self.x), torch.from_numpy(self.y)
+        rate, alpha = programs.MOONS_RATE, programs.MOONS_ALPHA
+        # The gradient of the penalty is the optimizer's own decay; its value comes on top.
+        optimizer = torch.optim.SGD(model.parameters(), lr=rate, weight_decay=2.0 * alpha)
+        losses = []
+        for _ in range(steps):
+            loss = torch.relu(1.0 - y * model(x)[:, 0]).mean()
+            with torch.no_grad():
+                squares = sum((p * p).sum() for p in model.parameters())
+            losses.append(loss.item() + alpha * squares.item())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return losses
+
+
 class Notebook:
     """The lecture's step on four rows, compiled."""
 

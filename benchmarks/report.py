@@ -87,6 +87,8 @@ RATIOS = [
     ("the same with tanh", (TANH, COMPILED, None), (TANH, SKIPPING, None)),
     ("two moons compiled, times faster than numpy by hand",
      (RELU, "numpy by hand", None), (RELU, COMPILED, None)),
+    ("the same, times faster than PyTorch's modules",
+     (RELU, "torch, its modules", None), (RELU, COMPILED, None)),
     ("notebook step compiled, times faster than the pure class with gc off",
      (NOTEBOOK, *PURE), ("compiled: notebook step", COMPILED, None)),
     ("an option's price and 20 sensitivities compiled, times faster than pure Python",

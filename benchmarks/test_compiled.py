@@ -51,6 +51,10 @@ class TestMoons:
     def test_numpy(self, activation: str, measure: Measure) -> None:
         time_training(compiled.NumpyTraining(activation), "numpy by hand", measure)
 
+    def test_torch(self, activation: str, measure: Measure) -> None:
+        pytest.importorskip("torch")
+        time_training(compiled.TorchTraining(activation), "torch, its modules", measure)
+
     def test_compiled(self, activation: str, measure: Measure) -> None:
         time_training(compiled.CompiledTraining(activation), COMPILED, measure)
 
