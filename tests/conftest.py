@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, settings
 PACKAGE = "micrograd_c"
 VARIABLE = "MICROGRAD_C_BACKEND"
 PYPY = sys.implementation.name == "pypy"
+SLOW = PYPY or "ASAN_OPTIONS" in os.environ  # where everything takes several times as long
 
 # `mg` is made once for all examples of a property; that is what is wanted.
 settings.register_profile(
@@ -31,7 +32,7 @@ settings.register_profile(
     deadline=None,
     print_blob=True,
     derandomize=True,
-    max_examples=25 if PYPY else 100,
+    max_examples=25 if SLOW else 100,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 # pytest --hypothesis-profile=explore --hypothesis-seed=N: other examples, and more of them.

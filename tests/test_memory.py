@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from conftest import PYPY, balanced, check_live, live
+from conftest import PYPY, SLOW, balanced, check_live, live
 
 # ---- live node counts ----
 
@@ -262,7 +262,7 @@ def test_no_node_outlives_its_use(mg: Any, use: Callable[[Any], None]) -> None:
         use(mg)
 
 
-LENGTH = 10_000 if PYPY else 100_000
+LENGTH = 10_000 if SLOW else 100_000
 
 counted = pytest.mark.skipif(PYPY, reason="PyPy frees nothing before a garbage collection")
 

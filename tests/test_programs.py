@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any, Callable
 
 import pytest
-from conftest import PYPY, balanced
+from conftest import PYPY, SLOW, balanced
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from reference import CREATION_ORDERED, DEPTH_FIRST, Library
@@ -145,7 +145,7 @@ def picture(values: list[Any]) -> list[Any]:
 # ---- against the reference ----
 
 
-@settings(max_examples=100 if PYPY else max(500, settings().max_examples))
+@settings(max_examples=100 if SLOW else max(500, settings().max_examples))
 @given(program=programs)
 def test_every_program_agrees_with_the_reference_bit_for_bit(mg: Any, program: Program) -> None:
     assert run(mg, program) == run(CREATION_ORDERED, program)
