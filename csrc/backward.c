@@ -306,6 +306,10 @@ mg_status mg_push(mg_arena *arena, mg_node *node) {
     return status;
 }
 
+int mg_node_has_partials(const mg_node *node) {
+    return node->op != MG_OP_custom || node->extra->partials != NULL;
+}
+
 mg_status mg_node_partial(const mg_node *node, size_t i, double *partial) {
     return mg_partial(node, i, partial);
 }

@@ -202,6 +202,8 @@ mg_node *mg_node_operand(const mg_node *node, size_t i);
 double mg_node_exponent(const mg_node *node);
 /* 1 if the exponent was written as an integer. */
 int mg_node_exponent_is_integer(const mg_node *node);
+/* 1 unless it is a custom node for which no partial derivatives were given. */
+int mg_node_has_partials(const mg_node *node);
 /* The partial derivative of the node with respect to operand i, at the current data. */
 mg_status mg_node_partial(const mg_node *node, size_t i, double *partial);
 

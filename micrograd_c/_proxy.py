@@ -845,7 +845,7 @@ class Value(_Slots):
             return self.__dict__["_local_grads"]  # type: ignore[no-any-return]
         partial = ffi.new("double *")
         partials = []
-        if lib.mg_node_operator(self._node) == _CUSTOM:
+        if not lib.mg_node_has_partials(self._node):
             return ()
         for i in range(lib.mg_node_arity(self._node)):
             status = lib.mg_node_partial(self._node, i, partial)

@@ -1265,3 +1265,13 @@ def test_both_backends_reject_arguments_in_the_same_words(how: str) -> None:
 
     gc.collect()
     assert words("native").split()[0] == words("cffi").split()[0]
+
+
+def test_node_keeps_its_local_gradients_when_its_value_is_constructed_again(mg: Any) -> None:
+    a = mg.Value(0.5)
+    v = mg.Value(2.0, (a, a), (3.0, 4.0))
+    out = v * 2.0
+    v.__init__(1.0)
+    assert out._children[0]._local_grads == (3.0, 4.0)
+    out.backward()
+    assert a.grad == 14.0

@@ -362,7 +362,7 @@ def test_pages_are_used_again(mg: Any) -> None:
         return int(mg.engine.statistics().bytes)
 
     sizes = [build() for _ in range(40)]
-    assert len(set(sizes[20:])) == 1
+    assert max(sizes[20:]) <= max(sizes[:20])
 
 
 @counted
