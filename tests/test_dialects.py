@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import math
+import re
 import traceback
 import weakref
 from collections.abc import Iterator
@@ -1260,7 +1261,7 @@ def test_both_backends_reject_arguments_in_the_same_words(how: str) -> None:
         try:
             REJECTED[how](cls, cls(3.0))
         except TypeError as error:
-            return str(error).replace("Value.__init__()", "Value()")
+            return re.sub(r"^(Value\.)?__init__\(\)", "Value()", str(error))
         return "accepted"
 
     gc.collect()
