@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any, Callable
 
 import pytest
-from conftest import balanced
+from conftest import PYPY, balanced
 from reference import DEPTH_FIRST
 
 # ---- what a Value can be made of ----
@@ -507,7 +507,9 @@ def test_operator_method_returns_not_implemented_for_what_is_no_number(
     assert getattr(lib.Value(2.0), f"__{name}__")(x) is NotImplemented
 
 
-UNSUPPORTED = "unsupported operand type|operands do not support"  # CPython's words, PyPy's
+UNSUPPORTED = "unsupported operand type"
+if PYPY:
+    UNSUPPORTED += "|operands do not support"  # its words for a power
 
 
 @pytest.mark.parametrize("x", [None, 1j, object(), {}, range(3)], ids=kind)
@@ -574,8 +576,9 @@ ERRORS: list[tuple[str, float, Callable[[Any], Any], type[Exception]]] = [
     ("(-8)**(1/3)", -8.0, lambda v: v ** (1 / 3), ValueError),
     ("(-8.0)**v", 2.0, lambda v: (-8.0) ** v, ValueError),
     ("v**v", -2.0, lambda v: v**v, ValueError),
+    ("1e200**2", 1e200, lambda v: v**2, OverflowError),
     ("1e200**3", 1e200, lambda v: v**3, OverflowError),
-    ("1e200**v", 3.0, lambda v: 1e200**v, OverflowError),
+    ("1e200**v", 2.0, lambda v: 1e200**v, OverflowError),
     ("exp", 1000.0, lambda v: v.exp(), OverflowError),
     ("log(0)", 0.0, lambda v: v.log(), ValueError),
     ("log(-1)", -1.0, lambda v: v.log(), ValueError),
