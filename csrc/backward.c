@@ -54,9 +54,9 @@ ALWAYS_INLINE mg_status push(mg_node *node, mg_cursor *at) {
     switch (node->op) {
 #define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
     case MG_OP_##name: {                                               \
-        mg_node *left = node->left, *right = node->right;              \
+        mg_node *left = mg_links_of(node)->left, *right = mg_links_of(node)->right;              \
         const double x = left->data;                                   \
-        const double y = (form) == MG_FORM_EXPONENT ? node->exponent   \
+        const double y = (form) == MG_FORM_EXPONENT ? mg_links_of(node)->exponent   \
                          : MG_ARITY(form) == 2      ? right->data      \
                                                     : 0.0;                  \
         const double dx = (dzdx);                                      \
@@ -75,9 +75,9 @@ ALWAYS_INLINE mg_status push(mg_node *node, mg_cursor *at) {
         MG_OPERATORS(X)
 #undef X
         case MG_OP_custom:
-            for (size_t i = 0; i < node->extra->count; i++) {
-                mg_node *operand = node->extra->operands[i];
-                if (node->extra->partials != NULL) operand->grad += node->extra->partials[i] * g;
+            for (size_t i = 0; i < mg_links_of(node)->extra->count; i++) {
+                mg_node *operand = mg_links_of(node)->extra->operands[i];
+                if (mg_links_of(node)->extra->partials != NULL) operand->grad += mg_links_of(node)->extra->partials[i] * g;
                 if (at != NULL) reach(at, operand);
             }
             return MG_OK;
@@ -96,9 +96,9 @@ mg_status mg_partial(const mg_node *node, size_t i, double *partial) {
     switch (node->op) {
 #define X(name, symbol, form, value, error, dzdx, dzdy, partial_error)  \
     case MG_OP_##name: {                                                \
-        const double x = node->left->data;                              \
-        const double y = (form) == MG_FORM_EXPONENT ? node->exponent    \
-                         : MG_ARITY(form) == 2      ? node->right->data \
+        const double x = mg_links_of(node)->left->data;                              \
+        const double y = (form) == MG_FORM_EXPONENT ? mg_links_of(node)->exponent    \
+                         : MG_ARITY(form) == 2      ? mg_links_of(node)->right->data \
                                                     : 0.0;                   \
         const double dx = (dzdx);                                       \
         const double dy = (dzdy);                                       \
@@ -109,7 +109,7 @@ mg_status mg_partial(const mg_node *node, size_t i, double *partial) {
         MG_OPERATORS(X)
 #undef X
         case MG_OP_custom:
-            *partial = node->extra->partials != NULL ? node->extra->partials[i] : 0.0;
+            *partial = mg_links_of(node)->extra->partials != NULL ? mg_links_of(node)->extra->partials[i] : 0.0;
             return MG_OK;
         default:
             *partial = 0.0;
@@ -127,17 +127,14 @@ ALWAYS_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_no
     mg_status status = MG_OK;
     mg_page *page = mg_page_of(root);
     mg_node *node = root;
-    uintptr_t ahead = 0;
-    const uintptr_t far = mg_far(at->arena);
+    mg_foresight ahead = mg_foresee(at->arena, page);
     root->mark = 1;
     at->page = page;
     at->low = root;
     at->oldest = page->sequence;
     for (;;) {
         for (; node >= at->low; node--) {
-            mg_prefetch((uintptr_t)node + ahead);
-            if ((uintptr_t)node - (uintptr_t)at->low >= far)
-                mg_prefetch_operands(node - MG_NODES_AHEAD);
+            mg_ask(&ahead, node);
             if (!node->mark) continue;
             node->mark = 0;
             if (status != MG_OK) continue;
@@ -152,7 +149,7 @@ ALWAYS_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_no
         at->low = page->low;
         page->low = MG_NONE_REACHED;
         node = mg_page_nodes(page) + MG_PAGE_NODES - 1;
-        ahead = mg_distance_ahead(page);
+        ahead = mg_foresee(at->arena, page);
     }
 }
 
@@ -307,7 +304,7 @@ mg_status mg_push(mg_arena *arena, mg_node *node) {
 }
 
 int mg_node_has_partials(const mg_node *node) {
-    return node->op != MG_OP_custom || node->extra->partials != NULL;
+    return node->op != MG_OP_custom || mg_links_of(node)->extra->partials != NULL;
 }
 
 mg_status mg_node_partial(const mg_node *node, size_t i, double *partial) {

@@ -43,20 +43,14 @@ typedef struct mg_extra {
     double room[];        /* custom: partials, then operands */
 } mg_extra;
 
+/* A node has two halves, which lie in two rows of its page. This is the half that its parents look
+ * at: recording them reads data and counts a reference, backward adds to grad and sets mark. They
+ * do so in any order, so that the less memory these halves take, the better; see mg_links. */
 struct mg_node {
     double data;
     union {
         double grad;
         mg_node *next; /* while the node is being freed or is on a free list */
-    };
-    mg_node *left; /* first operand */
-    union {
-        mg_node *right; /* second operand */
-        double exponent;
-    };
-    union {
-        void *owner;     /* the proxy of this node, not counted; NULL: none */
-        mg_extra *extra; /* with MG_EXTRA */
     };
     uint32_t refs; /* parents, plus one for the owner */
     uint8_t op;
@@ -65,7 +59,24 @@ struct mg_node {
     uint8_t mark; /* interior page: reached by the sweep under way; 0 between sweeps */
 };
 
-_Static_assert(sizeof(mg_node) <= 48, "a node has at most 48 bytes");
+/* The half that is looked at in the node's turn alone. */
+typedef union {
+    struct {
+        mg_node *left; /* first operand */
+        union {
+            mg_node *right; /* second operand */
+            double exponent;
+        };
+        union {
+            void *owner;     /* the proxy of this node, not counted; NULL: none */
+            mg_extra *extra; /* with MG_EXTRA */
+        };
+    };
+    char size[sizeof(mg_node)]; /* as large, so that the way from one to the other is a constant */
+} mg_links;
+
+_Static_assert(sizeof(mg_node) + sizeof(mg_links) <= 48, "a node has at most 48 bytes");
+_Static_assert(sizeof(mg_node) == sizeof(mg_links), "both halves of a node have one size");
 
 typedef struct mg_segment mg_segment;
 typedef struct mg_page mg_page;
@@ -86,7 +97,8 @@ struct mg_page {
     uint32_t bump;  /* leaf page: slots used so far */
 };
 
-#define MG_PAGE_NODES ((uint32_t)((MG_PAGE_SIZE - sizeof(mg_page)) / sizeof(mg_node)))
+#define MG_PAGE_NODES \
+    ((uint32_t)((MG_PAGE_SIZE - sizeof(mg_page)) / (sizeof(mg_node) + sizeof(mg_links))))
 
 /* Above every address: `node < page->low` asks whether to lower it. In a leaf page low is NULL,
  * so the question is always answered with no. */
@@ -127,6 +139,10 @@ static inline mg_page *mg_page_of(const mg_node *node) {
 
 static inline mg_node *mg_page_nodes(mg_page *page) {
     return (mg_node *)(page + 1);
+}
+
+static inline mg_links *mg_links_of(const mg_node *node) {
+    return (mg_links *)((uintptr_t)node + MG_PAGE_NODES * sizeof(mg_node));
 }
 
 /* Whether a node was made since then, its leaves lying in order. */
@@ -235,10 +251,11 @@ mg_status mg_partial(const mg_node *node, size_t i, double *partial);
 #include <sanitizer/asan_interface.h>
 static inline void mg_bury(mg_node *node) {
     ASAN_POISON_MEMORY_REGION(&node->data, sizeof node->data);
-    ASAN_POISON_MEMORY_REGION(&node->left, offsetof(mg_node, refs) - offsetof(mg_node, left));
+    ASAN_POISON_MEMORY_REGION(mg_links_of(node), sizeof(mg_links));
 }
 static inline void mg_revive(mg_node *node) {
-    ASAN_UNPOISON_MEMORY_REGION(node, sizeof *node);
+    ASAN_UNPOISON_MEMORY_REGION(&node->data, sizeof node->data);
+    ASAN_UNPOISON_MEMORY_REGION(mg_links_of(node), sizeof(mg_links));
 }
 #else
 static inline void mg_bury(mg_node *node) {
@@ -254,8 +271,8 @@ static inline void mg_revive(mg_node *node) {
  * A sweep touches the operands of a node before it comes to them itself, in no order that the
  * processor could foresee. So while it walks over one page it asks, slot by slot, for the page that
  * it will come to a few pages later; and where the graphs are larger than the caches, for the
- * operands of the node that it will come to a few dozen nodes later. A slot may be dead or its
- * second operand a number: what is asked for in vain does no harm. */
+ * operands of the node that it will come to a few dozen nodes later, be it in the next page. A slot
+ * may be dead or unused or its second operand a number: what is asked for in vain does no harm. */
 
 #if defined(__GNUC__)
 #define mg_prefetch(address) __builtin_prefetch((const void *)(address), 1)
@@ -263,27 +280,44 @@ static inline void mg_revive(mg_node *node) {
 #define mg_prefetch(address) ((void)(address))
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
-#define mg_prefetch_operands(node) ((void)(node))
-#else
-#define mg_prefetch_operands(node) (mg_prefetch((node)->left), mg_prefetch((node)->right))
-#endif
-
+#define MG_PAGES_AHEAD 4
 #define MG_NODES_AHEAD 64
 #define MG_MANY_PAGES 128 /* 8 MiB */
 
-#define MG_PAGES_AHEAD 4
+/* Distances are in bytes, modulo the address space. */
+typedef struct {
+    uintptr_t pages;    /* from a slot to that in the page a few pages ahead */
+    uintptr_t nodes;    /* from a slot to the one whose operands are asked for, 0: to none */
+    uintptr_t to_older; /* the same below the edge, where the page has no more slots ahead */
+    const mg_node *edge;
+} mg_foresight;
 
-/* A sweep asks for operands while it is at least so many bytes above where it ends. */
-static inline uintptr_t mg_far(const mg_arena *arena) {
-    return arena->pages > MG_MANY_PAGES ? MG_NODES_AHEAD * sizeof(mg_node) : UINTPTR_MAX;
+/* What a sweep asks for while it walks over this page. */
+static inline mg_foresight mg_foresee(const mg_arena *arena, mg_page *page) {
+    const uintptr_t far = MG_NODES_AHEAD * sizeof(mg_node);
+    const mg_page *ahead = page;
+    mg_foresight at = {.edge = mg_page_nodes(page) + MG_NODES_AHEAD};
+    if (arena->pages > MG_MANY_PAGES) {
+        at.nodes = (uintptr_t)0 - far;
+        if (page->older != NULL)
+            at.to_older = (uintptr_t)page->older - (uintptr_t)page +
+                          MG_PAGE_NODES * sizeof(mg_node) - far;
+    }
+    for (int i = 0; i < MG_PAGES_AHEAD && ahead->older != NULL; i++) ahead = ahead->older;
+    at.pages = (uintptr_t)ahead - (uintptr_t)page;
+    return at;
 }
 
-/* From a page to the one that is so far ahead in a sweep, in bytes, modulo the address space. */
-static inline uintptr_t mg_distance_ahead(const mg_page *page) {
-    const mg_page *ahead = page;
-    for (int i = 0; i < MG_PAGES_AHEAD && ahead->older != NULL; i++) ahead = ahead->older;
-    return (uintptr_t)ahead - (uintptr_t)page;
+static inline void mg_ask(const mg_foresight *at, const mg_node *node) {
+    mg_prefetch((uintptr_t)node + at->pages);
+#if !defined(__SANITIZE_ADDRESS__)
+    if (at->nodes != 0) {
+        uintptr_t way = node < at->edge ? at->to_older : at->nodes;
+        const mg_links *links = mg_links_of((const mg_node *)((uintptr_t)node + way));
+        mg_prefetch(links->left);
+        mg_prefetch(links->right);
+    }
+#endif
 }
 
 /* ---- the short paths ---- */
@@ -293,7 +327,7 @@ static inline void mg_fill(mg_node *node, int op, double data) {
     mg_revive(node);
     node->data = data;
     node->grad = 0.0;
-    node->owner = NULL;
+    mg_links_of(node)->owner = NULL;
     node->refs = 0;
     node->op = (uint8_t)op;
     node->tag = 0;
@@ -320,8 +354,8 @@ static inline mg_node *mg_new_binary(mg_arena *arena, int op, double z, mg_node 
     mg_node *node = mg_next_slot(arena);
     if (node == NULL) return NULL;
     mg_fill(node, op, z);
-    node->left = x;
-    node->right = y;
+    mg_links_of(node)->left = x;
+    mg_links_of(node)->right = y;
     x->refs++;
     y->refs++;
     return node;
@@ -334,8 +368,8 @@ static inline mg_node *mg_new_with_number(mg_arena *arena, int op, double z, mg_
     mg_fill(leaf, MG_OP_leaf, y);
     leaf->refs = 1;
     mg_fill(node, op, z);
-    node->left = x;
-    node->right = leaf;
+    mg_links_of(node)->left = x;
+    mg_links_of(node)->right = leaf;
     x->refs++;
     return node;
 }
@@ -347,8 +381,8 @@ static inline mg_node *mg_new_reflected(mg_arena *arena, int op, double z, doubl
     mg_fill(leaf, MG_OP_leaf, x);
     leaf->refs = 1;
     mg_fill(node, op, z);
-    node->left = leaf;
-    node->right = y;
+    mg_links_of(node)->left = leaf;
+    mg_links_of(node)->right = y;
     y->refs++;
     return node;
 }
@@ -357,7 +391,7 @@ static inline mg_node *mg_new_unary(mg_arena *arena, int op, double z, mg_node *
     mg_node *node = mg_next_slot(arena);
     if (node == NULL) return NULL;
     mg_fill(node, op, z);
-    node->left = x;
+    mg_links_of(node)->left = x;
     x->refs++;
     return node;
 }
@@ -366,7 +400,7 @@ static inline mg_node *mg_new_unary(mg_arena *arena, int op, double z, mg_node *
 static inline mg_node *mg_new_power(mg_arena *arena, double z, mg_node *x, double y, bool integer) {
     mg_node *node = mg_new_unary(arena, MG_OP_exponent, z, x);
     if (node == NULL) return NULL;
-    node->exponent = y;
+    mg_links_of(node)->exponent = y;
     if (integer) node->flags = MG_INTEGER;
     return node;
 }
@@ -403,14 +437,14 @@ static inline void mg_drop(mg_arena *arena, mg_node *node) {
 }
 
 static inline void *mg_owner(const mg_node *node) {
-    return node->flags & MG_EXTRA ? node->extra->owner : node->owner;
+    return node->flags & MG_EXTRA ? mg_links_of(node)->extra->owner : mg_links_of(node)->owner;
 }
 
 static inline void mg_set_owner(mg_node *node, void *owner) {
     if (node->flags & MG_EXTRA)
-        node->extra->owner = owner;
+        mg_links_of(node)->extra->owner = owner;
     else
-        node->owner = owner;
+        mg_links_of(node)->owner = owner;
 }
 
 /* See mg_node_set_closure. */

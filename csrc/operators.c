@@ -81,17 +81,17 @@ int mg_node_operator(const mg_node *node) {
 }
 
 size_t mg_node_arity(const mg_node *node) {
-    return node->op == MG_OP_custom ? node->extra->count : mg_arity(node);
+    return node->op == MG_OP_custom ? mg_links_of(node)->extra->count : mg_arity(node);
 }
 
 mg_node *mg_node_operand(const mg_node *node, size_t i) {
     if (i >= mg_node_arity(node)) return NULL;
-    if (node->op == MG_OP_custom) return node->extra->operands[i];
-    return i == 0 ? node->left : node->right;
+    if (node->op == MG_OP_custom) return mg_links_of(node)->extra->operands[i];
+    return i == 0 ? mg_links_of(node)->left : mg_links_of(node)->right;
 }
 
 double mg_node_exponent(const mg_node *node) {
-    return node->op == MG_OP_exponent ? node->exponent : 0.0;
+    return node->op == MG_OP_exponent ? mg_links_of(node)->exponent : 0.0;
 }
 
 int mg_node_exponent_is_integer(const mg_node *node) {

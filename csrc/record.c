@@ -17,7 +17,7 @@ mg_node *mg_new_custom(mg_arena *arena, double data, mg_node *const *operands, s
     }
     mg_fill(node, MG_OP_custom, data);
     node->flags = MG_EXTRA;
-    node->extra = extra;
+    mg_links_of(node)->extra = extra;
     extra->owner = NULL;
     extra->bound = NULL;
     extra->next_orphan = NULL;

@@ -23,7 +23,7 @@ static inline bool lose_reference(mg_arena *arena, mg_node *node) {
     if (--node->refs == 0) return true;
     if (node->flags & MG_HELD && node->refs == 1 && !(node->flags & MG_ORPHAN)) {
         node->flags |= MG_ORPHAN;
-        node->extra->next_orphan = arena->orphans;
+        mg_links_of(node)->extra->next_orphan = arena->orphans;
         arena->orphans = node;
     }
     return false;
@@ -35,7 +35,7 @@ void mg_give_back(mg_arena *arena, mg_node *node) {
 
 static NEVER_INLINE void lose_attachments(mg_arena *arena, mg_node *node) {
     if (node->flags & MG_CLOSURE) arena->closures--;
-    if (node->flags & MG_EXTRA) mg_deallocate(arena, node->extra);
+    if (node->flags & MG_EXTRA) mg_deallocate(arena, mg_links_of(node)->extra);
 }
 
 static inline void free_slot(mg_arena *arena, mg_node *node, mg_page *page) {
@@ -54,16 +54,16 @@ static inline void free_one(mg_arena *arena, mg_node *node, mg_page *page, on_de
                             void *context) {
     switch (mg_arity(node)) {
         case 2:
-            if (lose_reference(arena, node->left)) pass(context, node->left);
-            if (lose_reference(arena, node->right)) pass(context, node->right);
+            if (lose_reference(arena, mg_links_of(node)->left)) pass(context, mg_links_of(node)->left);
+            if (lose_reference(arena, mg_links_of(node)->right)) pass(context, mg_links_of(node)->right);
             break;
         case 1:
-            if (lose_reference(arena, node->left)) pass(context, node->left);
+            if (lose_reference(arena, mg_links_of(node)->left)) pass(context, mg_links_of(node)->left);
             break;
         case MG_ARITY_CUSTOM:
-            for (size_t i = 0; i < node->extra->count; i++)
-                if (lose_reference(arena, node->extra->operands[i]))
-                    pass(context, node->extra->operands[i]);
+            for (size_t i = 0; i < mg_links_of(node)->extra->count; i++)
+                if (lose_reference(arena, mg_links_of(node)->extra->operands[i]))
+                    pass(context, mg_links_of(node)->extra->operands[i]);
             break;
         default:
             break;
@@ -113,18 +113,16 @@ static mg_page *doom_linked(cursor *at, mg_node *dying) {
 }
 
 /* Free what is marked in a page; it stays until the sweep has left it. The next page, or NULL. */
-static mg_page *sweep_page(cursor *at, mg_page *page, uintptr_t ahead) {
+static mg_page *sweep_page(cursor *at, mg_page *page) {
     mg_node *node = page->high;
-    const uintptr_t start = (uintptr_t)mg_page_nodes(page);
-    const uintptr_t far = mg_far(at->arena);
+    const mg_foresight ahead = mg_foresee(at->arena, page);
     at->page = page;
     at->low = page->low;
     page->low = MG_NONE_REACHED;
     page->high = NULL;
     page->alive++;
     for (; node >= at->low; node--) {
-        mg_prefetch((uintptr_t)node + ahead);
-        if ((uintptr_t)node - start >= far) mg_prefetch_operands(node - MG_NODES_AHEAD);
+        mg_ask(&ahead, node);
         if (!node->mark) continue;
         node->mark = 0;
         free_one(at->arena, node, page, doom, at);
@@ -137,12 +135,8 @@ static mg_page *sweep_page(cursor *at, mg_page *page, uintptr_t ahead) {
 
 static NEVER_INLINE void sweep(mg_arena *arena, mg_node *dying) {
     cursor at = {.arena = arena, .oldest = UINT64_MAX};
-    uintptr_t ahead = 0;
     mg_page *page = doom_linked(&at, dying);
-    while (page != NULL) {
-        page = sweep_page(&at, page, ahead);
-        if (page != NULL) ahead = mg_distance_ahead(page);
-    }
+    while (page != NULL) page = sweep_page(&at, page);
 }
 
 /* ---- following operands ---- */

@@ -99,8 +99,8 @@ int value_set_op(PyObject *self, PyObject *text) {
 
 PyObject *value_get_exponent(const mg_node *node) {
     if (node->op != MG_OP_exponent) return Py_NewRef(Py_None);
-    return node->flags & MG_INTEGER ? PyLong_FromDouble(node->exponent)
-                                    : PyFloat_FromDouble(node->exponent);
+    return node->flags & MG_INTEGER ? PyLong_FromDouble(mg_links_of(node)->exponent)
+                                    : PyFloat_FromDouble(mg_links_of(node)->exponent);
 }
 
 PyObject *value_get_op(PyObject *self, void *Py_UNUSED(closure)) {
@@ -164,7 +164,7 @@ static PyObject *get_prev(PyObject *self, void *Py_UNUSED(closure)) {
 }
 
 static PyObject *partials_of(const mg_node *node) {
-    bool none = node->op == MG_OP_custom && node->extra->partials == NULL;
+    bool none = node->op == MG_OP_custom && mg_links_of(node)->extra->partials == NULL;
     size_t arity = none ? 0 : mg_node_arity(node);
     PyObject *partials = PyTuple_New((Py_ssize_t)arity);
     if (partials == NULL) return NULL;

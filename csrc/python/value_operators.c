@@ -43,10 +43,10 @@ void value_raise_partial(mg_status status, const mg_node *node) {
         return;
     }
     if (node->op == MG_OP_exponent)
-        y = node->exponent;
+        y = mg_links_of(node)->exponent;
     else if (mg_arity(node) == 2)
-        y = node->right->data;
-    raise_error(status, node->op, node->left->data, y, true);
+        y = mg_links_of(node)->right->data;
+    raise_error(status, node->op, mg_links_of(node)->left->data, y, true);
 }
 
 /* ---- results ---- */
