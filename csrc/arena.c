@@ -180,7 +180,7 @@ void mg_free_leaf(mg_arena *arena, mg_node *leaf) {
 /* ---- state beside a node ---- */
 
 mg_extra *mg_attach_extra(mg_arena *arena, mg_node *node) {
-    if (node->flags & MG_EXTRA) return mg_links_of(node)->extra;
+    if (node->flags & MG_EXTRA) return mg_extra_of(node);
     mg_extra *extra = mg_allocate(arena, sizeof *extra);
     if (extra == NULL) return NULL;
     extra->owner = mg_links_of(node)->owner;
@@ -204,8 +204,8 @@ bool mg_unkeep(mg_arena *arena, mg_node *node) {
     bool held = (node->flags & MG_HELD) != 0;
     if (node->flags & MG_ORPHAN) {
         mg_node **link = &arena->orphans;
-        while (*link != node) link = &mg_links_of(*link)->extra->next_orphan;
-        *link = mg_links_of(node)->extra->next_orphan;
+        while (*link != node) link = &mg_extra_of(*link)->next_orphan;
+        *link = mg_extra_of(node)->next_orphan;
     }
     node->flags &= (uint8_t) ~(MG_KEEP | MG_HELD | MG_ORPHAN | MG_CYCLIC);
     return held;
@@ -242,7 +242,7 @@ mg_node *mg_next_above_cyclic(mg_arena *arena, mg_node *node) {
 mg_node *mg_next_orphan(mg_arena *arena) {
     while (arena->orphans != NULL) {
         mg_node *node = arena->orphans;
-        arena->orphans = mg_links_of(node)->extra->next_orphan;
+        arena->orphans = mg_extra_of(node)->next_orphan;
         node->flags &= (uint8_t)~MG_ORPHAN;
         if (node->refs > 1) continue; /* it has found a parent meanwhile */
         node->flags &= (uint8_t)~MG_HELD;

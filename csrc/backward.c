@@ -48,15 +48,16 @@ ALWAYS_INLINE void reach(mg_cursor *at, mg_node *node) {
 
 /* Push the node's gradient into its operands; reach them, if there is a sweep. */
 ALWAYS_INLINE mg_status push(mg_node *node, mg_cursor *at) {
+    const mg_links *links = mg_links_of(node);
     const double g = node->grad;
     const double z = node->data;
     (void)z;
     switch (node->op) {
 #define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
     case MG_OP_##name: {                                               \
-        mg_node *left = mg_links_of(node)->left, *right = mg_links_of(node)->right;              \
+        mg_node *left = links->left, *right = links->right;            \
         const double x = left->data;                                   \
-        const double y = (form) == MG_FORM_EXPONENT ? mg_links_of(node)->exponent   \
+        const double y = (form) == MG_FORM_EXPONENT ? links->exponent  \
                          : MG_ARITY(form) == 2      ? right->data      \
                                                     : 0.0;                  \
         const double dx = (dzdx);                                      \
@@ -75,9 +76,9 @@ ALWAYS_INLINE mg_status push(mg_node *node, mg_cursor *at) {
         MG_OPERATORS(X)
 #undef X
         case MG_OP_custom:
-            for (size_t i = 0; i < mg_links_of(node)->extra->count; i++) {
-                mg_node *operand = mg_links_of(node)->extra->operands[i];
-                if (mg_links_of(node)->extra->partials != NULL) operand->grad += mg_links_of(node)->extra->partials[i] * g;
+            for (size_t i = 0; i < links->extra->count; i++) {
+                mg_node *operand = links->extra->operands[i];
+                if (links->extra->partials != NULL) operand->grad += links->extra->partials[i] * g;
                 if (at != NULL) reach(at, operand);
             }
             return MG_OK;
@@ -91,25 +92,26 @@ mg_status mg_push_node(mg_node *node) {
 }
 
 mg_status mg_partial(const mg_node *node, size_t i, double *partial) {
+    const mg_links *links = mg_links_of(node);
     const double z = node->data;
     (void)z;
     switch (node->op) {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error)  \
-    case MG_OP_##name: {                                                \
-        const double x = mg_links_of(node)->left->data;                              \
-        const double y = (form) == MG_FORM_EXPONENT ? mg_links_of(node)->exponent    \
-                         : MG_ARITY(form) == 2      ? mg_links_of(node)->right->data \
-                                                    : 0.0;                   \
-        const double dx = (dzdx);                                       \
-        const double dy = (dzdy);                                       \
-        (void)x, (void)y;                                               \
-        *partial = i == 0 ? dx : dy;                                    \
-        return (partial_error);                                         \
+#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error)   \
+    case MG_OP_##name: {                                                 \
+        const double x = links->left->data;                              \
+        const double y = (form) == MG_FORM_EXPONENT ? links->exponent    \
+                         : MG_ARITY(form) == 2      ? links->right->data \
+                                                    : 0.0;                    \
+        const double dx = (dzdx);                                        \
+        const double dy = (dzdy);                                        \
+        (void)x, (void)y;                                                \
+        *partial = i == 0 ? dx : dy;                                     \
+        return (partial_error);                                          \
     }
         MG_OPERATORS(X)
 #undef X
         case MG_OP_custom:
-            *partial = mg_links_of(node)->extra->partials != NULL ? mg_links_of(node)->extra->partials[i] : 0.0;
+            *partial = links->extra->partials != NULL ? links->extra->partials[i] : 0.0;
             return MG_OK;
         default:
             *partial = 0.0;
@@ -304,7 +306,7 @@ mg_status mg_push(mg_arena *arena, mg_node *node) {
 }
 
 int mg_node_has_partials(const mg_node *node) {
-    return node->op != MG_OP_custom || mg_links_of(node)->extra->partials != NULL;
+    return node->op != MG_OP_custom || mg_extra_of(node)->partials != NULL;
 }
 
 mg_status mg_node_partial(const mg_node *node, size_t i, double *partial) {

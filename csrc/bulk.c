@@ -136,14 +136,12 @@ static size_t add_products(mg_arena *arena, const mg_term *ws, const mg_term *xs
         if (w == NULL || x == NULL) break;
         mg_fill(slot, MG_OP_multiply, w->data * x->data);
         slot->refs = 1; /* of the sum */
-        mg_links_of(slot)->left = w;
-        mg_links_of(slot)->right = x;
+        mg_link(slot, w, x);
         w->refs++;
         x->refs++;
         mg_fill(slot + 1, MG_OP_add, sum->data + slot->data);
         slot[1].refs = 1; /* of the next sum */
-        mg_links_of(slot + 1)->left = sum;
-        mg_links_of(slot + 1)->right = slot;
+        mg_link(slot + 1, sum, slot);
         sum = slot + 1;
     }
     if (i == 0) return 0;

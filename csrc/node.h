@@ -145,6 +145,11 @@ static inline mg_links *mg_links_of(const mg_node *node) {
     return (mg_links *)((uintptr_t)node + MG_PAGE_NODES * sizeof(mg_node));
 }
 
+/* With MG_EXTRA. */
+static inline mg_extra *mg_extra_of(const mg_node *node) {
+    return mg_links_of(node)->extra;
+}
+
 /* Whether a node was made since then, its leaves lying in order. */
 static inline bool mg_is_recent(const mg_node *node, const mg_position *start) {
     uint64_t sequence = mg_page_of(node)->sequence;
@@ -300,8 +305,8 @@ static inline mg_foresight mg_foresee(const mg_arena *arena, mg_page *page) {
     if (arena->pages > MG_MANY_PAGES) {
         at.nodes = (uintptr_t)0 - far;
         if (page->older != NULL)
-            at.to_older = (uintptr_t)page->older - (uintptr_t)page +
-                          MG_PAGE_NODES * sizeof(mg_node) - far;
+            at.to_older =
+                (uintptr_t)page->older - (uintptr_t)page + MG_PAGE_NODES * sizeof(mg_node) - far;
     }
     for (int i = 0; i < MG_PAGES_AHEAD && ahead->older != NULL; i++) ahead = ahead->older;
     at.pages = (uintptr_t)ahead - (uintptr_t)page;
@@ -349,13 +354,19 @@ static inline bool mg_next_two_slots(mg_arena *arena, mg_node **first, mg_node *
     return false;
 }
 
+/* The references that a node's operands get by this are the caller's to count. */
+static inline void mg_link(mg_node *node, mg_node *left, mg_node *right) {
+    mg_links *links = mg_links_of(node);
+    links->left = left;
+    links->right = right;
+}
+
 /* z = op(x, y) was evaluated: record it. NULL: no memory. */
 static inline mg_node *mg_new_binary(mg_arena *arena, int op, double z, mg_node *x, mg_node *y) {
     mg_node *node = mg_next_slot(arena);
     if (node == NULL) return NULL;
     mg_fill(node, op, z);
-    mg_links_of(node)->left = x;
-    mg_links_of(node)->right = y;
+    mg_link(node, x, y);
     x->refs++;
     y->refs++;
     return node;
@@ -368,8 +379,7 @@ static inline mg_node *mg_new_with_number(mg_arena *arena, int op, double z, mg_
     mg_fill(leaf, MG_OP_leaf, y);
     leaf->refs = 1;
     mg_fill(node, op, z);
-    mg_links_of(node)->left = x;
-    mg_links_of(node)->right = leaf;
+    mg_link(node, x, leaf);
     x->refs++;
     return node;
 }
@@ -381,8 +391,7 @@ static inline mg_node *mg_new_reflected(mg_arena *arena, int op, double z, doubl
     mg_fill(leaf, MG_OP_leaf, x);
     leaf->refs = 1;
     mg_fill(node, op, z);
-    mg_links_of(node)->left = leaf;
-    mg_links_of(node)->right = y;
+    mg_link(node, leaf, y);
     y->refs++;
     return node;
 }
@@ -437,12 +446,12 @@ static inline void mg_drop(mg_arena *arena, mg_node *node) {
 }
 
 static inline void *mg_owner(const mg_node *node) {
-    return node->flags & MG_EXTRA ? mg_links_of(node)->extra->owner : mg_links_of(node)->owner;
+    return node->flags & MG_EXTRA ? mg_extra_of(node)->owner : mg_links_of(node)->owner;
 }
 
 static inline void mg_set_owner(mg_node *node, void *owner) {
     if (node->flags & MG_EXTRA)
-        mg_links_of(node)->extra->owner = owner;
+        mg_extra_of(node)->owner = owner;
     else
         mg_links_of(node)->owner = owner;
 }

@@ -81,12 +81,12 @@ int mg_node_operator(const mg_node *node) {
 }
 
 size_t mg_node_arity(const mg_node *node) {
-    return node->op == MG_OP_custom ? mg_links_of(node)->extra->count : mg_arity(node);
+    return node->op == MG_OP_custom ? mg_extra_of(node)->count : mg_arity(node);
 }
 
 mg_node *mg_node_operand(const mg_node *node, size_t i) {
     if (i >= mg_node_arity(node)) return NULL;
-    if (node->op == MG_OP_custom) return mg_links_of(node)->extra->operands[i];
+    if (node->op == MG_OP_custom) return mg_extra_of(node)->operands[i];
     return i == 0 ? mg_links_of(node)->left : mg_links_of(node)->right;
 }
 

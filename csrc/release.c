@@ -23,7 +23,7 @@ static inline bool lose_reference(mg_arena *arena, mg_node *node) {
     if (--node->refs == 0) return true;
     if (node->flags & MG_HELD && node->refs == 1 && !(node->flags & MG_ORPHAN)) {
         node->flags |= MG_ORPHAN;
-        mg_links_of(node)->extra->next_orphan = arena->orphans;
+        mg_extra_of(node)->next_orphan = arena->orphans;
         arena->orphans = node;
     }
     return false;
@@ -33,14 +33,20 @@ void mg_give_back(mg_arena *arena, mg_node *node) {
     if (lose_reference(arena, node)) mg_free_node(arena, node);
 }
 
-static NEVER_INLINE void lose_attachments(mg_arena *arena, mg_node *node) {
+static NEVER_INLINE void free_attachments(mg_arena *arena, mg_node *node) {
     if (node->flags & MG_CLOSURE) arena->closures--;
-    if (node->flags & MG_EXTRA) mg_deallocate(arena, mg_links_of(node)->extra);
+    if (node->flags & MG_EXTRA) mg_deallocate(arena, mg_extra_of(node));
 }
 
-static inline void free_slot(mg_arena *arena, mg_node *node, mg_page *page) {
-    if (node->flags & (MG_EXTRA | MG_CLOSURE)) lose_attachments(arena, node);
+/* What a node has besides its slot. */
+static inline void strip(mg_arena *arena, mg_node *node) {
+    if (node->flags & (MG_EXTRA | MG_CLOSURE)) free_attachments(arena, node);
     mg_bury(node);
+}
+
+static inline void free_slot(mg_arena *arena, mg_node *node) {
+    mg_page *page = mg_page_of(node);
+    strip(arena, node);
     if (page->sequence == MG_LEAF_PAGE)
         mg_free_leaf(arena, node);
     else if (--page->alive == 0)
@@ -49,26 +55,25 @@ static inline void free_slot(mg_arena *arena, mg_node *node, mg_page *page) {
 
 typedef void (*on_death)(void *context, mg_node *node);
 
-/* Free a node without references; pass on the operands that die of it. */
-static inline void free_one(mg_arena *arena, mg_node *node, mg_page *page, on_death pass,
-                            void *context) {
+/* Take a dead node's references to its operands; pass on those that die of it. */
+static inline void let_go(mg_arena *arena, mg_node *node, on_death pass, void *context) {
+    const mg_links *links = mg_links_of(node);
     switch (mg_arity(node)) {
         case 2:
-            if (lose_reference(arena, mg_links_of(node)->left)) pass(context, mg_links_of(node)->left);
-            if (lose_reference(arena, mg_links_of(node)->right)) pass(context, mg_links_of(node)->right);
+            if (lose_reference(arena, links->left)) pass(context, links->left);
+            if (lose_reference(arena, links->right)) pass(context, links->right);
             break;
         case 1:
-            if (lose_reference(arena, mg_links_of(node)->left)) pass(context, mg_links_of(node)->left);
+            if (lose_reference(arena, links->left)) pass(context, links->left);
             break;
         case MG_ARITY_CUSTOM:
-            for (size_t i = 0; i < mg_links_of(node)->extra->count; i++)
-                if (lose_reference(arena, mg_links_of(node)->extra->operands[i]))
-                    pass(context, mg_links_of(node)->extra->operands[i]);
+            for (size_t i = 0; i < links->extra->count; i++)
+                if (lose_reference(arena, links->extra->operands[i]))
+                    pass(context, links->extra->operands[i]);
             break;
         default:
             break;
     }
-    free_slot(arena, node, page);
 }
 
 /* ---- the sweep ---- */
@@ -89,7 +94,7 @@ static inline void doom(void *context, mg_node *node) {
         node->mark = 1;
         if (node < at->low) at->low = node;
     } else if (page->sequence == MG_LEAF_PAGE) {
-        free_slot(at->arena, node, page);
+        free_slot(at->arena, node);
     } else {
         node->mark = 1;
         if (node < page->low) page->low = node;
@@ -120,15 +125,19 @@ static mg_page *sweep_page(cursor *at, mg_page *page) {
     at->low = page->low;
     page->low = MG_NONE_REACHED;
     page->high = NULL;
+    uint32_t died = 0;
     page->alive++;
     for (; node >= at->low; node--) {
         mg_ask(&ahead, node);
         if (!node->mark) continue;
         node->mark = 0;
-        free_one(at->arena, node, page, doom, at);
+        let_go(at->arena, node, doom, at);
+        strip(at->arena, node);
+        died++;
     }
     mg_page *next = page->sequence != at->oldest ? page->older : NULL;
-    if (--page->alive == 0) mg_retire_page(at->arena, page);
+    page->alive -= 1 + died;
+    if (page->alive == 0) mg_retire_page(at->arena, page);
     while (next != NULL && next->low == MG_NONE_REACHED) next = next->older;
     return next;
 }
@@ -150,7 +159,8 @@ static inline void link_dying(void *context, mg_node *node) {
 void mg_free_node(mg_arena *arena, mg_node *node) {
     mg_node *dying = NULL;
     for (int left = FEW; left != 0; left--) {
-        free_one(arena, node, mg_page_of(node), link_dying, &dying);
+        let_go(arena, node, link_dying, &dying);
+        free_slot(arena, node);
         if (dying == NULL) return;
         node = dying;
         dying = node->next;

@@ -19,7 +19,7 @@ void mg_start_recording(mg_arena *arena, mg_position *start) {
 mg_node *mg_new_rule(mg_arena *arena, mg_rule rule, double data, mg_node *const *operands,
                      size_t count) {
     mg_node *node = mg_new_custom(arena, data, operands, count, NULL);
-    if (node != NULL) mg_links_of(node)->extra->rule = rule;
+    if (node != NULL) mg_extra_of(node)->rule = rule;
     return node;
 }
 
@@ -107,7 +107,7 @@ static bool place_of(tracer *at, mg_node *node, uint32_t *place) {
 
 /* A custom node is its value, linked in turn to each operand by a partial derivative. */
 static bool append_links(tracer *at, const mg_node *node) {
-    const mg_extra *extra = mg_links_of(node)->extra;
+    const mg_extra *extra = mg_extra_of(node);
     const bool given = extra->rule == MG_RULE_LINK;
     mg_entry link = {.op = MG_TRACE_LINK};
     if (given && !place_of(at, extra->operands[0], &link.x)) return false;
@@ -136,24 +136,27 @@ static bool append_links(tracer *at, const mg_node *node) {
 
 /* The entries of a node; the last one stands for it. */
 static bool append_node(tracer *at, mg_node *node) {
+    const mg_links *links = mg_links_of(node);
     mg_entry entry = {.op = node->op};
     switch (node->op) {
         case MG_OP_leaf:
             entry.op = MG_TRACE_CONSTANT;
             entry.number = node->data;
             break;
-        case MG_OP_custom:
-            if (mg_links_of(node)->extra->rule != MG_RULE_DETACH && mg_links_of(node)->extra->rule != MG_RULE_DIVIDE)
+        case MG_OP_custom: {
+            const mg_extra *extra = links->extra;
+            if (extra->rule != MG_RULE_DETACH && extra->rule != MG_RULE_DIVIDE)
                 return append_links(at, node);
-            entry.op = mg_links_of(node)->extra->rule == MG_RULE_DETACH ? MG_TRACE_DETACH : MG_TRACE_DIVIDE;
-            if (!place_of(at, mg_links_of(node)->extra->operands[0], &entry.x)) return false;
-            if (entry.op == MG_TRACE_DIVIDE && !place_of(at, mg_links_of(node)->extra->operands[1], &entry.y))
+            entry.op = extra->rule == MG_RULE_DETACH ? MG_TRACE_DETACH : MG_TRACE_DIVIDE;
+            if (!place_of(at, extra->operands[0], &entry.x)) return false;
+            if (entry.op == MG_TRACE_DIVIDE && !place_of(at, extra->operands[1], &entry.y))
                 return false;
             break;
+        }
         default:
-            if (!place_of(at, mg_links_of(node)->left, &entry.x)) return false;
-            if (mg_arity(node) == 2 && !place_of(at, mg_links_of(node)->right, &entry.y)) return false;
-            if (node->op == MG_OP_exponent) entry.number = mg_links_of(node)->exponent;
+            if (!place_of(at, links->left, &entry.x)) return false;
+            if (mg_arity(node) == 2 && !place_of(at, links->right, &entry.y)) return false;
+            if (node->op == MG_OP_exponent) entry.number = links->exponent;
     }
     return append(at, entry);
 }

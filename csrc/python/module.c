@@ -127,9 +127,9 @@ static bool intern_names(void) {
         {&mg_module.backward_key, "_backward"},
         {&mg_module.partials_key, "_local_grads"},
         {&mg_module.neurons_name, "neurons"},
-        {&mg_module.weights_name, "w"},
-        {&mg_module.bias_name, "b"},
-        {&mg_module.activation_name, "activation"},
+        {&mg_module.neuron_names[0], "w"},
+        {&mg_module.neuron_names[1], "b"},
+        {&mg_module.neuron_names[2], "activation"},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL) return false;

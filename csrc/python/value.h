@@ -62,10 +62,8 @@ typedef struct {
     PyObject *op_key; /* '_op', '_backward', '_local_grads': keys in an instance's dict */
     PyObject *backward_key;
     PyObject *partials_key;
-    PyObject *neurons_name; /* 'neurons': attribute of a Layer */
-    PyObject *weights_name; /* 'w', 'b', 'activation': attributes of a Neuron */
-    PyObject *bias_name;
-    PyObject *activation_name;
+    PyObject *neurons_name;    /* 'neurons': attribute of a Layer */
+    PyObject *neuron_names[3]; /* 'w', 'b', 'activation': attributes of a Neuron */
     PyObject *symbols[MG_OP_COUNT];
 } value_module;
 

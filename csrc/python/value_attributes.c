@@ -164,7 +164,7 @@ static PyObject *get_prev(PyObject *self, void *Py_UNUSED(closure)) {
 }
 
 static PyObject *partials_of(const mg_node *node) {
-    bool none = node->op == MG_OP_custom && mg_links_of(node)->extra->partials == NULL;
+    bool none = node->op == MG_OP_custom && mg_extra_of(node)->partials == NULL;
     size_t arity = none ? 0 : mg_node_arity(node);
     PyObject *partials = PyTuple_New((Py_ssize_t)arity);
     if (partials == NULL) return NULL;

@@ -42,11 +42,11 @@ static bool require_value(PyObject *object) {
 
 /* The partial derivatives a custom node was given. */
 static PyObject *given_partials(const mg_node *node) {
-    bool given = node->op == MG_OP_custom && mg_links_of(node)->extra->partials != NULL;
-    Py_ssize_t count = given ? (Py_ssize_t)mg_links_of(node)->extra->count : 0;
+    bool given = node->op == MG_OP_custom && mg_extra_of(node)->partials != NULL;
+    Py_ssize_t count = given ? (Py_ssize_t)mg_extra_of(node)->count : 0;
     PyObject *partials = PyTuple_New(count);
     for (Py_ssize_t i = 0; partials != NULL && i < count; i++) {
-        PyObject *partial = PyFloat_FromDouble(mg_links_of(node)->extra->partials[i]);
+        PyObject *partial = PyFloat_FromDouble(mg_extra_of(node)->partials[i]);
         if (partial == NULL)
             Py_CLEAR(partials);
         else

@@ -18,8 +18,8 @@ void value_set_cyclic(value_object *self) {
 
 PyObject *value_take_bound(mg_node *node) {
     if ((node->flags & MG_EXTRA) == 0) return NULL;
-    PyObject *bound = mg_links_of(node)->extra->bound;
-    mg_links_of(node)->extra->bound = NULL;
+    PyObject *bound = mg_extra_of(node)->bound;
+    mg_extra_of(node)->bound = NULL;
     return bound;
 }
 
@@ -64,7 +64,7 @@ static int bind(value_object *self, PyObject *keepsakes) {
         return -1;
     }
     PyObject *before = value_take_bound(node);
-    mg_links_of(node)->extra->bound = operands;
+    mg_extra_of(node)->bound = operands;
     value_set_cyclic(self);
     int result = before != NULL ? PyList_Append(keepsakes, before) : 0;
     Py_XDECREF(before);

@@ -4,6 +4,59 @@
  */
 #include "value_terms.h"
 
+/* ---- attributes ----
+ *
+ * Reading attributes is most of what a small network costs. While its class has none of these names
+ * an object's are in its dict, and nowhere else. */
+
+/* A class that was found to be such; the version tells whether it has been changed since then. */
+typedef struct {
+    PyTypeObject *type;
+    unsigned int version;
+} plain_class;
+
+static bool is_plain(plain_class *seen, PyTypeObject *type, PyObject *const *names, int count) {
+    bool valid = (type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG) != 0;
+    if (MG_LIKELY(valid && type == seen->type && type->tp_version_tag == seen->version))
+        return true;
+    if (type->tp_getattro != PyObject_GenericGetAttr) return false;
+    for (int i = 0; i < count; i++)
+        if (PyObject_HasAttr((PyObject *)type, names[i])) return false;
+    *seen = (plain_class){type, type->tp_version_tag};
+    return true;
+}
+
+/* The object's dict, or NULL, without an error, if its attributes are to be asked for. */
+static PyObject *attributes_of(PyObject *object, plain_class *seen, PyObject *const *names,
+                               int count) {
+    if (!is_plain(seen, Py_TYPE(object), names, count)) return NULL;
+    PyObject *dict = PyObject_GenericGetDict(object, NULL);
+    if (dict == NULL) PyErr_Clear();
+    return dict;
+}
+
+static PyObject *read_attribute(PyObject *object, PyObject *dict, PyObject *name) {
+    PyObject *value = dict != NULL ? PyDict_GetItemWithError(dict, name) : NULL;
+    if (MG_LIKELY(value != NULL)) return Py_NewRef(value);
+    return PyErr_Occurred() ? NULL : PyObject_GetAttr(object, name);
+}
+
+/* The weights and the bias of a neuron, and its activation if that is asked for; false: an error */
+static bool read_neuron(PyObject *neuron, PyObject **weights, PyObject **bias,
+                        PyObject **activation) {
+    static plain_class seen;
+    PyObject *dict = attributes_of(neuron, &seen, mg_module.neuron_names, 3);
+    *weights = read_attribute(neuron, dict, mg_module.neuron_names[0]);
+    *bias = *weights != NULL ? read_attribute(neuron, dict, mg_module.neuron_names[1]) : NULL;
+    if (*bias != NULL && activation != NULL)
+        *activation = read_attribute(neuron, dict, mg_module.neuron_names[2]);
+    Py_XDECREF(dict);
+    if (*bias != NULL && (activation == NULL || *activation != NULL)) return true;
+    Py_CLEAR(*weights);
+    Py_CLEAR(*bias);
+    return false;
+}
+
 /* ---- neurons ---- */
 
 /* The operator of an activation's name, -1 for None. */
@@ -30,18 +83,15 @@ static value_taking take_activation(PyObject *name, int *op) {
 static value_taking take_neuron(PyObject *neuron, const mg_term *xs, Py_ssize_t count,
                                 mg_node **node) {
     int op;
-    PyObject *weights = PyObject_GetAttr(neuron, mg_module.weights_name);
-    PyObject *bias = PyObject_GetAttr(neuron, mg_module.bias_name);
-    PyObject *activation = PyObject_GetAttr(neuron, mg_module.activation_name);
-    value_taking how = weights == NULL || bias == NULL || activation == NULL
-                           ? FAILED
-                           : take_activation(activation, &op);
+    PyObject *weights, *bias, *activation;
+    if (!read_neuron(neuron, &weights, &bias, &activation)) return FAILED;
+    value_taking how = take_activation(activation, &op);
     if (how == TAKEN && PyObject_Size(weights) != count)
         how = PyErr_Occurred() ? FAILED : NOT_OURS; /* for Neuron to complain about */
     if (how == TAKEN) how = value_take_row(weights, bias, xs, count, op, node);
-    Py_XDECREF(weights);
-    Py_XDECREF(bias);
-    Py_XDECREF(activation);
+    Py_DECREF(weights);
+    Py_DECREF(bias);
+    Py_DECREF(activation);
     return how;
 }
 
@@ -179,14 +229,14 @@ PyObject *value_network(PyObject *Py_UNUSED(module), PyObject *const *args, Py_s
 /* Append the weights and the bias of a neuron. */
 static value_taking append_parameters(PyObject *list, PyObject *neuron) {
     Py_ssize_t end = PyList_GET_SIZE(list);
-    PyObject *weights = PyObject_GetAttr(neuron, mg_module.weights_name);
-    PyObject *bias = weights != NULL ? PyObject_GetAttr(neuron, mg_module.bias_name) : NULL;
-    value_taking how = bias == NULL ? FAILED : PyList_CheckExact(weights) ? TAKEN : NOT_OURS;
+    PyObject *weights, *bias;
+    if (!read_neuron(neuron, &weights, &bias, NULL)) return FAILED;
+    value_taking how = PyList_CheckExact(weights) ? TAKEN : NOT_OURS;
     if (how == TAKEN &&
         (PyList_SetSlice(list, end, end, weights) < 0 || PyList_Append(list, bias) < 0))
         how = FAILED;
-    Py_XDECREF(weights);
-    Py_XDECREF(bias);
+    Py_DECREF(weights);
+    Py_DECREF(bias);
     return how;
 }
 

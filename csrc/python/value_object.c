@@ -106,7 +106,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg) {
     value_object *self = (value_object *)object;
     Py_VISIT(self->dict);
     if (self->node != NULL && self->node->flags & MG_EXTRA)
-        Py_VISIT((PyObject *)mg_links_of(self->node)->extra->bound);
+        Py_VISIT((PyObject *)mg_extra_of(self->node)->bound);
     Py_VISIT((PyObject *)Py_TYPE(object));
     return 0;
 }
