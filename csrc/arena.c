@@ -196,12 +196,14 @@ mg_extra *mg_attach_extra(mg_arena *arena, mg_node *node) {
 
 mg_status mg_keep(mg_arena *arena, mg_node *node) {
     if (mg_attach_extra(arena, node) == NULL) return MG_NO_MEMORY;
+    if (!(node->flags & MG_KEEP)) arena->kept++;
     node->flags |= MG_KEEP;
     return MG_OK;
 }
 
 bool mg_unkeep(mg_arena *arena, mg_node *node) {
     bool held = (node->flags & MG_HELD) != 0;
+    if (node->flags & MG_KEEP) arena->kept--;
     if (node->flags & MG_ORPHAN) {
         mg_node **link = &arena->orphans;
         while (*link != node) link = &mg_extra_of(*link)->next_orphan;

@@ -123,26 +123,31 @@ static mg_node *conclude(recorder *to, mg_term result, mg_status *status) {
     return to->status == MG_OK ? node : NULL;
 }
 
-/* The common case of what follows, without a test that can be spared: adds w * x, all of them
- * nodes, for as many terms as the page under way has room. Returns how many those are. */
+/* The common case of what follows, without a test that can be spared: adds w * x, w a node and x a
+ * node or a number, for as many terms as the page under way has room. Returns how many those are.
+ */
 static size_t add_products(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t count,
                            mg_term *total) {
     mg_node *sum = total->node, *slot = arena->bump;
-    size_t room = slot != NULL ? (size_t)(arena->end - slot) / 2 : 0;
     size_t i = 0;
-    if (sum == NULL) return 0;
-    for (; i < count && i < room; i++, slot += 2) {
+    if (sum == NULL || slot == NULL) return 0;
+    for (; i < count && arena->end - slot >= 3; i++) {
         mg_node *w = ws[i].node, *x = xs[i].node;
-        if (w == NULL || x == NULL) break;
-        mg_fill(slot, MG_OP_multiply, w->data * x->data);
-        slot->refs = 1; /* of the sum */
-        mg_link(slot, w, x);
+        if (w == NULL) break;
+        if (x == NULL) {
+            x = slot++;
+            mg_fill(x, MG_OP_leaf, xs[i].number);
+        }
+        mg_node *product = slot++;
+        mg_fill(product, MG_OP_multiply, w->data * x->data);
+        product->refs = 1; /* of the sum */
+        mg_link(product, w, x);
         w->refs++;
         x->refs++;
-        mg_fill(slot + 1, MG_OP_add, sum->data + slot->data);
-        slot[1].refs = 1; /* of the next sum */
-        mg_link(slot + 1, sum, slot);
-        sum = slot + 1;
+        mg_fill(slot, MG_OP_add, sum->data + product->data);
+        slot->refs = 1; /* of the next sum */
+        mg_link(slot, sum, product);
+        sum = slot++;
     }
     if (i == 0) return 0;
     total->node->refs++;

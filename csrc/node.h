@@ -120,6 +120,7 @@ struct mg_arena {
     size_t free_pages;
     size_t leaves;
     size_t closures;  /* nodes with MG_CLOSURE */
+    size_t kept;      /* nodes with MG_KEEP */
     mg_node *orphans; /* held nodes that have lost their last parent */
     mg_block *blocks; /* everything taken from the system */
     size_t bytes;

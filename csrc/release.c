@@ -35,6 +35,7 @@ void mg_give_back(mg_arena *arena, mg_node *node) {
 
 static NEVER_INLINE void free_attachments(mg_arena *arena, mg_node *node) {
     if (node->flags & MG_CLOSURE) arena->closures--;
+    if (node->flags & MG_KEEP) arena->kept--;
     if (node->flags & MG_EXTRA) mg_deallocate(arena, mg_extra_of(node));
 }
 

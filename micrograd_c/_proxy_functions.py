@@ -113,16 +113,11 @@ def linear(weights: Any, xs: Any, biases: Any) -> Any:
     return NotImplemented if NotImplemented in outputs else outputs
 
 
-def layer(neurons: Any, xs: Any, cls: Any, label: Any) -> Any:
+def _not_in_one_call(*args: Any) -> Any:
     return NotImplemented  # each neuron records its sum at once: that is what counts here
 
 
-def network(layers: Any, xs: Any, layer_cls: Any, neuron_cls: Any, label: Any) -> Any:
-    return NotImplemented
-
-
-def parameters(layers: Any, layer_cls: Any, neuron_cls: Any) -> Any:
-    return NotImplemented
+layer = network = parameters = _not_in_one_call
 
 
 def _of_one(record: Any, values: Any) -> Any:

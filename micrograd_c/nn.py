@@ -98,10 +98,8 @@ class Layer(Module):
 
     def __call__(self, x: Collection[Value | float]) -> Any:
         """Return the list of the neurons' outputs; of a single neuron, the Value itself."""
-        out: Any = NotImplemented
-        if Neuron.__call__ is _neuron_call:
-            out = bulk.layer(self.neurons, x, Neuron, "out")  # in one call, if it can be
-        if out is NotImplemented:
+        out: Any = bulk.layer(self.neurons, x, Neuron, _neuron_call, "out")
+        if out is NotImplemented:  # not in one call
             out = [neuron(x) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
 
@@ -156,10 +154,8 @@ class MLP(Module):
 
         Raises ValueError if `x` does not have `nin` elements.
         """
-        out: Any = NotImplemented
-        if Layer.__call__ is _layer_call and Neuron.__call__ is _neuron_call:
-            out = bulk.network(self.layers, x, Layer, Neuron, "out")  # in one call, if it can be
-        if out is NotImplemented:
+        out: Any = bulk.network(self.layers, x, Layer, _layer_call, Neuron, _neuron_call, "out")
+        if out is NotImplemented:  # not in one call
             out = x
             for layer in self.layers:
                 out = layer([out] if isinstance(out, Value) else out)
@@ -167,10 +163,10 @@ class MLP(Module):
 
     def parameters(self) -> list[Value]:
         """Return the parameters of the first layer, then of the second, and so on."""
-        found: Any = NotImplemented
-        if Layer.parameters is _layer_parameters and Neuron.parameters is _neuron_parameters:
-            found = bulk.parameters(self.layers, Layer, Neuron)
-        if found is NotImplemented:
+        found: Any = bulk.parameters(
+            self.layers, Layer, _layer_parameters, Neuron, _neuron_parameters
+        )
+        if found is NotImplemented:  # not in one call
             found = [p for layer in self.layers for p in layer.parameters()]
         return found  # type: ignore[no-any-return]
 

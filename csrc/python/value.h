@@ -62,7 +62,9 @@ typedef struct {
     PyObject *op_key; /* '_op', '_backward', '_local_grads': keys in an instance's dict */
     PyObject *backward_key;
     PyObject *partials_key;
-    PyObject *neurons_name;    /* 'neurons': attribute of a Layer */
+    PyObject *call_key; /* '__call__', 'parameters': methods of Layer and Neuron */
+    PyObject *parameters_key;
+    PyObject *layer_names[1];  /* 'neurons': attribute of a Layer */
     PyObject *neuron_names[3]; /* 'w', 'b', 'activation': attributes of a Neuron */
     PyObject *symbols[MG_OP_COUNT];
 } value_module;

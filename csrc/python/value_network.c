@@ -1,60 +1,72 @@
 /* value_network.c: layers of neurons in one call, for the classes of micrograd_c/nn.py. Where a
- * layer or a neuron is of another class a function returns NotImplemented, and nn.py asks them one
- * by one.
- */
+ * layer or a neuron is of another class, or its class has been changed, a function returns
+ * NotImplemented, and nn.py asks them one by one. */
 #include "value_terms.h"
 
-/* ---- attributes ----
+/* ---- classes and their objects ----
  *
- * Reading attributes is most of what a small network costs. While its class has none of these names
- * an object's are in its dict, and nowhere else. */
+ * Looking up attributes is most of what a small network costs. While a class is as nn.py defines it
+ * an object's attributes are in its dict and nowhere else, in the order in which it was given them.
+ */
 
-/* A class that was found to be such; the version tells whether it has been changed since then. */
 typedef struct {
-    PyTypeObject *type;
+    PyObject **method; /* the name of one that does what is done here */
+    PyObject **names;  /* of the attributes of its objects */
+    int count;
+    PyTypeObject *type; /* the class, when it last was found to be as defined */
     unsigned int version;
-} plain_class;
+} own_class;
 
-static bool is_plain(plain_class *seen, PyTypeObject *type, PyObject *const *names, int count) {
+static own_class called_layer = {&mg_module.call_key, mg_module.layer_names, 1, NULL, 0};
+static own_class called_neuron = {&mg_module.call_key, mg_module.neuron_names, 3, NULL, 0};
+static own_class asked_layer = {&mg_module.parameters_key, mg_module.layer_names, 1, NULL, 0};
+static own_class asked_neuron = {&mg_module.parameters_key, mg_module.neuron_names, 3, NULL, 0};
+
+/* Whether the type is given[0], its method given[1], and the rest of it as supposed here. */
+static bool is_own(own_class *own, PyTypeObject *type, PyObject *const *given) {
     bool valid = (type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG) != 0;
-    if (MG_LIKELY(valid && type == seen->type && type->tp_version_tag == seen->version))
-        return true;
-    if (type->tp_getattro != PyObject_GenericGetAttr) return false;
-    for (int i = 0; i < count; i++)
-        if (PyObject_HasAttr((PyObject *)type, names[i])) return false;
-    *seen = (plain_class){type, type->tp_version_tag};
+    if (MG_LIKELY(valid && type == own->type && type->tp_version_tag == own->version)) return true;
+    if ((PyObject *)type != given[0] || type->tp_getattro != PyObject_GenericGetAttr) return false;
+    PyObject *method = PyObject_GetAttr(given[0], *own->method);
+    PyErr_Clear();
+    Py_XDECREF(method);
+    if (method != given[1]) return false;
+    for (int i = 0; i < own->count; i++)
+        if (PyObject_HasAttr(given[0], own->names[i])) return false;
+    own->type = type;
+    own->version = type->tp_version_tag;
     return true;
 }
 
-/* The object's dict, or NULL, without an error, if its attributes are to be asked for. */
-static PyObject *attributes_of(PyObject *object, plain_class *seen, PyObject *const *names,
-                               int count) {
-    if (!is_plain(seen, Py_TYPE(object), names, count)) return NULL;
+/* The attributes in the order of their names, borrowed. */
+static value_taking look_up(const own_class *own, PyObject *dict, PyObject **values) {
+    PyObject *name;
+    Py_ssize_t position = 0;
+    int i = 0;
+    if (PyDict_GET_SIZE(dict) == own->count)
+        while (i < own->count && PyDict_Next(dict, &position, &name, &values[i]) &&
+               name == own->names[i])
+            i++;
+    if (MG_LIKELY(i == own->count)) return TAKEN;
+    int replaced = PyDict_Contains(dict, *own->method); /* in this object alone */
+    if (replaced != 0) return replaced < 0 ? FAILED : NOT_OURS;
+    for (i = 0; i < own->count; i++) {
+        values[i] = PyDict_GetItemWithError(dict, own->names[i]);
+        if (values[i] == NULL) return PyErr_Occurred() ? FAILED : NOT_OURS;
+    }
+    return TAKEN;
+}
+
+/* The attributes of an object of this class, with a reference each. */
+static value_taking take_attributes(own_class *own, PyObject *const *given, PyObject *object,
+                                    PyObject **values) {
+    if (!is_own(own, Py_TYPE(object), given)) return NOT_OURS;
     PyObject *dict = PyObject_GenericGetDict(object, NULL);
-    if (dict == NULL) PyErr_Clear();
-    return dict;
-}
-
-static PyObject *read_attribute(PyObject *object, PyObject *dict, PyObject *name) {
-    PyObject *value = dict != NULL ? PyDict_GetItemWithError(dict, name) : NULL;
-    if (MG_LIKELY(value != NULL)) return Py_NewRef(value);
-    return PyErr_Occurred() ? NULL : PyObject_GetAttr(object, name);
-}
-
-/* The weights and the bias of a neuron, and its activation if that is asked for; false: an error */
-static bool read_neuron(PyObject *neuron, PyObject **weights, PyObject **bias,
-                        PyObject **activation) {
-    static plain_class seen;
-    PyObject *dict = attributes_of(neuron, &seen, mg_module.neuron_names, 3);
-    *weights = read_attribute(neuron, dict, mg_module.neuron_names[0]);
-    *bias = *weights != NULL ? read_attribute(neuron, dict, mg_module.neuron_names[1]) : NULL;
-    if (*bias != NULL && activation != NULL)
-        *activation = read_attribute(neuron, dict, mg_module.neuron_names[2]);
-    Py_XDECREF(dict);
-    if (*bias != NULL && (activation == NULL || *activation != NULL)) return true;
-    Py_CLEAR(*weights);
-    Py_CLEAR(*bias);
-    return false;
+    if (dict == NULL) return FAILED;
+    value_taking how = look_up(own, dict, values);
+    for (int i = 0; how == TAKEN && i < own->count; i++) Py_INCREF(values[i]);
+    Py_DECREF(dict);
+    return how;
 }
 
 /* ---- neurons ---- */
@@ -80,18 +92,17 @@ static value_taking take_activation(PyObject *name, int *op) {
 }
 
 /* The node of one neuron's output, with a reference for the caller. */
-static value_taking take_neuron(PyObject *neuron, const mg_term *xs, Py_ssize_t count,
-                                mg_node **node) {
+static value_taking take_neuron(PyObject *neuron, PyObject *const *given, const mg_term *xs,
+                                Py_ssize_t count, mg_node **node) {
     int op;
-    PyObject *weights, *bias, *activation;
-    if (!read_neuron(neuron, &weights, &bias, &activation)) return FAILED;
-    value_taking how = take_activation(activation, &op);
-    if (how == TAKEN && PyObject_Size(weights) != count)
+    PyObject *parts[3]; /* weights, bias, activation */
+    value_taking how = take_attributes(&called_neuron, given, neuron, parts);
+    if (how != TAKEN) return how;
+    how = take_activation(parts[2], &op);
+    if (how == TAKEN && PyObject_Size(parts[0]) != count)
         how = PyErr_Occurred() ? FAILED : NOT_OURS; /* for Neuron to complain about */
-    if (how == TAKEN) how = value_take_row(weights, bias, xs, count, op, node);
-    Py_DECREF(weights);
-    Py_DECREF(bias);
-    Py_DECREF(activation);
+    if (how == TAKEN) how = value_take_row(parts[0], parts[1], xs, count, op, node);
+    for (int i = 0; i < 3; i++) Py_DECREF(parts[i]);
     return how;
 }
 
@@ -108,9 +119,8 @@ static void drop_outputs(outputs *out) {
     if (mg_module.arena->orphans != NULL) value_drain_orphans();
 }
 
-/* [neuron(xs) for neuron in neurons] for neurons of that very type, whose w, b and activation are
- * read. */
-static value_taking take_layer(PyObject *neurons, PyObject *type, const mg_term *xs,
+/* [neuron(xs) for neuron in neurons] for neurons of the given class. */
+static value_taking take_layer(PyObject *neurons, PyObject *const *given, const mg_term *xs,
                                Py_ssize_t count, int tag, outputs *out) {
     Py_ssize_t size = PyList_GET_SIZE(neurons);
     *out = (outputs){PyMem_New(mg_term, size), 0};
@@ -123,8 +133,7 @@ static value_taking take_layer(PyObject *neurons, PyObject *type, const mg_term 
         PyObject *neuron =
             out->count < PyList_GET_SIZE(neurons) ? PyList_GET_ITEM(neurons, out->count) : Py_None;
         Py_INCREF(neuron);
-        value_taking how =
-            (PyObject *)Py_TYPE(neuron) == type ? take_neuron(neuron, xs, count, &node) : NOT_OURS;
+        value_taking how = take_neuron(neuron, given, xs, count, &node);
         Py_DECREF(neuron);
         if (how != TAKEN) {
             drop_outputs(out);
@@ -158,54 +167,63 @@ static PyObject *show_outputs(outputs *out, int tag) {
     return list;
 }
 
-/* layer(neurons, xs, type, label): [neuron(xs) for neuron in neurons] */
+/* layer(neurons, xs, Neuron, its __call__, label): [neuron(xs) for neuron in neurons] */
 PyObject *value_layer(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
     value_terms xs;
     outputs out;
-    if (count != 4 || !PyList_Check(args[0])) {
+    if (count != 5 || !PyList_Check(args[0])) {
         PyErr_SetString(PyExc_TypeError,
-                        "layer() takes a list of neurons, inputs, a type, a label");
+                        "layer() takes a list of neurons, inputs, a class and its call, a label");
         return NULL;
     }
-    int tag = value_label_tag(args[3]);
+    int tag = value_label_tag(args[4]);
     if (tag < 0) return NULL;
     value_taking how =
         tag != 0 ? value_take_terms(args[1], "inputs must be a sequence", &xs) : NOT_OURS;
     if (how != TAKEN) return value_refuse_terms(how);
-    how = take_layer(args[0], args[2], xs.terms, xs.count, tag, &out);
+    how = take_layer(args[0], args + 2, xs.terms, xs.count, tag, &out);
     value_drop_terms(&xs);
     return how == TAKEN ? show_outputs(&out, tag) : value_refuse_terms(how);
 }
 
+/* The list of neurons of a layer, with a reference. */
+static value_taking take_neurons(own_class *own, PyObject *const *given, PyObject *layer,
+                                 PyObject **neurons) {
+    value_taking how = take_attributes(own, given, layer, neurons);
+    if (how != TAKEN || PyList_Check(*neurons)) return how;
+    Py_DECREF(*neurons);
+    return NOT_OURS;
+}
+
 /* What one layer makes of the outputs of the one before, which are let go of. */
-static value_taking pass_layer(PyObject *layer, PyObject *const *types, int tag,
+static value_taking pass_layer(PyObject *layer, PyObject *const *given, int tag,
                                const value_terms *in, outputs *out) {
     outputs before = *out;
     const mg_term *xs = before.terms != NULL ? before.terms : in->terms;
     Py_ssize_t count = before.terms != NULL ? before.count : in->count;
+    PyObject *neurons;
     *out = (outputs){NULL, 0};
-    PyObject *neurons = NULL;
-    value_taking how = (PyObject *)Py_TYPE(layer) == types[0] ? TAKEN : NOT_OURS;
-    if (how == TAKEN) neurons = PyObject_GetAttr(layer, mg_module.neurons_name);
-    if (how == TAKEN && neurons == NULL) how = FAILED;
-    if (how == TAKEN && !PyList_Check(neurons)) how = NOT_OURS;
-    if (how == TAKEN) how = take_layer(neurons, types[1], xs, count, tag, out);
-    Py_XDECREF(neurons);
+    value_taking how = take_neurons(&called_layer, given, layer, &neurons);
+    if (how == TAKEN) {
+        how = take_layer(neurons, given + 2, xs, count, tag, out);
+        Py_DECREF(neurons);
+    }
     drop_outputs(&before);
     return how;
 }
 
-/* network(layers, xs, layer's type, neuron's type, label): one layer after the other; what is
- * between them is nobody's Value. Of a single output, the Value itself. */
+/* network(layers, xs, Layer, its __call__, Neuron, its __call__, label): one layer after the other;
+ * what is between them is nobody's Value. Of a single output, the Value itself. */
 PyObject *value_network(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
     value_terms in;
     outputs out = {NULL, 0};
-    if (count != 5 || !PyList_Check(args[0])) {
+    if (count != 7 || !PyList_Check(args[0])) {
         PyErr_SetString(PyExc_TypeError,
-                        "network() takes a list of layers, inputs, two types, a label");
+                        "network() takes a list of layers, inputs, two classes and their calls, "
+                        "a label");
         return NULL;
     }
-    int tag = value_label_tag(args[4]);
+    int tag = value_label_tag(args[6]);
     if (tag < 0) return NULL;
     bool whole = tag != 0 && PyList_GET_SIZE(args[0]) != 0 &&
                  (PyList_CheckExact(args[1]) || PyTuple_CheckExact(args[1])) &&
@@ -227,37 +245,37 @@ PyObject *value_network(PyObject *Py_UNUSED(module), PyObject *const *args, Py_s
 }
 
 /* Append the weights and the bias of a neuron. */
-static value_taking append_parameters(PyObject *list, PyObject *neuron) {
+static value_taking append_parameters(PyObject *list, PyObject *neuron, PyObject *const *given) {
     Py_ssize_t end = PyList_GET_SIZE(list);
-    PyObject *weights, *bias;
-    if (!read_neuron(neuron, &weights, &bias, NULL)) return FAILED;
-    value_taking how = PyList_CheckExact(weights) ? TAKEN : NOT_OURS;
+    PyObject *parts[3];
+    value_taking how = take_attributes(&asked_neuron, given, neuron, parts);
+    if (how != TAKEN) return how;
+    if (!PyList_CheckExact(parts[0])) how = NOT_OURS;
     if (how == TAKEN &&
-        (PyList_SetSlice(list, end, end, weights) < 0 || PyList_Append(list, bias) < 0))
+        (PyList_SetSlice(list, end, end, parts[0]) < 0 || PyList_Append(list, parts[1]) < 0))
         how = FAILED;
-    Py_DECREF(weights);
-    Py_DECREF(bias);
+    for (int i = 0; i < 3; i++) Py_DECREF(parts[i]);
     return how;
 }
 
-static value_taking append_layer(PyObject *list, PyObject *layer, PyObject *const *types) {
-    if ((PyObject *)Py_TYPE(layer) != types[0]) return NOT_OURS;
-    PyObject *neurons = PyObject_GetAttr(layer, mg_module.neurons_name);
-    if (neurons == NULL) return FAILED;
-    value_taking how = PyList_Check(neurons) ? TAKEN : NOT_OURS;
+static value_taking append_layer(PyObject *list, PyObject *layer, PyObject *const *given) {
+    PyObject *neurons;
+    value_taking how = take_neurons(&asked_layer, given, layer, &neurons);
+    if (how != TAKEN) return how;
     for (Py_ssize_t i = 0; how == TAKEN && i < PyList_GET_SIZE(neurons); i++) {
         PyObject *neuron = Py_NewRef(PyList_GET_ITEM(neurons, i));
-        how = (PyObject *)Py_TYPE(neuron) == types[1] ? append_parameters(list, neuron) : NOT_OURS;
+        how = append_parameters(list, neuron, given + 2);
         Py_DECREF(neuron);
     }
     Py_DECREF(neurons);
     return how;
 }
 
-/* parameters(layers, layer's type, neuron's type): those of all neurons, in order */
+/* parameters(layers, Layer, its parameters, Neuron, its parameters): of all neurons, in order */
 PyObject *value_parameters(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
-    if (count != 3 || !PyList_Check(args[0])) {
-        PyErr_SetString(PyExc_TypeError, "parameters() takes a list of layers and two types");
+    if (count != 5 || !PyList_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError,
+                        "parameters() takes a list of layers, two classes and their methods");
         return NULL;
     }
     PyObject *list = PyList_New(0);

@@ -65,6 +65,7 @@ PyObject *value_refuse_terms(value_taking how) {
 /* ---- results ---- */
 
 void value_hold_all(const mg_term *operands, Py_ssize_t count) {
+    if (mg_module.arena->kept == 0) return;
     for (Py_ssize_t i = 0; i < count; i++) {
         mg_node *node = operands[i].node;
         if (node != NULL && node->flags & MG_KEEP) value_hold(node);
