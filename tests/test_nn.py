@@ -402,3 +402,56 @@ def test_method_put_on_a_class_later_is_called(
     assert calls == everyone
     assert model.parameters() == found
     assert calls == 2 * everyone
+
+
+def outputs_by_hand(model: Any, x: list[Any]) -> Any:
+    """Return what the neurons give, asked one by one."""
+    for layer in model.layers:
+        x = [neuron(x) for neuron in layer.neurons]
+    return [out.data for out in x]
+
+
+def test_attributes_set_anew_or_in_addition_are_read_where_they_are(mg: Any) -> None:
+    model = mg.MLP(2, [3, 2])
+    first, second, third = model.layers[0].neurons
+    first.name = "first"
+    del second.w
+    second.w = [mg.Value(0.5), mg.Value(0.25)]  # the last in its dict now
+    third.__dict__ = {"activation": None, "b": third.b, "w": tuple(third.w)}
+    x = [0.5, -1.0]
+    assert [out.data for out in model(x)] == outputs_by_hand(model, x)
+    assert [out.data for out in model.layers[0](x)] == [n(x).data for n in (first, second, third)]
+    assert model.parameters() == [
+        p for layer in model.layers for n in layer.neurons for p in [*n.w, n.b]
+    ]
+
+
+def test_attributes_of_the_class_are_found(mg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = mg.MLP(2, [3, 2])
+    x = [0.5, -1.0]
+    before = outputs_by_hand(model, x)
+    assert [out.data for out in model(x)] == before
+    monkeypatch.setattr(mg.Neuron, "activation", property(lambda self: "relu"), raising=False)
+    assert [out.data for out in model(x)] == outputs_by_hand(model, x) != before
+    monkeypatch.undo()
+    assert [out.data for out in model(x)] == before
+    for neuron in model.layers[0].neurons:
+        del neuron.activation
+    monkeypatch.setattr(mg.Neuron, "activation", "tanh", raising=False)
+    assert [out.data for out in model(x)] == before
+
+
+def test_a_missing_attribute_is_an_attribute_error(mg: Any) -> None:
+    model = mg.MLP(2, [3, 2])
+    del model.layers[1].neurons[0].b
+    with pytest.raises(AttributeError, match="'Neuron' object has no attribute 'b'"):
+        model([0.5, -1.0])
+    with pytest.raises(AttributeError, match="'Neuron' object has no attribute 'b'"):
+        model.parameters()
+
+
+def test_parameters_put_on_one_neuron_are_asked_for(mg: Any) -> None:
+    model = mg.MLP(2, [3, 2])
+    neuron = model.layers[0].neurons[1]
+    neuron.parameters = lambda: [neuron.b]
+    assert len(model.parameters()) == len(mg.MLP(2, [3, 2]).parameters()) - 2
