@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ContextDecorator
+from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -36,9 +37,7 @@ else:
             raise ImportError(f"MICROGRAD_C_BACKEND must be 'native' or 'cffi', not {wanted!r}")
         if wanted != "cffi":
             try:
-                from . import _value_type
-
-                return _value_type
+                return import_module("._value_type", __package__)
             except ImportError as error:
                 if wanted == "native":
                     raise ImportError(
@@ -46,13 +45,12 @@ else:
                         f"which was not built here ({error})"
                     ) from error
         try:
-            from . import _proxy_functions
+            return import_module("._proxy_functions", __package__)
         except ImportError as error:
             raise ImportError(
                 f"the compiled part of micrograd_c cannot be imported ({error}); "
                 "'pip install .' in its source folder builds it"
             ) from error
-        return _proxy_functions
 
     _backend = _choose()
     Value = _backend.Value
