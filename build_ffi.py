@@ -30,6 +30,7 @@ PROGRAMS = [
     "csrc/program.c",
     "csrc/scalars.c",
     "csrc/schedule.c",
+    "csrc/slots.c",
     "csrc/replay.c",
     "csrc/listing.c",
 ]

@@ -27,8 +27,10 @@ typedef struct block {
     const uint32_t *rows; /* the rows of the lanes */
     size_t used;          /* lanes that are rows */
     size_t lanes;         /* computed: a multiple of MG_LANES */
+    size_t stride;        /* from one slot to the next: the lanes there were at first */
     unsigned char *failed;
     double total;
+    signed char finite; /* whether all scalars are; -1: nobody has looked yet */
     bool check;
     mg_trap *trap;
     void (*run)(struct block *at, size_t from, size_t to);
@@ -43,7 +45,7 @@ ALWAYS_INLINE double scalar(const block *at, uint32_t reference) {
 }
 
 ALWAYS_INLINE double *slot(const block *at, uint32_t reference) {
-    return at->slots + (size_t)reference * at->lanes;
+    return at->slots + (size_t)reference * at->stride;
 }
 
 /* ---- the operators, lane by lane ---- */

@@ -74,6 +74,22 @@ static void write_operator(writer *to, const mg_instruction *in) {
     }
 }
 
+/* With what it depends on; operands that others stand in for are not said twice. */
+static void write_derivative(writer *to, const mg_instruction *in) {
+    const uint32_t operands[] = {in->x, in->y, in->z};
+    write_reference(to, in->g);
+    write_text(to, " * d%s/d%c(", mg_operator_name(in->op), in->code == MG_CODE_PUSH_X ? 'x' : 'y');
+    write_reference(to, in->x);
+    for (int k = 1; k < 3; k++) {
+        if (operands[k] == MG_NOTHING || operands[k] == in->x || operands[k] == operands[k - 1])
+            continue;
+        write_text(to, ", ");
+        write_reference(to, operands[k]);
+    }
+    if (in->op == MG_OP_exponent) write_text(to, ", %.17g", in->number);
+    write_text(to, ")");
+}
+
 static void write_reduction(writer *to, const mg_instruction *in) {
     for (uint32_t k = 0; k < in->count; k++) {
         const mg_product term = to->schedule->terms[in->first + k];
@@ -135,10 +151,7 @@ static void write_instruction(writer *to, const mg_instruction *in) {
             break;
         case MG_CODE_PUSH_X:
         case MG_CODE_PUSH_Y:
-            write_reference(to, in->g);
-            write_text(to, " * d%s/d%c ", mg_operator_name(in->op),
-                       in->code == MG_CODE_PUSH_X ? 'x' : 'y');
-            write_operator(to, in);
+            write_derivative(to, in);
             break;
         case MG_CODE_REDUCE:
             write_reduction(to, in);
@@ -146,6 +159,11 @@ static void write_instruction(writer *to, const mg_instruction *in) {
         case MG_CODE_GRADIENT:
             write_text(to, "gradient of input %lu = ", (unsigned long)in->index);
             write_reference(to, in->x);
+            break;
+        case MG_CODE_KEEP:
+            write_text(to, "rows for which ");
+            write_reference(to, in->x);
+            write_text(to, " is not 0");
             break;
     }
     write_text(to, "\n");

@@ -1,4 +1,4 @@
-/* program.h: what a compiled program is made of. Internal to program.c, schedule.c and replay.c.
+/* program.h: what a compiled program is made of. Internal to the files that make and replay it.
  *
  * An entry of the trace is known at one of three levels: a constant; a scalar, which depends on
  * captured nodes alone and is evaluated once a call; a row's own value. Scalars and constants lie
@@ -33,6 +33,7 @@ typedef enum {
     MG_CODE_PUSH_Y,   /* ... to y */
     MG_CODE_REDUCE,   /* terms: adjoint of scalar a += the sum over rows of b * g, or of g */
     MG_CODE_GRADIENT, /* gradient of input index = x */
+    MG_CODE_KEEP,     /* terms: go on with the rows whose x is not zero, and with their a */
     MG_CODE_ADD,      /* short sums: out = x + y */
     MG_CODE_MULTIPLY, /* out = x * y */
     MG_CODE_FUSED     /* out = x + y * z */
@@ -55,7 +56,7 @@ typedef struct {
     uint32_t index;
     uint32_t first; /* terms */
     uint32_t count;
-    double number; /* an exponent */
+    double number; /* an exponent; of MG_CODE_KEEP the work ahead, in multiplications a lane */
 } mg_instruction;
 
 /* Terms of one kind, one after the other; a sum's runs stand in first and count. */
@@ -188,5 +189,11 @@ void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints)
 
 mg_status mg_make_schedule(mg_arena *memory, mg_program *program, mg_mode mode);
 void mg_drop_schedule(mg_arena *memory, mg_schedule *schedule);
+
+/* ---- slots.c ---- */
+
+/* Give registers slots, those before `values` being values, the others gradients. */
+bool mg_assign_slots(mg_arena *memory, mg_schedule *out, mg_mode mode, uint32_t values,
+                     uint32_t registers);
 
 #endif

@@ -100,6 +100,42 @@ static bool are_distinct(const mg_product *terms, int count) {
     return true;
 }
 
+/* ---- rows that are left out ---- */
+
+/* How many lanes to go on with, if `zeros` of them add nothing; all of them, if leaving some out
+ * costs more than it saves. A value that is moved costs as much as eight that are multiplied. */
+static size_t lanes_to_keep(const block *at, const mg_instruction *in, size_t zeros) {
+    const size_t kept = (at->used - zeros + MG_LANES - 1) / MG_LANES * MG_LANES;
+    if (kept >= at->lanes) return at->lanes;
+    const double saved = in->number * (double)(at->lanes - kept);
+    const double cost = (double)(in->count + 1) * (double)(at->lanes + 8 * kept);
+    return saved > cost ? kept : at->lanes;
+}
+
+static size_t count_zeros(const block *at, const double *x) {
+    size_t zeros = 0;
+    for (size_t l = 0; l < at->used; l++) zeros += x[l] == 0.0;
+    return zeros;
+}
+
+/* The first `kept` lanes are to be those of x that are not zero, and others to fill them up. */
+static void keep_lanes(block *at, const mg_instruction *in, const double *x, size_t zeros,
+                       size_t kept) {
+    uint32_t lanes[MOST_LANES];
+    size_t count = 0, room = kept - (at->used - zeros);
+    for (uint32_t l = 0; count < kept; l++) {
+        const bool zero = x[l] == 0.0, filled = zero && room != 0;
+        lanes[count] = l;
+        count += !zero || filled;
+        room -= filled;
+    }
+    for (uint32_t i = 0; i <= in->count; i++) {
+        double *value = slot(at, i == 0 ? in->x : at->schedule->terms[in->first + i - 1].a);
+        for (size_t l = 0; l < kept; l++) value[l] = value[lanes[l]];
+    }
+    at->used = at->lanes = kept;
+}
+
 /* ---- what the row-by-row program would raise ---- */
 
 static mg_status partial_error(int op, double x, double y, double z) {
@@ -193,7 +229,7 @@ static size_t round_up(size_t count, size_t step) {
 static size_t run_forward(block *at) {
     size_t failures = 0;
     memset(at->failed, 0, at->used);
-    at->lanes = round_up(at->used, MG_LANES);
+    at->lanes = at->stride = round_up(at->used, MG_LANES);
     at->run(at, 0, at->schedule->forward);
     for (size_t l = 0; l < at->used; l++) failures += at->failed[l];
     return failures;
@@ -280,6 +316,7 @@ int mg_replay_rows(const mg_program *program, mg_mode mode, const mg_call *call,
         .scalars = call->scalars,
         .sums = workspace->sums,
         .failed = workspace->failed,
+        .finite = -1,
         .trap = trap,
         .run = choose_runner(call->kind),
     };

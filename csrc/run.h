@@ -69,18 +69,31 @@ typedef double NAME(pack) __attribute__((vector_size(PACK_BYTES), may_alias));
         }                                                                        \
         NAME(pack) *out = (NAME(pack) *)(slot(at, in->out) + l);                 \
         for (int k = 0; k < (width); k++) out[k] = sum[k];                       \
-        l += (width)*PACK;                                                       \
+    } while (0)
+
+/* All lanes in tiles of that many packs, of which there are as many at least: the last tile ends
+ * where they end and may compute some of them a second time. */
+#define TILES(tile, width)                                           \
+    do {                                                             \
+        const size_t last = at->lanes - (width)*PACK;                \
+        for (size_t l = 0; l < last; l += (width)*PACK) tile(width); \
+        const size_t l = last;                                       \
+        tile(width);                                                 \
     } while (0)
 
 #define WIDTH ((int)(MG_LANES / PACK))
 #define TOGETHER (8 / WIDTH)
 
 TARGET static inline void NAME(sum_terms)(const block *at, const mg_instruction *in) {
-    size_t l = 0;
-    while (l + 8 * PACK <= at->lanes) SUM_TILE(8);
-    if (l + 4 * PACK <= at->lanes) SUM_TILE(4);
-    if (l + 2 * PACK <= at->lanes) SUM_TILE(2);
-    if (l + PACK <= at->lanes) SUM_TILE(1);
+    const size_t packs = at->lanes / PACK;
+    if (packs >= 8)
+        TILES(SUM_TILE, 8);
+    else if (packs >= 4)
+        TILES(SUM_TILE, 4);
+    else if (packs >= 2)
+        TILES(SUM_TILE, 2);
+    else
+        TILES(SUM_TILE, 1);
 }
 
 /* The sums over rows of g, by the row's place modulo MG_LANES. */
@@ -138,6 +151,44 @@ TARGET static inline void NAME(reduce)(const block *at, const mg_instruction *in
         }
         term += count;
     }
+}
+
+/* ---- rows that are left out ---- */
+
+/* Whether all scalars are finite. */
+TARGET static bool NAME(are_finite)(const double *scalars, size_t count) {
+    uint64_t bits = 0;
+    for (size_t i = 0; i < count; i++) bits |= mg_lane_bits(scalars[i] * 0.0) << 1;
+    return bits == 0; /* 0 * x is 0 or -0, or nan */
+}
+
+/* `width` packs of lanes from l on: x where it is not zero, nan where a value is not finite. */
+#define TEST_TILE(width)                                                           \
+    do {                                                                           \
+        NAME(pack) sum[width];                                                     \
+        const double none = 0.0;                                                   \
+        const NAME(pack) zero = SPREAD(none), *x = AT(in->x);                      \
+        for (int k = 0; k < (width); k++) sum[k] = x[k];                           \
+        for (const mg_product *term = terms; term < end; term++) {                 \
+            const NAME(pack) *a = AT(term->a);                                     \
+            for (int k = 0; k < (width); k++) sum[k] += a[k] * zero;               \
+        }                                                                          \
+        for (int k = 0; k < (width); k++) ((NAME(pack) *)(tests + l))[k] = sum[k]; \
+    } while (0)
+
+/* Leave out the rows whose gradient x is zero and whose values are finite, if that pays. */
+TARGET static void NAME(keep)(block *at, const mg_instruction *in) {
+    _Alignas(64) double tests[MOST_LANES];
+    const mg_product *const terms = at->schedule->terms + in->first, *const end = terms + in->count;
+    if (lanes_to_keep(at, in, count_zeros(at, slot(at, in->x))) == at->lanes) return;
+    if (at->finite < 0) at->finite = NAME(are_finite)(at->scalars, at->program->scalar_count);
+    if (!at->finite) return;
+    if (at->lanes >= 4 * PACK)
+        TILES(TEST_TILE, 4);
+    else
+        TILES(TEST_TILE, 1);
+    const size_t zeros = count_zeros(at, tests), kept = lanes_to_keep(at, in, zeros);
+    if (kept != at->lanes) keep_lanes(at, in, tests, zeros, kept);
 }
 
 TARGET static void NAME(run)(block *at, size_t from, size_t to) {
@@ -203,6 +254,10 @@ TARGET static void NAME(run)(block *at, size_t from, size_t to) {
             case MG_CODE_GRADIENT:
                 store_column(at, &at->call->gradients[in->index], in->x);
                 break;
+            case MG_CODE_KEEP:
+                NAME(keep)(at, in);
+                if (at->used == 0) return;
+                break;
         }
     }
 }
@@ -211,6 +266,8 @@ TARGET static void NAME(run)(block *at, size_t from, size_t to) {
 #undef SPREAD
 #undef AT
 #undef SUM_TILE
+#undef TEST_TILE
+#undef TILES
 #undef WIDTH
 #undef TOGETHER
 #undef NAME

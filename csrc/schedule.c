@@ -8,8 +8,8 @@
  * are listed until all of its uses have been met; then they are one sum. Where that is the gradient
  * of another value as it stands, it is that gradient.
  *
- * At first every result has a register of its own; in the end registers share slots: one is free
- * again after its last use. */
+ * Every result has a register of its own here: a row's value the one with its entry's number, a
+ * gradient one beyond them. slots.c lets them share slots. */
 #include <string.h>
 
 #include "program.h"
@@ -380,6 +380,38 @@ static uint32_t gather(scheduler *at, uint32_t i) {
     return sum;
 }
 
+/* Whether an expression of the operator table names this operand. */
+static bool names(const char *expression, char operand) {
+    static const char word[] = "abcdefghijklmnopqrstuvwxyz_0123456789";
+    for (const char *c = expression; *c != 0; c++)
+        if (*c == operand && (c == expression || strchr(word, c[-1]) == NULL) &&
+            (c[1] == 0 || strchr(word, c[1]) == NULL))
+            return true;
+    return false;
+}
+
+/* Let another operand stand in for one that the derivative does not depend on: it need not be kept
+ * until then. */
+static void let_go(mg_instruction *push) {
+    static const char *const partials[MG_OP_COUNT][2] = {
+#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
+    [MG_OP_##name] = {#dzdx, #dzdy},
+        MG_OPERATORS(X)
+#undef X
+    };
+    const char *derivative = partials[push->op][push->code == MG_CODE_PUSH_X ? 0 : 1];
+    const bool x = names(derivative, 'x'), y = names(derivative, 'y');
+    const bool row_x = !is_scalar(push->x), row_y = !is_scalar(push->y);
+    if (!names(derivative, 'z')) {
+        if (x && row_x)
+            push->z = push->x;
+        else if (y && row_y)
+            push->z = push->y;
+    }
+    if (!x && row_x) push->x = push->z;
+    if (!y && row_y) push->y = push->z;
+}
+
 static void push_derivative(scheduler *at, uint32_t i, int side, uint32_t g) {
     const mg_entry *entry = &at->program->entries[i];
     const uint32_t operand = side == 0 ? entry->x : entry->y;
@@ -392,6 +424,7 @@ static void push_derivative(scheduler *at, uint32_t i, int side, uint32_t g) {
     if (mg_arities[entry->op] == 2) push.y = value_of(at, entry->y);
     push.z = value_of(at, i);
     push.g = g;
+    if (at->mode != MG_ALL) let_go(&push); /* there, errors name operands */
     emit(at, push);
     contribute(at, operand, MG_NOTHING, push.out);
 }
@@ -443,78 +476,6 @@ static void emit_backward(scheduler *at) {
     flush(at);
 }
 
-/* ---- from registers to slots ---- */
-
-typedef void (*visitor)(scheduler *at, uint32_t *reference, uint32_t place, uint32_t *table);
-
-static void visit_operands(scheduler *at, mg_instruction *instruction, uint32_t place,
-                           uint32_t *table, visitor visit) {
-    mg_schedule *out = at->out;
-    uint32_t *const fields[] = {&instruction->x, &instruction->y, &instruction->z, &instruction->g};
-    for (size_t k = 0; k < 4; k++) visit(at, fields[k], place, table);
-    if (instruction->code == MG_CODE_REDUCE)
-        for (uint32_t k = 0; k < instruction->count; k++)
-            visit(at, &out->terms[instruction->first + k].b, place, table);
-    if (instruction->code != MG_CODE_SUM) return;
-    for (uint32_t r = 0; r < instruction->count; r++) {
-        const mg_run *run = &out->runs[instruction->first + r];
-        for (uint32_t k = 0; k < run->count; k++) {
-            visit(at, &out->terms[run->first + k].a, place, table);
-            visit(at, &out->terms[run->first + k].b, place, table);
-        }
-    }
-}
-
-static bool is_register(uint32_t reference) {
-    return reference != MG_NOTHING && !is_scalar(reference);
-}
-
-static void note_use(scheduler *at, uint32_t *reference, uint32_t place, uint32_t *table) {
-    (void)at;
-    if (is_register(*reference)) table[*reference] = place;
-}
-
-static void take_slot(scheduler *at, uint32_t *reference, uint32_t place, uint32_t *table) {
-    (void)place;
-    const uint32_t *slot_of = table + at->registers;
-    if (is_register(*reference)) *reference = slot_of[*reference];
-}
-
-/* Slots whose last use this instruction was are free; its own operands still name registers. */
-static void free_slot(scheduler *at, uint32_t *reference, uint32_t place, uint32_t *table) {
-    uint32_t *slot_of = table + at->registers, *spare = slot_of + at->registers;
-    if (!is_register(*reference) || table[*reference] != place) return;
-    spare[1 + spare[0]++] = slot_of[*reference];
-    table[*reference] = MG_NOTHING; /* once, however often it is used here */
-}
-
-static void assign_slots(scheduler *at) {
-    mg_schedule *out = at->out;
-    const size_t registers = at->registers;
-    uint32_t *table = mg_allocate(at->memory, (3 * registers + 1) * sizeof(uint32_t));
-    if (table == NULL) {
-        at->failed = true;
-        return;
-    }
-    uint32_t *slot_of = table + registers, *spare = slot_of + registers;
-    spare[0] = 0;
-    memset(table, 0xff, registers * sizeof(uint32_t));
-    for (uint32_t i = 0; i < out->count; i++) visit_operands(at, &out->code[i], i, table, note_use);
-    for (uint32_t i = 0; i < out->count; i++) {
-        mg_instruction *instruction = &out->code[i];
-        const uint32_t result = instruction->out;
-        if (result != MG_NOTHING) {
-            slot_of[result] = spare[0] != 0 ? spare[spare[0]--] : (uint32_t)out->slots++;
-            instruction->out = slot_of[result];
-        }
-        visit_operands(at, instruction, i, table, free_slot);
-        visit_operands(at, instruction, i, table, take_slot);
-        if (result != MG_NOTHING && table[result] == MG_NOTHING)
-            spare[1 + spare[0]++] = slot_of[result]; /* used by nobody */
-    }
-    mg_deallocate(at->memory, table);
-}
-
 /* ---- a schedule ---- */
 
 void mg_drop_schedule(mg_arena *memory, mg_schedule *schedule) {
@@ -536,7 +497,9 @@ static void make(scheduler *at) {
         memset(at->last, 0xff, (count + 1) * sizeof(uint32_t));
         emit_forward(at);
         if (at->mode != MG_FORWARD) emit_backward(at);
-        if (!at->failed) assign_slots(at);
+        if (!at->failed)
+            at->failed =
+                !mg_assign_slots(at->memory, at->out, at->mode, (uint32_t)count, at->registers);
     }
     mg_deallocate(at->memory, at->absorbed);
     mg_deallocate(at->memory, at->wanted);
