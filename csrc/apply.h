@@ -24,6 +24,7 @@ typedef struct block {
     double *slots;
     const double *scalars;
     double *sums;
+    const double *ones;
     const uint32_t *rows; /* the rows of the lanes */
     size_t used;          /* lanes that are rows */
     size_t lanes;         /* computed: a multiple of MG_LANES */
@@ -47,6 +48,11 @@ ALWAYS_INLINE double scalar(const block *at, uint32_t reference) {
 ALWAYS_INLINE double *slot(const block *at, uint32_t reference) {
     return at->slots + (size_t)reference * at->stride;
 }
+
+/* All bits for each of MG_LANES lanes, then none: from MG_LANES - n on, for n of them. */
+static const uint64_t row_masks[2 * MG_LANES] = {~(uint64_t)0, ~(uint64_t)0, ~(uint64_t)0,
+                                                 ~(uint64_t)0, ~(uint64_t)0, ~(uint64_t)0,
+                                                 ~(uint64_t)0, ~(uint64_t)0};
 
 /* ---- the operators, lane by lane ---- */
 

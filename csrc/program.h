@@ -53,7 +53,7 @@ typedef struct {
     uint32_t y;
     uint32_t z;
     uint32_t g;
-    uint32_t index;
+    uint32_t index; /* of MG_CODE_REDUCE: so many terms, one after the other, have different sums */
     uint32_t first; /* terms */
     uint32_t count;
     double number; /* an exponent; of MG_CODE_KEEP the work ahead, in multiplications a lane */
@@ -149,6 +149,7 @@ struct mg_workspace {
     size_t lanes;   /* room for so many in a slot */
     double *slots;  /* aligned */
     double *sums;   /* MG_LANES for each adjoint */
+    double *ones;   /* a factor for what is summed as it stands */
     uint32_t *rows; /* of the block */
     unsigned char *failed;
     double room[];

@@ -90,16 +90,6 @@ static void check_guard(const block *at, const mg_instruction *in) {
     }
 }
 
-/* Whether these terms are products, of adjoints each its own. */
-static bool are_distinct(const mg_product *terms, int count) {
-    for (int i = 0; i < count; i++) {
-        if (terms[i].b == MG_NOTHING) return false;
-        for (int k = 0; k < i; k++)
-            if (terms[i].a == terms[k].a) return false;
-    }
-    return true;
-}
-
 /* ---- rows that are left out ---- */
 
 /* How many lanes to go on with, if `zeros` of them add nothing; all of them, if leaving some out
@@ -315,6 +305,7 @@ int mg_replay_rows(const mg_program *program, mg_mode mode, const mg_call *call,
         .slots = workspace->slots,
         .scalars = call->scalars,
         .sums = workspace->sums,
+        .ones = workspace->ones,
         .failed = workspace->failed,
         .finite = -1,
         .trap = trap,
@@ -372,7 +363,7 @@ mg_workspace *mg_workspace_new(mg_arena *memory, const mg_program *program, mg_m
     size_t lanes = CACHE / sizeof(double) / (slots + 1) / MG_LANES * MG_LANES;
     if (lanes < LEAST_LANES) lanes = LEAST_LANES;
     if (lanes > MOST_LANES) lanes = MOST_LANES;
-    const size_t doubles = slots * lanes + program->sum_count * MG_LANES;
+    const size_t doubles = (slots + 1) * lanes + program->sum_count * MG_LANES;
     const size_t size =
         sizeof(mg_workspace) + doubles * sizeof(double) + 64 + lanes * (sizeof(uint32_t) + 1);
     if (slots > SIZE_MAX / 64 / MOST_LANES) return NULL;
@@ -383,8 +374,10 @@ mg_workspace *mg_workspace_new(mg_arena *memory, const mg_program *program, mg_m
     workspace->lanes = lanes;
     workspace->slots = (double *)(((uintptr_t)workspace->room + 63) & ~(uintptr_t)63);
     workspace->sums = workspace->slots + slots * lanes;
-    workspace->rows = (uint32_t *)(workspace->sums + program->sum_count * MG_LANES);
+    workspace->ones = workspace->sums + program->sum_count * MG_LANES;
+    workspace->rows = (uint32_t *)(workspace->ones + lanes);
     workspace->failed = (unsigned char *)(workspace->rows + lanes);
+    for (size_t l = 0; l < lanes; l++) workspace->ones[l] = 1.0;
     return workspace;
 }
 

@@ -96,61 +96,59 @@ TARGET static inline void NAME(sum_terms)(const block *at, const mg_instruction 
         TILES(SUM_TILE, 1);
 }
 
-/* The sums over rows of g, by the row's place modulo MG_LANES. */
-TARGET ALWAYS_INLINE void NAME(reduce_gradient)(const block *at, const mg_product *term,
-                                                const double *g) {
-    const size_t whole = at->used - at->used % MG_LANES;
-    double *sum = at->sums + (size_t)term->a * MG_LANES;
-    NAME(pack) acc[WIDTH];
-    for (int k = 0; k < WIDTH; k++) acc[k] = ((const NAME(pack) *)sum)[k];
-    for (size_t l = 0; l < whole; l += MG_LANES)
-        for (int k = 0; k < WIDTH; k++) acc[k] += ((const NAME(pack) *)(g + l))[k];
-    for (int k = 0; k < WIDTH; k++) ((NAME(pack) *)sum)[k] = acc[k];
-    for (size_t l = whole; l < at->used; l++) sum[l - whole] += g[l];
-}
+/* ---- sums over rows ---- */
 
-/* The same of b * g, for `count` products with one g. */
-TARGET ALWAYS_INLINE void NAME(reduce_products)(const block *at, const mg_product *terms,
-                                                const int count, const double *g) {
-    const size_t whole = at->used - at->used % MG_LANES;
+#if PACK_BYTES == 8
+#define MASK(product, mask) mg_lane_double(mg_lane_bits(product) & *(mask))
+#else
+typedef long long NAME(bits) __attribute__((vector_size(PACK_BYTES), may_alias, aligned(8)));
+#define MASK(product, mask) ((NAME(pack))((NAME(bits))(product) & *(const NAME(bits) *)(mask)))
+#endif
+
+/* Add b * g to the sums of `count` products with one g, a row in the lane of its place modulo
+ * MG_LANES. Of the last lanes those that are no rows add 0. */
+TARGET ALWAYS_INLINE void NAME(reduce_terms)(const block *at, const mg_product *terms,
+                                             const int count, const double *g) {
+    const size_t rest = at->used % MG_LANES, whole = at->used - rest;
     const double *b[TOGETHER];
-    NAME(pack) acc[TOGETHER][WIDTH];
+    NAME(pack) sum[TOGETHER][WIDTH];
     for (int t = 0; t < count; t++) {
-        b[t] = slot(at, terms[t].b);
-        const NAME(pack) *sum = (const NAME(pack) *)(at->sums + (size_t)terms[t].a * MG_LANES);
-        for (int k = 0; k < WIDTH; k++) acc[t][k] = sum[k];
+        const NAME(pack) *from = (const NAME(pack) *)(at->sums + (size_t)terms[t].a * MG_LANES);
+        b[t] = terms[t].b == MG_NOTHING ? at->ones : slot(at, terms[t].b);
+        for (int k = 0; k < WIDTH; k++) sum[t][k] = from[k];
     }
     for (size_t l = 0; l < whole; l += MG_LANES)
         for (int k = 0; k < WIDTH; k++) {
             const NAME(pack) gradient = ((const NAME(pack) *)(g + l))[k];
             for (int t = 0; t < count; t++)
-                acc[t][k] += ((const NAME(pack) *)(b[t] + l))[k] * gradient;
+                sum[t][k] += ((const NAME(pack) *)(b[t] + l))[k] * gradient;
         }
+    for (int k = 0; rest != 0 && k < WIDTH; k++) {
+        const NAME(pack) gradient = ((const NAME(pack) *)(g + whole))[k];
+        const uint64_t *mask = row_masks + MG_LANES - rest + (size_t)k * PACK;
+        for (int t = 0; t < count; t++)
+            sum[t][k] += MASK(((const NAME(pack) *)(b[t] + whole))[k] * gradient, mask);
+    }
     for (int t = 0; t < count; t++) {
-        double *sum = at->sums + (size_t)terms[t].a * MG_LANES;
-        for (int k = 0; k < WIDTH; k++) ((NAME(pack) *)sum)[k] = acc[t][k];
-        for (size_t l = whole; l < at->used; l++) sum[l - whole] += b[t][l] * g[l];
+        NAME(pack) *to = (NAME(pack) *)(at->sums + (size_t)terms[t].a * MG_LANES);
+        for (int k = 0; k < WIDTH; k++) to[k] = sum[t][k];
     }
 }
 
-/* As many products at once as fill eight registers with their sums. */
+/* As many products at once as fill eight registers with their sums, which are different ones. */
 TARGET static inline void NAME(reduce)(const block *at, const mg_instruction *in) {
     const mg_product *term = at->schedule->terms + in->first;
     const mg_product *const end = term + in->count;
     const double *g = slot(at, in->g);
-    while (term < end) {
-        int count = 1;
-        if (term->b == MG_NOTHING) {
-            NAME(reduce_gradient)(at, term, g);
-        } else if (end - term >= TOGETHER && are_distinct(term, TOGETHER)) {
-            NAME(reduce_products)(at, term, count = TOGETHER, g);
-        } else if (end - term >= 2 && are_distinct(term, 2)) {
-            NAME(reduce_products)(at, term, count = 2, g);
-        } else {
-            NAME(reduce_products)(at, term, 1, g);
-        }
-        term += count;
+#define REDUCE(count) \
+    for (; end - term >= (count); term += (count)) NAME(reduce_terms)(at, term, count, g)
+    if (in->index >= TOGETHER) {
+        REDUCE(TOGETHER);
+        REDUCE((TOGETHER + 1) / 2);
+        REDUCE((TOGETHER + 3) / 4);
     }
+    REDUCE(1);
+#undef REDUCE
 }
 
 /* ---- rows that are left out ---- */
@@ -268,6 +266,7 @@ TARGET static void NAME(run)(block *at, size_t from, size_t to) {
 #undef SUM_TILE
 #undef TEST_TILE
 #undef TILES
+#undef MASK
 #undef WIDTH
 #undef TOGETHER
 #undef NAME

@@ -318,6 +318,15 @@ static void find_wanted(scheduler *at) {
 
 /* ---- reverse ---- */
 
+/* How many terms, wherever one starts, have different sums; up to MG_LANES are looked for. */
+static uint32_t count_different(const mg_product *terms, size_t count) {
+    uint32_t least = MG_LANES;
+    for (size_t i = 0; i < count; i++)
+        for (uint32_t k = 1; k < least && k <= i; k++)
+            if (terms[i].a == terms[i - k].a) least = k;
+    return least;
+}
+
 /* Close the reduction under way. */
 static void flush(scheduler *at) {
     mg_schedule *out = at->out;
@@ -326,6 +335,7 @@ static void flush(scheduler *at) {
     reduce.g = at->pending_g;
     reduce.first = (uint32_t)out->term_count;
     reduce.count = (uint32_t)at->pending_count;
+    reduce.index = count_different(at->pending, at->pending_count);
     for (size_t i = 0; i < at->pending_count; i++) {
         if (!GROW(at, out->terms, out->term_count, out->term_room)) return;
         out->terms[out->term_count++] = at->pending[i];
