@@ -187,10 +187,6 @@ static void write_scalar(writer *to, const mg_scalar_step *step) {
     bool through;
     if (step->shared) return;
     write_text(to, "    s%lu = ", (unsigned long)program->fates[place].scalar);
-    if (entry->op == MG_TRACE_CAPTURED) {
-        write_text(to, "parameter %lu\n", (unsigned long)entry->x);
-        return;
-    }
     if (step->op == MG_STEP_SUM) {
         write_scalar_sum(to, step);
         return;
@@ -211,6 +207,9 @@ static void write_scalar(writer *to, const mg_scalar_step *step) {
 size_t mg_program_list(const mg_program *program, mg_mode mode, char *text, size_t size) {
     writer to = {program, &program->schedules[mode], text, size, 0};
     write_text(&to, "once a call:\n");
+    for (size_t i = 0; i < program->place_count; i++)
+        write_text(&to, "    s%lu = parameter %lu\n", (unsigned long)program->places[i].scalar,
+                   (unsigned long)program->places[i].captured);
     for (size_t i = 0; i < program->step_count; i++) write_scalar(&to, &program->steps[i]);
     write_text(&to, "for each row:\n");
     for (size_t i = 0; i < to.schedule->count; i++) write_instruction(&to, &to.schedule->code[i]);

@@ -190,6 +190,7 @@ static void drop_program(mg_arena *memory, mg_program *program) {
     mg_deallocate(memory, program->guards);
     mg_deallocate(memory, program->constants);
     mg_deallocate(memory, program->is_constant);
+    mg_deallocate(memory, program->places);
     mg_deallocate(memory, program->steps);
     mg_deallocate(memory, program->scalar_terms);
     mg_deallocate(memory, program->adjoints);
@@ -274,7 +275,7 @@ void mg_program_describe(const mg_program *program, mg_program_facts *out) {
         .captured = program->captured,
         .outputs = program->output_count,
         .guards = program->guard_count,
-        .scalars = program->step_count,
+        .scalars = program->place_count + program->step_count,
         .instructions = program->row_count,
     };
 }

@@ -95,6 +95,13 @@ typedef struct {
 
 enum { MG_LEVEL_CONSTANT, MG_LEVEL_SCALAR, MG_LEVEL_ROW };
 
+/* Where a captured node's number and its adjoint lie. */
+typedef struct {
+    uint32_t captured;
+    uint32_t scalar;
+    uint32_t adjoint; /* MG_NOTHING: no gradient passes there */
+} mg_place;
+
 /* A term of a sum of scalars: a * b, or a where b is MG_NOTHING. */
 typedef struct {
     uint32_t a;
@@ -105,7 +112,8 @@ typedef struct {
 
 #define MG_STEP_SUM UINT32_MAX /* the op of a step that is a sum: x terms from y on */
 
-/* What is done once a call; operands as places of scalars, and of their adjoints. */
+/* What is done once a call with captured numbers; operands as places of scalars, and of their
+ * adjoints. */
 typedef struct {
     uint32_t op;
     uint32_t out;
@@ -134,6 +142,8 @@ struct mg_program {
     size_t scalar_count;
     double *constants; /* as many as scalars; 0.0 where it is none */
     bool *is_constant; /* as many */
+    mg_place *places;  /* of captured nodes that are needed */
+    size_t place_count;
     mg_scalar_step *steps;
     size_t step_count;
     mg_scalar_term *scalar_terms;

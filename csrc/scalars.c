@@ -165,6 +165,13 @@ static void place_steps(mg_program *program, const uint32_t *uses) {
             program->constants[fate->scalar] = entry->op == MG_TRACE_CONSTANT ? entry->number : 0.0;
         }
         if (fate->level != MG_LEVEL_SCALAR || uses[i] == MG_NOTHING) continue;
+        if (entry->op == MG_TRACE_CAPTURED) {
+            mg_place *place = &program->places[program->place_count++];
+            place->captured = entry->x;
+            place->scalar = fate->scalar;
+            place->adjoint = fate->reached ? program->adjoints[i] : MG_NOTHING;
+            continue;
+        }
         mg_scalar_step *step = &program->steps[program->step_count++];
         *step = step_of(program, i);
         if (entry->op == MG_OP_add && fate->value == i) add_terms(program, uses, i, step);
@@ -187,10 +194,11 @@ bool mg_place_scalars(mg_arena *memory, mg_program *program) {
     place_adjoints(program);
     program->constants = mg_allocate(memory, (scalars + 1) * sizeof(double));
     program->is_constant = mg_allocate(memory, (scalars + 1) * sizeof(bool));
+    program->places = mg_allocate(memory, (steps + 1) * sizeof(mg_place));
     program->steps = mg_allocate(memory, (steps + 1) * sizeof(mg_scalar_step));
     program->scalar_terms = mg_allocate(memory, (2 * steps + 1) * sizeof(mg_scalar_term));
     bool good = program->constants != NULL && program->is_constant != NULL &&
-                program->steps != NULL && program->scalar_terms != NULL;
+                program->places != NULL && program->steps != NULL && program->scalar_terms != NULL;
     if (good) place_steps(program, uses);
     mg_deallocate(memory, uses);
     return good;
@@ -221,6 +229,11 @@ static void push_sum(const mg_program *program, const mg_scalar_step *step, cons
     const mg_scalar_term *const terms = program->scalar_terms + step->y;
     const double g = adjoints[step->adjoint];
     for (const mg_scalar_term *term = terms + step->x; term-- > terms;) {
+        if (term->adjoint_a != MG_NOTHING && term->adjoint_a == term->adjoint_b) { /* a square */
+            const double half = scalars[term->a] * g;
+            adjoints[term->adjoint_a] = (adjoints[term->adjoint_a] + half) + half;
+            continue;
+        }
         if (term->adjoint_a != MG_NOTHING)
             adjoints[term->adjoint_a] += term->b == MG_NOTHING ? g : scalars[term->b] * g;
         if (term->adjoint_b != MG_NOTHING) adjoints[term->adjoint_b] += scalars[term->a] * g;
@@ -230,13 +243,11 @@ static void push_sum(const mg_program *program, const mg_scalar_step *step, cons
 void mg_evaluate_scalars(const mg_program *program, mg_call *call) {
     double *const scalars = call->scalars;
     const mg_scalar_step *const end = program->steps + program->step_count;
+    for (size_t i = 0; i < program->place_count; i++)
+        scalars[program->places[i].scalar] = call->captured[program->places[i].captured];
     for (const mg_scalar_step *step = program->steps; step < end; step++) {
         mg_status status = MG_OK;
         if (step->shared) continue;
-        if (step->op == MG_TRACE_CAPTURED) {
-            scalars[step->out] = call->captured[step->x];
-            continue;
-        }
         if (step->op == MG_STEP_SUM) {
             scalars[step->out] = sum_scalars(program, step, scalars);
             continue;
@@ -285,10 +296,6 @@ void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints)
         const double g = adjoints[step->adjoint];
         double dx = 1.0, dy = 1.0;
         if (!step->reached) continue;
-        if (step->op == MG_TRACE_CAPTURED) {
-            call->captured_grads[step->x] = g;
-            continue;
-        }
         if (step->op == MG_STEP_SUM) {
             push_sum(program, step, scalars, adjoints);
             continue;
@@ -307,5 +314,10 @@ void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints)
         }
         if (step->adjoint_x != MG_NOTHING) adjoints[step->adjoint_x] += dx * g;
         if (step->adjoint_y != MG_NOTHING) adjoints[step->adjoint_y] += dy * g;
+    }
+    for (size_t i = 0; i < program->place_count; i++) {
+        const mg_place *place = &program->places[i];
+        if (place->adjoint != MG_NOTHING)
+            call->captured_grads[place->captured] = adjoints[place->adjoint];
     }
 }
