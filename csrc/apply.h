@@ -34,7 +34,8 @@ typedef struct block {
     signed char finite; /* whether all scalars are; -1: nobody has looked yet */
     bool check;
     mg_trap *trap;
-    void (*run)(struct block *at, size_t from, size_t to);
+    void (*run)(struct block *at, size_t from, size_t to); /* the processor's */
+    void (*add_lanes)(const double *sums, size_t count, double *out);
 } block;
 
 ALWAYS_INLINE bool is_scalar(uint32_t reference) {

@@ -2,9 +2,10 @@
  *
  * Rows are taken in chunks, whose bounds depend on their number alone, and chunks in blocks of as
  * many rows as the cache has room for. Within a block each instruction is a loop over the block's
- * lanes. A sum over rows is kept in MG_LANES partial sums, by the row's place in its chunk, however
- * wide the blocks are; partial sums are added up chunk by chunk. So the bits of a result depend on
- * program and rows alone, not on which thread replays which chunk.
+ * lanes. A sum over rows is kept in MG_LANES partial sums, by the row's place in its block, whose
+ * width is the program's, among the rows that are gone through in reverse; partial sums are added
+ * up chunk by chunk. So the bits of a result depend on program, parameters and rows alone, not on
+ * which thread replays which chunk.
  *
  * Threads share nothing that any of them writes: program and call are only read, a workspace and a
  * trap are one thread's own, and of what the call points to, outputs, gradients and failed have a
@@ -20,6 +21,7 @@ enum {
     MOST_CHUNKS = 64, /* more threads than this find nothing to do */
     MOST_LANES = 128,
     LEAST_LANES = 16,
+    BATCH = 16,     /* so many sums have their lanes added up at a time */
     CACHE = 8 << 20 /* bytes of slots in a block; beyond them blocks get narrower. It is the last
                      * level of cache that counts: values are read in the order in which they lie,
                      * or nearly, and what a wider block saves is the instructions' overhead. A
@@ -108,7 +110,12 @@ static size_t count_zeros(const block *at, const double *x) {
     return zeros;
 }
 
-/* The first `kept` lanes are to be those of x that are not zero, and others to fill them up. */
+static void move_lanes(double *value, const uint32_t *lanes, size_t count) {
+    for (size_t l = 0; l < count; l++) value[l] = value[lanes[l]];
+}
+
+/* Go on with the lanes in which x is not zero and as many others as make them a multiple of
+ * MG_LANES, of which there are enough: fewer lanes than before are kept. */
 static void keep_lanes(block *at, const mg_instruction *in, const double *x, size_t zeros,
                        size_t kept) {
     uint32_t lanes[MOST_LANES];
@@ -119,10 +126,9 @@ static void keep_lanes(block *at, const mg_instruction *in, const double *x, siz
         count += !zero || filled;
         room -= filled;
     }
-    for (uint32_t i = 0; i <= in->count; i++) {
-        double *value = slot(at, i == 0 ? in->x : at->schedule->terms[in->first + i - 1].a);
-        for (size_t l = 0; l < kept; l++) value[l] = value[lanes[l]];
-    }
+    const mg_product *terms = at->schedule->terms + in->first;
+    for (uint32_t i = 0; i < in->count; i++) move_lanes(slot(at, terms[i].a), lanes, kept);
+    move_lanes(slot(at, in->x), lanes, kept);
     at->used = at->lanes = kept;
 }
 
@@ -197,16 +203,20 @@ static void check_lanes(const block *at, const mg_instruction *in) {
 #include "run.h"
 #endif
 
-typedef void (*runner)(block *at, size_t from, size_t to);
+typedef struct {
+    void (*run)(block *at, size_t from, size_t to);
+    void (*add_lanes)(const double *sums, size_t count, double *out);
+} processor;
 
-static runner choose_runner(int kind) {
+static processor choose_processor(int kind) {
 #if defined(HAS_KINDS)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && kind-- <= 0) return run_avx512;
-    if (__builtin_cpu_supports("avx2") && kind-- <= 0) return run_avx2;
+    if (__builtin_cpu_supports("avx512f") && kind-- <= 0)
+        return (processor){run_avx512, add_lanes_avx512};
+    if (__builtin_cpu_supports("avx2") && kind-- <= 0) return (processor){run_avx2, add_lanes_avx2};
 #endif
     (void)kind;
-    return run_plain;
+    return (processor){run_plain, add_lanes_plain};
 }
 
 /* ---- a block ---- */
@@ -268,10 +278,6 @@ size_t mg_replay_chunks(size_t rows) {
     return (rows + chunk_rows(rows) - 1) / chunk_rows(rows);
 }
 
-static double add_lanes(const double *sum) {
-    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
-}
-
 static bool run_chunk(block *at, mg_workspace *workspace, size_t chunk) {
     const mg_program *program = at->program;
     const mg_call *call = at->call;
@@ -288,7 +294,7 @@ static bool run_chunk(block *at, mg_workspace *workspace, size_t chunk) {
     }
     if (!adds_up(at->mode)) return failures;
     double *sums = call->sums + chunk * (program->adjoint_count + 1);
-    for (size_t i = 0; i < program->sum_count; i++) sums[i] = add_lanes(at->sums + i * MG_LANES);
+    at->add_lanes(at->sums, program->sum_count, sums);
     for (size_t i = program->sum_count; i < program->adjoint_count; i++) sums[i] = 0.0;
     sums[program->adjoint_count] = at->total;
     return failures;
@@ -296,6 +302,7 @@ static bool run_chunk(block *at, mg_workspace *workspace, size_t chunk) {
 
 int mg_replay_rows(const mg_program *program, mg_mode mode, const mg_call *call,
                    mg_workspace *workspace, size_t first_chunk, size_t last_chunk, mg_trap *trap) {
+    const processor chosen = choose_processor(call->kind);
     bool failures = false;
     block at = {
         .program = program,
@@ -309,7 +316,8 @@ int mg_replay_rows(const mg_program *program, mg_mode mode, const mg_call *call,
         .failed = workspace->failed,
         .finite = -1,
         .trap = trap,
-        .run = choose_runner(call->kind),
+        .run = chosen.run,
+        .add_lanes = chosen.add_lanes,
     };
     for (size_t chunk = first_chunk; chunk < last_chunk; chunk++)
         failures |= run_chunk(&at, workspace, chunk);

@@ -84,16 +84,17 @@ typedef double NAME(pack) __attribute__((vector_size(PACK_BYTES), may_alias));
 #define WIDTH ((int)(MG_LANES / PACK))
 #define TOGETHER (8 / WIDTH)
 
+/* In as few tiles of at most eight packs as there can be, or nearly. */
 TARGET static inline void NAME(sum_terms)(const block *at, const mg_instruction *in) {
     const size_t packs = at->lanes / PACK;
-    if (packs >= 8)
-        TILES(SUM_TILE, 8);
-    else if (packs >= 4)
-        TILES(SUM_TILE, 4);
-    else if (packs >= 2)
-        TILES(SUM_TILE, 2);
-    else
-        TILES(SUM_TILE, 1);
+    switch (packs <= 8 ? packs : packs <= 16 ? (packs + 1) / 2 : 8) {
+#define CASE(width)             \
+    case width:                 \
+        TILES(SUM_TILE, width); \
+        break;
+        CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+#undef CASE
+    }
 }
 
 /* ---- sums over rows ---- */
@@ -149,6 +150,21 @@ TARGET static inline void NAME(reduce)(const block *at, const mg_instruction *in
     }
     REDUCE(1);
 #undef REDUCE
+}
+
+/* The sum of the lanes of each of `count` sums. */
+TARGET static void NAME(add_lanes)(const double *sums, size_t count, double *out) {
+    double pairs[4 * BATCH], fours[2 * BATCH];
+    for (; count >= BATCH; count -= BATCH) {
+        for (int i = 0; i < 4 * BATCH; i++) pairs[i] = sums[2 * i] + sums[2 * i + 1];
+        for (int i = 0; i < 2 * BATCH; i++) fours[i] = pairs[2 * i] + pairs[2 * i + 1];
+        for (int i = 0; i < BATCH; i++) out[i] = fours[2 * i] + fours[2 * i + 1];
+        sums += MG_LANES * BATCH;
+        out += BATCH;
+    }
+    for (; count > 0; count--, sums += MG_LANES)
+        *out++ = ((sums[0] + sums[1]) + (sums[2] + sums[3])) +
+                 ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
 /* ---- rows that are left out ---- */
