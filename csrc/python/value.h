@@ -189,8 +189,10 @@ PyObject *value_rule(PyObject *module, PyObject *args);
 PyObject *value_number_of(PyObject *module, PyObject *value);
 PyObject *value_is_fresh(PyObject *module, PyObject *args);
 PyObject *value_trace(PyObject *module, PyObject *args);
-PyObject *value_get_numbers(PyObject *module, PyObject *args);
-PyObject *value_add_grads(PyObject *module, PyObject *args);
+PyObject *value_get_numbers(PyObject *module, PyObject *const *args, Py_ssize_t arguments);
+PyObject *value_add_grads(PyObject *module, PyObject *const *args, Py_ssize_t arguments);
+/* Whether a tuple consists of Values; false: with an error set. */
+bool value_are_values(PyObject *values);
 
 /* ---- value_bulk.c: functions of the module ---- */
 
@@ -211,7 +213,7 @@ PyObject *value_parameters(PyObject *module, PyObject *const *args, Py_ssize_t c
 
 /* ---- value_optim.c: functions of the module ---- */
 
-PyObject *value_sgd(PyObject *module, PyObject *args);
+PyObject *value_sgd(PyObject *module, PyObject *const *args, Py_ssize_t arguments);
 PyObject *value_adam(PyObject *module, PyObject *args);
 PyObject *value_zero_grad(PyObject *module, PyObject *params);
 

@@ -12,16 +12,20 @@ static double *take_array(PyObject *object, Py_ssize_t count, Py_buffer *view) {
     return NULL;
 }
 
-PyObject *value_sgd(PyObject *Py_UNUSED(module), PyObject *args) {
-    PyObject *params, *array;
+PyObject *value_sgd(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t arguments) {
     Py_buffer view;
-    mg_sgd how;
     if (value_refuse("a step of an optimizer") < 0) return NULL;
-    if (!PyArg_ParseTuple(args, "O!Oddd:sgd", &PyTuple_Type, &params, &array, &how.lr,
-                          &how.momentum, &how.weight_decay))
+    if (arguments != 5 || !PyTuple_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "a tuple, an array and three numbers are required");
         return NULL;
-    Py_ssize_t count = PyTuple_GET_SIZE(params);
-    double *buffer = take_array(array, count, &view);
+    }
+    const mg_sgd how = {.lr = PyFloat_AsDouble(args[2]),
+                        .momentum = PyFloat_AsDouble(args[3]),
+                        .weight_decay = PyFloat_AsDouble(args[4])};
+    if (PyErr_Occurred()) return NULL;
+    PyObject *const params = args[0];
+    const Py_ssize_t count = PyTuple_GET_SIZE(params);
+    double *buffer = take_array(args[1], count, &view);
     if (buffer == NULL) return NULL;
     mg_node **nodes = value_take_operands(params);
     if (nodes != NULL) mg_update_sgd(nodes, (size_t)count, &how, buffer);
@@ -56,10 +60,11 @@ PyObject *value_adam(PyObject *Py_UNUSED(module), PyObject *args) {
 PyObject *value_zero_grad(PyObject *Py_UNUSED(module), PyObject *params) {
     if (value_refuse("zero_grad()") < 0) return NULL;
     PyObject *tuple = PySequence_Tuple(params);
-    mg_node **nodes = tuple != NULL ? value_take_operands(tuple) : NULL;
-    if (nodes != NULL) mg_clear_grads(nodes, (size_t)PyTuple_GET_SIZE(tuple));
-    Py_XDECREF(tuple);
-    if (nodes == NULL) return NULL;
-    PyMem_Free(nodes);
+    if (tuple == NULL) return NULL;
+    const bool good = value_are_values(tuple);
+    for (Py_ssize_t i = 0; good && i < PyTuple_GET_SIZE(tuple); i++)
+        value_node(PyTuple_GET_ITEM(tuple, i))->grad = 0.0;
+    Py_DECREF(tuple);
+    if (!good) return NULL;
     Py_RETURN_NONE;
 }

@@ -71,6 +71,12 @@ static bool require_value(PyObject *object) {
     return false;
 }
 
+bool value_are_values(PyObject *values) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(values); i++)
+        if (!require_value(PyTuple_GET_ITEM(values, i))) return false;
+    return true;
+}
+
 PyObject *value_number_of(PyObject *Py_UNUSED(module), PyObject *value) {
     return require_value(value) ? PyFloat_FromDouble(value_node(value)->data) : NULL;
 }
@@ -147,38 +153,36 @@ static double *take_doubles(PyObject *object, Py_ssize_t count, Py_buffer *view,
     return NULL;
 }
 
-static bool are_values(PyObject *values) {
-    if (!PyTuple_Check(values)) {
-        PyErr_SetString(PyExc_TypeError, "a tuple of Values is required");
-        return false;
-    }
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(values); i++)
-        if (!require_value(PyTuple_GET_ITEM(values, i))) return false;
-    return true;
+/* Two arguments: a tuple and an array. */
+static bool takes_two(PyObject *const *args, Py_ssize_t count) {
+    if (count == 2 && PyTuple_Check(args[0])) return true;
+    PyErr_SetString(PyExc_TypeError, "a tuple of Values and an array are required");
+    return false;
 }
 
-PyObject *value_get_numbers(PyObject *Py_UNUSED(module), PyObject *args) {
-    PyObject *values, *array;
+PyObject *value_get_numbers(PyObject *Py_UNUSED(module), PyObject *const *args,
+                            Py_ssize_t arguments) {
     Py_buffer view;
-    if (value_refuse("calling a program") < 0) return NULL;
-    if (!PyArg_ParseTuple(args, "OO:get_numbers", &values, &array) || !are_values(values))
-        return NULL;
-    Py_ssize_t count = PyTuple_GET_SIZE(values);
-    double *numbers = take_doubles(array, count, &view, PyBUF_WRITABLE);
+    if (value_refuse("calling a program") < 0 || !takes_two(args, arguments)) return NULL;
+    PyObject *const values = args[0];
+    const Py_ssize_t count = PyTuple_GET_SIZE(values);
+    double *numbers = take_doubles(args[1], count, &view, PyBUF_WRITABLE);
+    Py_ssize_t i = 0;
     if (numbers == NULL) return NULL;
-    for (Py_ssize_t i = 0; i < count; i++)
+    for (; i < count && require_value(PyTuple_GET_ITEM(values, i)); i++)
         numbers[i] = value_node(PyTuple_GET_ITEM(values, i))->data;
     PyBuffer_Release(&view);
+    if (i < count) return NULL;
     Py_RETURN_NONE;
 }
 
-PyObject *value_add_grads(PyObject *Py_UNUSED(module), PyObject *args) {
-    PyObject *values, *array;
+PyObject *value_add_grads(PyObject *Py_UNUSED(module), PyObject *const *args,
+                          Py_ssize_t arguments) {
     Py_buffer view;
-    if (!PyArg_ParseTuple(args, "OO:add_grads", &values, &array) || !are_values(values))
-        return NULL;
-    Py_ssize_t count = PyTuple_GET_SIZE(values);
-    double *numbers = take_doubles(array, count, &view, PyBUF_SIMPLE);
+    if (!takes_two(args, arguments) || !value_are_values(args[0])) return NULL;
+    PyObject *const values = args[0];
+    const Py_ssize_t count = PyTuple_GET_SIZE(values);
+    double *numbers = take_doubles(args[1], count, &view, PyBUF_SIMPLE);
     if (numbers == NULL) return NULL;
     for (Py_ssize_t i = 0; i < count; i++)
         value_node(PyTuple_GET_ITEM(values, i))->grad += numbers[i];
