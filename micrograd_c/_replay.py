@@ -6,6 +6,7 @@ Programs own their memory and know no node: they are those of the cffi module on
 from __future__ import annotations
 
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -153,13 +154,22 @@ class Frame:
             self.workspaces.append(self.new_workspace())
         if not lib.mg_replay_begin(program, call):
             return 2
-        bounds = [chunks * k // threads for k in range(threads + 1)]
         traps = [ffi.new("mg_trap *") for _ in range(threads)]
+        # Whoever is free takes the next few chunks: a thread that is disturbed does less.
+        few = max(1, chunks // (16 * threads))
+        left = deque(range(0, chunks, few))
 
         def part(k: int) -> int:
-            return lib.mg_replay_rows(  # type: ignore[no-any-return]
-                program, mode, call, self.workspaces[k], bounds[k], bounds[k + 1], traps[k]
-            )
+            failures = 0
+            while True:
+                try:
+                    first = left.popleft()
+                except IndexError:
+                    return failures
+                last = min(first + few, chunks)
+                failures |= lib.mg_replay_rows(
+                    program, mode, call, self.workspaces[k], first, last, traps[k]
+                )
 
         others = [_pool(threads).submit(part, k) for k in range(1, threads)]
         failures = part(0)
