@@ -26,6 +26,7 @@ typedef struct block {
     double *sums;
     const double *ones;
     const uint32_t *rows; /* the rows of the lanes */
+    size_t pass;          /* of a jacobian: the output whose gradients are under way */
     size_t used;          /* lanes that are rows */
     size_t lanes;         /* computed: a multiple of MG_LANES */
     size_t stride;        /* from one slot to the next: the lanes there were at first */

@@ -377,6 +377,8 @@ typedef struct {
     const mg_column *seeds;     /* gradients of outputs; data NULL: seed */
     double seed;                /* for every output and row without a column of seeds */
     const mg_column *gradients; /* one for each input; data NULL: not wanted */
+    int jacobian;               /* 1: gradients of one output after the other, each with the seed 1
+                                 * and columns of its own */
     unsigned char *failed;      /* by place among the rows: 1 where a guard failed */
     double *scalars;            /* room for mg_program_scalars */
     double *sums;               /* room for mg_program_sums for each chunk */

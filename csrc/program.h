@@ -203,8 +203,7 @@ void mg_drop_schedule(mg_arena *memory, mg_schedule *schedule);
 
 /* ---- slots.c ---- */
 
-/* Give registers slots, those before `values` being values, the others gradients. */
-bool mg_assign_slots(mg_arena *memory, mg_schedule *out, mg_mode mode, uint32_t values,
-                     uint32_t registers);
+/* Give a mode's registers slots. Those with the numbers of entries are values, others gradients. */
+bool mg_assign_slots(mg_arena *memory, mg_program *program, mg_mode mode, uint32_t registers);
 
 #endif

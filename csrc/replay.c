@@ -48,11 +48,13 @@ ALWAYS_INLINE void load(const block *at, const mg_instruction *in) {
 
 ALWAYS_INLINE void load_seeds(const block *at, const mg_instruction *in) {
     double *out = slot(at, in->out);
-    const mg_column *column = &at->call->seeds[in->index];
-    if (column->data != NULL)
+    const mg_call *call = at->call;
+    const mg_column *column = &call->seeds[in->index];
+    const double seed = !call->jacobian ? call->seed : in->index == at->pass ? 1.0 : 0.0;
+    if (!call->jacobian && column->data != NULL)
         load_column(at, column, out);
     else
-        for (size_t l = 0; l < at->used; l++) out[l] = at->call->seed;
+        for (size_t l = 0; l < at->used; l++) out[l] = seed;
     for (size_t l = at->used; l < at->lanes; l++) out[l] = 0.0;
 }
 
@@ -67,7 +69,7 @@ ALWAYS_INLINE void store_column(const block *at, const mg_column *column, uint32
 ALWAYS_INLINE void store(block *at, const mg_instruction *in) {
     const mg_call *call = at->call;
     store_column(at, &call->outputs[in->index], in->x);
-    if (!adds_up(at->mode)) return;
+    if (!adds_up(at->mode) || call->jacobian) return;
     const mg_column *seeds = &call->seeds[in->index];
     for (size_t l = 0; l < at->used; l++) {
         const double seed =
@@ -263,7 +265,9 @@ static bool run_block(block *at, uint32_t *rows, size_t first, size_t count) {
         at->check = check;
         if (at->used != 0) run_forward(at);
     }
-    if (at->used != 0) at->run(at, at->schedule->forward, at->schedule->count);
+    const size_t passes = call->jacobian ? at->program->output_count : 1;
+    for (at->pass = 0; at->used != 0 && at->pass < passes; at->pass++)
+        at->run(at, at->schedule->forward, at->schedule->count);
     return failures != 0;
 }
 

@@ -266,7 +266,8 @@ TARGET static void NAME(run)(block *at, size_t from, size_t to) {
                 NAME(reduce)(at, in);
                 break;
             case MG_CODE_GRADIENT:
-                store_column(at, &at->call->gradients[in->index], in->x);
+                store_column(at, &at->call->gradients[at->pass * at->program->inputs + in->index],
+                             in->x);
                 break;
             case MG_CODE_KEEP:
                 NAME(keep)(at, in);

@@ -508,8 +508,7 @@ static void make(scheduler *at) {
         emit_forward(at);
         if (at->mode != MG_FORWARD) emit_backward(at);
         if (!at->failed)
-            at->failed =
-                !mg_assign_slots(at->memory, at->out, at->mode, (uint32_t)count, at->registers);
+            at->failed = !mg_assign_slots(at->memory, at->program, at->mode, at->registers);
     }
     mg_deallocate(at->memory, at->absorbed);
     mg_deallocate(at->memory, at->wanted);

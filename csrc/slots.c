@@ -1,6 +1,7 @@
 /* slots.c: from registers to slots, and where rows may be left out in reverse.
  *
- * Registers share slots: one is free again after its last use.
+ * Registers share slots: one is free again after its last use. Where reverse may be gone through
+ * for one output after the other, what it needs of the values stays.
  *
  * The gradient of a loss such as relu(1 - y * f(x)) is zero for many rows as soon as it has passed
  * the relu, and so is all that comes of it. Where one gradient alone is under way, MG_CODE_KEEP
@@ -196,13 +197,17 @@ static void take_slot(void *context, uint32_t *reference) {
     *reference = at->slot_of[*reference];
 }
 
-static bool assign_slots(mg_arena *memory, mg_schedule *out, size_t registers) {
+/* Values before `kept` that are used in reverse keep their slots. */
+static bool assign_slots(mg_arena *memory, mg_schedule *out, size_t kept, size_t registers) {
     uint32_t *table = mg_allocate(memory, (3 * registers + 1) * sizeof(uint32_t));
     slots at = {.last = table, .slot_of = table + registers, .spare = table + 2 * registers};
     if (table == NULL) return false;
     memset(table, 0xff, registers * sizeof(uint32_t));
     for (at.place = 0; at.place < out->count; at.place++)
         visit_operands(out, &out->code[at.place], &at, note_use);
+    for (size_t i = 0; i < kept; i++)
+        if (at.last[i] != MG_NOTHING && at.last[i] >= out->forward)
+            at.last[i] = (uint32_t)out->count;
     for (at.place = 0; at.place < out->count; at.place++) {
         mg_instruction *in = &out->code[at.place];
         const uint32_t result = in->out;
@@ -219,8 +224,10 @@ static bool assign_slots(mg_arena *memory, mg_schedule *out, size_t registers) {
     return true;
 }
 
-bool mg_assign_slots(mg_arena *memory, mg_schedule *out, mg_mode mode, uint32_t values,
-                     uint32_t registers) {
+bool mg_assign_slots(mg_arena *memory, mg_program *program, mg_mode mode, uint32_t registers) {
+    mg_schedule *out = &program->schedules[mode];
+    const uint32_t values = (uint32_t)program->count;
+    const bool again = program->output_count > 1 && (mode == MG_INPUTS || mode == MG_ALL);
     if (mode == MG_PARAMETERS && !leave_rows_out(memory, out, values, registers)) return false;
-    return assign_slots(memory, out, registers);
+    return assign_slots(memory, out, again ? values : 0, registers);
 }

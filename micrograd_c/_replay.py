@@ -112,7 +112,9 @@ class Frame:
         self.scalars = ffi.new("double[]", lib.mg_program_scalars(trace.program))
         self.outputs = ffi.new("mg_column[]", outputs)
         self.seeds = ffi.new("mg_column[]", outputs)
-        self.gradients = ffi.new("mg_column[]", trace.inputs + 1)
+        self.inputs = trace.inputs
+        wanted = self.inputs * outputs if mode in (INPUTS, ALL) else 0
+        self.gradients = ffi.new("mg_column[]", wanted + 1)
         self.data_buffer = ffi.buffer(self.data, 8 * captured)
         self.grads_buffer = ffi.buffer(self.grads, 8 * captured)
         call.captured, call.captured_grads = self.data, self.grads
@@ -126,6 +128,10 @@ class Frame:
     def new_workspace(self) -> Any:
         made = lib.mg_workspace_new(_memory, self.program, self.mode)
         return ffi.gc(_checked(made, "a workspace"), lambda w: lib.mg_workspace_free(_memory, w))
+
+    def columns_of_output(self, output: int) -> Any:
+        """Return where the places for an output's gradients, one for each input, begin."""
+        return self.gradients + output * self.inputs
 
     def forget_gradients(self) -> None:
         """Have no place for the gradients of inputs, of which an earlier replay had some."""

@@ -212,7 +212,7 @@ class Program:
     ) -> Any:
         """Tell a frame what to replay; return where it marks the rows that fail a guard."""
         call = frame.call
-        call.inputs, call.check = columns, check
+        call.inputs, call.check, call.jacobian = columns, check, 0
         call.count = count if rows is None else len(rows)
         call.rows = NULL if rows is None else ffi.from_buffer("uint32_t[]", rows)
         failed = None
@@ -379,35 +379,38 @@ class Program:
         outputs = len(self._traces[0].outputs)
         if outputs != 1:
             raise ValueError(f"the function has {outputs} results: use jacobian()")
-        return self._gradient(args, 0, threads, check)
+        return self._gradients(args, 1, threads, check)[0]
 
     def jacobian(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
         """Return for each of the function's results what `gradient` returns for one.
 
         Nested as the function's result. Raises as a call does.
         """
-        outputs = range(len(self._traces[0].outputs))
-        return self._nest([self._gradient(args, i, threads, check) for i in outputs])
+        outputs = len(self._traces[0].outputs)
+        return self._nest(self._gradients(args, outputs, threads, check))
 
-    def _gradient(self, args: tuple[Any, ...], output: int, threads: int, check: bool) -> Any:
+    def _gradients(
+        self, args: tuple[Any, ...], outputs: int, threads: int, check: bool
+    ) -> list[Any]:
         np = self._np
         count = self._rows_of(args)[0]
         shapes = [array for shape in self._shapes for array in _rows.arrays(shape)]
-        results = [np.zeros((count, *array.shape)) for array in shapes]
-        views = [ffi.from_buffer("double[]", r) if r.size else NULL for r in results]
-        numbers = np.array([0.0, 1.0])
-        one = ffi.from_buffer("double[]", numbers)
+        results = [[np.zeros((count, *array.shape)) for array in shapes] for _ in range(outputs)]
 
         def bind(frame: Frame, count: int) -> None:
-            for array, view in zip(shapes, views):
-                if view:
-                    lib.mg_set_columns(frame.gradients + array.first, view, array.size, array.size)
-            for i in range(len(frame.seeds)):
-                frame.seeds[i].data = one + (1 if i == output else 0)
-                frame.seeds[i].stride = 0
+            frame.call.jacobian = 1
+            for i, arrays in enumerate(results):
+                columns = frame.columns_of_output(i)
+                for shape, array in zip(shapes, arrays):
+                    if array.size:
+                        place = ffi.from_buffer("double[]", array)
+                        lib.mg_set_columns(columns + shape.first, place, shape.size, shape.size)
 
         self._replay(INPUTS, args, threads, check, bind)
-        found = iter(results)
+        return [self._nest_gradients(arrays) for arrays in results]
+
+    def _nest_gradients(self, arrays: list[Any]) -> Any:
+        found = iter(arrays)
         nested = tuple(_nest_arrays(shape, found) for shape in self._shapes)
         return nested[0] if len(nested) == 1 else nested
 

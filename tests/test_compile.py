@@ -273,6 +273,40 @@ def test_several_results_need_seeds_and_have_a_jacobian(mg: Any) -> None:
     assert (second[:, 1] == 0.0).all()
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("checked", [False, True])
+def test_a_jacobian_has_the_gradients_of_each_result(mg: Any, threads: int, checked: bool) -> None:
+    random.seed(5)
+    model = mg.MLP(4, [8, 8, 5])
+
+    def fn(pair: Any, more: Any) -> Any:
+        a, b, c, d, e = model([*pair, *more["more"]])
+        return {"sum": a * pair[0] + b.exp(), "others": [c if c.data > 0 else c * a, d * e, d * e]}
+
+    rows = normal(300, 2, seed=3), {"more": normal(300, 2, seed=4)}
+    program = mg.compile(fn, rows[0][0], {"more": rows[1]["more"][0]})
+    found = program.jacobian(*rows, threads=threads, check=checked)
+    for name, i in (("sum", None), ("others", 0), ("others", 1), ("others", 2)):
+
+        def one(pair: Any, more: Any, name: str = name, i: Any = i) -> Any:
+            return fn(pair, more)[name] if i is None else fn(pair, more)[name][i]
+
+        alone = mg.compile(one, rows[0][0], {"more": rows[1]["more"][0]}).gradient(*rows)
+        together = found[name] if i is None else found[name][i]
+        np.testing.assert_allclose(together[0], alone[0], rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(together[1]["more"], alone[1]["more"], rtol=1e-12, atol=1e-15)
+
+
+def test_a_checked_step_after_a_checked_jacobian_has_its_own_seeds(mg: Any) -> None:
+    w = mg.Value(3.0)
+    program = mg.compile(lambda x: [x * w, x * x], 1.0)
+    for _ in range(2):
+        program.jacobian([2.0, 5.0], check=True)
+        w.grad = 0.0
+        assert program.backward([2.0, 5.0], seeds=[[1.0, 0.5], [0.0, 1.0]], check=True) == 38.5
+        assert w.grad == 4.5
+
+
 def test_a_result_may_not_depend_on_rows(mg: Any) -> None:
     w = mg.Value(3.0)
     program = mg.compile(lambda x: w * w, 1.0)
