@@ -187,9 +187,9 @@ ALWAYS_INLINE void apply(const block *at, const mg_instruction *in) {
     OPERANDS;
     if (apply_fast(at, in)) return;
     switch (in->op) {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name:                                                 \
-        APPLY(value)                                                   \
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
+    case MG_OP_##name:                                                         \
+        APPLY(value)                                                           \
         break;
         MG_OPERATORS(X)
 #undef X
@@ -203,9 +203,9 @@ ALWAYS_INLINE void push_x(const block *at, const mg_instruction *in) {
     const double *restrict const zr = slot(at, in->z), *restrict const gr = slot(at, in->g);
     if (push_fast(at, in)) return;
     switch (in->op) {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name:                                                 \
-        PUSH(dzdx)                                                     \
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
+    case MG_OP_##name:                                                         \
+        PUSH(dzdx)                                                             \
         break;
         MG_OPERATORS(X)
 #undef X
@@ -218,9 +218,9 @@ ALWAYS_INLINE void push_y(const block *at, const mg_instruction *in) {
     OPERANDS;
     const double *restrict const zr = slot(at, in->z), *restrict const gr = slot(at, in->g);
     switch (in->op) {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name:                                                 \
-        PUSH(dzdy)                                                     \
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
+    case MG_OP_##name:                                                         \
+        PUSH(dzdy)                                                             \
         break;
         MG_OPERATORS(X)
 #undef X

@@ -53,25 +53,25 @@ ALWAYS_INLINE mg_status push(mg_node *node, mg_cursor *at) {
     const double z = node->data;
     (void)z;
     switch (node->op) {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name: {                                               \
-        mg_node *left = links->left, *right = links->right;            \
-        const double x = left->data;                                   \
-        const double y = (form) == MG_FORM_EXPONENT ? links->exponent  \
-                         : MG_ARITY(form) == 2      ? right->data      \
-                                                    : 0.0;                  \
-        const double dx = (dzdx);                                      \
-        const double dy = (dzdy);                                      \
-        const mg_status status = (partial_error);                      \
-        (void)x, (void)y;                                              \
-        if (status != MG_OK) return status;                            \
-        left->grad += dx * g;                                          \
-        if (at != NULL) reach(at, left);                               \
-        if (MG_ARITY(form) == 2) {                                     \
-            right->grad += dy * g;                                     \
-            if (at != NULL) reach(at, right);                          \
-        }                                                              \
-        return MG_OK;                                                  \
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
+    case MG_OP_##name: {                                                       \
+        mg_node *left = links->left, *right = links->right;                    \
+        const double x = left->data;                                           \
+        const double y = (form) == MG_FORM_EXPONENT ? links->exponent          \
+                         : MG_ARITY(form) == 2      ? right->data              \
+                                                    : 0.0;                          \
+        const double dx = (dzdx);                                              \
+        const double dy = (dzdy);                                              \
+        const mg_status status = (partial_error);                              \
+        (void)x, (void)y;                                                      \
+        if (status != MG_OK) return status;                                    \
+        left->grad += dx * g;                                                  \
+        if (at != NULL) reach(at, left);                                       \
+        if (MG_ARITY(form) == 2) {                                             \
+            right->grad += dy * g;                                             \
+            if (at != NULL) reach(at, right);                                  \
+        }                                                                      \
+        return MG_OK;                                                          \
     }
         MG_OPERATORS(X)
 #undef X
@@ -96,17 +96,17 @@ mg_status mg_partial(const mg_node *node, size_t i, double *partial) {
     const double z = node->data;
     (void)z;
     switch (node->op) {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error)   \
-    case MG_OP_##name: {                                                 \
-        const double x = links->left->data;                              \
-        const double y = (form) == MG_FORM_EXPONENT ? links->exponent    \
-                         : MG_ARITY(form) == 2      ? links->right->data \
-                                                    : 0.0;                    \
-        const double dx = (dzdx);                                        \
-        const double dy = (dzdy);                                        \
-        (void)x, (void)y;                                                \
-        *partial = i == 0 ? dx : dy;                                     \
-        return (partial_error);                                          \
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
+    case MG_OP_##name: {                                                       \
+        const double x = links->left->data;                                    \
+        const double y = (form) == MG_FORM_EXPONENT ? links->exponent          \
+                         : MG_ARITY(form) == 2      ? links->right->data       \
+                                                    : 0.0;                          \
+        const double dx = (dzdx);                                              \
+        const double dy = (dzdy);                                              \
+        (void)x, (void)y;                                                      \
+        *partial = i == 0 ? dx : dy;                                           \
+        return (partial_error);                                                \
     }
         MG_OPERATORS(X)
 #undef X

@@ -2,7 +2,8 @@
  * row; the enum, the names, the forward evaluation, the partial derivatives and the error checks
  * are generated from here.
  *
- * A row: name, symbol, form, then expressions in
+ * A row: name, symbol, form, whether the partials are finite wherever operands and value are (if in
+ * doubt: false), then expressions in
  *     x  the first operand,  y  the second operand or the exponent,  z  the value:
  * value, what is wrong with the value (a mg_status), dz/dx, dz/dy, what is wrong with the partials
  * (there, dx is dz/dx as just computed).
@@ -14,6 +15,7 @@
 #define MG_OPERATORS_H
 
 #include <math.h>
+#include <stdbool.h>
 
 #include "micrograd.h"
 
@@ -84,63 +86,62 @@ static inline double mg_power_dy(double x, double z) {
 
 /* clang-format off */
 
-/*  name      symbol     form
-      value                       error in value
-      dz/dx                       dz/dy                error in partials */
+/*  name      symbol     form               finite?
+      value                 error in value
+      dz/dx                 dz/dy              error in partials */
 #define MG_OPERATORS(X)                                                                            \
-  X(add,      "+",       MG_FORM_INFIX,                                                            \
-      x + y,                      MG_OK,                                                           \
-      1.0,                        1.0,                 MG_OK)                                      \
-  X(multiply, "*",       MG_FORM_INFIX,                                                            \
-      x * y,                      MG_OK,                                                           \
-      y,                          x,                   MG_OK)                                      \
-  X(exponent, "**",      MG_FORM_EXPONENT,                                                         \
-      mg_pow(x, y),                  mg_check_power(x, y, z),                                         \
-      mg_power_dx(x, y),          0.0,                 mg_check_power_dx(x, y, dx))                \
-  X(power,    "**",      MG_FORM_INFIX,                                                            \
-      mg_pow(x, y),                  x < 0.0 ? MG_DOMAIN : mg_check_power(x, y, z),                   \
-      mg_power_dx(x, y),          mg_power_dy(x, z),   x < 0.0 ? MG_DOMAIN                                  \
-                                                               : mg_check_power_dx(x, y, dx))      \
-  X(exp,      "exp",     MG_FORM_METHOD,                                                           \
-      exp(x),                     mg_check_range(x, z),                                            \
-      z,                          0.0,                 MG_OK)                                      \
-  X(log,      "log",     MG_FORM_METHOD,                                                           \
-      log(x),                     x <= 0.0 ? MG_DOMAIN : MG_OK,                                    \
-      1.0 / x,                    0.0,                 x == 0.0 ? MG_ZERO_DIVISION : MG_OK)        \
-  X(tanh,     "tanh",    MG_FORM_METHOD,                                                           \
-      mg_tanh(x),                 MG_OK,                                                           \
-      1.0 - mg_pow(z, 2.0),         0.0,                 mg_check_range(z, z * z))                   \
-  X(relu,     "ReLU",    MG_FORM_METHOD,                                                           \
-      x < 0.0 ? 0.0 : x,          MG_OK,                                                           \
-      z > 0.0 ? 1.0 : 0.0,        0.0,                 MG_OK)                                      \
-  X(sigmoid,  "sigmoid", MG_FORM_METHOD,                                                           \
-      mg_sigmoid(x),              MG_OK,                                                           \
-      z * (1.0 - z),              0.0,                 MG_OK)                                      \
-  X(sin,      "sin",     MG_FORM_METHOD,                                                           \
-      sin(x),                     isinf(x) ? MG_DOMAIN : MG_OK,                                    \
-      cos(x),                     0.0,                 isinf(x) ? MG_DOMAIN : MG_OK)               \
-  X(cos,      "cos",     MG_FORM_METHOD,                                                           \
-      cos(x),                     isinf(x) ? MG_DOMAIN : MG_OK,                                    \
-      -sin(x),                    0.0,                 isinf(x) ? MG_DOMAIN : MG_OK)               \
-  X(sqrt,     "sqrt",    MG_FORM_METHOD,                                                           \
-      sqrt(x),                    x < 0.0 ? MG_DOMAIN : MG_OK,                                     \
-      0.5 / z,                    0.0,                 z == 0.0 ? MG_ZERO_DIVISION : MG_OK)        \
-  X(abs,      "abs",     MG_FORM_METHOD,                                                           \
-      fabs(x),                    MG_OK,                                                           \
-      mg_sign(x),                 0.0,                 MG_OK)                                      \
-  X(maximum,  "max",     MG_FORM_FUNCTION,                                                         \
-      mg_larger(x, y),            MG_OK,                                                           \
-      mg_share(x, y),             mg_share(y, x),      MG_OK)                                      \
-  X(minimum,  "min",     MG_FORM_FUNCTION,                                                         \
-      -mg_larger(-x, -y),         MG_OK,                                                           \
-      mg_share(y, x),             mg_share(x, y),      MG_OK)
+  X(add,      "+",       MG_FORM_INFIX,     true,                                                  \
+      x + y,                MG_OK,                                                                 \
+      1.0,                  1.0,               MG_OK)                                              \
+  X(multiply, "*",       MG_FORM_INFIX,     true,                                                  \
+      x * y,                MG_OK,                                                                 \
+      y,                    x,                 MG_OK)                                              \
+  X(exponent, "**",      MG_FORM_EXPONENT,  false,                                                 \
+      mg_pow(x, y),         mg_check_power(x, y, z),                                               \
+      mg_power_dx(x, y),    0.0,               mg_check_power_dx(x, y, dx))                        \
+  X(power,    "**",      MG_FORM_INFIX,     false,                                                 \
+      mg_pow(x, y),         x < 0.0 ? MG_DOMAIN : mg_check_power(x, y, z),                         \
+      mg_power_dx(x, y),    mg_power_dy(x, z), x < 0.0 ? MG_DOMAIN : mg_check_power_dx(x, y, dx))  \
+  X(exp,      "exp",     MG_FORM_METHOD,    true,                                                  \
+      exp(x),               mg_check_range(x, z),                                                  \
+      z,                    0.0,               MG_OK)                                              \
+  X(log,      "log",     MG_FORM_METHOD,    false,                                                 \
+      log(x),               x <= 0.0 ? MG_DOMAIN : MG_OK,                                          \
+      1.0 / x,              0.0,               x == 0.0 ? MG_ZERO_DIVISION : MG_OK)                \
+  X(tanh,     "tanh",    MG_FORM_METHOD,    true,                                                  \
+      mg_tanh(x),           MG_OK,                                                                 \
+      1.0 - mg_pow(z, 2.0), 0.0,               mg_check_range(z, z * z))                           \
+  X(relu,     "ReLU",    MG_FORM_METHOD,    true,                                                  \
+      x < 0.0 ? 0.0 : x,    MG_OK,                                                                 \
+      z > 0.0 ? 1.0 : 0.0,  0.0,               MG_OK)                                              \
+  X(sigmoid,  "sigmoid", MG_FORM_METHOD,    true,                                                  \
+      mg_sigmoid(x),        MG_OK,                                                                 \
+      z * (1.0 - z),        0.0,               MG_OK)                                              \
+  X(sin,      "sin",     MG_FORM_METHOD,    true,                                                  \
+      sin(x),               isinf(x) ? MG_DOMAIN : MG_OK,                                          \
+      cos(x),               0.0,               isinf(x) ? MG_DOMAIN : MG_OK)                       \
+  X(cos,      "cos",     MG_FORM_METHOD,    true,                                                  \
+      cos(x),               isinf(x) ? MG_DOMAIN : MG_OK,                                          \
+      -sin(x),              0.0,               isinf(x) ? MG_DOMAIN : MG_OK)                       \
+  X(sqrt,     "sqrt",    MG_FORM_METHOD,    false,                                                 \
+      sqrt(x),              x < 0.0 ? MG_DOMAIN : MG_OK,                                           \
+      0.5 / z,              0.0,               z == 0.0 ? MG_ZERO_DIVISION : MG_OK)                \
+  X(abs,      "abs",     MG_FORM_METHOD,    true,                                                  \
+      fabs(x),              MG_OK,                                                                 \
+      mg_sign(x),           0.0,               MG_OK)                                              \
+  X(maximum,  "max",     MG_FORM_FUNCTION,  true,                                                  \
+      mg_larger(x, y),      MG_OK,                                                                 \
+      mg_share(x, y),       mg_share(y, x),    MG_OK)                                              \
+  X(minimum,  "min",     MG_FORM_FUNCTION,  true,                                                  \
+      -mg_larger(-x, -y),   MG_OK,                                                                 \
+      mg_share(y, x),       mg_share(x, y),    MG_OK)
 
 /* clang-format on */
 
 enum {
     MG_OP_leaf,
     MG_OP_custom,
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) MG_OP_##name,
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) MG_OP_##name,
     MG_OPERATORS(X)
 #undef X
         MG_OP_COUNT
@@ -152,7 +153,7 @@ enum {
 /* The number of operands of every operator; that of a custom node is in its extra. */
 #define MG_ARITY_CUSTOM 3
 static const unsigned char mg_arities[MG_OP_COUNT] = {0, MG_ARITY_CUSTOM,
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) MG_ARITY(form),
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) MG_ARITY(form),
                                                       MG_OPERATORS(X)
 #undef X
 };
@@ -161,10 +162,10 @@ static const unsigned char mg_arities[MG_OP_COUNT] = {0, MG_ARITY_CUSTOM,
 static inline mg_status mg_evaluate(int op, double x, double y, double *result) {
     double z;
     switch (op) {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name:                                                 \
-        z = (value);                                                   \
-        *result = z;                                                   \
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
+    case MG_OP_##name:                                                         \
+        z = (value);                                                           \
+        *result = z;                                                           \
         return (error);
         MG_OPERATORS(X)
 #undef X

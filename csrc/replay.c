@@ -138,11 +138,11 @@ static void keep_lanes(block *at, const mg_instruction *in, const double *x, siz
 
 static mg_status partial_error(int op, double x, double y, double z) {
     switch (op) {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name: {                                               \
-        const double dx = (dzdx);                                      \
-        (void)dx, (void)y, (void)z;                                    \
-        return (partial_error);                                        \
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
+    case MG_OP_##name: {                                                       \
+        const double dx = (dzdx);                                              \
+        (void)dx, (void)y, (void)z;                                            \
+        return (partial_error);                                                \
     }
         MG_OPERATORS(X)
 #undef X

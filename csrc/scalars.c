@@ -274,12 +274,12 @@ static mg_status differentiate(const mg_scalar_step *step, double x, double y, d
                                double *py) {
     (void)z;
     switch (step->op) {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name: {                                               \
-        const double dx = (dzdx);                                      \
-        *px = dx;                                                      \
-        *py = (dzdy);                                                  \
-        return (partial_error);                                        \
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
+    case MG_OP_##name: {                                                       \
+        const double dx = (dzdx);                                              \
+        *px = dx;                                                              \
+        *py = (dzdy);                                                          \
+        return (partial_error);                                                \
     }
         MG_OPERATORS(X)
 #undef X

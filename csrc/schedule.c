@@ -404,7 +404,7 @@ static bool names(const char *expression, char operand) {
  * until then. */
 static void let_go(mg_instruction *push) {
     static const char *const partials[MG_OP_COUNT][2] = {
-#define X(name, symbol, form, value, error, dzdx, dzdy, partial_error) \
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
     [MG_OP_##name] = {#dzdx, #dzdy},
         MG_OPERATORS(X)
 #undef X

@@ -8,8 +8,8 @@
  * lets the rest of the program go on with the rows for which it is not zero. It is placed where
  * much is left to do and little is to be moved. What a row adds to sums is a product of that
  * gradient and of values, scalars and partial derivatives: it is zero, and changes no sum, if all
- * of these are finite. Values and scalars are looked at; of the operators' derivatives it is known,
- * see has_finite_partials, and before other operators no row is left out. */
+ * of these are finite. Values and scalars are looked at; of the operators' derivatives the table
+ * knows it, and before those that may be infinite no row is left out. */
 #include <string.h>
 
 #include "program.h"
@@ -65,23 +65,12 @@ static void note_made(liveness *at, uint32_t reference) {
     *(reference < at->values ? &at->live_values : &at->live_gradients) -= 1;
 }
 
-/* Operators whose partial derivatives are finite wherever operands and value are. */
-static bool has_finite_partials(int op) {
-    switch (op) {
-        case MG_OP_exp:
-        case MG_OP_tanh:
-        case MG_OP_relu:
-        case MG_OP_sigmoid:
-        case MG_OP_sin:
-        case MG_OP_cos:
-        case MG_OP_abs:
-        case MG_OP_maximum:
-        case MG_OP_minimum:
-            return true;
-        default:
-            return false;
-    }
-}
+/* By operator: whether its partial derivatives are finite wherever operands and value are. */
+static const bool has_finite_partials[MG_OP_COUNT] = {false, false,
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) finite,
+                                                      MG_OPERATORS(X)
+#undef X
+};
 
 /* How many multiplications or the like an instruction does for a lane. */
 static double work_of(const mg_schedule *out, const mg_instruction *in) {
@@ -155,7 +144,7 @@ static bool leave_rows_out(mg_arena *memory, mg_schedule *out, uint32_t values,
     for (uint32_t i = (uint32_t)out->count; good && count < MOST_CUTS && i-- > out->forward;) {
         mg_instruction *in = &out->code[i];
         const bool push = in->code == MG_CODE_PUSH_X || in->code == MG_CODE_PUSH_Y;
-        if (in->code == MG_CODE_SEED || (push && !has_finite_partials(in->op))) break;
+        if (in->code == MG_CODE_SEED || (push && !has_finite_partials[in->op])) break;
         note_made(&at, in->out);
         visit_operands(out, in, &at, note_live);
         work += work_of(out, in);
