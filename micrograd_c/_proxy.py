@@ -1,28 +1,35 @@
 """Value as a thin Python proxy over calls to the C library.
 
 The portable form of the accelerated Value: the only one on PyPy, and on CPython the reference for
-the accelerator, which must do the same. A proxy owns one reference to its node. It is given back by
-the callback of a weak reference, which at the same time is what finds the proxy of a node again.
+the accelerator, which must do the same. What proxies and nodes owe each other is in _lifetimes.py.
 """
 
 from __future__ import annotations
 
-import atexit
-import gc
-import os
-import sys
 import threading
-from collections import Counter
 from collections.abc import KeysView
 from typing import Any, Callable
-from weakref import ref
 
 from ._engine import ffi, lib
-from ._value_methods import ValueMethods, arithmetic_error, as_real
-
-_arena = lib.mg_arena_new()
-if not _arena:
-    raise MemoryError("no memory for an arena")
+from ._lifetimes import (
+    Life,
+    Slots,
+    arena,
+    children_of,
+    hold,
+    living,
+    lock,
+    note,
+    of_slots,
+    proxy_died,
+    proxy_of,
+    release,
+    show,
+    take_node,
+    wrap,
+    wrap_as,
+)
+from ._value_methods import arithmetic_error, as_real
 
 _NULL = ffi.NULL
 _OPS: dict[str, int] = {
@@ -36,330 +43,6 @@ _EXPONENT = _OPS["exponent"]
 _POWER = _OPS["power"]
 _CUSTOM = _OPS["custom"]
 _LARGEST_INTEGER = 2**53
-
-_new = object.__new__
-
-# ---- proxies and their nodes ----
-
-
-class _Slots(ValueMethods):
-    """What a Value stores; made as such and then declared a Value, which is the fastest way."""
-
-    __slots__ = ("__dict__", "__weakref__", "_bound", "_node", "_stateful")
-
-    _node: Any
-    _stateful: int  # 0, _KEPT, _CYCLIC
-    _bound: list[Value]  # see _expose_cycles
-
-
-class _Life(ref):  # type: ignore[type-arg]
-    """The weak reference from a node to its proxy."""
-
-    __slots__ = ("finalized", "node")
-    node: Any
-    finalized: bool  # the proxy has a `__del__`: for _proxy_died_long_ago
-
-
-# The garbage collector calls the callbacks of weak references before `__del__` methods, and those
-# can still use a dead proxy, even keep it. Its node's reference is then given back by a second weak
-# reference, to the pointer that the proxy holds: the collector does not track that, and so it goes
-# when the proxy itself has gone.
-_collecting: bool | None = False  # None when the interpreter has done with this module's globals
-_exiting = False
-
-_living: dict[Any, _Life] = {}
-_held: dict[Any, Value] = {}  # proxies with state, for as long as their nodes have parents
-_lock = threading.RLock()  # a node's being held and its entry in _held change together
-_draining = False
-
-
-class _Anchor(ref):  # type: ignore[type-arg]
-    """The weak reference to the pointer of a proxy that the collector has found dead."""
-
-    __slots__ = ("node",)
-    node: Any
-
-
-_anchors: dict[int, _Anchor] = {}
-_found_dead: list[_Anchor] = []  # by the collection under way
-
-
-def _anchor(node: Any) -> _Anchor:
-    anchor = _Anchor(node, _pointer_died)
-    anchor.node = ffi.cast("mg_node *", node)  # the same address in another object
-    _anchors[id(anchor)] = anchor
-    return anchor
-
-
-def _readmit() -> None:
-    """Give those a weak reference again that a collection found dead and a finalizer has kept."""
-    anchors = {id(node): anchor for anchor in _found_dead if (node := anchor()) is not None}
-    _found_dead.clear()
-    if not anchors:
-        return
-    for proxy in gc.get_referrers(*(anchor() for anchor in anchors.values())):
-        if isinstance(proxy, Value):
-            anchor = anchors.get(id(proxy._node))
-            if anchor is not None and proxy._node not in _living:
-                del _anchors[id(anchor)]
-                _attach(proxy, proxy._node)
-
-
-def _pointer_died(anchor: _Anchor) -> None:
-    if _collecting is not None:
-        del _anchors[id(anchor)]
-        _release(anchor.node)
-
-
-def _proxy_died(life: _Life, living: Any = _living, release: Any = lib.mg_release) -> None:
-    node = life.node
-    if node is None:  # another proxy has taken its place
-        return
-    del living[node]
-    if _collecting is False:
-        if release(node):
-            _drain_orphans()
-    elif _collecting:
-        _found_dead.append(_anchor(node))
-
-
-def _proxy_died_long_ago(life: _Life) -> None:
-    """Do the same where the callback comes some time after the proxy's death."""
-    with _lock:
-        node, life.node = life.node, None
-        if node is not None and _living.get(node) is life:
-            del _living[node]
-    if node is None:  # it was taken over by _proxy_of
-        return
-    if hasattr(life, "finalized"):
-        _anchor(node)  # its `__del__` may be still to come
-    else:
-        _release(node)
-
-
-if sys.implementation.name != "cpython":
-    _proxy_died = _proxy_died_long_ago  # type: ignore[assignment]
-
-
-def _release(node: Any) -> None:
-    if lib.mg_release(node):
-        _drain_orphans()
-
-
-def _drain_orphans() -> None:
-    """Let go of held proxies whose nodes have lost their last parent; not recursive."""
-    global _draining
-    if _draining:
-        return
-    _draining = True
-    try:
-        while True:
-            with _lock:
-                node = lib.mg_arena_next_orphan(_arena)
-                if not node:
-                    return
-                proxy = _held.pop(node)
-                _cyclic_held.discard(node)
-                _hold(proxy)  # another thread may have used it in the middle of this
-            del proxy
-    finally:
-        _draining = False
-
-
-def _wrap(node: Any) -> Value:
-    """Return a proxy for node, whose one reference becomes its own."""
-    self: Any = _Slots()
-    self._stateful = 0
-    self._node = node
-    self.__class__ = Value
-    life = _Life(self, _proxy_died)
-    life.node = node
-    _living[node] = life
-    return self  # type: ignore[no-any-return]
-
-
-def _attach(self: Value, node: Any) -> None:
-    """Let self show node from now on, whose one reference becomes its own."""
-    _set_node(self, node)
-    life = _Life(self, _proxy_died)
-    life.node = node
-    if hasattr(type(self), "__del__"):
-        life.finalized = True
-    _living[node] = life
-
-
-def _proxy_of(node: Any) -> Value:
-    """Return the proxy of a node that is some node's operand: the one there is, or a new one."""
-    with _lock:
-        proxy: Any = _find(node)
-        if proxy is not None:
-            return proxy  # type: ignore[no-any-return]
-        proxy = _Slots()
-        proxy._stateful = 0
-        proxy._node = node
-        proxy.__class__ = Value
-        life = _Life(proxy, _operand_died)
-        lib.mg_retain(node)
-        life.node = node
-        _operand_lives[id(life)] = life
-        last = _living.setdefault(node, life)
-        if last is life:
-            return proxy  # type: ignore[no-any-return]
-        known = last()  # made just now, by a collection or by another thread
-        if known is not None:
-            life.node = None  # its callback has nothing to give back
-            _release(node)
-            return known  # type: ignore[no-any-return]
-        if _proxy_died is _proxy_died_long_ago and not hasattr(last, "finalized"):
-            lib.mg_release(node)
-        else:  # the collector has found it dead just now
-            anchor = _anchor(last.node)
-            if _collecting:
-                _found_dead.append(anchor)
-        last.node = None  # its callback, which is still to come, has nothing to give back
-        _living[node] = life
-        return proxy  # type: ignore[no-any-return]
-
-
-# Whoever recorded a node puts its proxy into _living without a look: a collection may have been
-# faster, whose own proxy's weak reference then stays here.
-_operand_lives: dict[int, _Life] = {}
-
-
-def _operand_died(life: _Life) -> None:
-    """Do what _proxy_died does for a proxy that may no longer be the one in _living."""
-    if _collecting is None:
-        return
-    del _operand_lives[id(life)]
-    node = life.node
-    if node is None or _living.get(node) is life:
-        _proxy_died(life)
-    else:
-        _release(node)
-
-
-def _find(node: Any) -> Any:
-    """Return the living proxy of a node, or None."""
-    life = _living.get(node)
-    proxy = None if life is None else life()
-    return _held.get(node) if proxy is None else proxy
-
-
-def _hold(proxy: Value) -> None:
-    """Let the node hold its proxy, which has state, if the node has parents."""
-    if proxy._node not in _held:
-        _put_into_held(proxy)
-        if not _HAS_CALLBACKS and len(_cyclic_held) > _expose_above:
-            _expose_cycles()
-
-
-def _put_into_held(proxy: Value) -> None:
-    with _lock:
-        if lib.mg_node_hold(_arena, proxy._node):
-            _held[proxy._node] = proxy
-            if proxy._stateful == _CYCLIC:
-                _cyclic_held.add(proxy._node)
-
-
-def _keep(proxy: Value) -> None:
-    """Note that the proxy has state of its own."""
-    if not proxy._stateful:
-        if lib.mg_node_keep(_arena, proxy._node):
-            raise MemoryError("no memory for the state of a Value")
-        _set_stateful(proxy, _KEPT)
-        _hold(proxy)
-
-
-# ---- cycles through the arena: see micrograd.h ----
-
-_KEPT, _CYCLIC = 1, 2  # values of Value._stateful
-_ATOMS = (int, float, complex, str, bytes, type(None))
-_cyclic_held: set[Any] = set()  # nodes that are cyclic and held
-_HAS_CALLBACKS = hasattr(gc, "callbacks")
-_expose_above = 1024  # without callbacks: how many of them are let be
-
-
-def _set_cyclic(proxy: Value) -> None:
-    """Note that the proxy's state may refer back to Values above it."""
-    if proxy._stateful != _CYCLIC:
-        _keep(proxy)
-        lib.mg_node_set_cyclic(_arena, proxy._node)
-        with _lock:
-            _set_stateful(proxy, _CYCLIC)
-            if proxy._node in _held:
-                _cyclic_held.add(proxy._node)
-
-
-def _note(proxy: Value, state: Any) -> None:
-    """Note that the proxy has this among its state.
-
-    PyPy frees what a freed proxy held a collection later: a chain of holding, link by link. What is
-    exposed goes at once, and so all is exposed there.
-    """
-    if _HAS_CALLBACKS and isinstance(state, _ATOMS):
-        _keep(proxy)
-    else:
-        _set_cyclic(proxy)
-
-
-def _expose_cycles() -> None:
-    """Turn the holding of cyclic operands into references that the garbage collector sees."""
-    global _expose_above
-    exposed = []
-    node = lib.mg_arena_next_above_cyclic(_arena, _NULL)
-    while node:
-        proxy = _proxy_of(node)
-        exposed.append((proxy, _bind(proxy)))
-        following = lib.mg_arena_next_above_cyclic(_arena, node)
-        lib.mg_release(node)
-        node = following
-    uses = Counter(operand._node for _, operands in exposed for operand in operands)
-    for proxy, _ in exposed:
-        if uses[proxy._node]:  # perhaps in a node that was recorded before this proxy had state
-            _put_into_held(proxy)
-    parents: Counter[Any] = Counter()
-    for proxy, operands in exposed:
-        # Otherwise it was recorded a moment ago, and is about to get another proxy.
-        if lib.mg_node_references(proxy._node) == uses[proxy._node] + 1:
-            parents.update(operand._node for operand in operands)
-    for node, count in parents.items():
-        with _lock:
-            if node in _held and lib.mg_node_unhold(_arena, node, count):
-                del _held[node]
-                _cyclic_held.discard(node)
-    _expose_above = max(1024, 2 * len(_cyclic_held))
-
-
-def _bind(proxy: Value) -> list[Value]:
-    """Let a proxy refer to those of its cyclic operands, and be cyclic itself."""
-    if not proxy._stateful:
-        if lib.mg_node_keep(_arena, proxy._node):
-            return []  # no memory: the cycle stays until the next collection
-        _set_stateful(proxy, _KEPT)
-    operands = [v for v in _children_of(proxy._node) if v._stateful == _CYCLIC]
-    _set_bound(proxy, operands)
-    _set_cyclic(proxy)
-    return operands
-
-
-def _around_collection(phase: str, info: dict[str, int]) -> None:
-    global _collecting
-    if _cyclic_held and phase == "start" and info["generation"] > 0:
-        _expose_cycles()
-    _collecting = _exiting or phase == "start"
-    if _found_dead and not _collecting:
-        _readmit()
-
-
-def _at_exit() -> None:
-    global _collecting, _exiting
-    _collecting = _exiting = True  # the interpreter's last collections call nobody
-
-
-if _HAS_CALLBACKS:
-    gc.callbacks.append(_around_collection)
-    atexit.register(_at_exit)
-
 
 # ---- recording nothing ----
 
@@ -379,18 +62,18 @@ def set_grad_off(off: bool) -> None:
     step = 1 if off else -1
     if _grad_off.depth + step < 0:
         return  # entered in another thread
-    with _lock:
+    with lock:
         _no_grad += step
-        lib.mg_arena_set_plain(_arena, not _no_grad)
+        lib.mg_arena_set_plain(arena, not _no_grad)
     _grad_off.depth += step
 
 
 def _as_leaf(node: Any) -> Any:
     data = lib.mg_node_data(node)
     if _recordings and _recording.recorder is not None:
-        leaf = lib.mg_record_rule(_arena, lib.MG_RULE_DETACH, data, [node], 1, _NULL)
+        leaf = lib.mg_record_rule(arena, lib.MG_RULE_DETACH, data, [node], 1, _NULL)
     else:
-        leaf = lib.mg_leaf(_arena, data)
+        leaf = lib.mg_leaf(arena, data)
     lib.mg_release(node)
     if not leaf:
         raise MemoryError("no memory for a node")
@@ -416,12 +99,12 @@ def start_recording(recorder: Any) -> Any:
     if _recording.recorder is not None:
         raise RuntimeError("a program is being recorded already")
     start = ffi.new("mg_position *")
-    lib.mg_begin_recording(_arena, start)
+    lib.mg_begin_recording(arena, start)
     _recording.depth = _grad_off.depth
     for _ in range(_recording.depth):
         set_grad_off(False)
     _recording.recorder = recorder
-    with _lock:
+    with lock:
         _recordings += 1
     return start
 
@@ -431,8 +114,8 @@ def stop_recording() -> None:
     global _recordings
     if _recording.recorder is None:
         return
-    lib.mg_end_recording(_arena)
-    with _lock:
+    lib.mg_end_recording(arena)
+    with lock:
         _recordings -= 1
     _recording.recorder = None
     for _ in range(_recording.depth):
@@ -451,7 +134,7 @@ def _refuse(what: str) -> None:
 def _again(record: Any, *args: Any) -> Any:
     """Call a recording function that failed again, and raise why it fails."""
     status = ffi.new("mg_status *")
-    node = record(_arena, *args, status)
+    node = record(arena, *args, status)
     if node:
         return node
     if record is lib.mg_record_power:
@@ -489,22 +172,13 @@ def _result(self: Value, node: Any) -> Value:
     if _no_grad and _grad_off.depth:
         node = _as_leaf(node)
     if self._stateful:
-        _hold(self)
+        hold(self)
     cls = type(self)
     if cls is Value:
-        return _wrap(node)
+        return wrap(node)
     if cls.__init__ is Value.__init__ and cls.__new__ is Value.__new__:
-        return _wrap_as(cls, node)
+        return wrap_as(cls, node)
     return _result_by_call(cls, node)
-
-
-def _wrap_as(cls: type[Value], node: Any) -> Value:
-    """Return an object of the subclass, made without calling it."""
-    result: Value = _new(cls)
-    _set_stateful(result, 0)
-    _attach(result, node)
-    _note(result, None)
-    return result
 
 
 def _result_by_call(cls: type[Value], node: Any) -> Value:
@@ -512,8 +186,8 @@ def _result_by_call(cls: type[Value], node: Any) -> Value:
     try:
         data = lib.mg_node_data(node)
         if _recordings and _recording.recorder is not None:
-            data = _recording.recorder.read(_proxy_of(node))
-        result = cls(data, _children_of(node), _op_of(node))
+            data = _recording.recorder.read(proxy_of(node))
+        result = cls(data, children_of(node), _op_of(node))
         if isinstance(result, Value):
             data = lib.mg_node_data(result._node)
             if data != lib.mg_node_data(node):
@@ -521,15 +195,11 @@ def _result_by_call(cls: type[Value], node: Any) -> Value:
             lib.mg_node_set_data(node, data)
             lib.mg_node_set_tag(node, lib.mg_node_tag(result._node))
             lib.mg_retain(node)
-            _show(result, node)
+            show(result, node)
             result.__dict__.pop("_backward", None)
         return result
     finally:
-        _release(node)
-
-
-def _children_of(node: Any) -> tuple[Value, ...]:
-    return tuple(_proxy_of(lib.mg_node_operand(node, i)) for i in range(lib.mg_node_arity(node)))
+        release(node)
 
 
 def _op_of(node: Any) -> str:
@@ -549,13 +219,13 @@ def _commutative(op: int) -> Callable[[Value, Any], Any]:
             node = record(op, self._node, other._node)
             if not node:
                 return _of_two(lib.mg_record, self, other, op)
-            result: Any = _Slots()  # the common case: _wrap(node), without the call
+            result: Any = Slots()  # the common case: wrap(node), without the call
             result._stateful = 0
             result._node = node
             result.__class__ = Value
-            life = _Life(result, _proxy_died)
+            life = Life(result, proxy_died)
             life.node = node
-            _living[node] = life
+            living[node] = life
             return result
         number = other if type(other) is float else as_real(other)
         if number is NotImplemented:
@@ -566,7 +236,7 @@ def _commutative(op: int) -> Callable[[Value, Any], Any]:
 
 
 def _with_number(op: int, self: Value, number: float) -> Value:
-    node = lib.mg_record_number(_arena, op, self._node, number, _NULL)
+    node = lib.mg_record_number(arena, op, self._node, number, _NULL)
     return _result(self, node or _again(lib.mg_record_number, op, self._node, number))
 
 
@@ -577,15 +247,15 @@ _power = _commutative(_POWER)  # of two Values, in their order
 
 def _of_two(record: Any, self: Value, other: Value, *op: int) -> Value:
     args = *op, self._node, other._node
-    node = record(_arena, *args, _NULL) or _again(record, *args)
+    node = record(arena, *args, _NULL) or _again(record, *args)
     if other._stateful:
-        _hold(other)
+        hold(other)
     return _result(self, node)
 
 
 def _reflected(op: int, number: float, self: Value) -> Value:
     args = op, number, self._node
-    node = lib.mg_record_reflected(_arena, *args, _NULL) or _again(lib.mg_record_reflected, *args)
+    node = lib.mg_record_reflected(arena, *args, _NULL) or _again(lib.mg_record_reflected, *args)
     return _result(self, node)
 
 
@@ -654,45 +324,17 @@ def _make_node(
             raise TypeError(f"each of Value()'s children must be a Value, not {kind!r}")
     numbers = [_real(partial, "each of Value()'s local gradients") for partial in partials]
     if not children or not record:
-        node = lib.mg_leaf(_arena, data)
+        node = lib.mg_leaf(arena, data)
     else:
         array = ffi.new("double[]", numbers) if numbers else _NULL
         operands = ffi.new("mg_node *[]", [child._node for child in children])
-        node = lib.mg_record_custom(_arena, data, operands, len(children), array, _NULL)
+        node = lib.mg_record_custom(arena, data, operands, len(children), array, _NULL)
     if not node:
         raise MemoryError("no memory for a node")
     for child in children:
         if child._stateful:
-            _hold(child)
+            hold(child)
     return node
-
-
-def _show(self: Value, node: Any) -> None:
-    """Show another node from now on; the old one stays with the graphs that use it."""
-    if self._stateful and lib.mg_node_keep(_arena, node):
-        lib.mg_release(node)
-        raise MemoryError("no memory for the state of a Value")
-    old = self._node
-    if hasattr(self, "_bound"):
-        for operand in self._bound:  # as before they were bound
-            _hold(operand)
-        del self._bound
-    lib.mg_node_set_tag(old, 0)
-    with _lock:
-        if lib.mg_node_unkeep(_arena, old):
-            del _held[old]
-            _cyclic_held.discard(old)
-    lib.mg_node_set_closure(_arena, old, 0)
-    if self._stateful == _CYCLIC:
-        lib.mg_node_set_cyclic(_arena, node)
-    life = _living.get(old)
-    if life is None or life() is not self:  # it has an anchor
-        _attach(self, node)
-    else:
-        del _living[old]
-        life.node = None
-        _attach(self, node)
-        _release(old)
 
 
 # The first 255 labels of a program are numbered: a label is then no state of the proxy.
@@ -705,23 +347,24 @@ def _label_tag(label: Any) -> int:
     """Return the number of a label, a new one if need be, or 0 if it has none."""
     if type(label) is not str:
         return 0
-    with _lock:
+    with lock:
         if label not in _label_tags and len(_labels) < 256:
             _label_tags[label] = len(_labels)
             _labels.append(label)
         return _label_tags.get(label, 0)
 
 
-class Value(_Slots):
+@of_slots
+class Value(Slots):
     """A float that remembers what it was computed from."""
 
     __slots__ = ()
 
     def __new__(cls, *args: Any, **names: Any) -> Value:
-        node = lib.mg_leaf(_arena, 0.0)
+        node = lib.mg_leaf(arena, 0.0)
         if not node:
             raise MemoryError("no memory for a node")
-        return _wrap(node) if cls is Value else _wrap_as(cls, node)
+        return wrap(node) if cls is Value else wrap_as(cls, node)
 
     def __init__(
         self,
@@ -751,13 +394,12 @@ class Value(_Slots):
             )
         if recorded is not None:
             partials = ()
-            _living.pop(recorded._node).node = None  # its reference is self's now
-            _show(self, recorded._node)
+            show(self, take_node(recorded))
         else:
             data = _real(data, "Value() data")
             children = _tuple(children, "Value() children must be an iterable of Values")
             partials = _tuple(partials, "Value() local gradients must be a sequence")
-            _show(self, _make_node(data, children, partials, not _grad_off.depth))
+            show(self, _make_node(data, children, partials, not _grad_off.depth))
         if self._stateful:
             for name in ("label", "_op", "_local_grads", "_backward"):
                 self.__dict__.pop(name, None)
@@ -767,13 +409,13 @@ class Value(_Slots):
             self._op = op
         if partials:
             self.__dict__["_local_grads"] = partials
-            _note(self, None)
+            note(self, None)
 
     # ---- attributes ----
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _WITHOUT_STATE:
-            _note(self, value)
+            note(self, value)
         object.__setattr__(self, name, value)
 
     @property
@@ -814,7 +456,7 @@ class Value(_Slots):
         if self._stateful:
             self.__dict__.pop("label", None)
         if not tag and label != "":
-            _note(self, label)
+            note(self, label)
             self.__dict__["label"] = label
 
     @property
@@ -830,7 +472,7 @@ class Value(_Slots):
     @property
     def _children(self) -> tuple[Value, ...]:
         """The operands in order, repeats included."""
-        return _children_of(self._node)
+        return children_of(self._node)
 
     @property
     def _prev(self) -> KeysView[Value]:
@@ -869,16 +511,16 @@ class Value(_Slots):
         if not callable(closure):
             raise TypeError(f"_backward must be callable, not {type(closure).__name__!r}")
         self.__dict__["_backward"] = closure
-        lib.mg_node_set_closure(_arena, self._node, 1)
+        lib.mg_node_set_closure(arena, self._node, 1)
 
     @_backward.deleter
     def _backward(self) -> None:
-        lib.mg_node_set_closure(_arena, self._node, 0)
+        lib.mg_node_set_closure(arena, self._node, 0)
         self.__dict__.pop("_backward", None)
 
     def _push(self) -> None:
         _refuse("calling _backward()")
-        status = lib.mg_push(_arena, self._node)
+        status = lib.mg_push(arena, self._node)
         if status:
             raise _partial_error(status, self._node)
 
@@ -887,7 +529,7 @@ class Value(_Slots):
         _refuse("calling backward()")
         order = ffi.new("mg_order **")
         culprit = ffi.new("mg_node **")
-        status = lib.mg_backward(_arena, self._node, order, culprit)
+        status = lib.mg_backward(arena, self._node, order, culprit)
         if status:
             raise _partial_error(status, culprit[0])
         if order[0]:
@@ -896,19 +538,19 @@ class Value(_Slots):
             try:
                 self._follow(order[0], culprit)
             finally:
-                lib.mg_order_free(_arena, order[0])
-                _release(root)
+                lib.mg_order_free(arena, order[0])
+                release(root)
 
     def _follow(self, order: Any, culprit: Any) -> None:
         """Let the engine push the native nodes and call the closures in between."""
         closure = ffi.new("mg_node **")
         while True:
-            status = lib.mg_order_next(_arena, order, closure, culprit)
+            status = lib.mg_order_next(arena, order, closure, culprit)
             if status:
                 raise _partial_error(status, culprit[0])
             if not closure[0]:
                 break
-            _proxy_of(closure[0])._backward()
+            proxy_of(closure[0])._backward()
 
     # ---- operators ----
 
@@ -977,7 +619,7 @@ class Value(_Slots):
             return NotImplemented
         integer = type(other) is int and abs(other) <= _LARGEST_INTEGER
         args = self._node, number, integer
-        node = lib.mg_record_power(_arena, *args, _NULL) or _again(lib.mg_record_power, *args)
+        node = lib.mg_record_power(arena, *args, _NULL) or _again(lib.mg_record_power, *args)
         result = _result(self, node)
         if integer or type(other) is float or not isinstance(result, Value):
             return result
@@ -1025,10 +667,6 @@ def _data_of(other: Any) -> Any:
     return NotImplemented if as_real(other) is NotImplemented else other
 
 
-_set_node: Any = _Slots.__dict__["_node"].__set__
-_set_bound: Any = _Slots.__dict__["_bound"].__set__
-_set_stateful: Any = _Slots.__dict__["_stateful"].__set__
-
 # ---- methods of one node, functions of two: from the operator table ----
 
 
@@ -1036,9 +674,9 @@ def _method(op: int) -> Callable[[Value], Value]:
     def method(self: Value) -> Value:
         node = lib.mg_record_plain(op, self._node, _NULL)
         if node:
-            return _wrap(node)
+            return wrap(node)
         args = op, self._node, _NULL
-        node = lib.mg_record(_arena, *args, _NULL) or _again(lib.mg_record, *args)
+        node = lib.mg_record(arena, *args, _NULL) or _again(lib.mg_record, *args)
         return _result(self, node)
 
     method.__name__ = _NAMES[op]
@@ -1078,28 +716,3 @@ for _name, _op in _OPS.items():
 
 maximum = _functions["maximum"]
 minimum = _functions["minimum"]
-
-# ---- forks ----
-
-# A fork must find neither lock taken by a thread that the child does not have.
-if hasattr(os, "register_at_fork"):
-
-    def _before_fork() -> None:
-        _lock.acquire()
-        lib.mg_arena_lock(_arena)
-
-    def _after_fork_in_parent() -> None:
-        lib.mg_arena_unlock(_arena)
-        _lock.release()
-
-    def _after_fork_in_child() -> None:
-        global _draining
-        lib.mg_arena_renew_lock(_arena)
-        _draining = False
-        _lock.release()
-
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )

@@ -10,27 +10,28 @@ import operator
 from typing import Any
 
 from ._engine import ffi, lib
+from ._lifetimes import (
+    arena,
+    expose_without_callbacks,
+    hold,
+    proxy_of,
+    release,
+    set_cyclic,
+    wrap,
+    wrap_as,
+)
 from ._proxy import (
     _CUSTOM,
     _EXPONENT,
-    _HAS_CALLBACKS,
     _LARGEST_INTEGER,
     _NAMES,
     _NULL,
     _OPS,
     Value,
-    _arena,
-    _expose_cycles,
     _grad_off,
-    _hold,
     _make_node,
-    _proxy_of,
     _recording,
     _refuse,
-    _release,
-    _set_cyclic,
-    _wrap,
-    _wrap_as,
     maximum,
     minimum,
     set_grad_off,
@@ -81,16 +82,16 @@ def _record_many(record: Any, operands: list[Any], *args: Any) -> Any:
     if _grad_off.depth:
         return NotImplemented
     status = ffi.new("mg_status *")
-    node = record(_arena, *args, status)
+    node = record(arena, *args, status)
     if not node and status[0] != lib.MG_NO_MEMORY:
         return NotImplemented  # the plain expression knows the operands of the error
     if not node:
         raise MemoryError("no memory for the nodes of an expression")
     for operand in operands:
         if isinstance(operand, Value) and operand._stateful:
-            _hold(operand)
-    result = _proxy_of(node)
-    _release(node)
+            hold(operand)
+    result = proxy_of(node)
+    release(node)
     return result
 
 
@@ -162,15 +163,15 @@ def softmax(logits: Any) -> Any:
     if terms is None or _grad_off.depth or _recording.recorder is not None:
         return NotImplemented
     nodes = ffi.new("mg_node *[]", len(logits))
-    status = lib.mg_softmax(_arena, terms, len(logits), nodes)
+    status = lib.mg_softmax(arena, terms, len(logits), nodes)
     if status == lib.MG_NO_MEMORY:
         raise MemoryError("no memory for the nodes of an expression")
     if status:
         return NotImplemented
     for logit in logits:
         if isinstance(logit, Value) and logit._stateful:
-            _hold(logit)
-    return [_wrap(node) for node in nodes]
+            hold(logit)
+    return [wrap(node) for node in nodes]
 
 
 def cross_entropy(logits: Any, target: Any) -> Any:
@@ -194,7 +195,7 @@ def sgd(params: Any, buffer: Any, lr: float, momentum: float, weight_decay: floa
     _refuse("a step of an optimizer")
     nodes = ffi.new("mg_node *[]", [p._node for p in params])
     how = ffi.new("mg_sgd *", (lr, momentum, weight_decay))
-    lib.mg_sgd_step(_arena, nodes, len(params), how, _array(buffer, len(params)))
+    lib.mg_sgd_step(arena, nodes, len(params), how, _array(buffer, len(params)))
 
 
 def adam(params: Any, m: Any, v: Any, *how: float) -> None:
@@ -202,13 +203,13 @@ def adam(params: Any, m: Any, v: Any, *how: float) -> None:
     nodes = ffi.new("mg_node *[]", [p._node for p in params])
     count = len(params)
     options = ffi.new("mg_adam *", how)
-    lib.mg_adam_step(_arena, nodes, count, options, _array(m, count), _array(v, count))
+    lib.mg_adam_step(arena, nodes, count, options, _array(m, count), _array(v, count))
 
 
 def zero_grad(params: Any) -> None:
     _refuse("zero_grad()")
     nodes = ffi.new("mg_node *[]", [p._node for p in params])
-    lib.mg_zero_grads(_arena, nodes, len(nodes))
+    lib.mg_zero_grads(arena, nodes, len(nodes))
 
 
 # ---- for copying and pickling ----
@@ -216,14 +217,14 @@ def zero_grad(params: Any) -> None:
 
 def graph(root: Value) -> list[Value]:
     """Return the interior nodes below a root and it, in the order in which they were created."""
-    order = lib.mg_order_new(_arena, root._node)
+    order = lib.mg_order_new(arena, root._node)
     if not order:
         raise MemoryError("no memory for the nodes of a graph")
     try:
         count = lib.mg_order_count(order)
-        return [_proxy_of(lib.mg_order_node(order, count - 1 - i)) for i in range(count)]
+        return [proxy_of(lib.mg_order_node(order, count - 1 - i)) for i in range(count)]
     finally:
-        lib.mg_order_free(_arena, order)
+        lib.mg_order_free(arena, order)
 
 
 def recorded(value: Value) -> tuple[str, float, tuple[Value, ...], Any, tuple[float, ...]]:
@@ -250,9 +251,9 @@ def attributes(value: Value) -> dict[str, Any] | None:
 def set_attributes(value: Value, own: dict[str, Any]) -> None:
     """Add to a Value's own attributes."""
     value.__dict__.update(own)
-    _set_cyclic(value)
+    set_cyclic(value)
     if "_backward" in own:
-        lib.mg_node_set_closure(_arena, value._node, 1)
+        lib.mg_node_set_closure(arena, value._node, 1)
 
 
 def restore(
@@ -274,13 +275,13 @@ def restore(
         operands = ffi.new("mg_node *[]", [child._node for child in children])
         power = float(exponent) if op == _EXPONENT else 0.0
         integer = isinstance(exponent, int)
-        node = lib.mg_restore(_arena, op, data, operands, count, power, integer, ffi.NULL, ffi.NULL)
+        node = lib.mg_restore(arena, op, data, operands, count, power, integer, ffi.NULL, ffi.NULL)
         if not node:
             raise MemoryError("no memory for a node")
         for child in children:
             if child._stateful:
-                _hold(child)
-    return _wrap(node) if cls is Value else _wrap_as(cls, node)
+                hold(child)
+    return wrap(node) if cls is Value else wrap_as(cls, node)
 
 
 # ---- for compiling ----
@@ -289,13 +290,13 @@ def restore(
 def rule(kind: int, data: float, operands: tuple[Value, ...]) -> Value:
     """Return a node that a trace knows how to compute."""
     nodes = [operand._node for operand in operands]
-    node = lib.mg_record_rule(_arena, kind, data, nodes, len(nodes), _NULL)
+    node = lib.mg_record_rule(arena, kind, data, nodes, len(nodes), _NULL)
     if not node:
         raise MemoryError("no memory for a node")
     for operand in operands:
         if operand._stateful:
-            _hold(operand)
-    return _wrap(node)
+            hold(operand)
+    return wrap(node)
 
 
 def number_of(value: Value) -> float:
@@ -314,7 +315,7 @@ def trace(
     """Return entries and roots of a trace, as bytes, and the list of captured Values."""
     nodes = ffi.new("mg_node *[]", [value._node for value in inputs])
     status, culprit = ffi.new("mg_status *"), ffi.new("mg_node **")
-    made = lib.mg_trace_new(_arena, anchor._node, position, nodes, len(inputs), status, culprit)
+    made = lib.mg_trace_new(arena, anchor._node, position, nodes, len(inputs), status, culprit)
     if not made:
         if status[0] == lib.MG_OPAQUE:
             raise TypeError("a Value with a _backward of its own cannot be replayed")
@@ -322,9 +323,9 @@ def trace(
     try:
         entries = bytes(ffi.buffer(made.entries, made.count * ffi.sizeof("mg_entry")))
         roots = bytes(ffi.buffer(made.root, made.roots * ffi.sizeof("uint32_t")))
-        return entries, roots, [_proxy_of(made.captured[i]) for i in range(made.captures)]
+        return entries, roots, [proxy_of(made.captured[i]) for i in range(made.captures)]
     finally:
-        lib.mg_trace_free(_arena, made)
+        lib.mg_trace_free(arena, made)
 
 
 def _doubles(memory: Any, count: int) -> Any:
@@ -338,13 +339,13 @@ def get_numbers(values: tuple[Value, ...], array: Any) -> None:
     """Copy the data of Values."""
     _refuse("calling a program")
     nodes = [value._node for value in values]
-    lib.mg_get_data(_arena, nodes, len(nodes), _doubles(array, len(nodes)))
+    lib.mg_get_data(arena, nodes, len(nodes), _doubles(array, len(nodes)))
 
 
 def add_grads(values: tuple[Value, ...], array: Any) -> None:
     """Add to the gradients of Values."""
     nodes = [value._node for value in values]
-    lib.mg_add_grads(_arena, nodes, len(nodes), _doubles(array, len(nodes)))
+    lib.mg_add_grads(arena, nodes, len(nodes), _doubles(array, len(nodes)))
 
 
 # ---- the arena ----
@@ -353,17 +354,16 @@ def add_grads(values: tuple[Value, ...], array: Any) -> None:
 def statistics() -> tuple[int, int, int, int, int]:
     """Return nodes, leaves, pages, free pages and bytes of the arena."""
     now = ffi.new("mg_statistics *")
-    lib.mg_arena_statistics(_arena, now)
+    lib.mg_arena_statistics(arena, now)
     return now.nodes, now.leaves, now.pages, now.free_pages, now.bytes
 
 
 def trim() -> None:
     """Give the arena's unused memory back to the system."""
-    if not _HAS_CALLBACKS:  # nobody else tells when it is time
-        _expose_cycles()
-    lib.mg_arena_trim(_arena)
+    expose_without_callbacks()
+    lib.mg_arena_trim(arena)
 
 
 def fail_after(n: int) -> None:
     """Let the arena's n-th allocation from now fail; 0: none."""
-    lib.mg_arena_fail_after(_arena, n)
+    lib.mg_arena_fail_after(arena, n)

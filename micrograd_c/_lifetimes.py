@@ -1,0 +1,462 @@
+"""The lives of proxies: which one shows a node, and how long each keeps the other.
+
+A proxy owns one reference to its node. It is given back by the callback of a weak reference, which
+at the same time is what finds the proxy of a node again. A proxy with state of its own is held for
+as long as its node has parents.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import sys
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+from ._engine import ffi, lib
+from ._value_methods import ValueMethods
+
+if TYPE_CHECKING:
+    from ._proxy import Value
+
+arena = lib.mg_arena_new()
+if not arena:
+    raise MemoryError("no memory for an arena")
+
+lock = threading.RLock()  # a node's being held and its entry in _held change together
+
+# ---- a proxy ----
+
+
+class Slots(ValueMethods):
+    """What a Value stores; made as such and then declared a Value, which is the fastest way."""
+
+    __slots__ = ("__dict__", "__weakref__", "_bound", "_node", "_stateful")
+
+    _node: Any
+    _stateful: int  # 0, _KEPT, _CYCLIC
+    _bound: list[Value]  # see expose_cycles
+
+
+_set_node: Any = Slots.__dict__["_node"].__set__
+_set_bound: Any = Slots.__dict__["_bound"].__set__
+_set_stateful: Any = Slots.__dict__["_stateful"].__set__
+
+_value_type: Any
+
+
+def of_slots(cls: Any) -> Any:
+    """Tell that this class is what Slots are declared; a decorator."""
+    global _value_type
+    _value_type = cls
+    return cls
+
+
+# ---- its weak reference ----
+
+
+class Life(ref):  # type: ignore[type-arg]
+    """The weak reference from a node to its proxy."""
+
+    __slots__ = ("finalized", "node")
+    node: Any
+    finalized: bool  # the proxy has a `__del__`: for _proxy_died_long_ago
+
+
+living: dict[Any, Life] = {}
+_held: dict[Any, Value] = {}  # proxies with state, for as long as their nodes have parents
+_draining = False
+
+
+def proxy_died(life: Life, living: Any = living, mg_release: Any = lib.mg_release) -> None:
+    """Give the reference of a dead proxy back: the callback of its weak reference."""
+    node = life.node
+    if node is None:  # another proxy has taken its place
+        return
+    del living[node]
+    if _collecting is False:
+        if mg_release(node):
+            _drain_orphans()
+    elif _collecting:
+        _found_dead.append(_anchor(node))
+
+
+def release(node: Any) -> None:
+    """Give a reference back."""
+    if lib.mg_release(node):
+        _drain_orphans()
+
+
+def _drain_orphans() -> None:
+    """Let go of held proxies whose nodes have lost their last parent; not recursive."""
+    global _draining
+    if _draining:
+        return
+    _draining = True
+    try:
+        while True:
+            with lock:
+                node = lib.mg_arena_next_orphan(arena)
+                if not node:
+                    return
+                proxy = _held.pop(node)
+                _cyclic_held.discard(node)
+                hold(proxy)  # another thread may have used it in the middle of this
+            del proxy
+    finally:
+        _draining = False
+
+
+# ---- what a collection has found dead ----
+
+# The garbage collector calls the callbacks of weak references before `__del__` methods, and those
+# can still use a dead proxy, even keep it. Its node's reference is then given back by a second weak
+# reference, to the pointer that the proxy holds: the collector does not track that, and so it goes
+# when the proxy itself has gone.
+_collecting: bool | None = False  # None when the interpreter has done with this module's globals
+_exiting = False
+
+
+class _Anchor(ref):  # type: ignore[type-arg]
+    """The weak reference to the pointer of a proxy that the collector has found dead."""
+
+    __slots__ = ("node",)
+    node: Any
+
+
+_anchors: dict[int, _Anchor] = {}
+_found_dead: list[_Anchor] = []  # by the collection under way
+
+
+def _anchor(node: Any) -> _Anchor:
+    anchor = _Anchor(node, _pointer_died)
+    anchor.node = ffi.cast("mg_node *", node)  # the same address in another object
+    _anchors[id(anchor)] = anchor
+    return anchor
+
+
+def _pointer_died(anchor: _Anchor) -> None:
+    if _collecting is not None:
+        del _anchors[id(anchor)]
+        release(anchor.node)
+
+
+def _readmit() -> None:
+    """Give those a weak reference again that a collection found dead and a finalizer has kept."""
+    anchors = {id(node): anchor for anchor in _found_dead if (node := anchor()) is not None}
+    _found_dead.clear()
+    if not anchors:
+        return
+    for proxy in gc.get_referrers(*(anchor() for anchor in anchors.values())):
+        if isinstance(proxy, _value_type):
+            anchor = anchors.get(id(proxy._node))
+            if anchor is not None and proxy._node not in living:
+                del _anchors[id(anchor)]
+                _attach(proxy, proxy._node)
+
+
+def _proxy_died_long_ago(life: Life) -> None:
+    """Do what proxy_died does where the callback comes some time after the proxy's death."""
+    with lock:
+        node, life.node = life.node, None
+        if node is not None and living.get(node) is life:
+            del living[node]
+    if node is None:  # it was taken over by proxy_of
+        return
+    if hasattr(life, "finalized"):
+        _anchor(node)  # its `__del__` may be still to come
+    else:
+        release(node)
+
+
+if sys.implementation.name != "cpython":
+    proxy_died = _proxy_died_long_ago  # type: ignore[assignment]
+
+
+# ---- the proxy of a node ----
+
+
+def wrap(node: Any) -> Value:
+    """Return a proxy for node, whose one reference becomes its own."""
+    self: Any = Slots()
+    self._stateful = 0
+    self._node = node
+    self.__class__ = _value_type
+    life = Life(self, proxy_died)
+    life.node = node
+    living[node] = life
+    return self  # type: ignore[no-any-return]
+
+
+def wrap_as(cls: type[Value], node: Any) -> Value:
+    """Return an object of the subclass, made without calling it."""
+    self = object.__new__(cls)
+    _set_stateful(self, 0)
+    _attach(self, node)
+    note(self, None)
+    return self
+
+
+def _attach(self: Value, node: Any) -> None:
+    """Let self show node from now on, whose one reference becomes its own."""
+    _set_node(self, node)
+    life = Life(self, proxy_died)
+    life.node = node
+    if hasattr(type(self), "__del__"):
+        life.finalized = True
+    living[node] = life
+
+
+def show(self: Value, node: Any) -> None:
+    """Show another node from now on; the old one stays with the graphs that use it."""
+    if self._stateful and lib.mg_node_keep(arena, node):
+        lib.mg_release(node)
+        raise MemoryError("no memory for the state of a Value")
+    old = self._node
+    if hasattr(self, "_bound"):
+        for operand in self._bound:  # as before they were bound
+            hold(operand)
+        del self._bound
+    lib.mg_node_set_tag(old, 0)
+    with lock:
+        if lib.mg_node_unkeep(arena, old):
+            del _held[old]
+            _cyclic_held.discard(old)
+    lib.mg_node_set_closure(arena, old, 0)
+    if self._stateful == _CYCLIC:
+        lib.mg_node_set_cyclic(arena, node)
+    life = living.get(old)
+    if life is None or life() is not self:  # it has an anchor
+        _attach(self, node)
+    else:
+        del living[old]
+        life.node = None
+        _attach(self, node)
+        release(old)
+
+
+def take_node(proxy: Value) -> Any:
+    """Return the node of a proxy that nobody else will see, whose reference is the caller's now."""
+    node = proxy._node
+    living.pop(node).node = None
+    return node
+
+
+def proxy_of(node: Any) -> Value:
+    """Return the proxy of a node that is some node's operand: the one there is, or a new one."""
+    with lock:
+        proxy: Any = _find(node)
+        if proxy is not None:
+            return proxy  # type: ignore[no-any-return]
+        proxy = Slots()
+        proxy._stateful = 0
+        proxy._node = node
+        proxy.__class__ = _value_type
+        life = Life(proxy, _operand_died)
+        lib.mg_retain(node)
+        life.node = node
+        _operand_lives[id(life)] = life
+        last = living.setdefault(node, life)
+        if last is life:
+            return proxy  # type: ignore[no-any-return]
+        known = last()  # made just now, by a collection or by another thread
+        if known is not None:
+            life.node = None  # its callback has nothing to give back
+            release(node)
+            return known  # type: ignore[no-any-return]
+        if proxy_died is _proxy_died_long_ago and not hasattr(last, "finalized"):
+            lib.mg_release(node)
+        else:  # the collector has found it dead just now
+            anchor = _anchor(last.node)
+            if _collecting:
+                _found_dead.append(anchor)
+        last.node = None  # its callback, which is still to come, has nothing to give back
+        living[node] = life
+        return proxy  # type: ignore[no-any-return]
+
+
+# Whoever recorded a node puts its proxy into living without a look: a collection may have been
+# faster, whose own proxy's weak reference then stays here.
+_operand_lives: dict[int, Life] = {}
+
+
+def _operand_died(life: Life) -> None:
+    """Do what proxy_died does for a proxy that may no longer be the one in living."""
+    if _collecting is None:
+        return
+    del _operand_lives[id(life)]
+    node = life.node
+    if node is None or living.get(node) is life:
+        proxy_died(life)
+    else:
+        release(node)
+
+
+def _find(node: Any) -> Any:
+    """Return the living proxy of a node, or None."""
+    life = living.get(node)
+    proxy = None if life is None else life()
+    return _held.get(node) if proxy is None else proxy
+
+
+def children_of(node: Any) -> tuple[Value, ...]:
+    """Return the proxies of a node's operands, repeats included."""
+    return tuple(proxy_of(lib.mg_node_operand(node, i)) for i in range(lib.mg_node_arity(node)))
+
+
+# ---- proxies with state of their own ----
+
+_HAS_CALLBACKS = hasattr(gc, "callbacks")
+_KEPT, _CYCLIC = 1, 2  # values of Value._stateful
+_ATOMS = (int, float, complex, str, bytes, type(None))
+
+
+def hold(proxy: Value) -> None:
+    """Let the node hold its proxy, which has state, if the node has parents."""
+    if proxy._node not in _held:
+        _put_into_held(proxy)
+        if not _HAS_CALLBACKS and len(_cyclic_held) > _expose_above:
+            expose_cycles()
+
+
+def _put_into_held(proxy: Value) -> None:
+    with lock:
+        if lib.mg_node_hold(arena, proxy._node):
+            _held[proxy._node] = proxy
+            if proxy._stateful == _CYCLIC:
+                _cyclic_held.add(proxy._node)
+
+
+def _keep(proxy: Value) -> None:
+    """Note that the proxy has state of its own."""
+    if not proxy._stateful:
+        if lib.mg_node_keep(arena, proxy._node):
+            raise MemoryError("no memory for the state of a Value")
+        _set_stateful(proxy, _KEPT)
+        hold(proxy)
+
+
+def set_cyclic(proxy: Value) -> None:
+    """Note that the proxy's state may refer back to Values above it."""
+    if proxy._stateful != _CYCLIC:
+        _keep(proxy)
+        lib.mg_node_set_cyclic(arena, proxy._node)
+        with lock:
+            _set_stateful(proxy, _CYCLIC)
+            if proxy._node in _held:
+                _cyclic_held.add(proxy._node)
+
+
+def note(proxy: Value, state: Any) -> None:
+    """Note that the proxy has this among its state.
+
+    PyPy frees what a freed proxy held a collection later: a chain of holding, link by link. What is
+    exposed goes at once, and so all is exposed there.
+    """
+    if _HAS_CALLBACKS and isinstance(state, _ATOMS):
+        _keep(proxy)
+    else:
+        set_cyclic(proxy)
+
+
+# ---- cycles through the arena: see micrograd.h ----
+
+_cyclic_held: set[Any] = set()  # nodes that are cyclic and held
+_expose_above = 1024  # without callbacks: how many of them are let be
+
+
+def expose_cycles() -> None:
+    """Turn the holding of cyclic operands into references that the garbage collector sees."""
+    global _expose_above
+    exposed = []
+    node = lib.mg_arena_next_above_cyclic(arena, ffi.NULL)
+    while node:
+        proxy = proxy_of(node)
+        exposed.append((proxy, _bind(proxy)))
+        following = lib.mg_arena_next_above_cyclic(arena, node)
+        lib.mg_release(node)
+        node = following
+    uses = Counter(operand._node for _, operands in exposed for operand in operands)
+    for proxy, _ in exposed:
+        if uses[proxy._node]:  # perhaps in a node that was recorded before this proxy had state
+            _put_into_held(proxy)
+    parents: Counter[Any] = Counter()
+    for proxy, operands in exposed:
+        # Otherwise it was recorded a moment ago, and is about to get another proxy.
+        if lib.mg_node_references(proxy._node) == uses[proxy._node] + 1:
+            parents.update(operand._node for operand in operands)
+    for node, count in parents.items():
+        with lock:
+            if node in _held and lib.mg_node_unhold(arena, node, count):
+                del _held[node]
+                _cyclic_held.discard(node)
+    _expose_above = max(1024, 2 * len(_cyclic_held))
+
+
+def expose_without_callbacks() -> None:
+    """Expose cycles where nobody tells of collections."""
+    if not _HAS_CALLBACKS:
+        expose_cycles()
+
+
+def _bind(proxy: Value) -> list[Value]:
+    """Let a proxy refer to those of its cyclic operands, and be cyclic itself."""
+    if not proxy._stateful:
+        if lib.mg_node_keep(arena, proxy._node):
+            return []  # no memory: the cycle stays until the next collection
+        _set_stateful(proxy, _KEPT)
+    operands = [v for v in children_of(proxy._node) if v._stateful == _CYCLIC]
+    _set_bound(proxy, operands)
+    set_cyclic(proxy)
+    return operands
+
+
+# ---- what the garbage collector tells ----
+
+
+def _around_collection(phase: str, info: dict[str, int]) -> None:
+    global _collecting
+    if _cyclic_held and phase == "start" and info["generation"] > 0:
+        expose_cycles()
+    _collecting = _exiting or phase == "start"
+    if _found_dead and not _collecting:
+        _readmit()
+
+
+def _at_exit() -> None:
+    global _collecting, _exiting
+    _collecting = _exiting = True  # the interpreter's last collections call nobody
+
+
+if _HAS_CALLBACKS:
+    gc.callbacks.append(_around_collection)
+    atexit.register(_at_exit)
+
+
+# ---- forks ----
+
+# A fork must find neither lock taken by a thread that the child does not have.
+if hasattr(os, "register_at_fork"):
+
+    def _before_fork() -> None:
+        lock.acquire()
+        lib.mg_arena_lock(arena)
+
+    def _after_fork_in_parent() -> None:
+        lib.mg_arena_unlock(arena)
+        lock.release()
+
+    def _after_fork_in_child() -> None:
+        global _draining
+        lib.mg_arena_renew_lock(arena)
+        _draining = False
+        lock.release()
+
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
