@@ -7,6 +7,8 @@ plain C without preprocessor lines.
 from __future__ import annotations
 
 import os
+import platform
+import sysconfig
 from pathlib import Path
 
 from cffi import FFI
@@ -37,6 +39,12 @@ PROGRAMS = [
 
 HEADERS = ["csrc/micrograd.h", "csrc/node.h", "csrc/operators.h", "csrc/lock.h"]
 PROGRAM_HEADERS = ["csrc/program.h", "csrc/lanes.h", "csrc/apply.h", "csrc/run.h"]
+CALL_HEADERS = ["csrc/python/keep_gil.h"]
+
+# On PyPy, and where there is none, the arenas have a lock of their own.
+KEEP_GIL = platform.python_implementation() == "CPython" and not sysconfig.get_config_var(
+    "Py_GIL_DISABLED"
+)
 
 # The results must be those of Python's own arithmetic: no contraction to fused multiply-adds.
 COMPILE_ARGS = (
@@ -63,10 +71,11 @@ ffibuilder = FFI()
 ffibuilder.cdef(declarations())
 ffibuilder.set_source(
     "micrograd_c._engine",
-    '#include "micrograd.h"',
+    '#include "micrograd.h"\n#include "python/keep_gil.h"',
     sources=[*LIBRARY, *PROGRAMS],
-    depends=[*HEADERS, *PROGRAM_HEADERS],
+    depends=[*HEADERS, *PROGRAM_HEADERS, *CALL_HEADERS],
     include_dirs=["csrc"],
+    define_macros=[("MG_KEEP_GIL", None)] if KEEP_GIL else [],
     extra_compile_args=COMPILE_ARGS,
 )
 

@@ -1,8 +1,26 @@
-/* lock.h: the one lock the library needs, as each system has it. Internal. */
+/* lock.h: the one lock the library needs, as each system has it. None with MG_KEEP_GIL, where
+ * whoever calls has Python's: see python/keep_gil.h. Internal. */
 #ifndef MG_LOCK_H
 #define MG_LOCK_H
 
-#ifdef _WIN32
+#if defined(MG_KEEP_GIL)
+
+typedef char mg_lock;
+
+static inline void mg_lock_init(mg_lock *lock) {
+    *lock = 0;
+}
+static inline void mg_lock_take(mg_lock *lock) {
+    (void)lock;
+}
+static inline void mg_lock_give(mg_lock *lock) {
+    (void)lock;
+}
+static inline void mg_lock_destroy(mg_lock *lock) {
+    (void)lock;
+}
+
+#elif defined(_WIN32)
 
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>

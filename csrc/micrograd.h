@@ -12,7 +12,8 @@
  * Failure: a creator returns NULL and says why in *status; a failed call has recorded nothing.
  *
  * Threads: every function here that takes an arena, records, or counts references locks the arena.
- * Reading or writing the data of a node does not.
+ * Reading or writing the data of a node does not. Built with MG_KEEP_GIL none does: the caller, who
+ * has Python's lock, keeps other threads out.
  *
  * The region between the cdef markers is plain C without preprocessor lines: build_ffi.py hands it
  * to cffi as it stands. */

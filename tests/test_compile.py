@@ -815,6 +815,32 @@ def test_a_forked_process_has_threads_of_its_own(mg: Any) -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
+def test_other_threads_run_while_rows_are_replayed(mg: Any) -> None:
+    program = mg.compile(lambda x: x.exp(), 1.0)
+    x = normal(100_000)
+    gate = threading.Semaphore(0)
+    passed: list[bool] = []
+
+    def wait() -> None:
+        gate.acquire()
+        passed.append(True)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1000.0)  # no thread has to give way to another
+    try:
+        gate.release()
+        for _ in range(1000):
+            program(x)
+            if passed:
+                break
+        assert passed
+    finally:
+        sys.setswitchinterval(before)
+        thread.join()
+
+
 def test_several_threads_may_step_at_once(mg: Any) -> None:
     w = mg.Value(0.5)
     program = mg.compile(lambda x: (w * x).exp(), 1.0)
