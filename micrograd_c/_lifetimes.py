@@ -26,6 +26,11 @@ arena = lib.mg_arena_new()
 if not arena:
     raise MemoryError("no memory for an arena")
 
+# None when the interpreter has done with this module's globals: it clears the first one first, and
+# therefore this is the first.
+_collecting: bool | None = False
+_exiting = False
+
 lock = threading.RLock()  # a node's being held and its entry in _held change together
 
 # ---- a proxy ----
@@ -93,21 +98,24 @@ def release(node: Any) -> None:
 def _drain_orphans() -> None:
     """Let go of held proxies whose nodes have lost their last parent; not recursive."""
     global _draining
-    if _draining:
-        return
-    _draining = True
+    with lock:
+        if _draining:
+            return
+        _draining = True
     try:
         while True:
             with lock:
                 node = lib.mg_arena_next_orphan(arena)
                 if not node:
+                    _draining = False  # within the lock: a thread that has seen it set came before
                     return
                 proxy = _held.pop(node)
                 _cyclic_held.discard(node)
                 hold(proxy)  # another thread may have used it in the middle of this
             del proxy
-    finally:
+    except BaseException:
         _draining = False
+        raise
 
 
 # ---- what a collection has found dead ----
@@ -116,8 +124,6 @@ def _drain_orphans() -> None:
 # can still use a dead proxy, even keep it. Its node's reference is then given back by a second weak
 # reference, to the pointer that the proxy holds: the collector does not track that, and so it goes
 # when the proxy itself has gone.
-_collecting: bool | None = False  # None when the interpreter has done with this module's globals
-_exiting = False
 
 
 class _Anchor(ref):  # type: ignore[type-arg]
@@ -259,7 +265,8 @@ def proxy_of(node: Any) -> Value:
         lib.mg_retain(node)
         life.node = node
         _operand_lives[id(life)] = life
-        last = living.setdefault(node, life)
+        key = ffi.cast("mg_node *", node)  # for an anchor the proxy's own pointer must not stay
+        last = living.setdefault(key, life)
         if last is life:
             return proxy  # type: ignore[no-any-return]
         known = last()  # made just now, by a collection or by another thread
@@ -267,14 +274,15 @@ def proxy_of(node: Any) -> Value:
             life.node = None  # its callback has nothing to give back
             release(node)
             return known  # type: ignore[no-any-return]
+        pointer, last.node = last.node, None  # its callback is still to come, to give nothing back
         if proxy_died is _proxy_died_long_ago and not hasattr(last, "finalized"):
             lib.mg_release(node)
         else:  # the collector has found it dead just now
-            anchor = _anchor(last.node)
+            anchor = _anchor(pointer)
             if _collecting:
                 _found_dead.append(anchor)
-        last.node = None  # its callback, which is still to come, has nothing to give back
-        living[node] = life
+        del living[key]  # with the key, which may be that pointer
+        living[key] = life
         return proxy  # type: ignore[no-any-return]
 
 
@@ -289,10 +297,16 @@ def _operand_died(life: Life) -> None:
         return
     del _operand_lives[id(life)]
     node = life.node
-    if node is None or living.get(node) is life:
-        proxy_died(life)
-    else:
-        release(node)
+    if proxy_died is _proxy_died_long_ago:
+        _proxy_died_long_ago(life)
+    elif node is not None:
+        # Nothing is called in between, and so no other thread puts its proxy there meanwhile.
+        if node in living and living[node] is life:
+            del living[node]
+        if _collecting:
+            _found_dead.append(_anchor(node))
+        else:
+            release(node)
 
 
 def _find(node: Any) -> Any:
@@ -377,7 +391,7 @@ def expose_cycles() -> None:
         proxy = proxy_of(node)
         exposed.append((proxy, _bind(proxy)))
         following = lib.mg_arena_next_above_cyclic(arena, node)
-        lib.mg_release(node)
+        release(node)
         node = following
     uses = Counter(operand._node for _, operands in exposed for operand in operands)
     for proxy, _ in exposed:

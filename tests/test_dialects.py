@@ -1037,6 +1037,24 @@ def test_long_chain_of_values_as_labels_dies(mg: Any) -> None:
         del v, w
 
 
+@pytest.mark.skipif(PYPY, reason="PyPy calls weak references back at some later time")
+def test_operand_looked_at_while_it_is_found_dead_dies_with_its_result(mg: Any) -> None:
+    with balanced(mg):
+        operand = mg.Value(2.0) * 3.0
+        result = operand.tanh()
+        cycle: list[Any] = [operand]
+        cycle.append(cycle)
+        seen: list[Any] = []
+        watch = weakref.ref(operand, lambda _: seen.append(result._children[0]))
+        del operand, cycle
+        gc.collect()
+        seen[0].state = ["its own"]
+        assert watch() is None
+        assert result._children[0] is seen[0]
+        result = None
+        seen.clear()
+
+
 def test_callback_of_a_weak_reference_may_walk_the_graph(mg: Any) -> None:
     with balanced(mg):
         a = mg.Value(3.0)
