@@ -89,6 +89,9 @@ size_t mg_operator_arity(int op);
 /* --- recording --- */
 
 mg_node *mg_leaf(mg_arena *arena, double data);
+/* Make a leaf as good as new that has no reference but the caller's, no tag and no state: 1. On
+ * any other node: 0, and it is as it was. */
+int mg_renew_leaf(mg_node *node, double data);
 /* Where status is a parameter it may be NULL.
  *
  * op applied to nodes; y is NULL for an operator of one node. */
@@ -97,6 +100,8 @@ mg_node *mg_record(mg_arena *arena, int op, mg_node *x, mg_node *y, mg_status *s
  * anything is out of the ordinary (an error, an operand whose proxy is to be kept, no memory, see
  * also mg_arena_set_plain), and then mg_record is to be asked. */
 mg_node *mg_record_plain(int op, mg_node *x, mg_node *y);
+/* The same of mg_record_number. */
+mg_node *mg_record_plain_number(int op, mg_node *x, double y);
 /* op applied to a node and a number, which becomes a leaf. */
 mg_node *mg_record_number(mg_arena *arena, int op, mg_node *x, double y, mg_status *status);
 /* op applied to a number, which becomes a leaf, and a node. */

@@ -56,6 +56,18 @@ mg_node *mg_leaf(mg_arena *arena, double data) {
     return mg_hand_over(arena, mg_new_leaf(arena, data), MG_OK, NULL);
 }
 
+int mg_renew_leaf(mg_node *node, double data) {
+    mg_arena *arena = mg_page_of(node)->arena;
+    mg_lock_take(&arena->lock);
+    bool renewed = node->op == MG_OP_leaf && node->refs == 1 && node->flags == 0 && node->tag == 0;
+    if (renewed) {
+        node->data = data;
+        node->grad = 0.0;
+    }
+    mg_lock_give(&arena->lock);
+    return renewed;
+}
+
 mg_node *mg_record(mg_arena *arena, int op, mg_node *x, mg_node *y, mg_status *status) {
     double z;
     mg_node *node = NULL;
@@ -75,6 +87,16 @@ mg_node *mg_record_plain(int op, mg_node *x, mg_node *y) {
     if (arena->plain && (flags & MG_KEEP) == 0 &&
         mg_evaluate(op, x->data, y != NULL ? y->data : 0.0, &z) == MG_OK)
         node = y != NULL ? mg_new_binary(arena, op, z, x, y) : mg_new_unary(arena, op, z, x);
+    return mg_hand_over(arena, node, MG_OK, NULL);
+}
+
+mg_node *mg_record_plain_number(int op, mg_node *x, double y) {
+    double z;
+    mg_node *node = NULL;
+    mg_arena *arena = mg_page_of(x)->arena;
+    mg_lock_take(&arena->lock);
+    if (arena->plain && (x->flags & MG_KEEP) == 0 && mg_evaluate(op, x->data, y, &z) == MG_OK)
+        node = mg_new_with_number(arena, op, z, x, y);
     return mg_hand_over(arena, node, MG_OK, NULL);
 }
 

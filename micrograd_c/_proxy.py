@@ -212,25 +212,28 @@ def _op_of(node: Any) -> str:
 
 def _commutative(op: int) -> Callable[[Value, Any], Any]:
     """Return the method of an operator under which a number on the left changes sides."""
-    record = lib.mg_record_plain
+    record, record_number = lib.mg_record_plain, lib.mg_record_plain_number
 
     def apply(self: Value, other: Any) -> Any:
         if isinstance(other, Value):
             node = record(op, self._node, other._node)
             if not node:
                 return _of_two(lib.mg_record, self, other, op)
-            result: Any = Slots()  # the common case: wrap(node), without the call
-            result._stateful = 0
-            result._node = node
-            result.__class__ = Value
-            life = Life(result, proxy_died)
-            life.node = node
-            living[node] = life
-            return result
-        number = other if type(other) is float else as_real(other)
-        if number is NotImplemented:
-            return NotImplemented
-        return _with_number(op, self, number)
+        elif type(other) is float or type(other) is int:
+            node = record_number(op, self._node, other)
+            if not node:
+                return _with_number(op, self, float(other))
+        else:
+            number = as_real(other)
+            return number if number is NotImplemented else _with_number(op, self, number)
+        result: Any = Slots()  # wrap(node), without the call
+        result._stateful = 0
+        result._node = node
+        result.__class__ = Value
+        life = Life(result, proxy_died)
+        life.node = node
+        living[node] = life
+        return result
 
     return apply
 
@@ -397,9 +400,11 @@ class Value(Slots):
             show(self, take_node(recorded))
         else:
             data = _real(data, "Value() data")
-            children = _tuple(children, "Value() children must be an iterable of Values")
-            partials = _tuple(partials, "Value() local gradients must be a sequence")
-            show(self, _make_node(data, children, partials, not _grad_off.depth))
+            bare = children is _NOT_GIVEN and partials is _NOT_GIVEN and not _recordings
+            if not (bare and lib.mg_renew_leaf(self._node, data)):
+                children = _tuple(children, "Value() children must be an iterable of Values")
+                partials = _tuple(partials, "Value() local gradients must be a sequence")
+                show(self, _make_node(data, children, partials, not _grad_off.depth))
         if self._stateful:
             for name in ("label", "_op", "_local_grads", "_backward"):
                 self.__dict__.pop(name, None)
@@ -566,7 +571,7 @@ class Value(Slots):
     # Results of a subclass are composed of its own operators, as in the pure-Python class.
 
     def __neg__(self) -> Any:
-        return _with_number(_MULTIPLY, self, -1.0) if type(self) is Value else self * -1
+        return _multiply(self, -1.0) if type(self) is Value else self * -1
 
     def __pos__(self) -> Value:
         return self
@@ -583,7 +588,7 @@ class Value(Slots):
             return self + -other
         # as Python has it: -0.0 is not 0.0, but -0 is 0
         negated = -number if isinstance(other, float) else 0.0 - number
-        return _with_number(_ADD, self, negated)
+        return _add(self, negated)
 
     def __rsub__(self, other: Any) -> Any:
         number = as_real(other)
@@ -591,7 +596,7 @@ class Value(Slots):
             return NotImplemented
         if type(self) is not Value:
             return -self + other
-        return _with_number(_ADD, _with_number(_MULTIPLY, self, -1.0), number)
+        return _add(_multiply(self, -1.0), number)
 
     def __truediv__(self, other: Any) -> Any:
         number = 0.0 if isinstance(other, Value) else as_real(other)
@@ -601,7 +606,7 @@ class Value(Slots):
             return self * other**-1
         if type(other) is Value:
             return _of_two(lib.mg_record_quotient, self, other)
-        return _with_number(_MULTIPLY, self, _inverse(number))
+        return _multiply(self, _inverse(number))
 
     def __rtruediv__(self, other: Any) -> Any:
         number = as_real(other)
@@ -671,8 +676,10 @@ def _data_of(other: Any) -> Any:
 
 
 def _method(op: int) -> Callable[[Value], Value]:
+    record = lib.mg_record_plain
+
     def method(self: Value) -> Value:
-        node = lib.mg_record_plain(op, self._node, _NULL)
+        node = record(op, self._node, _NULL)
         if node:
             return wrap(node)
         args = op, self._node, _NULL

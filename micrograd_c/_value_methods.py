@@ -27,7 +27,7 @@ def as_real(number: object) -> Any:
     Raises:
         OverflowError: if an int or a Fraction is too large for a float.
     """
-    if isinstance(number, (Real, Decimal)):
+    if isinstance(number, (float, int, Real, Decimal)):  # the first two are known at once
         return float(number)
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(number, numpy.bool_):
