@@ -68,7 +68,7 @@ class Life(ref):  # type: ignore[type-arg]
 
     __slots__ = ("finalized", "node")
     node: Any
-    finalized: bool  # the proxy has a `__del__`: for _proxy_died_long_ago
+    finalized: bool  # the proxy has a `__del__`: for _proxy_died_carefully
 
 
 living: dict[Any, Life] = {}
@@ -164,22 +164,32 @@ def _readmit() -> None:
                 _attach(proxy, proxy._node)
 
 
-def _proxy_died_long_ago(life: Life) -> None:
-    """Do what proxy_died does where the callback comes some time after the proxy's death."""
+def _proxy_died_carefully(life: Life) -> None:
+    """Do what proxy_died does on PyPy and on CPython 3.9.
+
+    On PyPy the callback comes some time after the proxy's death. CPython 3.9 lets other threads in
+    between any two steps, later ones only where something is called.
+    """
+    if _collecting is None:
+        return
     with lock:
         node, life.node = life.node, None
-        if node is not None and living.get(node) is life:
-            del living[node]
+        if node is not None:
+            last = living.pop(node, life)
+            if last is not life:  # see _operand_lives
+                living[node] = last
     if node is None:  # it was taken over by proxy_of
         return
-    if hasattr(life, "finalized"):
+    if _collecting:
+        _found_dead.append(_anchor(node))
+    elif hasattr(life, "finalized"):
         _anchor(node)  # its `__del__` may be still to come
     else:
         release(node)
 
 
-if sys.implementation.name != "cpython":
-    proxy_died = _proxy_died_long_ago  # type: ignore[assignment]
+if sys.implementation.name != "cpython" or sys.version_info < (3, 10):
+    proxy_died = _proxy_died_carefully  # type: ignore[assignment]
 
 
 # ---- the proxy of a node ----
@@ -275,7 +285,7 @@ def proxy_of(node: Any) -> Value:
             release(node)
             return known  # type: ignore[no-any-return]
         pointer, last.node = last.node, None  # its callback is still to come, to give nothing back
-        if proxy_died is _proxy_died_long_ago and not hasattr(last, "finalized"):
+        if not _HAS_CALLBACKS and not hasattr(last, "finalized"):  # it died some time ago
             lib.mg_release(node)
         else:  # the collector has found it dead just now
             anchor = _anchor(pointer)
@@ -297,8 +307,8 @@ def _operand_died(life: Life) -> None:
         return
     del _operand_lives[id(life)]
     node = life.node
-    if proxy_died is _proxy_died_long_ago:
-        _proxy_died_long_ago(life)
+    if proxy_died is _proxy_died_carefully:
+        proxy_died(life)
     elif node is not None:
         # Nothing is called in between, and so no other thread puts its proxy there meanwhile.
         if node in living and living[node] is life:
