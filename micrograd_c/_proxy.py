@@ -457,12 +457,14 @@ class Value(Slots):
     @label.setter
     def label(self, label: Any) -> None:
         tag = _label_tag(label)
+        own = not tag and label != ""
+        if own:
+            note(self, label)  # there may be no memory for it
         lib.mg_node_set_tag(self._node, tag)
-        if self._stateful:
-            self.__dict__.pop("label", None)
-        if not tag and label != "":
-            note(self, label)
+        if own:
             self.__dict__["label"] = label
+        elif self._stateful:
+            self.__dict__.pop("label", None)
 
     @property
     def _op(self) -> Any:

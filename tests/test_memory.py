@@ -662,6 +662,23 @@ def test_backward_without_memory_changes_no_gradient_or_succeeds(mg: Any, closur
         assert (a.grad, values[1].grad) == (4001.0, 1.0)
 
 
+LABELLED_WITHOUT_MEMORY = """
+from micrograd_c.engine import Value, fail_after
+
+v = Value(1.0, label="old")
+fail_after(1)
+try:
+    v.label = ("new",)
+except MemoryError:
+    print(v.label)
+"""
+
+
+def test_label_that_failed_for_memory_leaves_the_old_one(mg: Any) -> None:
+    result = run(mg, LABELLED_WITHOUT_MEMORY)  # of the labels here, "old" could be the 256th
+    assert (result.stdout, result.stderr) == ("old\n", "")
+
+
 def test_operation_that_failed_for_memory_can_be_tried_again(mg: Any) -> None:
     v, retried = mg.Value(0.0), 0
     for _ in range(50_000):
