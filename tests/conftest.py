@@ -8,6 +8,7 @@ where it is set, leaves just that backend.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import gc
 import importlib
 import os
@@ -25,6 +26,7 @@ PACKAGE = "micrograd_c"
 VARIABLE = "MICROGRAD_C_BACKEND"
 PYPY = sys.implementation.name == "pypy"
 SLOW = PYPY or "ASAN_OPTIONS" in os.environ  # where everything takes several times as long
+LIMIT = 900 if SLOW else 300  # seconds a test may take
 
 # `mg` is made once for all examples of a property; that is what is wanted.
 settings.register_profile(
@@ -90,6 +92,23 @@ def pytest_collection_finish() -> None:
     """Let the collections after tests pass over the thousands of tests themselves."""
     if hasattr(gc, "freeze"):
         gc.freeze()
+
+
+_stderr = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_stderr] = os.dup(2)  # before a test's output is captured
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Any:
+    """End the run where a test hangs, and say where each thread is."""
+    faulthandler.dump_traceback_later(LIMIT, exit=True, file=item.config.stash[_stderr])
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 _passed = pytest.StashKey[bool]()
