@@ -266,18 +266,6 @@ void mg_get_statistics(mg_arena *arena, mg_statistics *out) {
 
 /* ---- the public functions ---- */
 
-void mg_arena_lock(mg_arena *arena) {
-    mg_lock_take(&arena->lock);
-}
-
-void mg_arena_renew_lock(mg_arena *arena) {
-    mg_lock_init(&arena->lock);
-}
-
-void mg_arena_unlock(mg_arena *arena) {
-    mg_lock_give(&arena->lock);
-}
-
 void mg_arena_statistics(mg_arena *arena, mg_statistics *out) {
     mg_lock_take(&arena->lock);
     mg_get_statistics(arena, out);

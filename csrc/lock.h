@@ -46,13 +46,10 @@ static inline void mg_lock_destroy(mg_lock *lock) {
 
 typedef pthread_mutex_t mg_lock;
 
-/* Recursive: whoever keeps others out around a fork may still have nodes to release meanwhile. */
+#define MG_LOCKS_MEET_FORKS /* see memory.c */
+
 static inline void mg_lock_init(mg_lock *lock) {
-    pthread_mutexattr_t attributes;
-    pthread_mutexattr_init(&attributes);
-    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
-    pthread_mutex_init(lock, &attributes);
-    pthread_mutexattr_destroy(&attributes);
+    pthread_mutex_init(lock, NULL);
 }
 static inline void mg_lock_take(mg_lock *lock) {
     pthread_mutex_lock(lock);

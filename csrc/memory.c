@@ -59,16 +59,72 @@ void mg_deallocate(mg_arena *arena, void *memory) {
     free(block);
 }
 
+/* ---- arenas, and forks ---- */
+
+#ifdef MG_LOCKS_MEET_FORKS
+
+/* Every arena there is. Whoever forks takes all their locks before, so that the child finds no
+ * arena in the middle of a change by a thread that it does not have. */
+static mg_arena *arenas;
+static mg_lock arenas_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void before_fork(void) {
+    mg_lock_take(&arenas_lock);
+    for (mg_arena *arena = arenas; arena != NULL; arena = arena->next) mg_lock_take(&arena->lock);
+}
+
+static void after_fork(void) {
+    for (mg_arena *arena = arenas; arena != NULL; arena = arena->next) mg_lock_give(&arena->lock);
+    mg_lock_give(&arenas_lock);
+}
+
+static bool enlist(mg_arena *arena) {
+    static bool prepared;
+    mg_lock_take(&arenas_lock);
+    if (!prepared) prepared = pthread_atfork(before_fork, after_fork, after_fork) == 0;
+    if (prepared) {
+        arena->next = arenas;
+        arenas = arena;
+    }
+    mg_lock_give(&arenas_lock);
+    return prepared;
+}
+
+static void strike_off(mg_arena *arena) {
+    mg_lock_take(&arenas_lock);
+    mg_arena **link = &arenas;
+    while (*link != arena) link = &(*link)->next;
+    *link = arena->next;
+    mg_lock_give(&arenas_lock);
+}
+
+#else
+
+static bool enlist(mg_arena *arena) {
+    (void)arena;
+    return true;
+}
+
+static void strike_off(mg_arena *arena) {
+    (void)arena;
+}
+
+#endif
+
 mg_arena *mg_arena_new(void) {
     mg_arena *arena = calloc(1, sizeof *arena);
     if (arena == NULL) return NULL;
     arena->plain = true;
     mg_lock_init(&arena->lock);
-    return arena;
+    if (enlist(arena)) return arena;
+    mg_lock_destroy(&arena->lock);
+    free(arena);
+    return NULL;
 }
 
 void mg_arena_free(mg_arena *arena) {
     if (arena == NULL) return;
+    strike_off(arena);
     while (arena->blocks != NULL) mg_deallocate(arena, arena->blocks + 1);
     mg_lock_destroy(&arena->lock);
     free(arena);

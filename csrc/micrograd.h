@@ -12,8 +12,8 @@
  * Failure: a creator returns NULL and says why in *status; a failed call has recorded nothing.
  *
  * Threads: every function here that takes an arena, records, or counts references locks the arena.
- * Reading or writing the data of a node does not. Built with MG_KEEP_GIL none does: the caller, who
- * has Python's lock, keeps other threads out.
+ * Reading or writing the data of a node does not. A fork waits for all arenas' locks. Built with
+ * MG_KEEP_GIL nothing locks: the caller, who has Python's lock, keeps other threads out.
  *
  * The region between the cdef markers is plain C without preprocessor lines: build_ffi.py hands it
  * to cffi as it stands. */
@@ -68,11 +68,6 @@ void mg_arena_trim(mg_arena *arena);
 void mg_arena_fail_after(mg_arena *arena, size_t n);
 /* Whether mg_record_plain records at all; 1 at first. */
 void mg_arena_set_plain(mg_arena *arena, int plain);
-/* Keep other threads out, as around a fork. */
-void mg_arena_lock(mg_arena *arena);
-void mg_arena_unlock(mg_arena *arena);
-/* The same in the child of a fork, whose thread is not the one that took the lock. */
-void mg_arena_renew_lock(mg_arena *arena);
 
 /* --- the operator table --- */
 

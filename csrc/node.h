@@ -128,6 +128,7 @@ struct mg_arena {
     bool plain;        /* see mg_arena_set_plain */
     size_t recordings; /* traces being recorded: leaves lie in order of creation */
     mg_lock lock;
+    mg_arena *next; /* of all arenas, see memory.c */
 };
 
 static inline unsigned char mg_arity(const mg_node *node) {

@@ -31,7 +31,6 @@ if not arena:
 _collecting: bool | None = False
 _exiting = False
 
-lock = threading.RLock()  # a node's being held and its entry in _held change together
 
 # ---- a proxy ----
 
@@ -68,17 +67,26 @@ class Life(ref):  # type: ignore[type-arg]
 
     __slots__ = ("finalized", "node")
     node: Any
-    finalized: bool  # the proxy has a `__del__`: for _proxy_died_carefully
+    finalized: bool  # the proxy has a `__del__`: for _give_back
 
+
+_rlock = threading.RLock()
+lock = _rlock  # a node's being held and its entry in _held change together
 
 living: dict[Any, Life] = {}
+_died: list[Life] = []  # those whose proxies have died, on PyPy
+_burying = False
 _held: dict[Any, Value] = {}  # proxies with state, for as long as their nodes have parents
 _draining = False
 
 
 def proxy_died(life: Life, living: Any = living, mg_release: Any = lib.mg_release) -> None:
-    """Give the reference of a dead proxy back: the callback of its weak reference."""
-    node = life.node
+    """Give the reference of a dead proxy back: the callback of its weak reference.
+
+    It is whose who takes the node from the life. Other threads come in only where something is
+    called; so it is taken and struck from `living` at once.
+    """
+    node, life.node = life.node, None
     if node is None:  # another proxy has taken its place
         return
     del living[node]
@@ -164,15 +172,11 @@ def _readmit() -> None:
                 _attach(proxy, proxy._node)
 
 
-def _proxy_died_carefully(life: Life) -> None:
-    """Do what proxy_died does on PyPy and on CPython 3.9.
-
-    On PyPy the callback comes some time after the proxy's death. CPython 3.9 lets other threads in
-    between any two steps, later ones only where something is called.
-    """
+def _give_back(life: Life) -> None:
+    """Do what proxy_died does where other threads come in between any two steps: CPython 3.9."""
     if _collecting is None:
         return
-    with lock:
+    with _rlock:
         node, life.node = life.node, None
         if node is not None:
             last = living.pop(node, life)
@@ -188,8 +192,45 @@ def _proxy_died_carefully(life: Life) -> None:
         release(node)
 
 
-if sys.implementation.name != "cpython" or sys.version_info < (3, 10):
-    proxy_died = _proxy_died_carefully  # type: ignore[assignment]
+def _proxy_died_before(life: Life) -> None:
+    """Do what proxy_died does on PyPy: its callbacks come later, between any two steps."""
+    _died.append(life)
+    if not _rlock._is_owned():  # type: ignore[attr-defined]
+        _bury()
+
+
+def _bury() -> None:
+    """Give the references of those back that have died; not recursive."""
+    global _burying
+    while _died:
+        with _rlock:
+            if _burying:
+                return  # whoever does looks once more afterwards
+            _burying = True
+        try:
+            while _died:
+                _give_back(_died.pop())
+        finally:
+            _burying = False
+
+
+class _PatientLock:
+    """Whoever has it is not disturbed by callbacks of the same thread: those come afterwards."""
+
+    def __enter__(self) -> None:
+        _rlock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        _rlock.release()
+        if _died and not _rlock._is_owned():  # type: ignore[attr-defined]
+            _bury()
+
+
+if sys.implementation.name != "cpython":
+    proxy_died = _proxy_died_before  # type: ignore[assignment]
+    lock = _PatientLock()  # type: ignore[assignment]
+elif sys.version_info < (3, 10):
+    proxy_died = _give_back
 
 
 # ---- the proxy of a node ----
@@ -284,15 +325,18 @@ def proxy_of(node: Any) -> Value:
             life.node = None  # its callback has nothing to give back
             release(node)
             return known  # type: ignore[no-any-return]
-        pointer, last.node = last.node, None  # its callback is still to come, to give nothing back
+        pointer, last.node = last.node, None  # its callback, still to come, has nothing to give
+        if pointer is not None:
+            del living[key]  # with the key, which may be that pointer
+        living[key] = life
+        if pointer is None:  # the callback has come in between
+            return proxy  # type: ignore[no-any-return]
         if not _HAS_CALLBACKS and not hasattr(last, "finalized"):  # it died some time ago
             lib.mg_release(node)
         else:  # the collector has found it dead just now
             anchor = _anchor(pointer)
             if _collecting:
                 _found_dead.append(anchor)
-        del living[key]  # with the key, which may be that pointer
-        living[key] = life
         return proxy  # type: ignore[no-any-return]
 
 
@@ -306,11 +350,11 @@ def _operand_died(life: Life) -> None:
     if _collecting is None:
         return
     del _operand_lives[id(life)]
-    node = life.node
-    if proxy_died is _proxy_died_carefully:
+    if sys.implementation.name != "cpython" or sys.version_info < (3, 10):
         proxy_died(life)
-    elif node is not None:
-        # Nothing is called in between, and so no other thread puts its proxy there meanwhile.
+        return
+    node, life.node = life.node, None
+    if node is not None:
         if node in living and living[node] is life:
             del living[node]
         if _collecting:
@@ -462,25 +506,19 @@ if _HAS_CALLBACKS:
 
 # ---- forks ----
 
-# A fork must find neither lock taken by a thread that the child does not have.
+# A fork must not find the lock taken by a thread that the child does not have.
 if hasattr(os, "register_at_fork"):
 
-    def _before_fork() -> None:
-        lock.acquire()
-        lib.mg_arena_lock(arena)
-
     def _after_fork_in_parent() -> None:
-        lib.mg_arena_unlock(arena)
-        lock.release()
+        lock.__exit__(None, None, None)
 
     def _after_fork_in_child() -> None:
-        global _draining
-        lib.mg_arena_renew_lock(arena)
-        _draining = False
-        lock.release()
+        global _draining, _burying
+        _draining = _burying = False
+        lock.__exit__(None, None, None)
 
     os.register_at_fork(
-        before=_before_fork,
+        before=lock.__enter__,
         after_in_parent=_after_fork_in_parent,
         after_in_child=_after_fork_in_child,
     )

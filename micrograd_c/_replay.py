@@ -191,25 +191,8 @@ class Frame:
 _pools: dict[int, ThreadPoolExecutor] = {}
 
 
-def _before_fork() -> None:
-    lib.mg_arena_lock(_memory)
-
-
-def _after_fork_in_parent() -> None:
-    lib.mg_arena_unlock(_memory)
-
-
-def _after_fork_in_child() -> None:
-    lib.mg_arena_renew_lock(_memory)
-    _pools.clear()  # their threads are the parent's
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )
+    os.register_at_fork(after_in_child=_pools.clear)  # their threads are the parent's
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:

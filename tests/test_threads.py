@@ -396,6 +396,31 @@ print(os.waitpid(pid, 0)[1])
     assert run_script(mg, script).stdout == "0\n"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_what_python_calls_around_a_fork_may_record(mg: Any) -> None:
+    script = """
+import os, signal
+
+signal.alarm(20)
+
+def record():
+    global kept
+    kept = kept * 2.0 + 1.0
+
+os.register_at_fork(before=record, after_in_parent=record, after_in_child=record)
+from micrograd_c import Value
+os.register_at_fork(before=record, after_in_parent=record, after_in_child=record)
+kept = Value(0.0)
+
+pid = os.fork()
+if pid == 0:
+    signal.alarm(20)
+    os._exit(0 if kept.data == 15.0 else 1)
+print(kept.data, os.waitpid(pid, 0)[1])
+"""
+    assert run_script(mg, script).stdout == "15.0 0\n"
+
+
 def test_spawned_process_computes_with_a_pickled_model(mg: Any) -> None:
     model = mg.MLP(2, [3, 1])
     here = model([0.5, -1.0])
