@@ -70,8 +70,7 @@ class Life(ref):  # type: ignore[type-arg]
     finalized: bool  # the proxy has a `__del__`: for _give_back
 
 
-_rlock = threading.RLock()
-lock = _rlock  # a node's being held and its entry in _held change together
+lock = threading.RLock()  # a node's being held and its entry in _held change together
 
 living: dict[Any, Life] = {}
 _died: list[Life] = []  # those whose proxies have died, on PyPy
@@ -176,7 +175,7 @@ def _give_back(life: Life) -> None:
     """Do what proxy_died does where other threads come in between any two steps: CPython 3.9."""
     if _collecting is None:
         return
-    with _rlock:
+    with lock:
         node, life.node = life.node, None
         if node is not None:
             last = living.pop(node, life)
@@ -193,9 +192,12 @@ def _give_back(life: Life) -> None:
 
 
 def _proxy_died_before(life: Life) -> None:
-    """Do what proxy_died does on PyPy: its callbacks come later, between any two steps."""
+    """Do what proxy_died does on PyPy: its callbacks come later, between any two steps.
+
+    Those that come to a thread that has the lock do not disturb it; the next one sees to them.
+    """
     _died.append(life)
-    if not _rlock._is_owned():  # type: ignore[attr-defined]
+    if not lock._is_owned():  # type: ignore[attr-defined]
         _bury()
 
 
@@ -203,32 +205,24 @@ def _bury() -> None:
     """Give the references of those back that have died; not recursive."""
     global _burying
     while _died:
-        with _rlock:
+        with lock:
             if _burying:
                 return  # whoever does looks once more afterwards
             _burying = True
         try:
             while _died:
-                _give_back(_died.pop())
+                life = _died.pop()
+                try:
+                    _give_back(life)
+                except BaseException:  # a RecursionError, or Ctrl-C
+                    _died.append(life)
+                    raise
         finally:
             _burying = False
 
 
-class _PatientLock:
-    """Whoever has it is not disturbed by callbacks of the same thread: those come afterwards."""
-
-    def __enter__(self) -> None:
-        _rlock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        _rlock.release()
-        if _died and not _rlock._is_owned():  # type: ignore[attr-defined]
-            _bury()
-
-
 if sys.implementation.name != "cpython":
     proxy_died = _proxy_died_before  # type: ignore[assignment]
-    lock = _PatientLock()  # type: ignore[assignment]
 elif sys.version_info < (3, 10):
     proxy_died = _give_back
 

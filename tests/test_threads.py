@@ -154,6 +154,34 @@ def test_error_in_one_thread_stays_there(mg: Any) -> None:
     assert (failures, seen) == (ROUNDS, plain(CREATION_ORDERED, 1))
 
 
+@pytest.mark.skipif(PYPY, reason="PyPy's compiled code leaves `with lock` open at the limit")
+def test_recursion_limit_met_in_one_thread_does_not_hold_up_the_other(mg: Any) -> None:
+    root = mg.Value(2.0) * 3.0
+
+    def use() -> None:
+        v = root * mg.Value(1.0)
+        v.note = [v]
+        v.backward()
+        next(iter((root + 1.0)._prev)).label = "a"
+
+    def endless(once_more: bool) -> None:
+        use()
+        if once_more:  # so that its depths are odd as well as even
+            use_deeper()
+        endless(not once_more)
+
+    def use_deeper() -> None:
+        use()
+
+    used = threading.Event()
+    with balanced(mg):
+        for once_more in (False, True):
+            with pytest.raises(RecursionError):
+                endless(once_more)
+        threading.Thread(target=lambda: (use(), used.set()), daemon=True).start()
+        assert used.wait(30)
+
+
 # ---- shared Values ----
 
 
