@@ -1,7 +1,8 @@
 """Compiled programs: training steps beside C and numpy by hand, long programs, compile time.
 
-Every training starts from the same parameters, and its losses are compared with numpy's before it
-is timed. A round of the small ones is many steps; the calls from Python are part of it.
+Every training starts from the same parameters, and its losses are compared with numpy's, or the
+reference's, before it is timed; of a long program two rows are compared with the function itself.
+A round of the small ones is many steps; the calls from Python are part of it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ np = pytest.importorskip("numpy")
 import micrograd_c as mg  # noqa: E402
 from micrograd_c import _reference  # noqa: E402
 
-from . import compiled, other_engines  # noqa: E402
+from . import compiled, other_engines, programs  # noqa: E402
 from .conftest import Measure, needs_c  # noqa: E402
 
 COMPILED = "micrograd_c, compiled"
@@ -62,6 +63,9 @@ class TestMoons:
 @pytest.mark.benchmark(group="compiled: notebook step")
 def test_notebook(measure: Measure) -> None:
     training = compiled.Notebook()
+    model = programs.NotebookMLP(_reference.Value, programs.NOTEBOOK_SIZES)
+    reference = programs.notebook_training(model)
+    np.testing.assert_allclose(training.run(20), [reference.step() for _ in range(20)], rtol=1e-10)
     measure(
         lambda: training.run(STEPS),
         contender=COMPILED,
@@ -76,9 +80,17 @@ def test_notebook(measure: Measure) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("mode", ["forward", "forward and reverse"])
 def test_long_program(mode: str, threads: int, measure: Measure) -> None:
-    program = mg.compile(compiled.random_program(INSTRUCTIONS), *[0.3] * 10)
+    fn = compiled.random_program(INSTRUCTIONS)
+    program = mg.compile(fn, *[0.3] * 10)
     columns = list(np.random.default_rng(0).normal(size=(10, ROWS)))
     run = program if mode == "forward" else program.gradient
+    for row in (0, ROWS - 1):
+        inputs = [mg.Value(column[row]) for column in columns]
+        out = fn(*inputs)
+        out.backward()
+        expected = out.data if mode == "forward" else [v.grad for v in inputs]
+        found = run(*(column[[row]] for column in columns))
+        np.testing.assert_allclose(np.ravel(found), expected, rtol=1e-10)
     evaluated = program._traces[0].facts().instructions
     measure(
         lambda: run(*columns, threads=threads),
@@ -93,6 +105,7 @@ def test_long_program(mode: str, threads: int, measure: Measure) -> None:
 @pytest.mark.benchmark(group="compiled: compiling a million nodes")
 def test_compile_time(measure: Measure) -> None:
     fn = compiled.long_function(NODES)
+    np.testing.assert_allclose(mg.compile(fn, 1.0)([1.0]), fn(1.0), rtol=1e-10)
     measure(
         lambda: mg.compile(fn, 1.0)([1.0]),
         contender=COMPILED,
