@@ -61,6 +61,10 @@ COMPILE_ARGS = (
 )
 
 
+# Without it the linker leaves open which version of a function is meant, and the oldest is taken.
+MATHEMATICS = [] if os.name == "nt" else ["m"]
+
+
 def declarations() -> str:
     """Return the part of the public header that cffi reads."""
     header = (ROOT / "csrc" / "micrograd.h").read_text(encoding="utf-8")
@@ -75,6 +79,7 @@ ffibuilder.set_source(
     sources=[*LIBRARY, *PROGRAMS],
     depends=[*HEADERS, *PROGRAM_HEADERS, *CALL_HEADERS],
     include_dirs=["csrc"],
+    libraries=MATHEMATICS,
     define_macros=[("MG_KEEP_GIL", None)] if KEEP_GIL else [],
     extra_compile_args=COMPILE_ARGS,
 )

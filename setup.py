@@ -10,7 +10,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from build_ffi import COMPILE_ARGS, HEADERS, LIBRARY
+from build_ffi import COMPILE_ARGS, HEADERS, LIBRARY, MATHEMATICS
 
 ACCELERATOR = Extension(
     "micrograd_c._value_type",
@@ -30,6 +30,7 @@ ACCELERATOR = Extension(
         "csrc/python/value_operators.c",
     ],
     depends=[*HEADERS, "csrc/python/value.h", "csrc/python/value_terms.h"],
+    libraries=MATHEMATICS,
     extra_compile_args=COMPILE_ARGS,
     optional=True,
 )
