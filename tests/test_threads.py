@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from conftest import PYPY, balanced
+from conftest import PYPY, SLOW, balanced
 from reference import CREATION_ORDERED
 
 ROUNDS = 40 if PYPY else 150
@@ -132,7 +132,7 @@ def test_collecting_garbage_in_one_thread_does_not_disturb_the_other(mg: Any) ->
             done.set()
 
     def collect() -> None:
-        while not done.wait(1e-3 if PYPY else 0):  # where it would not let the other go on
+        while not done.wait(1e-3 if SLOW else 0):  # where it would not let the other go on
             gc.collect()
 
     with balanced(mg):
