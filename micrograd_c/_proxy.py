@@ -155,7 +155,10 @@ def _number_of(operand: Any) -> float:
 def _error(status: int, op: int, x: float, y: float, derivative: bool = False) -> Exception:
     if status == lib.MG_NO_MEMORY:
         return MemoryError("no memory for a node")
-    return arithmetic_error(status, _NAMES[op], x, y, derivative)
+    error = arithmetic_error(status, _NAMES[op], x, y, derivative)
+    if _recordings and _recording.recorder is not None:
+        _recording.recorder.note(error)
+    return error
 
 
 def _partial_error(status: int, node: Any) -> Exception:

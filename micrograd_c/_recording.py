@@ -48,6 +48,8 @@ class Recorder:
         self.guards: list[Guard] = []
         self.inputs: tuple[Value, ...] = ()
         self.position: Any = None
+        self.raised: Exception | None = None  # the first error of what was computed or refused
+        self.raised_at = ""
 
     def __enter__(self) -> Recorder:
         self.position = bulk.start_recording(self)
@@ -104,9 +106,28 @@ class Recorder:
     def refuse(self, what: str) -> None:
         """Raise TypeError: a program cannot contain this."""
         if not self.allow_constants or not what.startswith("reading"):
-            raise TypeError(
-                f"a program that is being recorded cannot contain {what} ({user_line()})"
+            raise self.note(
+                TypeError(f"a program that is being recorded cannot contain {what} ({user_line()})")
             )
+
+    def note(self, error: Exception) -> Exception:
+        """Remember an error that is about to be raised; return it."""
+        if self.raised is None:
+            self.raised, self.raised_at = error, user_line()
+        return error
+
+    def finish(self) -> None:
+        """Raise TypeError if the function has caught an error: other rows would raise none."""
+        error = self.raised
+        if error is None or self.allow_constants:
+            return
+        if isinstance(error, TypeError):
+            raise error
+        raise TypeError(
+            f"a program cannot contain an error that the function catches, {error!r} "
+            f"({self.raised_at}): rows that do not raise it take another branch; compare .data "
+            "instead, or allow_constants=True"
+        ) from error
 
     # ---- what stand-ins ask ----
 
@@ -168,6 +189,11 @@ class Number:
         self.recorder = recorder
         self.value = value  # which computes it, without gradients
         self.number = number  # the example's
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """What isinstance() asks: code that looks whether it has got a float finds one."""
+        return float
 
     # ---- comparisons ----
 
@@ -236,7 +262,7 @@ class Number:
     def _plain(self, use: str) -> float:
         """Return the example's number, where it may be every row's."""
         if not self.recorder.allow_constants and not self.recorder.is_constant(self.value):
-            _refuse_number(use)
+            _refuse_number(self.recorder, use)
         return self.number
 
     def __float__(self) -> float:
@@ -342,11 +368,13 @@ class Number:
         return self._result(self.value.abs(), abs(self.number))
 
 
-def _refuse_number(use: str) -> NoReturn:
-    raise TypeError(
-        f"while a program is being recorded, the data of a Value cannot be {use}: "
-        f"it would be the example's number for every row ({user_line()}); "
-        "allow_constants=True allows that"
+def _refuse_number(recorder: Recorder, use: str) -> NoReturn:
+    raise recorder.note(
+        TypeError(
+            f"while a program is being recorded, the data of a Value cannot be {use}: "
+            f"it would be the example's number for every row ({user_line()}); "
+            "allow_constants=True allows that"
+        )
     )
 
 
@@ -376,9 +404,13 @@ def _arithmetic(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
     if _kind(b) is None and not isinstance(b, Number):
         return NotImplemented
     p, q = (v.number if isinstance(v, Number) else v for v in (a, b))
-    number = apply(p, q)
+    try:
+        number = apply(p, q)
+    except ArithmeticError as error:
+        recorder.note(error)
+        raise
     if not isinstance(number, float):
-        _refuse_number("raised to a power that is complex")
+        _refuse_number(recorder, "raised to a power that is complex")
     x, y = recorder.lift(a), recorder.lift(b)
     if apply is operator.truediv:
         return Number(recorder, bulk.rule(DIVIDE, number, (x, y)), number)
@@ -387,7 +419,7 @@ def _arithmetic(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
             return Number(recorder, x ** float(b), number)
         # x ** y of two Values is for x >= 0: a number's own power is the program's for any
         if not recorder.guard(LESS_EQUAL, Value(0.0), x, p >= 0):
-            recorder.guard(EQUAL, y, Value(float(q)), True)
+            _fix(recorder, y, float(q))
             return Number(recorder, x ** float(q), number)
     return Number(recorder, apply(x, y), number)
 
@@ -397,8 +429,16 @@ def _power(base: Value, exponent: Number) -> Any:
     recorder = exponent.recorder
     if recorder.read(base) >= 0:
         return base**exponent.value
-    recorder.guard(EQUAL, exponent.value, Value(exponent.number), True)
+    _fix(recorder, exponent.value, exponent.number)
     return base**exponent.number
+
+
+def _fix(recorder: Recorder, value: Value, number: float) -> None:
+    """Have the program be for rows in which the value is this number, or nan as well."""
+    if number == number:
+        recorder.guard(EQUAL, value, Value(number), True)
+    else:
+        recorder.guard(EQUAL, value, value, False)
 
 
 def _plain_arithmetic(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:

@@ -1,8 +1,8 @@
 """Arguments of a compiled program: what one example looks like, and many of them.
 
-An example is a number, an array, or a list, tuple or dict of examples. A regular nested list counts
-as an array. Each array, a number being one without axes, is an `Array`; what holds several of them
-is a `Members`.
+An example is a number, an array, or a list, tuple or dict of examples. A regular nested list of
+numbers counts as an array, one of arrays does not. Each array, a number being one without axes, is
+an `Array`; what holds several of them is a `Members`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ def _array_shape(example: Any) -> tuple[int, ...] | None:
     if isinstance(example, (float, int)) or _is_number(example):
         return ()
     if isinstance(example, list):
-        shapes = [_array_shape(item) for item in example]
+        shapes = [
+            _array_shape(item) if isinstance(item, list) or _is_number(item) else None
+            for item in example
+        ]
         if not shapes or shapes[0] is None or any(shape != shapes[0] for shape in shapes):
             return None
         return (len(shapes), *shapes[0])

@@ -67,6 +67,7 @@ class Program:
             leaves = [Value(number) for number in numbers]
             recorder.inputs = tuple(leaves)
             result = self.fn(*(_rows.rebuild(shape, leaves) for shape in self._shapes))
+            recorder.finish()
             roots: list[Value] = []
             shape = _describe_result(result, roots, recorder, "the result")
             trace = _make_trace(recorder, roots)
@@ -581,8 +582,9 @@ def compile(
     `allow_constants` it may also become a plain number, which is then the example's for every row.
 
     Raises ImportError without numpy; TypeError for examples that do not consist of numbers, and for
-    what a program cannot do: turning `.data` into a plain number (naming the line), `backward()`,
-    a `_backward` of a Value's own, assigning to parameters; whatever `fn` raises.
+    what a program cannot do: turning `.data` into a plain number (naming the line), catching the
+    error of a computation (which other rows may not raise), `backward()`, a `_backward` of a
+    Value's own, assigning to parameters; whatever `fn` raises.
 
     >>> w = Value(3.0)
     >>> program = compile(lambda x: (w * x).relu(), 1.0)

@@ -226,6 +226,11 @@ def test_numpy_is_needed_and_said_so(mg: Any, monkeypatch: pytest.MonkeyPatch) -
 # ---- results, reductions, jacobians ----
 
 
+def test_list_of_arrays_is_told_from_an_array_with_as_many_rows(mg: Any) -> None:
+    program = mg.compile(lambda pair: pair[0][0] * 10 + pair[1][0], [np.ones(1), np.ones(1)])
+    assert program([np.array([[1.0], [2.0]]), np.array([[3.0], [4.0]])]).tolist() == [13.0, 24.0]
+
+
 def test_results_nest_as_the_functions_do(mg: Any) -> None:
     program = mg.compile(lambda x: {"a": x * 2, "b": (x.data, [3, x])}, 1.0)
     found = program([1.0, 2.0])
@@ -415,6 +420,68 @@ def test_nan_takes_the_branch_that_it_takes(mg: Any) -> None:
     program = mg.compile(lambda x: x * 2 if x.data > 0 else x * 3, 1.0)
     found = program([math.nan, -1.0, 1.0, math.inf])
     assert math.isnan(found[0]) and found[1:].tolist() == [-3.0, 2.0, math.inf]
+
+
+def test_isinstance_takes_a_stand_in_for_a_float(mg: Any) -> None:
+    program = mg.compile(lambda x: x * 2 if isinstance(x.data, (float, int)) else x * 3, 1.0)
+    assert program([1.0]).tolist() == [2.0]
+
+
+def test_nan_as_the_exponent_of_a_negative_number_makes_nan(mg: Any) -> None:
+    def of_numbers(v: Any) -> Any:
+        return v[0] + v[0].data ** v[1].data
+
+    def of_a_value(v: Any) -> Any:
+        return v[0] ** v[1].data
+
+    rows = [[-2.0, 2.0], [3.0, 0.5], [-2.0, math.nan], [-2.0, 3.0]]
+    for fn in (of_numbers, of_a_value):
+        found = mg.compile(fn, rows[0])(rows)
+        np.testing.assert_array_equal(found, [fn([mg.Value(x) for x in row]).data for row in rows])
+
+
+def _log_or_zero(x: Any) -> Any:
+    try:
+        return x.log()
+    except ValueError:
+        return x * 0.0
+
+
+def _exp_or_limit(x: Any) -> Any:
+    try:
+        return x.exp()
+    except OverflowError:
+        return x * 0.0 + 1e308
+
+
+def _add_reciprocal(x: Any) -> Any:
+    try:
+        return x + 1.0 / x.data
+    except ZeroDivisionError:
+        return x
+
+
+@pytest.mark.parametrize(
+    ("fn", "example"), [(_log_or_zero, -1.0), (_exp_or_limit, 1000.0), (_add_reciprocal, 0.0)]
+)
+def test_error_that_the_function_catches_is_refused(mg: Any, fn: Any, example: float) -> None:
+    with pytest.raises(TypeError, match="error that the function catches") as caught:
+        mg.compile(fn, example)
+    assert f"{__file__}:{fn.__code__.co_firstlineno + 2}" in str(caught.value)
+    assert isinstance(caught.value.__cause__, (ValueError, ArithmeticError))
+    expected = fn(mg.Value(example)).data
+    assert mg.compile(fn, example, allow_constants=True)([example]).tolist() == [expected]
+
+
+def test_refusal_that_the_function_catches_is_raised_all_the_same(mg: Any) -> None:
+    def fn(x: Any) -> Any:
+        try:
+            return x * int(x.data)
+        except TypeError:
+            return x
+
+    with pytest.raises(TypeError, match="turned into an int"):
+        mg.compile(fn, 2.0)
 
 
 def test_data_within_no_grad_is_each_rows_own(mg: Any) -> None:

@@ -31,6 +31,8 @@ MG_COLD static void raise_error(mg_status status, int op, double x, double y, bo
     }
     PyObject *error = PyObject_CallFunction(mg_module.make_error, "isddi", (int)status,
                                             mg_operator_name(op), x, y, (int)derivative);
+    if (error != NULL && value_is_recording())
+        Py_SETREF(error, PyObject_CallMethod(value_recorder(), "note", "O", error));
     if (error == NULL) return;
     PyErr_SetObject((PyObject *)Py_TYPE(error), error);
     Py_DECREF(error);
