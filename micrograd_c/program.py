@@ -179,7 +179,12 @@ class Program:
                 fresh = place == len(self._traces)
                 if fresh:
                     row = 0 if rows is None else int(rows[0])
-                    self._specialize(place, self._numbers_of_row(columns, row), row)
+                    try:
+                        self._specialize(place, self._numbers_of_row(columns, row), row)
+                    except Exception:
+                        if error is not None and error[0] < row:
+                            break  # which is raised below
+                        raise
                 trace = self._traces[place]
                 frame = trace.take_frame(replayed)
                 done.append((trace, frame))
@@ -380,19 +385,35 @@ class Program:
         outputs = len(self._traces[0].outputs)
         if outputs != 1:
             raise ValueError(f"the function has {outputs} results: use jacobian()")
-        return self._gradients(args, 1, threads, check)[0]
+        return self._nest_gradients(self._gradients(args, 1, threads, check)[0])
 
     def jacobian(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
         """Return for each of the function's results what `gradient` returns for one.
 
         Nested as the function's result. Raises as a call does.
         """
-        outputs = len(self._traces[0].outputs)
-        return self._nest(self._gradients(args, outputs, threads, check))
+        np, outputs = self._np, len(self._traces[0].outputs)
+        found = self._gradients(args, outputs, threads, check)
+        for i in range(outputs if outputs > 1 else 0):
+            # It may be of another result, whose gradient of 0 times an infinite derivative is nan.
+            if not all(np.isfinite(array).all() for array in found[i]):
+                found[i] = self._of_one_result(i)._gradients(args, 1, threads, False)[0]
+        return self._nest([self._nest_gradients(arrays) for arrays in found])
+
+    def _of_one_result(self, i: int) -> Program:
+        """Return a program of the same recordings that computes this result alone."""
+        options = self._inputs, self._max_specializations, self._allow_constants
+        program = Program(self.fn, self._shapes, *options)
+        program.parameters = self.parameters
+        for trace in self._traces:
+            outputs = (trace.outputs[i],)
+            program._add(Trace(trace.entries, outputs, trace.guards, trace.captured, self._inputs))
+        return program
 
     def _gradients(
         self, args: tuple[Any, ...], outputs: int, threads: int, check: bool
-    ) -> list[Any]:
+    ) -> list[list[Any]]:
+        """Return an array for each of the arguments', for each of so many results."""
         np = self._np
         count = self._rows_of(args)[0]
         shapes = [array for shape in self._shapes for array in _rows.arrays(shape)]
@@ -408,7 +429,7 @@ class Program:
                         lib.mg_set_columns(columns + shape.first, place, shape.size, shape.size)
 
         self._replay(INPUTS, args, threads, check, bind)
-        return [self._nest_gradients(arrays) for arrays in results]
+        return results
 
     def _nest_gradients(self, arrays: list[Any]) -> Any:
         found = iter(arrays)

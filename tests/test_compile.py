@@ -422,6 +422,23 @@ def test_nan_takes_the_branch_that_it_takes(mg: Any) -> None:
     assert math.isnan(found[0]) and found[1:].tolist() == [-3.0, 2.0, math.inf]
 
 
+@pytest.mark.parametrize(
+    ("other", "x"),
+    [(lambda x: x.sqrt(), 0.0), (lambda x: (x * x) * (x * x), 1e200), (lambda x: x.log(), 0.0)],
+)
+def test_infinite_derivatives_of_one_result_do_not_reach_another(
+    mg: Any, other: Any, x: float
+) -> None:
+    program = mg.compile(lambda x: [x * 2 if x.data < 1e100 else x + x, other(x)], 1.0)
+    assert program.jacobian([4.0, x])[0].tolist() == [2.0, 2.0]
+
+
+def test_first_error_is_raised_also_where_a_later_row_cannot_be_recorded(mg: Any) -> None:
+    program = mg.compile(lambda x: x.log() if x.data < 5 else (x - 20).sqrt(), 1.0)
+    with pytest.raises(ValueError, match=r"row 0: .*log"):
+        program([-1.0, 9.0], check=True)
+
+
 def test_isinstance_takes_a_stand_in_for_a_float(mg: Any) -> None:
     program = mg.compile(lambda x: x * 2 if isinstance(x.data, (float, int)) else x * 3, 1.0)
     assert program([1.0]).tolist() == [2.0]
