@@ -110,6 +110,8 @@ def linear(weights: Any, xs: Any, biases: Any) -> Any:
     biases = [None] * len(weights) if biases is None else list(biases)
     if len(biases) != len(weights):
         raise ValueError(f"{len(biases)} biases for {len(weights)} rows of weights")
+    if not all(isinstance(ws, (list, tuple)) for ws in weights):
+        return NotImplemented  # a generator could not be read once more
     outputs = [dot(ws, xs, bias) for ws, bias in zip(weights, biases)]
     return NotImplemented if NotImplemented in outputs else outputs
 

@@ -11,7 +11,7 @@ TypeError for elements of other types, OverflowError, ValueError of a logarithm.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from operator import index
 from typing import Any, Union
 
@@ -29,8 +29,10 @@ def dot(ws: Collection[Element], xs: Collection[Element], bias: Element | None =
     >>> dot([Value(2.0), Value(3.0)], [10.0, 100.0], Value(1.0)).data
     321.0
     """
+    ws, xs = _listed(ws), _listed(xs)
     result: Any = bulk.dot(ws, xs, bias)
     if result is NotImplemented:
+        _same_length(ws, "weights", xs, "inputs")
         return _as_value(sum((w * x for w, x in zip(ws, xs)), 0 if bias is None else bias))
     return result  # type: ignore[no-any-return]
 
@@ -47,10 +49,13 @@ def linear(
     >>> [v.data for v in linear([[Value(1.0), 2.0], [3.0, Value(4.0)]], [1.0, 10.0])]
     [21.0, 43.0]
     """
+    weights, xs = _listed(weights), _listed(xs)
+    biases = None if biases is None else _listed(biases)
     result: Any = bulk.linear(weights, xs, biases)
     if result is NotImplemented:
-        rows = list(weights)
-        return [dot(ws, xs, b) for ws, b in zip(rows, biases or [0] * len(rows))]
+        starts = [None] * len(weights) if biases is None else biases
+        _same_length(starts, "biases", weights, "rows of weights")
+        return [dot(ws, xs, start) for ws, start in zip(weights, starts)]
     return result  # type: ignore[no-any-return]
 
 
@@ -60,8 +65,7 @@ def total(values: Iterable[Element]) -> Value:
     >>> total([Value(1.0), Value(2.0), 3]).data
     6.0
     """
-    if not isinstance(values, (list, tuple)):
-        values = list(values)  # a generator can be read once only
+    values = _listed(values)
     result: Any = bulk.total(values)
     return _as_value(sum(values)) if result is NotImplemented else result
 
@@ -72,6 +76,7 @@ def mean(values: Collection[Element]) -> Value:
     >>> mean([Value(1.0), Value(2.0)]).data
     1.5
     """
+    values = _listed(values)
     result: Any = bulk.mean(values)
     if result is NotImplemented:
         return _as_value(sum(values) / len(values))
@@ -88,6 +93,7 @@ def softmax(logits: Collection[Element]) -> list[Value]:
     >>> [p.data for p in softmax([Value(1.0), Value(1.0)])]
     [0.5, 0.5]
     """
+    logits = _listed(logits)
     result: Any = bulk.softmax(logits)
     if result is NotImplemented:
         exps = _exponentials(logits)
@@ -104,6 +110,7 @@ def cross_entropy(logits: Collection[Element], target: int) -> Value:
     >>> round(cross_entropy([Value(1.0), Value(1.0)], 0).data, 6)
     0.693147
     """
+    logits = _listed(logits)
     result: Any = bulk.cross_entropy(logits, index(target))
     if result is NotImplemented:
         exps = _exponentials(logits)
@@ -120,8 +127,10 @@ def mse(predictions: Collection[Element], targets: Collection[Element]) -> Value
     >>> mse([Value(1.0), Value(2.0)], [0.0, 4.0]).data
     2.5
     """
+    predictions, targets = _listed(predictions), _listed(targets)
     result: Any = bulk.mse(predictions, targets)
     if result is NotImplemented:
+        _same_length(predictions, "predictions", targets, "targets")
         squares = ((p - t) ** 2 for p, t in zip(predictions, targets))
         return _as_value(sum(squares) / len(targets))
     return result  # type: ignore[no-any-return]
@@ -135,14 +144,29 @@ def hinge(scores: Collection[Element], targets: Collection[Element]) -> Value:
     >>> hinge([Value(0.5), Value(3.0)], [1, -1]).data
     2.25
     """
+    scores, targets = _listed(scores), _listed(targets)
     result: Any = bulk.hinge(scores, targets)
     if result is NotImplemented:
+        _same_length(scores, "predictions", targets, "targets")
         margins = (_as_value(1 + -t * s).relu() for s, t in zip(scores, targets))
         return _as_value(sum(margins) / len(targets))
     return result  # type: ignore[no-any-return]
 
 
+def _listed(values: Iterable[Any]) -> Sequence[Any]:
+    """Return what can be read twice, as a generator cannot."""
+    return values if isinstance(values, (list, tuple)) else list(values)
+
+
+def _same_length(a: Sequence[Any], name_a: str, b: Sequence[Any], name_b: str) -> None:
+    """Raise ValueError, as the bulk functions do, for what they have left to the expression."""
+    if len(a) != len(b):
+        raise ValueError(f"{len(a)} {name_a} for {len(b)} {name_b}")
+
+
 def _exponentials(logits: Collection[Element]) -> list[Value]:
+    if not logits:
+        raise ValueError("no logits")
     top = largest([v.data if isinstance(v, Value) else v for v in logits])
     return [_as_value(v - top).exp() for v in logits]
 

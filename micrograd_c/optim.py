@@ -131,6 +131,8 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         check_not_negative(lr=lr, eps=eps, weight_decay=weight_decay)
+        if len(betas) != 2:
+            raise ValueError(f"betas must be two numbers, not {len(betas)}: {betas}")
         if not all(0.0 <= beta < 1.0 for beta in betas):
             raise ValueError(f"betas must be at least 0 and below 1: {betas}")
         super().__init__(params)

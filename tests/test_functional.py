@@ -286,6 +286,69 @@ def test_wrong_lengths_are_named(mg: Any, call: Any, message: str) -> None:
         call(mg)
 
 
+# What is not recorded in one call: by the expression, for the elements' class or an error.
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda mg, one: mg.dot([one], [1.0, 2.0]),
+        lambda mg, one: mg.dot([one], [1.0, None]),
+        lambda mg, one: mg.linear([[one]], [1.0, 2.0]),
+        lambda mg, one: mg.linear([[one]], [1.0], [1.0, 2.0]),
+        lambda mg, one: mg.mse([one], [1.0, None]),
+        lambda mg, one: mg.mse([], [one]),
+        lambda mg, one: mg.mse([one], []),
+        lambda mg, one: mg.hinge([one], [1.0, 1.0]),
+    ],
+)
+def test_wrong_lengths_are_an_error_of_any_elements(mg: Any, call: Any) -> None:
+    class Own(mg.Value):  # type: ignore[misc,name-defined]
+        pass
+
+    for one in (mg.Value(1.0), Own(1.0)):
+        with pytest.raises(ValueError, match=" for "):
+            call(mg, one)
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda mg, a, b: mg.dot(iter([a, b]), iter([10.0, 100.0])), 320.0),
+        (lambda mg, a, b: mg.total(iter([a, b])), 5.0),
+        (lambda mg, a, b: mg.mean(iter([a, b])), 2.5),
+        (lambda mg, a, b: mg.mse(iter([a, b]), iter([0.0, 0.0])), 6.5),
+        (lambda mg, a, b: mg.hinge(iter([a, b]), iter([-1, -1])), 3.5),
+        (lambda mg, a, b: mg.linear(iter([iter([a, b])]), iter([1.0, 1.0]), iter([1.0]))[0], 6.0),
+        (lambda mg, a, b: mg.softmax(iter([a, b, a, b]))[0] * 0.0, 0.0),
+        (lambda mg, a, b: mg.cross_entropy(iter([a, b]), 0) * 0.0, 0.0),
+    ],
+)
+def test_generators_are_read_once(mg: Any, call: Any, expected: float) -> None:
+    class Own(mg.Value):  # type: ignore[misc,name-defined]
+        pass
+
+    for cls in (mg.Value, Own):
+        assert call(mg, cls(2.0), cls(3.0)).data == expected
+
+
+def test_errors_of_a_generators_elements_are_raised(mg: Any) -> None:
+    with pytest.raises(TypeError):
+        mg.dot(iter([mg.Value(1.0), None]), [1.0, 2.0])
+    with pytest.raises(OverflowError):
+        mg.mse(iter([mg.Value(1e200)]), [0.0])
+
+
+def test_biases_may_be_an_array_where_rows_are_recorded_one_by_one(mg: Any) -> None:
+    np = pytest.importorskip("numpy")
+
+    class Own(mg.Value):  # type: ignore[misc,name-defined]
+        pass
+
+    found = mg.linear([[Own(1.0)], [2.0]], [1.0], np.ones(2))
+    assert [v.data for v in found] == [2.0, 3.0]
+
+
 @pytest.mark.parametrize("target", [3, -4])
 def test_a_target_that_is_not_there_is_an_index_error(mg: Any, target: int) -> None:
     with pytest.raises(IndexError):

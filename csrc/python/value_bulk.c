@@ -116,6 +116,10 @@ static PyObject *linear_rows(PyObject *rows, PyObject *biases, const value_terms
                      PySequence_Fast_GET_SIZE(biases), count);
         return NULL;
     }
+    for (Py_ssize_t i = 0; i < count; i++) { /* a generator could not be read once more */
+        PyObject *row = PySequence_Fast_GET_ITEM(rows, i);
+        if (!PyList_Check(row) && !PyTuple_Check(row)) return Py_NewRef(Py_NotImplemented);
+    }
     PyObject *outputs = PyList_New(count);
     value_taking how = outputs != NULL ? TAKEN : FAILED;
     for (Py_ssize_t i = 0; how == TAKEN && i < count; i++) {
