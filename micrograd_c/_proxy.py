@@ -674,7 +674,10 @@ def _data_of(other: Any) -> Any:
         return other
     if _recordings and _recording.recorder is not None:
         return other  # for a stand-in to compare itself with
-    return NotImplemented if as_real(other) is NotImplemented else other
+    try:
+        return NotImplemented if as_real(other) is NotImplemented else other
+    except OverflowError:
+        return other  # any number can be compared with a float
 
 
 # ---- methods of one node, functions of two: from the operator table ----

@@ -684,7 +684,11 @@ def test_order_is_that_of_the_data(lib: Any, compare: Any, x: float, y: float) -
     assert [compare(v, w), compare(v, y), compare(x, w)] == [compare(x, y)] * 3
 
 
-@pytest.mark.parametrize("number", [1, True, Fraction(1, 3), Decimal("0.75"), 10**400], ids=type)
+@pytest.mark.parametrize(
+    "number",
+    [1, True, Fraction(1, 3), Decimal("0.75"), 10**400, Fraction(-(10**400))],
+    ids=lambda number: f"{number!r:.20}",
+)
 @pytest.mark.parametrize("compare", ORDER, ids=lambda f: f.__name__)
 def test_order_with_a_number_is_that_of_the_data(lib: Any, compare: Any, number: Any) -> None:
     v = lib.Value(0.5)

@@ -473,9 +473,10 @@ static PyObject *compare(PyObject *left, PyObject *right, int how) {
     if (value_check(right))
         Py_RETURN_RICHCOMPARE(value_node(left)->data, value_node(right)->data, how);
     double number;
-    if (!PyLong_Check(right)) { /* any int can be compared with a float */
+    if (!PyLong_Check(right)) { /* any number, however large, can be compared with a float */
         int found = value_number(right, &number);
-        if (found < 0) return NULL;
+        if (found < 0 && !PyErr_ExceptionMatches(PyExc_OverflowError)) return NULL;
+        if (found < 0) PyErr_Clear();
         if (found == 0) Py_RETURN_NOTIMPLEMENTED;
     }
     PyObject *data = PyFloat_FromDouble(value_node(left)->data);
