@@ -321,6 +321,7 @@ static inline void mg_ask(const mg_foresight *at, const mg_node *node) {
     if (at->nodes != 0) {
         uintptr_t way = node < at->edge ? at->to_older : at->nodes;
         const mg_links *links = mg_links_of((const mg_node *)((uintptr_t)node + way));
+        mg_prefetch(mg_links_of((const mg_node *)((uintptr_t)node + at->pages)));
         mg_prefetch(links->left);
         mg_prefetch(links->right);
     }
