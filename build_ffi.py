@@ -21,6 +21,7 @@ LIBRARY = [
     "csrc/release.c",
     "csrc/operators.c",
     "csrc/record.c",
+    "csrc/fold.c",
     "csrc/bulk.c",
     "csrc/optim.c",
     "csrc/backward.c",

@@ -166,6 +166,7 @@ void mg_free_leaf(mg_arena *arena, mg_node *leaf) {
     mg_page *page = mg_page_of(leaf);
     bool was_full = is_full(page);
     leaf->next = page->free;
+    leaf->mark = 0; /* where backward has set it, and nothing has cleared it */
     page->free = leaf;
     page->alive--;
     arena->leaves--;
@@ -220,9 +221,9 @@ bool mg_unhold(mg_node *node, size_t parents) {
 }
 
 static bool is_above_cyclic(const mg_node *node) {
-    size_t arity = node->refs != 0 ? mg_node_arity(node) : 0;
+    size_t arity = node->refs != 0 ? mg_arity_of(node) : 0;
     for (size_t i = 0; i < arity; i++)
-        if (mg_node_operand(node, i)->flags & MG_CYCLIC) return true;
+        if (mg_operand_of(node, i)->flags & MG_CYCLIC) return true;
     return false;
 }
 
@@ -235,8 +236,10 @@ mg_node *mg_next_above_cyclic(mg_arena *arena, mg_node *node) {
     for (; page != NULL; page = page->newer, node = NULL) {
         bool filling = page == arena->newest && arena->bump != NULL;
         mg_node *end = filling ? arena->bump : mg_page_nodes(page) + MG_PAGE_NODES;
-        for (node = node != NULL ? node : mg_page_nodes(page); node < end; node++)
+        for (node = node != NULL ? node : mg_page_nodes(page); node < end; node++) {
+            if (node->refs != 0 && node->op == MG_OP_folded) node = mg_unfold(node);
             if (is_above_cyclic(node)) return node;
+        }
     }
     return NULL;
 }

@@ -46,9 +46,36 @@ ALWAYS_INLINE void reach(mg_cursor *at, mg_node *node) {
     }
 }
 
-/* Push the node's gradient into its operands; reach them, if there is a sweep. */
-ALWAYS_INLINE mg_status push(mg_node *node, mg_cursor *at) {
-    const mg_links *links = mg_links_of(node);
+/* A product inside a folded node, whose gradient is g. */
+ALWAYS_INLINE void push_term(const mg_links *term, double g, mg_cursor *at) {
+    mg_node *left = term->left, *right = term->right;
+    const double x = left->data, y = right->data;
+    left->grad += y * g;
+    reach(at, left);
+    right->grad += x * g;
+    reach(at, right);
+}
+
+/* All of a folded node: from the last to the first, every product and then the sum below it. Each
+ * has the gradient of the sum above it, added to its own 0. Returns the lowest slot. */
+ALWAYS_INLINE mg_node *push_folded(mg_node *node, mg_cursor *at) {
+    mg_node *first = mg_folded_first(node), *start = mg_links_of(node)->left;
+    mg_links *terms = mg_links_of(first);
+    const size_t count = mg_folded_terms(node);
+    const double g = 0.0 + node->grad;
+    terms[count].rest.grad = g;
+    terms[count].rest.swept = true;
+    for (size_t i = count; i-- > 1;) push_term(&terms[i], g, at);
+    start->grad += g;
+    reach(at, start);
+    push_term(&terms[0], g, at);
+    return first;
+}
+
+/* Push the node's gradient into its operands; reach them, if there is a sweep. *next is where it
+ * goes on: below that slot. */
+ALWAYS_INLINE mg_status push(mg_node *node, mg_cursor *at, mg_node **next) {
+    mg_links *links = mg_links_of(node);
     const double g = node->grad;
     const double z = node->data;
     (void)z;
@@ -82,16 +109,28 @@ ALWAYS_INLINE mg_status push(mg_node *node, mg_cursor *at) {
                 if (at != NULL) reach(at, operand);
             }
             return MG_OK;
+        case MG_OP_folded: /* here only in a sweep */
+            if (at == NULL) return MG_OK;
+            if (!mg_links_of(links->right)[mg_folded_terms(node)].rest.swept) {
+                *next = push_folded(node, at);
+                return MG_OK;
+            }
+            mg_push_node(node); /* which unfolds it */
+            reach(at, links->left);
+            reach(at, links->right);
+            return MG_OK;
         default:
             return MG_OK;
     }
 }
 
 mg_status mg_push_node(mg_node *node) {
-    return push(node, NULL);
+    mg_open(node);
+    return push(node, NULL, NULL);
 }
 
 mg_status mg_partial(const mg_node *node, size_t i, double *partial) {
+    mg_open(node);
     const mg_links *links = mg_links_of(node);
     const double z = node->data;
     (void)z;
@@ -121,7 +160,8 @@ mg_status mg_partial(const mg_node *node, size_t i, double *partial) {
 
 /* ---- every node below a root ---- */
 
-typedef mg_status (*mg_visit)(mg_node *node, mg_cursor *at);
+/* *next is the node; if the visit leaves something lower there, the walk goes on below that. */
+typedef mg_status (*mg_visit)(mg_node *node, mg_cursor *at, mg_node **next);
 
 /* Visit, in descending order of creation, the root and every node that a visit reaches. After an
  * error the rest of the walk only clears marks. */
@@ -140,8 +180,10 @@ ALWAYS_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_no
             if (!node->mark) continue;
             node->mark = 0;
             if (status != MG_OK) continue;
-            status = visit(node, at);
+            mg_node *next = node;
+            status = visit(node, at, &next);
             if (status != MG_OK) *culprit = node;
+            node = next;
         }
         if (page->sequence == at->oldest) return status;
         do {
@@ -155,8 +197,8 @@ ALWAYS_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_no
     }
 }
 
-ALWAYS_INLINE mg_status visit_push(mg_node *node, mg_cursor *at) {
-    return push(node, at);
+ALWAYS_INLINE mg_status visit_push(mg_node *node, mg_cursor *at, mg_node **next) {
+    return push(node, at, next);
 }
 
 /* ---- with closures: first a list, then the pushing ----
@@ -177,10 +219,11 @@ static mg_status list_node(mg_cursor *at, mg_node *node) {
     return MG_OK;
 }
 
-static mg_status visit_list(mg_node *node, mg_cursor *at) {
+static mg_status visit_list(mg_node *node, mg_cursor *at, mg_node **next) {
     bool opaque = at->start != NULL && !mg_is_recent(node, at->start);
-    size_t arity = opaque ? 0 : mg_node_arity(node);
-    for (size_t i = 0; i < arity; i++) reach(at, mg_node_operand(node, i));
+    size_t arity = opaque ? 0 : mg_arity_of(node);
+    (void)next;
+    for (size_t i = 0; i < arity; i++) reach(at, mg_operand_of(node, i));
     return list_node(at, node);
 }
 
@@ -190,9 +233,9 @@ static mg_status list_leaves(mg_cursor *at) {
     mg_status status = MG_OK;
     for (size_t i = 0; i < interior && status == MG_OK; i++) {
         mg_node *node = at->order->nodes[i];
-        size_t arity = mg_node_arity(node);
+        size_t arity = mg_arity_of(node);
         for (size_t k = 0; k < arity && status == MG_OK; k++) {
-            mg_node *leaf = mg_node_operand(node, k);
+            mg_node *leaf = mg_operand_of(node, k);
             if (leaf->op != MG_OP_leaf || (leaf->flags & (MG_CLOSURE | MG_LISTED)) != MG_CLOSURE)
                 continue;
             if (mg_page_of(leaf)->sequence != MG_LEAF_PAGE) continue;
@@ -237,7 +280,7 @@ mg_status mg_resume(mg_order *order, mg_node **closure, mg_node **culprit) {
             *closure = node;
             return MG_OK;
         }
-        mg_status status = push(node, NULL);
+        mg_status status = mg_push_node(node);
         if (status != MG_OK) {
             *culprit = node;
             return status;
@@ -310,7 +353,11 @@ int mg_node_has_partials(const mg_node *node) {
 }
 
 mg_status mg_node_partial(const mg_node *node, size_t i, double *partial) {
-    return mg_partial(node, i, partial);
+    mg_arena *arena = mg_page_of(node)->arena;
+    mg_lock_take(&arena->lock);
+    mg_status status = mg_partial(node, i, partial);
+    mg_lock_give(&arena->lock);
+    return status;
 }
 
 void mg_node_set_closure(mg_arena *arena, mg_node *node, int closure) {

@@ -123,14 +123,17 @@ static mg_node *conclude(recorder *to, mg_term result, mg_status *status) {
     return to->status == MG_OK ? node : NULL;
 }
 
-/* The common case of what follows, without a test that can be spared: adds w * x, w a node and x a
+/* The common cases of what follows, without a test that can be spared: adds w * x, w a node and x a
  * node or a number, for as many terms as the page under way has room. Returns how many those are.
- */
+ * Nodes are folded up, if nobody is about to look at each. */
 static size_t add_products(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t count,
                            mg_term *total) {
     mg_node *sum = total->node, *slot = arena->bump;
     size_t i = 0;
     if (sum == NULL || slot == NULL) return 0;
+    if (arena->recordings == 0 && arena->closures == 0)
+        i = mg_fold(arena, ws, xs, count, &total->node);
+    if (i != 0) return i;
     for (; i < count && arena->end - slot >= 3; i++) {
         mg_node *w = ws[i].node, *x = xs[i].node;
         if (w == NULL) break;

@@ -35,7 +35,7 @@ static bool fails(mg_arena *arena, size_t size) {
 
 void *mg_allocate(mg_arena *arena, size_t size) {
     if (fails(arena, size)) return NULL;
-    mg_block *block = malloc(sizeof(mg_block) + size);
+    mg_block *block = calloc(1, sizeof(mg_block) + size);
     if (block == NULL) return NULL;
     block->size = size;
     link_block(arena, block);

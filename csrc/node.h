@@ -70,8 +70,14 @@ typedef union {
         union {
             void *owner;     /* the proxy of this node, not counted; NULL: none */
             mg_extra *extra; /* with MG_EXTRA */
+            double product;  /* of a term of a folded node: left * right */
         };
     };
+    struct {          /* of a folded node, behind its terms */
+        double start; /* what the sum started from */
+        double grad;  /* once swept: of every node inside */
+        bool swept;   /* by a backward */
+    } rest;
     char size[sizeof(mg_node)]; /* as large, so that the way from one to the other is a constant */
 } mg_links;
 
@@ -131,6 +137,7 @@ struct mg_arena {
     mg_arena *next; /* of all arenas, see memory.c */
 };
 
+/* The number of operands, or MG_ARITY_CUSTOM, MG_ARITY_FOLDED. */
 static inline unsigned char mg_arity(const mg_node *node) {
     return mg_arities[node->op];
 }
@@ -152,6 +159,16 @@ static inline mg_extra *mg_extra_of(const mg_node *node) {
     return mg_links_of(node)->extra;
 }
 
+/* A folded node: its lowest slot, where its terms lie, two slots each with the node's own. Its left
+ * operand is the node that the sum started from. */
+static inline mg_node *mg_folded_first(const mg_node *node) {
+    return mg_links_of(node)->right;
+}
+
+static inline size_t mg_folded_terms(const mg_node *node) {
+    return (size_t)(node - mg_folded_first(node) + 1) / 2;
+}
+
 /* Whether a node was made since then, its leaves lying in order. */
 static inline bool mg_is_recent(const mg_node *node, const mg_position *start) {
     uint64_t sequence = mg_page_of(node)->sequence;
@@ -162,7 +179,7 @@ static inline bool mg_is_recent(const mg_node *node, const mg_position *start) {
 
 /* ---- memory.c: everything taken from the system passes here ---- */
 
-/* size bytes, aligned for any type, or NULL. */
+/* size bytes, all zero, aligned for any type, or NULL. */
 void *mg_allocate(mg_arena *arena, size_t size);
 /* The same block with a new size, perhaps elsewhere; NULL: it is as it was. */
 void *mg_reallocate(mg_arena *arena, void *memory, size_t size);
@@ -206,6 +223,20 @@ mg_node *mg_new_restored(mg_arena *arena, int op, double data, mg_node *const *o
 /* End a public function, which has locked the arena: hand the new node to the caller, with one
  * reference, or say in *why that there is none. */
 mg_node *mg_hand_over(mg_arena *arena, mg_node *node, mg_status status, mg_status *why);
+
+/* ---- fold.c ---- */
+
+/* Add to *sum the products of the first terms, nodes, for as many as there are and the page under
+ * way has room; returns how many those are, 0 if it is not worth while. */
+size_t mg_fold(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t count, mg_node **sum);
+/* Make a folded node what it stands for; returns the lowest of those nodes. */
+mg_node *mg_unfold(mg_node *node);
+
+/* ---- operators.c: as the public functions, unlocked ---- */
+
+int mg_operator_of(const mg_node *node);
+size_t mg_arity_of(const mg_node *node);
+mg_node *mg_operand_of(const mg_node *node, size_t i);
 
 /* ---- bulk.c: as the public functions, unlocked, the node without a reference for the caller ----
  */
@@ -272,6 +303,11 @@ static inline void mg_revive(mg_node *node) {
     (void)node;
 }
 #endif
+
+/* See to it that a node is not folded. What it is to others does not change by that. */
+static inline void mg_open(const mg_node *node) {
+    if (node->op == MG_OP_folded) mg_unfold((mg_node *)(uintptr_t)node);
+}
 
 /* ---- asking for memory in advance ----
  *

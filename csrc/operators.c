@@ -77,18 +77,35 @@ void mg_node_set_tag(mg_node *node, int tag) {
     node->tag = (uint8_t)tag;
 }
 
+int mg_operator_of(const mg_node *node) {
+    return node->op == MG_OP_folded ? MG_OP_add : node->op;
+}
+
+size_t mg_arity_of(const mg_node *node) {
+    return node->op == MG_OP_custom ? mg_extra_of(node)->count : mg_arities[mg_operator_of(node)];
+}
+
+mg_node *mg_operand_of(const mg_node *node, size_t i) {
+    if (i >= mg_arity_of(node)) return NULL;
+    if (node->op == MG_OP_custom) return mg_extra_of(node)->operands[i];
+    mg_open(node);
+    return i == 0 ? mg_links_of(node)->left : mg_links_of(node)->right;
+}
+
 int mg_node_operator(const mg_node *node) {
-    return node->op;
+    return mg_operator_of(node);
 }
 
 size_t mg_node_arity(const mg_node *node) {
-    return node->op == MG_OP_custom ? mg_extra_of(node)->count : mg_arity(node);
+    return mg_arity_of(node);
 }
 
 mg_node *mg_node_operand(const mg_node *node, size_t i) {
-    if (i >= mg_node_arity(node)) return NULL;
-    if (node->op == MG_OP_custom) return mg_extra_of(node)->operands[i];
-    return i == 0 ? mg_links_of(node)->left : mg_links_of(node)->right;
+    mg_arena *arena = mg_page_of(node)->arena;
+    mg_lock_take(&arena->lock);
+    mg_node *operand = mg_operand_of(node, i);
+    mg_lock_give(&arena->lock);
+    return operand;
 }
 
 double mg_node_exponent(const mg_node *node) {

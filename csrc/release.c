@@ -56,9 +56,26 @@ static inline void free_slot(mg_arena *arena, mg_node *node) {
 
 typedef void (*on_death)(void *context, mg_node *node);
 
-/* Take a dead node's references to its operands; pass on those that die of it. */
-static inline void let_go(mg_arena *arena, mg_node *node, on_death pass, void *context) {
+/* What follows for a folded node, whose slots inside are free by this. */
+static inline void let_terms_go(mg_arena *arena, mg_node *node, on_death pass, void *context) {
+    mg_node *first = mg_folded_first(node), *start = mg_links_of(node)->left;
+    const size_t count = mg_folded_terms(node);
+    const mg_links *terms = mg_links_of(first);
+    for (size_t i = count; i-- > 0;) {
+        mg_node *left = terms[i].left, *right = terms[i].right;
+        if (lose_reference(arena, left)) pass(context, left);
+        if (lose_reference(arena, right)) pass(context, right);
+    }
+    if (lose_reference(arena, start)) pass(context, start);
+    for (size_t i = 0; i <= count; i++) mg_bury(first + i);
+    mg_page_of(node)->alive -= (uint32_t)(node - first);
+}
+
+/* Take a dead node's references to its operands; pass on those that die of it. Returns the lowest
+ * slot that is free by this. */
+static inline mg_node *let_go(mg_arena *arena, mg_node *node, on_death pass, void *context) {
     const mg_links *links = mg_links_of(node);
+    mg_node *lowest = node;
     switch (mg_arity(node)) {
         case 2:
             if (lose_reference(arena, links->left)) pass(context, links->left);
@@ -72,9 +89,14 @@ static inline void let_go(mg_arena *arena, mg_node *node, on_death pass, void *c
                 if (lose_reference(arena, links->extra->operands[i]))
                     pass(context, links->extra->operands[i]);
             break;
+        case MG_ARITY_FOLDED:
+            lowest = mg_folded_first(node);
+            let_terms_go(arena, node, pass, context);
+            break;
         default:
             break;
     }
+    return lowest;
 }
 
 /* ---- the sweep ---- */
@@ -132,8 +154,9 @@ static mg_page *sweep_page(cursor *at, mg_page *page) {
         mg_ask(&ahead, node);
         if (!node->mark) continue;
         node->mark = 0;
-        let_go(at->arena, node, doom, at);
+        mg_node *lowest = let_go(at->arena, node, doom, at);
         strip(at->arena, node);
+        node = lowest;
         died++;
     }
     mg_page *next = page->sequence != at->oldest ? page->older : NULL;

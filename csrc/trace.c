@@ -180,7 +180,7 @@ static mg_status append_all(tracer *at, const mg_order *order, const mg_node *an
         node->grad = (double)(trace->count - 1);
     }
     for (size_t i = 0; i < trace->roots; i++)
-        if (!place_of(at, mg_node_operand(anchor, i), &trace->root[i])) return MG_NO_MEMORY;
+        if (!place_of(at, mg_operand_of(anchor, i), &trace->root[i])) return MG_NO_MEMORY;
     return MG_OK;
 }
 
@@ -230,7 +230,7 @@ mg_trace *mg_make_trace(mg_arena *arena, const mg_node *anchor, const mg_positio
     *status = MG_NO_MEMORY;
     mg_order *order = mg_list_since(arena, (mg_node *)(uintptr_t)anchor, start);
     if (order == NULL) return NULL;
-    mg_trace *trace = new_trace(&at, mg_node_arity(anchor));
+    mg_trace *trace = new_trace(&at, mg_arity_of(anchor));
     if (trace != NULL) {
         *status = append_all(&at, order, anchor, inputs, count, culprit);
         clear_places(order, start, inputs, count);

@@ -107,7 +107,7 @@ PyObject *value_get_op(PyObject *self, void *Py_UNUSED(closure)) {
     const mg_node *node = value_node(self);
     PyObject *text = value_own_entry(self, mg_module.op_key);
     if (text != NULL || PyErr_Occurred()) return Py_XNewRef(text);
-    if (node->op != MG_OP_exponent) return Py_NewRef(mg_module.symbols[node->op]);
+    if (node->op != MG_OP_exponent) return Py_NewRef(mg_module.symbols[mg_operator_of(node)]);
     PyObject *exponent = value_get_exponent(node);
     if (exponent == NULL) return NULL;
     text = PyUnicode_FromFormat("**%R", exponent);

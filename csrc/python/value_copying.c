@@ -59,7 +59,7 @@ PyObject *value_recorded(PyObject *Py_UNUSED(module), PyObject *value) {
     if (!require_value(value) || value_refuse("copying a Value") < 0) return NULL;
     mg_node *node = value_node(value);
     value_pin(node);
-    PyObject *record = Py_BuildValue("sdNNN", mg_operator_name(node->op), node->data,
+    PyObject *record = Py_BuildValue("sdNNN", mg_operator_name(mg_operator_of(node)), node->data,
                                      value_get_children(value, NULL), value_get_exponent(node),
                                      given_partials(node));
     value_unpin(node);
