@@ -46,8 +46,8 @@ ALWAYS_INLINE void reach(mg_cursor *at, mg_node *node) {
     }
 }
 
-/* A product inside a folded node, whose gradient is g. */
-ALWAYS_INLINE void push_term(const mg_links *term, double g, mg_cursor *at) {
+/* The product of one term of a folded node, whose gradient is g. */
+ALWAYS_INLINE void push_product(const mg_links *term, double g, mg_cursor *at) {
     mg_node *left = term->left, *right = term->right;
     const double x = left->data, y = right->data;
     left->grad += y * g;
@@ -56,8 +56,17 @@ ALWAYS_INLINE void push_term(const mg_links *term, double g, mg_cursor *at) {
     reach(at, right);
 }
 
-/* All of a folded node: from the last to the first, every product and then the sum below it. Each
- * has the gradient of the sum above it, added to its own 0. Returns the lowest slot. */
+/* The same where the second factor is a number, which has a leaf of its own. */
+ALWAYS_INLINE void push_multiple(const mg_links *term, mg_node *leaf, double g, mg_cursor *at) {
+    mg_node *left = term->left;
+    const double x = left->data;
+    left->grad += term->number * g;
+    reach(at, left);
+    leaf->grad = 0.0 + x * g;
+}
+
+/* All of a folded node: from the last to the first, every sum and then its product. Each of them
+ * has the gradient of the sum above, added to its own 0. Returns the lowest slot. */
 ALWAYS_INLINE mg_node *push_folded(mg_node *node, mg_cursor *at) {
     mg_node *first = mg_folded_first(node), *start = mg_links_of(node)->left;
     mg_links *terms = mg_links_of(first);
@@ -65,10 +74,17 @@ ALWAYS_INLINE mg_node *push_folded(mg_node *node, mg_cursor *at) {
     const double g = 0.0 + node->grad;
     terms[count].rest.grad = g;
     terms[count].rest.swept = true;
-    for (size_t i = count; i-- > 1;) push_term(&terms[i], g, at);
-    start->grad += g;
-    reach(at, start);
-    push_term(&terms[0], g, at);
+    if (node->flags & MG_NUMBERS) {
+        for (size_t i = count; i-- > 1;) push_multiple(&terms[i], first + 3 * i, g, at);
+        start->grad += g;
+        reach(at, start);
+        push_multiple(&terms[0], first, g, at);
+    } else {
+        for (size_t i = count; i-- > 1;) push_product(&terms[i], g, at);
+        start->grad += g;
+        reach(at, start);
+        push_product(&terms[0], g, at);
+    }
     return first;
 }
 

@@ -125,7 +125,7 @@ static mg_node *conclude(recorder *to, mg_term result, mg_status *status) {
 
 /* The common cases of what follows, without a test that can be spared: adds w * x, w a node and x a
  * node or a number, for as many terms as the page under way has room. Returns how many those are.
- * Nodes are folded up, if nobody is about to look at each. */
+ * They are folded up, if nobody is about to look at each. */
 static size_t add_products(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t count,
                            mg_term *total) {
     mg_node *sum = total->node, *slot = arena->bump;

@@ -27,6 +27,7 @@ enum {                  /* flags of a node */
        MG_ORPHAN = 8,   /* on the list of orphans */
        MG_CLOSURE = 16, /* the binding computes its backward */
        MG_INTEGER = 32, /* the exponent was written as an integer */
+       MG_NUMBERS = 32, /* of a folded node: its terms are nodes times numbers */
        MG_CYCLIC = 128, /* its proxy's state may refer back to Values above it */
        MG_LISTED = 64   /* a leaf with a closure, on the order being made */
 };
@@ -66,11 +67,12 @@ typedef union {
         union {
             mg_node *right; /* second operand */
             double exponent;
+            double number; /* of a term of a folded node, instead of a second operand */
         };
         union {
             void *owner;     /* the proxy of this node, not counted; NULL: none */
             mg_extra *extra; /* with MG_EXTRA */
-            double product;  /* of a term of a folded node: left * right */
+            double product;  /* of a term of a folded node */
         };
     };
     struct {          /* of a folded node, behind its terms */
@@ -159,14 +161,19 @@ static inline mg_extra *mg_extra_of(const mg_node *node) {
     return mg_links_of(node)->extra;
 }
 
-/* A folded node: its lowest slot, where its terms lie, two slots each with the node's own. Its left
- * operand is the node that the sum started from. */
+/* A folded node's lowest slot, where its terms lie. Its left operand is where its sum starts. */
 static inline mg_node *mg_folded_first(const mg_node *node) {
     return mg_links_of(node)->right;
 }
 
+/* The slots of a term: for the number if it has one, the product and the sum. */
+static inline size_t mg_folded_stride(const mg_node *node) {
+    return node->flags & MG_NUMBERS ? 3 : 2;
+}
+
 static inline size_t mg_folded_terms(const mg_node *node) {
-    return (size_t)(node - mg_folded_first(node) + 1) / 2;
+    const size_t slots = (size_t)(node - mg_folded_first(node) + 1);
+    return node->flags & MG_NUMBERS ? slots / 3 : slots / 2;
 }
 
 /* Whether a node was made since then, its leaves lying in order. */
@@ -226,8 +233,9 @@ mg_node *mg_hand_over(mg_arena *arena, mg_node *node, mg_status status, mg_statu
 
 /* ---- fold.c ---- */
 
-/* Add to *sum the products of the first terms, nodes, for as many as there are and the page under
- * way has room; returns how many those are, 0 if it is not worth while. */
+/* Add to *sum the products of the first terms, all of them nodes or all of them nodes and numbers,
+ * for as many as there are and the page under way has room; returns how many those are, 0 if it is
+ * not worth while. */
 size_t mg_fold(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t count, mg_node **sum);
 /* Make a folded node what it stands for; returns the lowest of those nodes. */
 mg_node *mg_unfold(mg_node *node);

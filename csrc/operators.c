@@ -113,5 +113,5 @@ double mg_node_exponent(const mg_node *node) {
 }
 
 int mg_node_exponent_is_integer(const mg_node *node) {
-    return (node->flags & MG_INTEGER) != 0;
+    return node->op == MG_OP_exponent && (node->flags & MG_INTEGER) != 0;
 }

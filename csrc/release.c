@@ -20,8 +20,9 @@
 
 /* Take one reference; whether it was the last. */
 static inline bool lose_reference(mg_arena *arena, mg_node *node) {
-    if (--node->refs == 0) return true;
-    if (node->flags & MG_HELD && node->refs == 1 && !(node->flags & MG_ORPHAN)) {
+    if (--node->refs > 1) return false;
+    if (node->refs == 0) return true;
+    if ((node->flags & (MG_HELD | MG_ORPHAN)) == MG_HELD) {
         node->flags |= MG_ORPHAN;
         mg_extra_of(node)->next_orphan = arena->orphans;
         arena->orphans = node;
@@ -61,10 +62,11 @@ static inline void let_terms_go(mg_arena *arena, mg_node *node, on_death pass, v
     mg_node *first = mg_folded_first(node), *start = mg_links_of(node)->left;
     const size_t count = mg_folded_terms(node);
     const mg_links *terms = mg_links_of(first);
+    const bool numbers = (node->flags & MG_NUMBERS) != 0;
     for (size_t i = count; i-- > 0;) {
         mg_node *left = terms[i].left, *right = terms[i].right;
         if (lose_reference(arena, left)) pass(context, left);
-        if (lose_reference(arena, right)) pass(context, right);
+        if (!numbers && lose_reference(arena, right)) pass(context, right);
     }
     if (lose_reference(arena, start)) pass(context, start);
     for (size_t i = 0; i <= count; i++) mg_bury(first + i);

@@ -10,6 +10,11 @@ value_taking value_take_term(PyObject *item, mg_term *term) {
     }
     if (value_check(item)) return NOT_OURS;
     term->node = NULL;
+    if (MG_LIKELY(PyFloat_CheckExact(item))) {
+        term->number = PyFloat_AS_DOUBLE(item);
+        term->integer = 0;
+        return TAKEN;
+    }
     term->integer = PyLong_Check(item);
     int found = value_number(item, &term->number);
     if (found == 1 && PyLong_Check(item) && fabs(term->number) > 9007199254740992.0) found = 0;
@@ -30,11 +35,11 @@ static bool is_plain(PyObject *item) {
  * the items are those of a tuple. */
 static value_taking fill_terms(value_terms *in) {
     for (Py_ssize_t i = 0; i < in->count; i++) {
-        PyObject *item = PySequence_Fast_GET_ITEM(in->sequence, i);
-        if (MG_LIKELY(value_is_exact(item))) {
-            in->terms[i].node = value_node(item);
-            continue;
-        }
+        PyObject **items = PySequence_Fast_ITEMS(in->sequence);
+        for (; i < in->count && value_is_exact(items[i]); i++)
+            in->terms[i].node = value_node(items[i]);
+        if (i == in->count) break;
+        PyObject *item = items[i];
         if (PyList_CheckExact(in->sequence) && !is_plain(item)) {
             Py_SETREF(in->sequence, PyList_AsTuple(in->sequence));
             if (in->sequence == NULL) return FAILED;
