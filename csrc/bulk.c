@@ -123,49 +123,12 @@ static mg_node *conclude(recorder *to, mg_term result, mg_status *status) {
     return to->status == MG_OK ? node : NULL;
 }
 
-/* The common cases of what follows, without a test that can be spared: adds w * x, w a node and x a
- * node or a number, for as many terms as the page under way has room. Returns how many those are.
- * They are folded up, if nobody is about to look at each. */
-static size_t add_products(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t count,
-                           mg_term *total) {
-    mg_node *sum = total->node, *slot = arena->bump;
-    size_t i = 0;
-    if (sum == NULL || slot == NULL) return 0;
-    if (arena->recordings == 0 && arena->closures == 0)
-        i = mg_fold(arena, ws, xs, count, &total->node);
-    if (i != 0) return i;
-    for (; i < count && arena->end - slot >= 3; i++) {
-        mg_node *w = ws[i].node, *x = xs[i].node;
-        if (w == NULL) break;
-        if (x == NULL) {
-            x = slot++;
-            mg_fill(x, MG_OP_leaf, xs[i].number);
-        }
-        mg_node *product = slot++;
-        mg_fill(product, MG_OP_multiply, w->data * x->data);
-        product->refs = 1; /* of the sum */
-        mg_link(product, w, x);
-        w->refs++;
-        x->refs++;
-        mg_fill(slot, MG_OP_add, sum->data + product->data);
-        slot->refs = 1; /* of the next sum */
-        mg_link(slot, sum, product);
-        sum = slot++;
-    }
-    if (i == 0) return 0;
-    total->node->refs++;
-    sum->refs = 0;
-    total->node = sum;
-    arena->bump = slot;
-    return i;
-}
-
 mg_node *mg_new_dot(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t count,
                     const mg_term *bias, int op, mg_status *status) {
     recorder to = {arena, MG_OK};
     mg_term total = bias != NULL ? *bias : number_term(0.0);
     for (size_t i = 0; i < count && to.status == MG_OK; i++) {
-        i += add_products(arena, ws + i, xs + i, count - i, &total);
+        if (total.node != NULL) i += mg_fold(arena, ws + i, xs + i, count - i, &total.node);
         if (i < count) total = add(&to, total, multiply(&to, ws[i], xs[i]));
     }
     if (op >= 0) total = unary(&to, op, total);
