@@ -46,7 +46,7 @@ if __name__ == "__main__":  # the backend is chosen before the package is import
 
 from reference import CreationOrdered, _clock  # noqa: E402
 
-from micrograd_c import _reference, engine  # noqa: E402
+from micrograd_c import _reference, dot, engine  # noqa: E402
 
 Step = tuple[Any, ...]
 Program = list[Step]
@@ -416,6 +416,10 @@ def _choose(name: str) -> Callable[[Any, Any], Any]:
     return choose
 
 
+def _sum_of_products(ws: Any, xs: Any, bias: Any) -> Any:
+    return sum((w * x for w, x in zip(ws, xs)), 0 if bias is None else bias)
+
+
 @contextlib.contextmanager
 def _model_off() -> Iterator[None]:
     before, Model.off = Model.off, True
@@ -498,6 +502,7 @@ class Library(NamedTuple):
     classes: list[Any]
     maximum: Callable[[Any, Any], Any]
     minimum: Callable[[Any, Any], Any]
+    dot: Callable[[Any, Any, Any], Any]
     off: Callable[[], Any]
     pickled: Callable[[list[Any], int], list[Any]]
     own: Callable[[Any], Any]  # a Value's own attributes
@@ -507,6 +512,7 @@ ENGINE = Library(
     [engine.Value, *_subclasses(engine.Value, "Engine")],
     engine.maximum,
     engine.minimum,
+    dot,
     engine.no_grad,
     lambda values, protocol: pickle.loads(pickle.dumps(values, protocol)),
     lambda value: {k: v for k, v in (engine.attributes(value) or {}).items() if k != "label"},
@@ -515,6 +521,7 @@ MODEL = Library(
     [Model, *_subclasses(Model, "Model")],
     _choose("maximum"),
     _choose("minimum"),
+    _sum_of_products,
     _model_off,
     _model_pickle,
     lambda value: value._own,
@@ -566,7 +573,7 @@ class Player:
         self.watched: list[Any] = []
         self.depth = 0
         self.ruled = False  # a native rule has been assigned as a closure
-        self.room = 3000  # nodes that chains and copies may still make
+        self.room = 1500  # nodes that chains and copies may still make
         self.exits = contextlib.ExitStack()
         self.offs: list[Any] = []
 
@@ -669,6 +676,11 @@ class Player:
         for k in range(length):
             value = value * 0.5 + k
         return self.add(value)
+
+    def do_dot(self, ws: Sequence[int], xs: Sequence[Any], bias: Any) -> Any:
+        values = [self.at(i) for i in ws]
+        others = [self.at(x) if isinstance(x, int) else x for x in xs]
+        return self.add(self.lib.dot(values, others, bias if bias is None else self.at(bias)))
 
     def do_compare(self, how: int, i: int, j: int) -> Any:
         return COMPARE[how % len(COMPARE)](self.at(i), self.at(j))
@@ -1042,6 +1054,12 @@ def _makers(choose: random.Random) -> dict[str, tuple[int, Callable[[], tuple[An
         name = choose.choice(sorted(ALL_OR_NOTHING))
         return choose.randint(1, 6), (name, *makers[name][1]())
 
+    def dot_product() -> tuple[Any, ...]:
+        ws = [where() for _ in range(choose.choice((1, 2, 3, 4, 9)))]
+        numbers = choose.choice((0.0, 0.0, 1.0, 0.3))
+        xs = [float(number()) if choose.random() < numbers else where() for _ in ws]
+        return ws, xs, choose.choice((None, where()))
+
     binary, unary, names = sorted(BINARY), sorted(UNARY), ("colour", "above", "moment", "other")
     makers: dict[str, tuple[int, Callable[[], tuple[Any, ...]]]] = {
         "leaf": (6, lambda: (choose.choice((0, 0, 0, 1, 2, 3, 4)), choose.randrange(4), number())),
@@ -1053,7 +1071,8 @@ def _makers(choose: random.Random) -> dict[str, tuple[int, Callable[[], tuple[An
         "left": (6, lambda: (choose.choice(binary), number(), where())),
         "wrong": (1, lambda: (choose.choice(binary), where(), choose.random() < 0.5)),
         "sum": (1, lambda: (where(), where())),
-        "chain": (1, lambda: (where(), choose.choice((10, 10, 100, 100, 1000)))),
+        "dot": (6, dot_product),
+        "chain": (1, lambda: (where(), choose.choice((10, 10, 100, 100, 500)))),
         "compare": (2, lambda: (choose.randrange(20), where(), where())),
         "data": (3, lambda: (where(), choose.choice((number(), number(), "x")))),
         "grad": (2, lambda: (where(), choose.choice((number(), number(), None)))),
