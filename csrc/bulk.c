@@ -229,7 +229,60 @@ mg_node *mg_new_cross_entropy(mg_arena *arena, const mg_term *logits, size_t cou
     return loss;
 }
 
+/* ---- rows of dot products ---- */
+
+static bool are_plain(mg_node *const *nodes, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (nodes[i] != NULL && nodes[i]->flags & MG_KEEP) return false;
+    return true;
+}
+
+/* Room for the terms of all inputs and of a row's weights, the inputs filled in. */
+static mg_term *take_inputs(mg_arena *arena, mg_node *const *xs, const double *numbers,
+                            size_t count) {
+    if (count > SIZE_MAX / 4 / sizeof(mg_term)) return NULL;
+    mg_term *terms = mg_allocate(arena, 2 * count * sizeof(mg_term));
+    for (size_t k = 0; terms != NULL && k < count; k++)
+        terms[k] = (mg_term){xs[k], xs[k] == NULL ? numbers[k] : 0.0, 0};
+    return terms;
+}
+
+static mg_status record_rows(mg_arena *arena, mg_node *const *ws, size_t rows, mg_term *inputs,
+                             size_t count, mg_node *const *biases, int op, mg_node **out) {
+    mg_status status = MG_OK;
+    mg_term *weights = inputs + count;
+    size_t made = 0;
+    for (; made < rows; made++) {
+        mg_term bias = {biases != NULL ? biases[made] : NULL, 0.0, 0};
+        for (size_t k = 0; k < count; k++) weights[k] = (mg_term){ws[made * count + k], 0.0, 0};
+        out[made] =
+            mg_new_dot(arena, weights, inputs, count, biases != NULL ? &bias : NULL, op, &status);
+        if (out[made] == NULL) break;
+        out[made]->refs++;
+    }
+    if (made == rows) return MG_OK;
+    while (made-- > 0) mg_drop(arena, out[made]);
+    return status;
+}
+
 /* ---- the public functions ---- */
+
+mg_status mg_linear(mg_arena *arena, mg_node *const *ws, size_t rows, mg_node *const *xs,
+                    const double *numbers, size_t count, mg_node *const *biases, int op, int tag,
+                    mg_node **out) {
+    mg_status status = MG_OPAQUE;
+    mg_lock_take(&arena->lock);
+    if (count != 0 && arena->plain && are_plain(ws, rows * count) && are_plain(xs, count) &&
+        (biases == NULL || are_plain(biases, rows))) {
+        mg_term *inputs = take_inputs(arena, xs, numbers, count);
+        status = MG_NO_MEMORY;
+        if (inputs != NULL) status = record_rows(arena, ws, rows, inputs, count, biases, op, out);
+        mg_deallocate(arena, inputs);
+        for (size_t i = 0; status == MG_OK && i < rows; i++) out[i]->tag = (uint8_t)tag;
+    }
+    mg_lock_give(&arena->lock);
+    return status;
+}
 
 mg_node *mg_dot(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t count,
                 const mg_term *bias, int op, mg_status *status) {

@@ -29,6 +29,7 @@ from ._proxy import (
     _OPS,
     Value,
     _grad_off,
+    _label_tag,
     _make_node,
     _recording,
     _refuse,
@@ -95,9 +96,52 @@ def _record_many(record: Any, operands: list[Any], *args: Any) -> Any:
     return result
 
 
+def _inputs(xs: Any) -> Any:
+    """Return nodes, numbers and how many there are, or None, as in _terms."""
+    nodes = [x._node for x in xs if type(x) is Value]
+    if len(nodes) == len(xs):
+        return nodes, _NULL, len(nodes)
+    nodes, numbers = [], []
+    for x in xs:
+        ours = type(x) is Value
+        number = 0.0 if ours else as_real(x)
+        if number is NotImplemented or (isinstance(x, int) and abs(x) > _LARGEST_INTEGER):
+            return None
+        nodes.append(x._node if ours else _NULL)
+        numbers.append(number)
+    return nodes, numbers, len(nodes)
+
+
+def _rows(rows: Any, inputs: Any, biases: Any, op: int = -1, tag: int = 0) -> Any:
+    """Return an array of the nodes of dot products, a reference each.
+
+    None means that they are to be recorded one by one: for weights that are numbers or have state,
+    errors, rows of other lengths.
+    """
+    if inputs is None:
+        return None
+    xs, numbers, count = inputs
+    ws = [w._node for row in rows for w in row if type(w) is Value]
+    starts = _NULL
+    if biases is not None:
+        starts = [bias._node for bias in biases if type(bias) is Value]
+        if len(starts) != len(rows):
+            return None
+    if len(ws) != count * len(rows) or any(len(row) != count for row in rows):
+        return None
+    out = ffi.new("mg_node *[]", len(rows))
+    status = lib.mg_linear(arena, ws, len(rows), xs, numbers, count, starts, op, tag, out)
+    if status == lib.MG_NO_MEMORY:
+        raise MemoryError("no memory for the nodes of an expression")
+    return None if status else out
+
+
 def dot(ws: Any, xs: Any, bias: Any) -> Any:
     ws, xs = list(ws), list(xs)
     _same_length(ws, "weights", xs, "inputs")
+    out = _rows([ws], _inputs(xs), None if bias is None else [bias])
+    if out is not None:
+        return wrap(out[0])
     arrays = _terms(ws), _terms(xs), _terms([] if bias is None else [bias])
     if None in arrays:
         return NotImplemented
@@ -107,20 +151,81 @@ def dot(ws: Any, xs: Any, bias: Any) -> Any:
 
 def linear(weights: Any, xs: Any, biases: Any) -> Any:
     weights, xs = list(weights), list(xs)
-    biases = [None] * len(weights) if biases is None else list(biases)
-    if len(biases) != len(weights):
+    biases = None if biases is None else list(biases)
+    if biases is not None and len(biases) != len(weights):
         raise ValueError(f"{len(biases)} biases for {len(weights)} rows of weights")
     if not all(isinstance(ws, (list, tuple)) for ws in weights):
         return NotImplemented  # a generator could not be read once more
-    outputs = [dot(ws, xs, bias) for ws, bias in zip(weights, biases)]
+    out = _rows(weights, _inputs(xs), biases)
+    if out is not None:
+        return [wrap(node) for node in out]
+    starts = [None] * len(weights) if biases is None else biases
+    outputs = [dot(ws, xs, bias) for ws, bias in zip(weights, starts)]
     return NotImplemented if NotImplemented in outputs else outputs
 
 
-def _not_in_one_call(*args: Any) -> Any:
-    return NotImplemented  # each neuron records its sum at once: that is what counts here
+# ---- layers of neurons: what micrograd_c/nn.py documents ----
+
+_ACTIVATIONS = {
+    name: op for name, op in _OPS.items() if lib.mg_operator_form(op) == lib.MG_FORM_METHOD
+}
 
 
-layer = network = parameters = _not_in_one_call
+def _are_own(objects: Any, cls: Any, call: Any) -> bool:
+    """Whether objects are a list, all of this class itself, which calls as it was written."""
+    return (
+        isinstance(objects, list)
+        and cls.__call__ is call
+        and len(objects) != 0
+        and all(type(item) is cls for item in objects)
+    )
+
+
+def _outputs(neurons: Any, inputs: Any, given: Any, tag: int) -> Any:
+    """Return an array of the nodes of a layer's outputs, a reference each, or None."""
+    if tag == 0 or not _are_own(neurons, *given):
+        return None
+    name, rows = neurons[0].activation, [neuron.w for neuron in neurons]
+    if any(neuron.activation is not name for neuron in neurons):
+        return None
+    op = -1 if name is None else _ACTIVATIONS.get(name) if type(name) is str else None
+    if op is None or not all(isinstance(row, (list, tuple)) for row in rows):
+        return None
+    return _rows(rows, inputs, [neuron.b for neuron in neurons], op, tag)
+
+
+def layer(neurons: Any, xs: Any, cls: Any, call: Any, label: Any) -> Any:
+    if type(xs) is not list and type(xs) is not tuple:
+        return NotImplemented
+    out = _outputs(neurons, _inputs(xs), (cls, call), _label_tag(label))
+    return NotImplemented if out is None else [wrap(node) for node in out]
+
+
+def network(
+    layers: Any, xs: Any, layer_cls: Any, layer_call: Any, cls: Any, call: Any, label: Any
+) -> Any:
+    if (type(xs) is not list and type(xs) is not tuple) or not _are_own(
+        layers, layer_cls, layer_call
+    ):
+        return NotImplemented
+    tag, inputs = _label_tag(label), _inputs(xs)
+    nodes: Any = []
+    for each in layers:
+        below = nodes
+        try:
+            nodes = _outputs(each.neurons, inputs, (cls, call), tag)
+        finally:
+            for node in below:
+                release(node)
+        if nodes is None:
+            return NotImplemented
+        inputs = nodes, _NULL, len(nodes)
+    values = [wrap(node) for node in nodes]
+    return values[0] if len(values) == 1 else values
+
+
+def parameters(*args: Any) -> Any:
+    return NotImplemented  # layer by layer: it is asked once
 
 
 def _of_one(record: Any, values: Any) -> Any:
