@@ -266,27 +266,27 @@ def show(self: Value, node: Any) -> None:
     if self._stateful and lib.mg_node_keep(arena, node):
         lib.mg_release(node)
         raise MemoryError("no memory for the state of a Value")
-    old = self._node
-    if hasattr(self, "_bound"):
-        for operand in self._bound:  # as before they were bound
-            hold(operand)
-        del self._bound
-    lib.mg_node_set_tag(old, 0)
-    with lock:
+    with lock:  # see expose_cycles
+        old = self._node
+        if hasattr(self, "_bound"):
+            for operand in self._bound:  # as before they were bound
+                hold(operand)
+            del self._bound
+        lib.mg_node_set_tag(old, 0)
         if lib.mg_node_unkeep(arena, old):
             del _held[old]
             _cyclic_held.discard(old)
-    lib.mg_node_set_closure(arena, old, 0)
-    if self._stateful == _CYCLIC:
-        lib.mg_node_set_cyclic(arena, node)
-    life = living.get(old)
-    if life is None or life() is not self:  # it has an anchor
-        _attach(self, node)
-    else:
-        del living[old]
-        life.node = None
-        _attach(self, node)
-        release(old)
+        lib.mg_node_set_closure(arena, old, 0)
+        if self._stateful == _CYCLIC:
+            lib.mg_node_set_cyclic(arena, node)
+        life = living.get(old)
+        if life is None or life() is not self:  # it has an anchor
+            _attach(self, node)
+        else:
+            del living[old]
+            life.node = None
+            _attach(self, node)
+            release(old)
 
 
 def take_node(proxy: Value) -> Any:
@@ -446,15 +446,21 @@ def expose_cycles() -> None:
         if uses[proxy._node]:  # perhaps in a node that was recorded before this proxy had state
             _put_into_held(proxy)
     parents: Counter[Any] = Counter()
-    for proxy, operands in exposed:
-        # Otherwise it was recorded a moment ago, and is about to get another proxy.
-        if lib.mg_node_references(proxy._node) == uses[proxy._node] + 1:
-            parents.update(operand._node for operand in operands)
-    for node, count in parents.items():
-        with lock:
-            if node in _held and lib.mg_node_unhold(arena, node, count):
-                del _held[node]
+    with lock:  # no proxy shows another node in the middle of this
+        for proxy, operands in exposed:
+            if getattr(proxy, "_bound", None) is not operands:
+                continue  # it shows another node by now
+            # Otherwise it was recorded a moment ago, and is about to get another proxy.
+            if lib.mg_node_references(proxy._node) == uses[proxy._node] + 1:
+                parents.update(operand._node for operand in operands)
+        for node, count in parents.items():
+            held = _held.pop(node, None)  # first, for `hold` looks there without the lock
+            if held is None:
+                continue
+            if lib.mg_node_unhold(arena, node, count):
                 _cyclic_held.discard(node)
+            else:
+                _held[node] = held
     _expose_above = max(1024, 2 * len(_cyclic_held))
 
 
