@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PYPY
+from conftest import PYPY, SLOW
 from fuzz import shrink
 
 FUZZ = Path(__file__).with_name("fuzz.py")
@@ -55,3 +55,39 @@ def test_planted_fault_is_found_and_shrunk(mg: Any, fault: str) -> None:
 def test_shrinking_leaves_the_steps_that_matter() -> None:
     program = [(n,) for n in range(100)]
     assert shrink(program, lambda p: (17,) in p and (71,) in p) == [(17,), (71,)]
+
+
+COLLECTING = """
+import gc, sys, threading
+import fuzz
+
+def alone(lib):
+    return fuzz._play_alone(lib, [("leaf", 3, 1, 1.75), ("dot", [2], [0], 6), ("chain", 1, 100)])
+
+def collect():
+    while not over:
+        [[] for _ in range(50)]
+
+expected, over = alone(fuzz.MODEL), []
+if hasattr(gc, "set_threshold"):
+    gc.set_threshold(5, 10, 10)
+sys.setswitchinterval(1e-6)
+other = threading.Thread(target=collect)
+other.start()
+differences = [fuzz._compare(alone(fuzz.ENGINE), expected) for _ in range(int(sys.argv[1]))]
+over.append(True)
+other.join()
+sys.exit(next((text for text in differences if text), None))
+"""
+
+
+def test_state_is_kept_while_another_thread_collects(mg: Any) -> None:
+    path = os.pathsep.join([str(Path(mg.__file__).parent.parent), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", COLLECTING, "5" if SLOW else "150"],
+        env={**os.environ, "PYTHONPATH": path, "MICROGRAD_C_BACKEND": mg.engine.BACKEND},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
