@@ -431,9 +431,10 @@ print(peak() - before)
 def run(mg: Any, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a program in a fresh interpreter, on the backend of the test."""
     path = os.pathsep.join([str(Path(mg.__file__).parent.parent), *sys.path])
+    # On PyPy garbage waits in a nursery, which takes its size from the processor's cache.
     return subprocess.run(
         [sys.executable, "-c", program, *arguments],
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, "PYPY_GC_NURSERY": "4MB"},
         capture_output=True,
         text=True,
         check=False,
