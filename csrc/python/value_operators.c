@@ -5,13 +5,13 @@
 /* ---- numbers ---- */
 
 int value_number(PyObject *object, double *number) {
-    if (PyFloat_Check(object)) {
-        *number = PyFloat_AS_DOUBLE(object);
-        return 1;
-    }
     if (PyLong_Check(object)) {
         *number = PyLong_AsDouble(object);
         return *number == -1.0 && PyErr_Occurred() ? -1 : 1;
+    }
+    if (PyFloat_Check(object)) {
+        *number = PyFloat_AS_DOUBLE(object);
+        return 1;
     }
     if (value_check(object)) return 0;
     PyObject *real = PyObject_CallOneArg(mg_module.as_real, object);
@@ -85,8 +85,10 @@ static PyObject *finish_as(PyObject *self, mg_node *node, mg_node *x, mg_node *y
 
 typedef enum { IS_ERROR, IS_OTHER, IS_NUMBER, IS_VALUE } operand_kind;
 
+/* A plain number is told by its type alone; any other object's bases are looked at. */
 static operand_kind kind_of(PyObject *object, double *number) {
-    if (value_check(object)) return IS_VALUE;
+    bool is_plain_number = PyFloat_CheckExact(object) || PyLong_CheckExact(object);
+    if (!is_plain_number && value_check(object)) return IS_VALUE;
     int found = value_number(object, number);
     return found < 0 ? IS_ERROR : found == 0 ? IS_OTHER : IS_NUMBER;
 }
