@@ -5,6 +5,7 @@ of Values and loops over them, once with a class MLP, the package's or that of m
 unmodified nn.py. The notebook's network, 3-4-4-1 on its four examples, with the package's MLP
 and with the lecture's classes. A small GPT in the manner of microgpt, one layer of 16 dimensions,
 on a name of six letters, about 56,000 nodes: as it is written, and with the package's functions.
+Beside nn.py and the GPT stands the forward pass alone of the same loops on plain floats.
 Every contender starts from the same parameters; three steps of its losses, and the parameters after
 them, for the GPT also the gradients, are compared with the reference before it is timed.
 """
@@ -12,11 +13,11 @@ them, for the GPT also the gradients, are compared with the reference before it 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
-from . import by_hand, gpt_by_hand, other_engines, pypy
+from . import by_hand, floats, gpt_by_hand, other_engines, pypy
 from .conftest import Measure, frozen, needs_c, needs_pypy
 from .contenders import CONTENDERS, OURS, Contender, check_equal, has
 from .programs import STEPS_COMPARED
@@ -137,6 +138,31 @@ def test_gpt(contender: Contender, measure: Measure) -> None:
 def test_package_gpt(contender: Contender, measure: Measure) -> None:
     form = ", its functions and Adam"
     time_steps(package_gpt(contender.engine), GPT, contender, measure, form)
+
+
+@pytest.mark.benchmark(group=MLP)
+@pytest.mark.skipif(not has("micrograd"), reason="micrograd is not installed")
+def test_moons_on_floats(measure: Measure) -> None:
+    time_forward(floats.forward_of_moons(), expected(MLP)[0], measure, ", nn.py, forward alone")
+
+
+@pytest.mark.benchmark(group=GPT)
+def test_gpt_on_floats(measure: Measure) -> None:
+    parameters = (len(expected(GPT)) - STEPS_COMPARED) // 2  # behind as many gradients
+    time_forward(floats.forward_of_gpt(), expected(GPT)[parameters], measure, ", forward alone")
+
+
+def time_forward(forward: Callable[[], float], loss: float, measure: Measure, form: str) -> None:
+    """Time what all steps contain, without a Value."""
+    check_equal([forward()], [loss])
+    measure(
+        forward,
+        contender=f"plain floats{form}",
+        unit="step",
+        count=1,
+        timed="the forward pass",
+        gc_on=True,
+    )
 
 
 @needs_pypy
