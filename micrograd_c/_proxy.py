@@ -6,10 +6,10 @@ the accelerator, which must do the same. What proxies and nodes owe each other i
 
 from __future__ import annotations
 
-import threading
 from collections.abc import KeysView
 from typing import Any, Callable
 
+from . import _thread_modes as modes
 from ._engine import ffi, lib
 from ._lifetimes import (
     Life,
@@ -29,48 +29,29 @@ from ._lifetimes import (
     wrap,
     wrap_as,
 )
-from ._value_methods import arithmetic_error, as_real
+from ._operators import (
+    ADD,
+    EXPONENT,
+    MULTIPLY,
+    NAMES,
+    POWER,
+    again,
+    error,
+    of_form,
+    partial_error,
+    symbol_of,
+)
+from ._value_methods import as_real
 
 _NULL = ffi.NULL
-_OPS: dict[str, int] = {
-    ffi.string(lib.mg_operator_name(op)).decode(): op for op in range(lib.mg_operator_count())
-}
-_NAMES: list[str] = list(_OPS)
-_SYMBOLS: list[str] = [ffi.string(lib.mg_operator_symbol(op)).decode() for op in _OPS.values()]
-_ADD = _OPS["add"]
-_MULTIPLY = _OPS["multiply"]
-_EXPONENT = _OPS["exponent"]
-_POWER = _OPS["power"]
-_CUSTOM = _OPS["custom"]
 _LARGEST_INTEGER = 2**53
 
-# ---- recording nothing ----
-
-_no_grad = 0  # threads that record nothing now, each as often as it asked
-
-
-class _GradOff(threading.local):
-    depth = 0  # how often this thread has asked for it
-
-
-_grad_off = _GradOff()
-
-
-def set_grad_off(off: bool) -> None:
-    """Enter or leave a stretch in which this thread records nothing."""
-    global _no_grad
-    step = 1 if off else -1
-    if _grad_off.depth + step < 0:
-        return  # entered in another thread
-    with lock:
-        _no_grad += step
-        lib.mg_arena_set_plain(arena, not _no_grad)
-    _grad_off.depth += step
+# ---- recording ----
 
 
 def _as_leaf(node: Any) -> Any:
     data = lib.mg_node_data(node)
-    if _recordings and _recording.recorder is not None:
+    if modes.recordings and modes.recording.recorder is not None:
         leaf = lib.mg_record_rule(arena, lib.MG_RULE_DETACH, data, [node], 1, _NULL)
     else:
         leaf = lib.mg_leaf(arena, data)
@@ -80,99 +61,9 @@ def _as_leaf(node: Any) -> Any:
     return leaf
 
 
-# ---- recording a program to be compiled: see _recording.py ----
-
-_recordings = 0  # threads that do
-
-
-class _Recording(threading.local):
-    recorder: Any = None
-    depth = 0  # of _grad_off, before
-
-
-_recording = _Recording()
-
-
-def start_recording(recorder: Any) -> Any:
-    """Have this thread's Values ask a recorder; return where the trace starts."""
-    global _recordings
-    if _recording.recorder is not None:
-        raise RuntimeError("a program is being recorded already")
-    start = ffi.new("mg_position *")
-    lib.mg_begin_recording(arena, start)
-    _recording.depth = _grad_off.depth
-    for _ in range(_recording.depth):
-        set_grad_off(False)
-    _recording.recorder = recorder
-    with lock:
-        _recordings += 1
-    return start
-
-
-def stop_recording() -> None:
-    """End what start_recording began."""
-    global _recordings
-    if _recording.recorder is None:
-        return
-    lib.mg_end_recording(arena)
-    with lock:
-        _recordings -= 1
-    _recording.recorder = None
-    for _ in range(_recording.depth):
-        set_grad_off(True)
-
-
-def _refuse(what: str) -> None:
-    """Raise TypeError if a program is being recorded, which cannot contain this."""
-    if _recordings and _recording.recorder is not None:
-        _recording.recorder.refuse(what)
-
-
-# ---- recording ----
-
-
-def _again(record: Any, *args: Any) -> Any:
-    """Call a recording function that failed again, and raise why it fails."""
-    status = ffi.new("mg_status *")
-    node = record(arena, *args, status)
-    if node:
-        return node
-    if record is lib.mg_record_power:
-        op, x, y = _EXPONENT, args[0], args[1]
-    elif record is lib.mg_record_quotient:
-        op, x, y = _EXPONENT, args[1], -1.0
-    else:
-        op, x, y = args if len(args) == 3 else (_MULTIPLY, args[0], _NULL)
-    raise _error(status[0], op, _number_of(x), _number_of(y))
-
-
-def _number_of(operand: Any) -> float:
-    if isinstance(operand, float):
-        return operand
-    return float(lib.mg_node_data(operand)) if operand else 0.0
-
-
-def _error(status: int, op: int, x: float, y: float, derivative: bool = False) -> Exception:
-    if status == lib.MG_NO_MEMORY:
-        return MemoryError("no memory for a node")
-    error = arithmetic_error(status, _NAMES[op], x, y, derivative)
-    if _recordings and _recording.recorder is not None:
-        _recording.recorder.note(error)
-    return error
-
-
-def _partial_error(status: int, node: Any) -> Exception:
-    """Return the exception for a node whose partial derivatives do not exist."""
-    if status == lib.MG_NO_MEMORY:
-        return MemoryError("no memory for the order of backward")
-    x, y = lib.mg_node_operand(node, 0), lib.mg_node_operand(node, 1)
-    second = _number_of(y) if y else lib.mg_node_exponent(node)
-    return _error(status, lib.mg_node_operator(node), _number_of(x), second, True)
-
-
 def _result(self: Value, node: Any) -> Value:
     """Return the Value of a node recorded from self, which decides its class."""
-    if _no_grad and _grad_off.depth:
+    if modes.no_grad and modes.grad_off.depth:
         node = _as_leaf(node)
     if self._stateful:
         hold(self)
@@ -188,13 +79,13 @@ def _result_by_call(cls: type[Value], node: Any) -> Value:
     """Return an object made by the subclass's own constructor, to show the recorded node."""
     try:
         data = lib.mg_node_data(node)
-        if _recordings and _recording.recorder is not None:
-            data = _recording.recorder.read(proxy_of(node))
-        result = cls(data, children_of(node), _op_of(node))
+        if modes.recordings and modes.recording.recorder is not None:
+            data = modes.recording.recorder.read(proxy_of(node))
+        result = cls(data, children_of(node), symbol_of(node))
         if isinstance(result, Value):
             data = lib.mg_node_data(result._node)
             if data != lib.mg_node_data(node):
-                _refuse("a constructor that changes its data")
+                modes.refuse("a constructor that changes its data")
             lib.mg_node_set_data(node, data)
             lib.mg_node_set_tag(node, lib.mg_node_tag(result._node))
             lib.mg_retain(node)
@@ -203,14 +94,6 @@ def _result_by_call(cls: type[Value], node: Any) -> Value:
         return result
     finally:
         release(node)
-
-
-def _op_of(node: Any) -> str:
-    op: int = lib.mg_node_operator(node)
-    if op != _EXPONENT:
-        return _SYMBOLS[op]
-    exponent = lib.mg_node_exponent(node)
-    return f"**{int(exponent) if lib.mg_node_exponent_is_integer(node) else exponent}"
 
 
 def _commutative(op: int) -> Callable[[Value, Any], Any]:
@@ -243,17 +126,17 @@ def _commutative(op: int) -> Callable[[Value, Any], Any]:
 
 def _with_number(op: int, self: Value, number: float) -> Value:
     node = lib.mg_record_number(arena, op, self._node, number, _NULL)
-    return _result(self, node or _again(lib.mg_record_number, op, self._node, number))
+    return _result(self, node or again(lib.mg_record_number, op, self._node, number))
 
 
-_add = _commutative(_ADD)
-_multiply = _commutative(_MULTIPLY)
-_power = _commutative(_POWER)  # of two Values, in their order
+_add = _commutative(ADD)
+_multiply = _commutative(MULTIPLY)
+_power = _commutative(POWER)  # of two Values, in their order
 
 
 def _of_two(record: Any, self: Value, other: Value, *op: int) -> Value:
     args = *op, self._node, other._node
-    node = record(arena, *args, _NULL) or _again(record, *args)
+    node = record(arena, *args, _NULL) or again(record, *args)
     if other._stateful:
         hold(other)
     return _result(self, node)
@@ -261,18 +144,18 @@ def _of_two(record: Any, self: Value, other: Value, *op: int) -> Value:
 
 def _reflected(op: int, number: float, self: Value) -> Value:
     args = op, number, self._node
-    node = lib.mg_record_reflected(arena, *args, _NULL) or _again(lib.mg_record_reflected, *args)
+    node = lib.mg_record_reflected(arena, *args, _NULL) or again(lib.mg_record_reflected, *args)
     return _result(self, node)
 
 
 def _inverse(number: float) -> float:
     """Return number**-1 with the errors of the engine."""
     if number == 0.0:
-        raise _error(lib.MG_ZERO_DIVISION, _EXPONENT, number, -1.0)
+        raise error(lib.MG_ZERO_DIVISION, EXPONENT, number, -1.0)
     try:
         return number**-1
     except OverflowError:
-        raise _error(lib.MG_RANGE, _EXPONENT, number, -1.0) from None
+        raise error(lib.MG_RANGE, EXPONENT, number, -1.0) from None
 
 
 # ---- construction ----
@@ -392,8 +275,8 @@ class Value(Slots):
                 raise TypeError("Value() got multiple values for argument 'local_grads'")
             op, partials = "", op
         recorded = None
-        if _recordings and _recording.recorder is not None:
-            recorded = _recording.recorder.construct(
+        if modes.recordings and modes.recording.recorder is not None:
+            recorded = modes.recording.recorder.construct(
                 data,
                 None if children is _NOT_GIVEN else children,
                 None if partials is _NOT_GIVEN else partials,
@@ -403,11 +286,11 @@ class Value(Slots):
             show(self, take_node(recorded))
         else:
             data = _real(data, "Value() data")
-            bare = children is _NOT_GIVEN and partials is _NOT_GIVEN and not _recordings
+            bare = children is _NOT_GIVEN and partials is _NOT_GIVEN and not modes.recordings
             if not (bare and lib.mg_renew_leaf(self._node, data)):
                 children = _tuple(children, "Value() children must be an iterable of Values")
                 partials = _tuple(partials, "Value() local gradients must be a sequence")
-                show(self, _make_node(data, children, partials, not _grad_off.depth))
+                show(self, _make_node(data, children, partials, not modes.grad_off.depth))
         if self._stateful:
             for name in ("label", "_op", "_local_grads", "_backward"):
                 self.__dict__.pop(name, None)
@@ -429,26 +312,26 @@ class Value(Slots):
     @property
     def data(self) -> float:
         """The node's value."""
-        if _recordings and _recording.recorder is not None:
-            return _recording.recorder.read(self)  # type: ignore[no-any-return]
+        if modes.recordings and modes.recording.recorder is not None:
+            return modes.recording.recorder.read(self)  # type: ignore[no-any-return]
         return float(lib.mg_node_data(self._node))
 
     @data.setter
     def data(self, number: Any) -> None:
-        if _recordings and _recording.recorder is not None:
-            _recording.recorder.assign(self, number)
+        if modes.recordings and modes.recording.recorder is not None:
+            modes.recording.recorder.assign(self, number)
             return
         lib.mg_node_set_data(self._node, _real(number, "data"))
 
     @property
     def grad(self) -> float:
         """The derivative accumulated so far."""
-        _refuse("reading .grad")
+        modes.refuse("reading .grad")
         return float(lib.mg_node_grad(self._node))
 
     @grad.setter
     def grad(self, number: Any) -> None:
-        _refuse("assigning .grad")
+        modes.refuse("assigning .grad")
         lib.mg_node_set_grad(self._node, _real(number, "grad"))
 
     @property
@@ -473,7 +356,7 @@ class Value(Slots):
     def _op(self) -> Any:
         if self._stateful and "_op" in self.__dict__:
             return self.__dict__["_op"]
-        return _op_of(self._node)
+        return symbol_of(self._node)
 
     @_op.setter
     def _op(self, op: Any) -> None:
@@ -492,7 +375,7 @@ class Value(Slots):
     @property
     def _local_grads(self) -> tuple[Any, ...]:
         """The partial derivatives with respect to _children."""
-        _refuse("reading ._local_grads")
+        modes.refuse("reading ._local_grads")
         if self._stateful and "_local_grads" in self.__dict__:
             return self.__dict__["_local_grads"]  # type: ignore[no-any-return]
         partial = ffi.new("double *")
@@ -502,7 +385,7 @@ class Value(Slots):
         for i in range(lib.mg_node_arity(self._node)):
             status = lib.mg_node_partial(self._node, i, partial)
             if status:
-                raise _partial_error(status, self._node)
+                raise partial_error(status, self._node)
             partials.append(partial[0])
         return tuple(partials)
 
@@ -517,7 +400,7 @@ class Value(Slots):
 
     @_backward.setter
     def _backward(self, closure: Callable[[], Any]) -> None:
-        _refuse("a _backward of a Value's own")
+        modes.refuse("a _backward of a Value's own")
         if not callable(closure):
             raise TypeError(f"_backward must be callable, not {type(closure).__name__!r}")
         self.__dict__["_backward"] = closure
@@ -529,19 +412,19 @@ class Value(Slots):
         self.__dict__.pop("_backward", None)
 
     def _push(self) -> None:
-        _refuse("calling _backward()")
+        modes.refuse("calling _backward()")
         status = lib.mg_push(arena, self._node)
         if status:
-            raise _partial_error(status, self._node)
+            raise partial_error(status, self._node)
 
     def backward(self) -> None:
         """Set this node's gradient to 1 and add to the gradient of every node it was made from."""
-        _refuse("calling backward()")
+        modes.refuse("calling backward()")
         order = ffi.new("mg_order **")
         culprit = ffi.new("mg_node **")
         status = lib.mg_backward(arena, self._node, order, culprit)
         if status:
-            raise _partial_error(status, culprit[0])
+            raise partial_error(status, culprit[0])
         if order[0]:
             root = self._node
             lib.mg_retain(root)  # a closure could give self another node
@@ -557,7 +440,7 @@ class Value(Slots):
         while True:
             status = lib.mg_order_next(arena, order, closure, culprit)
             if status:
-                raise _partial_error(status, culprit[0])
+                raise partial_error(status, culprit[0])
             if not closure[0]:
                 break
             proxy_of(closure[0])._backward()
@@ -629,7 +512,7 @@ class Value(Slots):
             return NotImplemented
         integer = type(other) is int and abs(other) <= _LARGEST_INTEGER
         args = self._node, number, integer
-        node = lib.mg_record_power(arena, *args, _NULL) or _again(lib.mg_record_power, *args)
+        node = lib.mg_record_power(arena, *args, _NULL) or again(lib.mg_record_power, *args)
         result = _result(self, node)
         if integer or type(other) is float or not isinstance(result, Value):
             return result
@@ -643,7 +526,7 @@ class Value(Slots):
             return NotImplemented
         if type(self).__pow__ is not Value.__pow__:
             return type(self)(other) ** self
-        return _reflected(_POWER, number, self)
+        return _reflected(POWER, number, self)
 
     def __abs__(self) -> Value:
         return self.abs()  # type: ignore[attr-defined,no-any-return]
@@ -672,7 +555,7 @@ def _data_of(other: Any) -> Any:
         return other.data
     if isinstance(other, int):  # any int can be compared with a float
         return other
-    if _recordings and _recording.recorder is not None:
+    if modes.recordings and modes.recording.recorder is not None:
         return other  # for a stand-in to compare itself with
     try:
         return NotImplemented if as_real(other) is NotImplemented else other
@@ -691,23 +574,23 @@ def _method(op: int) -> Callable[[Value], Value]:
         if node:
             return wrap(node)
         args = op, self._node, _NULL
-        node = lib.mg_record(arena, *args, _NULL) or _again(lib.mg_record, *args)
+        node = lib.mg_record(arena, *args, _NULL) or again(lib.mg_record, *args)
         return _result(self, node)
 
-    method.__name__ = _NAMES[op]
-    method.__qualname__ = f"Value.{_NAMES[op]}"
-    method.__doc__ = f"Record {_NAMES[op]} of this Value and return the result."
+    method.__name__ = NAMES[op]
+    method.__qualname__ = f"Value.{NAMES[op]}"
+    method.__doc__ = f"Record {NAMES[op]} of this Value and return the result."
     return method
 
 
 def _function(op: int) -> Callable[[Any, Any], Value]:
-    name = _NAMES[op]
+    name = NAMES[op]
     apply = _commutative(op)
 
     def function(a: Any, b: Any, /) -> Value:
         x, y = (v if isinstance(v, Value) else as_real(v) for v in (a, b))
         if x is NotImplemented or y is NotImplemented:
-            recorder = _recording.recorder if _recordings else None
+            recorder = modes.recording.recorder if modes.recordings else None
             result = NotImplemented if recorder is None else recorder.apply(name, a, b)
             if result is not NotImplemented:
                 return result  # type: ignore[no-any-return]
@@ -722,12 +605,9 @@ def _function(op: int) -> Callable[[Any, Any], Value]:
     return function
 
 
-_functions: dict[str, Callable[[Any, Any], Value]] = {}
-for _name, _op in _OPS.items():
-    if lib.mg_operator_form(_op) == lib.MG_FORM_METHOD:
-        setattr(Value, _name, _method(_op))
-    elif lib.mg_operator_form(_op) == lib.MG_FORM_FUNCTION:
-        _functions[_name] = _function(_op)
+for _name, _op in of_form(lib.MG_FORM_METHOD).items():
+    setattr(Value, _name, _method(_op))
 
+_functions = {name: _function(op) for name, op in of_form(lib.MG_FORM_FUNCTION).items()}
 maximum = _functions["maximum"]
 minimum = _functions["minimum"]

@@ -1,7 +1,7 @@
 """The functions of the cffi backend: what `_proxy.Value` is used for as a whole.
 
-Together with Value, maximum, minimum and set_grad_off of `_proxy` this is the backend's module, as
-`_value_type` is the accelerator's.
+Together with Value, maximum and minimum of `_proxy` and with the functions of `_thread_modes` this
+is the backend's module, as `_value_type` is the accelerator's.
 """
 
 from __future__ import annotations
@@ -20,21 +20,20 @@ from ._lifetimes import (
     wrap,
     wrap_as,
 )
+from ._operators import CUSTOM, EXPONENT, NAMES, OPS, of_form
 from ._proxy import (
-    _CUSTOM,
-    _EXPONENT,
     _LARGEST_INTEGER,
-    _NAMES,
     _NULL,
-    _OPS,
     Value,
-    _grad_off,
     _label_tag,
     _make_node,
-    _recording,
-    _refuse,
     maximum,
     minimum,
+)
+from ._thread_modes import (
+    grad_off,
+    recording,
+    refuse,
     set_grad_off,
     start_recording,
     stop_recording,
@@ -80,7 +79,7 @@ def _not_empty(values: Any, name: str) -> None:
 
 def _record_many(record: Any, operands: list[Any], *args: Any) -> Any:
     """Return the Value that a bulk function records, or NotImplemented where it is not ours."""
-    if _grad_off.depth:
+    if grad_off.depth:
         return NotImplemented
     status = ffi.new("mg_status *")
     node = record(arena, *args, status)
@@ -166,9 +165,7 @@ def linear(weights: Any, xs: Any, biases: Any) -> Any:
 
 # ---- layers of neurons: what micrograd_c/nn.py documents ----
 
-_ACTIVATIONS = {
-    name: op for name, op in _OPS.items() if lib.mg_operator_form(op) == lib.MG_FORM_METHOD
-}
+_ACTIVATIONS = of_form(lib.MG_FORM_METHOD)
 
 
 def _are_own(objects: Any, cls: Any, call: Any) -> bool:
@@ -267,7 +264,7 @@ def softmax(logits: Any) -> Any:
     logits = list(logits)
     _not_empty(logits, "logits")
     terms = _terms(logits)
-    if terms is None or _grad_off.depth or _recording.recorder is not None:
+    if terms is None or grad_off.depth or recording.recorder is not None:
         return NotImplemented
     nodes = ffi.new("mg_node *[]", len(logits))
     status = lib.mg_softmax(arena, terms, len(logits), nodes)
@@ -287,7 +284,7 @@ def cross_entropy(logits: Any, target: Any) -> Any:
     if not 0 <= place < len(logits):
         raise IndexError(f"target {target} of {len(logits)} logits")
     terms = _terms(logits)
-    if terms is None or _recording.recorder is not None:
+    if terms is None or recording.recorder is not None:
         return NotImplemented
     return _record_many(lib.mg_cross_entropy, logits, terms, len(logits), place)
 
@@ -299,14 +296,14 @@ def _array(numbers: Any, count: int) -> Any:
 
 
 def sgd(params: Any, buffer: Any, lr: float, momentum: float, weight_decay: float) -> None:
-    _refuse("a step of an optimizer")
+    refuse("a step of an optimizer")
     nodes = ffi.new("mg_node *[]", [p._node for p in params])
     how = ffi.new("mg_sgd *", (lr, momentum, weight_decay))
     lib.mg_sgd_step(arena, nodes, len(params), how, _array(buffer, len(params)))
 
 
 def adam(params: Any, m: Any, v: Any, *how: float) -> None:
-    _refuse("a step of an optimizer")
+    refuse("a step of an optimizer")
     nodes = ffi.new("mg_node *[]", [p._node for p in params])
     count = len(params)
     options = ffi.new("mg_adam *", how)
@@ -314,7 +311,7 @@ def adam(params: Any, m: Any, v: Any, *how: float) -> None:
 
 
 def zero_grad(params: Any) -> None:
-    _refuse("zero_grad()")
+    refuse("zero_grad()")
     nodes = ffi.new("mg_node *[]", [p._node for p in params])
     lib.mg_zero_grads(arena, nodes, len(nodes))
 
@@ -336,18 +333,18 @@ def graph(root: Value) -> list[Value]:
 
 def recorded(value: Value) -> tuple[str, float, tuple[Value, ...], Any, tuple[float, ...]]:
     """Return operator, data, children, exponent (or None) and given partials of a node."""
-    _refuse("copying a Value")
+    refuse("copying a Value")
     node = value._node
     op = lib.mg_node_operator(node)
     exponent = None
     partials: tuple[float, ...] = ()
-    if op == _EXPONENT:
+    if op == EXPONENT:
         exponent = lib.mg_node_exponent(node)
         if lib.mg_node_exponent_is_integer(node):
             exponent = int(exponent)
-    elif op == _CUSTOM:
+    elif op == CUSTOM:
         partials = tuple(map(float, value._local_grads))
-    return _NAMES[op], value.data, value._children, exponent, partials
+    return NAMES[op], value.data, value._children, exponent, partials
 
 
 def attributes(value: Value) -> dict[str, Any] | None:
@@ -372,15 +369,15 @@ def restore(
     partials: tuple[Any, ...],
 ) -> Value:
     """Return a node as it once was, not computed anew."""
-    op = _OPS.get(name)
+    op = OPS.get(name)
     count = len(children)
-    if op is None or (op != _CUSTOM and (partials or count != lib.mg_operator_arity(op))):
+    if op is None or (op != CUSTOM and (partials or count != lib.mg_operator_arity(op))):
         raise ValueError(f"no operator {name} of {count} children")
-    if op == _CUSTOM:
+    if op == CUSTOM:
         node = _make_node(data, children, partials, True)
     else:
         operands = ffi.new("mg_node *[]", [child._node for child in children])
-        power = float(exponent) if op == _EXPONENT else 0.0
+        power = float(exponent) if op == EXPONENT else 0.0
         integer = isinstance(exponent, int)
         node = lib.mg_restore(arena, op, data, operands, count, power, integer, ffi.NULL, ffi.NULL)
         if not node:
@@ -444,7 +441,7 @@ def _doubles(memory: Any, count: int) -> Any:
 
 def get_numbers(values: tuple[Value, ...], array: Any) -> None:
     """Copy the data of Values."""
-    _refuse("calling a program")
+    refuse("calling a program")
     nodes = [value._node for value in values]
     lib.mg_get_data(arena, nodes, len(nodes), _doubles(array, len(nodes)))
 
