@@ -380,8 +380,8 @@ def hold(proxy: Value) -> None:
     """Let the node hold its proxy, which has state, if the node has parents."""
     if proxy._node not in _held:
         _put_into_held(proxy)
-        if not _HAS_CALLBACKS and len(_cyclic_held) > _expose_above:
-            expose_cycles()
+        if not _HAS_CALLBACKS and len(_cyclic_held) > max(_expose_above, _FEW):
+            _expose_and_collect()
 
 
 def _put_into_held(proxy: Value) -> None:
@@ -426,12 +426,20 @@ def note(proxy: Value, state: Any) -> None:
 
 # ---- cycles through the arena: see micrograd.h ----
 
+_FEW, _MANY = 1024, 16384
+
 _cyclic_held: set[Any] = set()  # nodes that are cyclic and held
-_expose_above = 1024  # without callbacks: how many of them are let be
+_expose_above = 0  # so many: it is time to look for cycles through them
+_collect_above = _MANY  # without callbacks: so many exposed ones and it is time to collect
 
 
-def expose_cycles() -> None:
-    """Turn the holding of cyclic operands into references that the garbage collector sees."""
+def expose_cycles() -> int:
+    """Turn the holding of cyclic operands into references that the garbage collector sees.
+
+    Returns how many nodes have such operands. It is as much work as that; so that a graph can grow
+    in linear time, it is not done again in a collection of young objects before half as many are
+    held.
+    """
     global _expose_above
     exposed = []
     node = lib.mg_arena_next_above_cyclic(arena, ffi.NULL)
@@ -461,13 +469,26 @@ def expose_cycles() -> None:
                 _cyclic_held.discard(node)
             else:
                 _held[node] = held
-    _expose_above = max(1024, 2 * len(_cyclic_held))
+    _expose_above = len(_cyclic_held) + len(exposed) // 2
+    return len(exposed)
 
 
 def expose_without_callbacks() -> None:
     """Expose cycles where nobody tells of collections."""
     if not _HAS_CALLBACKS:
         expose_cycles()
+
+
+def _expose_and_collect() -> None:
+    """Expose cycles where nobody tells of collections, and see to it that there are some.
+
+    The collector knows nothing of the arena's memory, and may wait for hundreds of megabytes of its
+    own.
+    """
+    global _collect_above
+    if expose_cycles() > _collect_above:
+        gc.collect()
+        _collect_above = max(_MANY, 2 * expose_cycles())
 
 
 def _bind(proxy: Value) -> list[Value]:
@@ -487,8 +508,10 @@ def _bind(proxy: Value) -> list[Value]:
 
 def _around_collection(phase: str, info: dict[str, int]) -> None:
     global _collecting
-    if _cyclic_held and phase == "start" and info["generation"] > 0:
-        expose_cycles()
+    if _cyclic_held and phase == "start":
+        generation = info["generation"]
+        if generation > 1 or (generation == 1 and len(_cyclic_held) > _expose_above):
+            expose_cycles()
     _collecting = _exiting or phase == "start"
     if _found_dead and not _collecting:
         _readmit()

@@ -42,12 +42,13 @@ typedef struct {
     PyTypeObject *type;
     value_object *free_list;
     size_t free_count;
-    bool draining;      /* orphans are being let go of further up the stack */
-    size_t cyclic_held; /* nodes that are cyclic and held */
-    size_t recordings;  /* threads that record a program to be compiled */
-    size_t no_grad;     /* threads that record nothing now, each as often as it asked */
-    PyObject *methods;  /* the module micrograd_c._value_methods */
-    PyObject *as_real;  /* its functions */
+    bool draining;       /* orphans are being let go of further up the stack */
+    size_t cyclic_held;  /* nodes that are cyclic and held */
+    size_t expose_above; /* so many: it is time to look for cycles through them */
+    size_t recordings;   /* threads that record a program to be compiled */
+    size_t no_grad;      /* threads that record nothing now, each as often as it asked */
+    PyObject *methods;   /* the module micrograd_c._value_methods */
+    PyObject *as_real;   /* its functions */
     PyObject *make_error;
     PyObject *labels[256]; /* by a node's tag; the first is '' */
     PyObject *label_tags;  /* the other way round */

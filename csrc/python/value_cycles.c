@@ -87,10 +87,10 @@ static int count_parent(PyObject *parents, const mg_node *node) {
     return 0;
 }
 
-/* Bind every node above a cyclic one, in order of creation. */
-static int bind_all(PyObject *proxies, PyObject *parents) {
+/* Bind every node above a cyclic one, in order of creation, and count them. */
+static int bind_all(PyObject *proxies, PyObject *parents, size_t *bound) {
     mg_node *node = NULL;
-    while ((node = mg_next_above_cyclic(mg_module.arena, node)) != NULL) {
+    for (; (node = mg_next_above_cyclic(mg_module.arena, node)) != NULL; ++*bound) {
         PyObject *proxy = value_of_node(node);
         if (proxy == NULL) return -1;
         int result = PyList_Append(proxies, proxy);
@@ -113,16 +113,20 @@ static void unhold_all(PyObject *parents) {
     }
 }
 
-/* Without the memory for it the cycles stay until the next collection. */
+/* Without the memory for it the cycles stay until the next collection. It is as much work as there
+ * are such nodes; so that a graph can grow in linear time, it is not done again in a collection of
+ * young objects before half as many are held. */
 static void expose_cycles(void) {
     PyObject *proxies = PyList_New(0);
     PyObject *parents = PyDict_New();
-    if (proxies != NULL && parents != NULL && bind_all(proxies, parents) == 0)
+    size_t bound = 0;
+    if (proxies != NULL && parents != NULL && bind_all(proxies, parents, &bound) == 0)
         unhold_all(parents);
     else
         PyErr_Clear();
     Py_XDECREF(parents);
     Py_XDECREF(proxies);
+    mg_module.expose_above = mg_module.cyclic_held + bound / 2;
 }
 
 PyObject *value_before_collection(PyObject *Py_UNUSED(module), PyObject *args) {
@@ -134,7 +138,8 @@ PyObject *value_before_collection(PyObject *Py_UNUSED(module), PyObject *args) {
         if (generation == NULL) return NULL;
         long oldest = PyLong_AsLong(generation);
         Py_DECREF(generation);
-        if (oldest > 0) expose_cycles();
+        if (oldest > 1 || (oldest == 1 && mg_module.cyclic_held > mg_module.expose_above))
+            expose_cycles();
     }
     Py_RETURN_NONE;
 }
