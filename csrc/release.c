@@ -79,6 +79,14 @@ static inline mg_node *let_go(mg_arena *arena, mg_node *node, on_death pass, voi
     const mg_links *links = mg_links_of(node);
     mg_node *lowest = node;
     switch (mg_arity(node)) {
+        case MG_ARITY_FOLDED:
+            if (arena->kept == 0) {
+                lowest = mg_folded_first(node);
+                let_terms_go(arena, node, pass, context);
+                break;
+            }
+            mg_unfold(node); /* the order in which proxies with state die can be seen */
+            /* fall through */
         case 2:
             if (lose_reference(arena, links->left)) pass(context, links->left);
             if (lose_reference(arena, links->right)) pass(context, links->right);
@@ -90,10 +98,6 @@ static inline mg_node *let_go(mg_arena *arena, mg_node *node, on_death pass, voi
             for (size_t i = 0; i < links->extra->count; i++)
                 if (lose_reference(arena, links->extra->operands[i]))
                     pass(context, links->extra->operands[i]);
-            break;
-        case MG_ARITY_FOLDED:
-            lowest = mg_folded_first(node);
-            let_terms_go(arena, node, pass, context);
             break;
         default:
             break;

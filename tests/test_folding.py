@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any, Callable
 
 import pytest
-from conftest import SLOW, balanced, collect, live
+from conftest import PYPY, SLOW, balanced, collect, live
 from hypothesis import given
 from hypothesis import strategies as st
 from test_functional import plain_dot, shape
@@ -285,3 +285,41 @@ def test_gradient_of_a_number_is_a_sum_from_zero(mg: Any) -> None:
         return shape(root)
 
     assert graph(mg.dot) == graph(plain_dot)
+
+
+# ---- what dies with it ----
+
+
+class Noted:
+    def __init__(self, name: str, log: list[str]) -> None:
+        self.name, self.log = name, log
+
+    def __del__(self) -> None:
+        self.log.append(self.name)
+
+
+@pytest.mark.skipif(PYPY, reason="PyPy finalizes at its next collection")
+@pytest.mark.parametrize("terms", [3, 100])
+@pytest.mark.parametrize("deep", [False, True])
+def test_what_dies_with_it_dies_in_the_order_of_the_plain_expression(
+    mg: Any, terms: int, deep: bool
+) -> None:
+    def noted(name: str, log: list[str]) -> Any:
+        value = mg.Value(1.0)
+        value.note = Noted(name, log)
+        return value.tanh() if deep else value
+
+    def deaths(dot: Callable[..., Any]) -> list[str]:
+        log: list[str] = []
+        ws = [noted(f"w{i}", log) for i in range(terms)]
+        xs = [noted(f"x{i}", log) for i in range(terms)]
+        root = dot(ws, xs, noted("bias", log))
+        del ws, xs
+        assert log == []
+        del root
+        return log
+
+    deaths(mg.dot)  # the first dot product of all is not folded: it needs a new page
+    expected = deaths(plain_dot)
+    assert len(expected) == 2 * terms + 1
+    assert deaths(mg.dot) == expected
