@@ -365,7 +365,7 @@ mg_status mg_push(mg_arena *arena, mg_node *node) {
 }
 
 int mg_node_has_partials(const mg_node *node) {
-    return node->op != MG_OP_custom || mg_extra_of(node)->partials != NULL;
+    return mg_node_operator(node) != MG_OP_custom || mg_extra_of(node)->partials != NULL;
 }
 
 mg_status mg_node_partial(const mg_node *node, size_t i, double *partial) {

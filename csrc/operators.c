@@ -92,12 +92,22 @@ mg_node *mg_operand_of(const mg_node *node, size_t i) {
     return i == 0 ? mg_links_of(node)->left : mg_links_of(node)->right;
 }
 
+/* A folded node may be unfolded by another thread, so none is looked at without the lock. */
+
 int mg_node_operator(const mg_node *node) {
-    return mg_operator_of(node);
+    mg_arena *arena = mg_page_of(node)->arena;
+    mg_lock_take(&arena->lock);
+    int op = mg_operator_of(node);
+    mg_lock_give(&arena->lock);
+    return op;
 }
 
 size_t mg_node_arity(const mg_node *node) {
-    return mg_arity_of(node);
+    mg_arena *arena = mg_page_of(node)->arena;
+    mg_lock_take(&arena->lock);
+    size_t arity = mg_arity_of(node);
+    mg_lock_give(&arena->lock);
+    return arity;
 }
 
 mg_node *mg_node_operand(const mg_node *node, size_t i) {
@@ -109,9 +119,11 @@ mg_node *mg_node_operand(const mg_node *node, size_t i) {
 }
 
 double mg_node_exponent(const mg_node *node) {
-    return node->op == MG_OP_exponent ? mg_links_of(node)->exponent : 0.0;
+    bool is_exponent = mg_node_operator(node) == MG_OP_exponent;
+    return is_exponent ? mg_links_of(node)->exponent : 0.0;
 }
 
 int mg_node_exponent_is_integer(const mg_node *node) {
-    return node->op == MG_OP_exponent && (node->flags & MG_INTEGER) != 0;
+    bool is_exponent = mg_node_operator(node) == MG_OP_exponent;
+    return is_exponent && (node->flags & MG_INTEGER) != 0;
 }

@@ -68,6 +68,22 @@ static mg_node *record_loss(mg_arena *arena, mg_node **parameters, mg_node **inp
     return next;
 }
 
+/* A dot product of the parameters, looked at by all threads: unfolded by one of them. */
+static mg_node *make_dot(mg_arena *arena, mg_node **parameters) {
+    mg_term terms[PARAMETERS];
+    for (int i = 0; i < PARAMETERS; i++) terms[i] = (mg_term){parameters[i], 0.0, 0};
+    return need(mg_dot(arena, terms, terms, PARAMETERS, NULL, -1, NULL));
+}
+
+static void look_at(mg_node *node) {
+    for (int depth = 0; depth < PARAMETERS - 1; depth++) {
+        if (mg_node_arity(node) != 2 || mg_node_operator(node) != mg_operator_find("add") ||
+            !mg_node_has_partials(node) || mg_node_exponent(node) != 0.0)
+            exit(2);
+        node = mg_node_operand(node, 0);
+    }
+}
+
 static void make_leaves(mg_arena *arena, uint64_t seed, mg_node **out, size_t count) {
     for (size_t i = 0; i < count; i++) out[i] = need(mg_leaf(arena, random_number(&seed)));
 }
@@ -80,6 +96,7 @@ static void release_all(mg_node **nodes, size_t count) {
 typedef struct {
     mg_arena *arena;
     mg_node **parameters;
+    mg_node **dots;
 } recording;
 
 static void *record_and_go_back(void *argument) {
@@ -87,6 +104,7 @@ static void *record_and_go_back(void *argument) {
     for (uint64_t k = 0; k < ROUNDS; k++) {
         mg_node *inputs[INPUTS], *culprit;
         mg_order *order;
+        look_at(at->dots[k]);
         make_leaves(at->arena, k, inputs, INPUTS);
         mg_node *loss = record_loss(at->arena, at->parameters, inputs);
         if (mg_backward(at->arena, loss, &order, &culprit) != MG_OK) exit(2);
@@ -225,7 +243,7 @@ static bool replay_all(mg_arena *memory, mg_program *program, const double *data
 
 int main(void) {
     mg_arena *arena = need(mg_arena_new()), *memory = need(mg_arena_new());
-    mg_node *parameters[PARAMETERS];
+    mg_node *parameters[PARAMETERS], *dots[ROUNDS];
     double data[PARAMETERS], *rows = need(malloc(ROWS * INPUTS * sizeof(double)));
     uint64_t seed = 2;
     make_leaves(arena, 3, parameters, PARAMETERS);
@@ -236,8 +254,10 @@ int main(void) {
     mg_program_free(memory, program);
 
     recording recordings[THREADS];
-    for (size_t k = 0; k < THREADS; k++) recordings[k] = (recording){arena, parameters};
+    for (size_t k = 0; k < ROUNDS; k++) dots[k] = make_dot(arena, parameters);
+    for (size_t k = 0; k < THREADS; k++) recordings[k] = (recording){arena, parameters, dots};
     run_together(record_and_go_back, recordings, sizeof(recording));
+    release_all(dots, ROUNDS);
     release_all(parameters, PARAMETERS);
     mg_arena_free(arena);
     mg_arena_free(memory);
