@@ -1,9 +1,8 @@
 /* trace.c: what a program recorded, from nodes to an array that needs the arena no more.
  *
  * The nodes are listed as backward lists them, so an entry's operands stand before it. The place of
- * a recent node in the array is kept, while the trace is made, where its gradient will be (which is
- * still zero: nothing runs backward while a trace is recorded); that of a captured node, whose
- * gradient is the program's, in a hash table. */
+ * a recent node in the array is kept, while the trace is made, where its gradient is otherwise;
+ * that of a captured node in a hash table. */
 #include <string.h>
 
 #include "node.h"
@@ -184,10 +183,23 @@ static mg_status append_all(tracer *at, const mg_order *order, const mg_node *an
     return MG_OK;
 }
 
-static void clear_places(const mg_order *order, const mg_position *start, mg_node *const *inputs,
-                         size_t count) {
+/* Room for places in the recent nodes: their gradients, which are zero but for those of a graph
+ * that another thread has made meanwhile. */
+static double *clear_grads(mg_arena *arena, const mg_order *order, const mg_position *start) {
+    const size_t count = mg_order_count(order);
+    double *grads = mg_allocate(arena, (count + 1) * sizeof(double));
+    for (size_t i = 0; grads != NULL && i < count; i++) {
+        mg_node *node = mg_order_node(order, i);
+        grads[i] = node->grad;
+        if (mg_is_recent(node, start)) node->grad = 0.0;
+    }
+    return grads;
+}
+
+static void restore_grads(const mg_order *order, const mg_position *start, const double *grads,
+                          mg_node *const *inputs, size_t count) {
     for (size_t i = 0; i < mg_order_count(order); i++)
-        if (mg_is_recent(mg_order_node(order, i), start)) mg_order_node(order, i)->grad = 0.0;
+        if (mg_is_recent(mg_order_node(order, i), start)) mg_order_node(order, i)->grad = grads[i];
     for (size_t i = 0; i < count; i++) inputs[i]->grad = 0.0;
 }
 
@@ -230,16 +242,18 @@ mg_trace *mg_make_trace(mg_arena *arena, const mg_node *anchor, const mg_positio
     *status = MG_NO_MEMORY;
     mg_order *order = mg_list_since(arena, (mg_node *)(uintptr_t)anchor, start);
     if (order == NULL) return NULL;
-    mg_trace *trace = new_trace(&at, mg_arity_of(anchor));
+    double *grads = clear_grads(arena, order, start);
+    mg_trace *trace = grads != NULL ? new_trace(&at, mg_arity_of(anchor)) : NULL;
     if (trace != NULL) {
         *status = append_all(&at, order, anchor, inputs, count, culprit);
-        clear_places(order, start, inputs, count);
         mg_deallocate(arena, at.table);
         if (*status != MG_OK) {
             mg_drop_trace(arena, trace);
             trace = NULL;
         }
     }
+    if (grads != NULL) restore_grads(order, start, grads, inputs, count);
+    mg_deallocate(arena, grads);
     mg_deallocate(arena, order);
     return trace;
 }

@@ -624,6 +624,26 @@ def test_other_threads_see_numbers_while_one_records(mg: Any) -> None:
     assert seen == [float]
 
 
+def test_a_graph_that_another_thread_makes_meanwhile_is_recorded(mg: Any) -> None:
+    a, b = mg.Value(2.0), mg.Value(3.0)
+    made = []
+
+    def make() -> None:
+        made.append(a * b)
+        made[-1].backward()
+
+    def fn(x: Any) -> Any:
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        return made[-1] * x + 5.0
+
+    program = mg.compile(fn, 2.0)
+    a.grad = b.grad = 0.0
+    assert list(program([2.0, 3.0])) == [17.0, 23.0]
+    assert made[-1].grad == 1.0
+
+
 def test_subclasses_are_recorded(mg: Any) -> None:
     class Mine(mg.Value):  # type: ignore[name-defined,misc]
         def __init__(self, data: Any, *args: Any, **names: Any) -> None:
