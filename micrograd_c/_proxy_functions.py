@@ -38,7 +38,6 @@ from ._thread_modes import (
     start_recording,
     stop_recording,
 )
-from ._value_methods import as_real
 
 __all__ = [
     "Value",
@@ -51,6 +50,16 @@ __all__ = [
 
 # ---- many nodes at once: what micrograd_c/functional.py documents ----
 
+# Pointers to nodes are good for as long as something holds their Values. A list may be changed
+# meanwhile, by another thread, so whoever takes them keeps a copy.
+
+
+def _number(value: Any) -> Any:
+    """Return a float or an int, which is not converted, as a float; None for anything else."""
+    if issubclass(type(value), int):
+        return float(value) if abs(value) <= _LARGEST_INTEGER else None
+    return float(value) if issubclass(type(value), float) else None
+
 
 def _terms(values: Any) -> Any:
     """Return Values and numbers as an array, or None if one is neither or of a subclass."""
@@ -59,11 +68,10 @@ def _terms(values: Any) -> Any:
         if type(value) is Value:
             terms.append((value._node, 0.0, 0))
         else:
-            number = as_real(value)
-            integer = isinstance(value, int)
-            if number is NotImplemented or (integer and abs(value) > _LARGEST_INTEGER):
+            number = _number(value)
+            if number is None:
                 return None
-            terms.append((_NULL, number, integer))
+            terms.append((_NULL, number, issubclass(type(value), int)))
     return ffi.new("mg_term[]", terms)
 
 
@@ -103,8 +111,8 @@ def _inputs(xs: Any) -> Any:
     nodes, numbers = [], []
     for x in xs:
         ours = type(x) is Value
-        number = 0.0 if ours else as_real(x)
-        if number is NotImplemented or (isinstance(x, int) and abs(x) > _LARGEST_INTEGER):
+        number = 0.0 if ours else _number(x)
+        if number is None:
             return None
         nodes.append(x._node if ours else _NULL)
         numbers.append(number)
@@ -120,6 +128,7 @@ def _rows(rows: Any, inputs: Any, biases: Any, op: int = -1, tag: int = 0) -> An
     if inputs is None:
         return None
     xs, numbers, count = inputs
+    rows = [tuple(row) for row in rows]
     ws = [w._node for row in rows for w in row if type(w) is Value]
     starts = _NULL
     if biases is not None:
@@ -192,8 +201,9 @@ def _outputs(neurons: Any, inputs: Any, given: Any, tag: int) -> Any:
 
 
 def layer(neurons: Any, xs: Any, cls: Any, call: Any, label: Any) -> Any:
-    if type(xs) is not list and type(xs) is not tuple:
+    if not isinstance(xs, (list, tuple)):
         return NotImplemented
+    xs = tuple(xs)
     out = _outputs(neurons, _inputs(xs), (cls, call), _label_tag(label))
     return NotImplemented if out is None else [wrap(node) for node in out]
 
@@ -205,6 +215,7 @@ def network(
         layers, layer_cls, layer_call
     ):
         return NotImplemented
+    xs = tuple(xs)
     tag, inputs = _label_tag(label), _inputs(xs)
     nodes: Any = []
     for each in layers:

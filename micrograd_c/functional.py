@@ -16,6 +16,7 @@ from operator import index
 from typing import Any, Union
 
 from ._recording import Number, largest
+from ._value_methods import as_real
 from .engine import Value, bulk
 
 __all__ = ["cross_entropy", "dot", "hinge", "linear", "mean", "mse", "softmax", "total"]
@@ -55,6 +56,9 @@ def linear(
     if result is NotImplemented:
         starts = [None] * len(weights) if biases is None else biases
         _same_length(starts, "biases", weights, "rows of weights")
+        weights = [_listed(ws) for ws in weights]
+        if all(isinstance(w, Value) for ws in weights for w in ws):
+            xs = plain_numbers(xs)
         return [dot(ws, xs, start) for ws, start in zip(weights, starts)]
     return result  # type: ignore[no-any-return]
 
@@ -158,6 +162,19 @@ def _listed(values: Iterable[Any]) -> Sequence[Any]:
     return values if isinstance(values, (list, tuple)) else list(values)
 
 
+def plain_numbers(values: Iterable[Any]) -> list[Any]:
+    """Return the values, numbers as the float that is recorded of them where they meet a Value.
+
+    A function in C takes Values, floats and ints alone.
+    """
+    return [v if isinstance(v, (Value, float, int)) else _as_float(v) for v in values]
+
+
+def _as_float(value: Any) -> Any:
+    number = as_real(value)
+    return value if number is NotImplemented else number
+
+
 def _same_length(a: Sequence[Any], name_a: str, b: Sequence[Any], name_b: str) -> None:
     """Raise ValueError, as the bulk functions do, for what they have left to the expression."""
     if len(a) != len(b):
@@ -172,4 +189,6 @@ def _exponentials(logits: Collection[Element]) -> list[Value]:
 
 
 def _as_value(result: Any) -> Value:
-    return Value(result) if isinstance(result, (int, float, Number)) else result
+    """Return what an expression makes of numbers alone as a leaf."""
+    is_number = isinstance(result, Number) or as_real(result) is not NotImplemented
+    return Value(result) if is_number else result

@@ -13,7 +13,7 @@ from operator import index, methodcaller
 from typing import Any, Callable, Optional
 
 from .engine import Value, bulk
-from .functional import dot
+from .functional import dot, plain_numbers
 
 __all__ = ["MLP", "Layer", "Module", "Neuron"]
 
@@ -100,6 +100,7 @@ class Layer(Module):
         """Return the list of the neurons' outputs; of a single neuron, the Value itself."""
         out: Any = bulk.layer(self.neurons, x, Neuron, _neuron_call, "out")
         if out is NotImplemented:  # not in one call
+            x = plain_numbers(x)
             out = [neuron(x) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
 
@@ -156,7 +157,7 @@ class MLP(Module):
         """
         out: Any = bulk.network(self.layers, x, Layer, _layer_call, Neuron, _neuron_call, "out")
         if out is NotImplemented:  # not in one call
-            out = x
+            out = plain_numbers(x)
             for layer in self.layers:
                 out = layer([out] if isinstance(out, Value) else out)
         return out

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Callable
 
 import pytest
@@ -337,6 +339,84 @@ def test_errors_of_a_generators_elements_are_raised(mg: Any) -> None:
         mg.dot(iter([mg.Value(1.0), None]), [1.0, 2.0])
     with pytest.raises(OverflowError):
         mg.mse(iter([mg.Value(1e200)]), [0.0])
+
+
+class Unruly(Fraction):
+    """A number whose conversion changes the lists that it is in."""
+
+    change: Callable[[], None]
+
+    def __float__(self) -> float:
+        self.change()
+        return 0.5
+
+
+@pytest.mark.parametrize("place", ["weight", "input", "bias", "row", "layer", "network"])
+def test_converting_a_number_may_change_what_it_is_in(mg: Any, place: str) -> None:
+    unruly, others = Unruly(1, 2), []
+    xs: list[Any] = [mg.Value(1.0), mg.Value(2.0)]
+    rows: list[Any] = [[mg.Value(3.0), mg.Value(4.0)], [mg.Value(5.0), mg.Value(6.0)]]
+    biases: list[Any] = [mg.Value(7.0), mg.Value(8.0)]
+
+    def change() -> None:
+        for values in (rows[0] if rows else [], xs, rows, biases):
+            values.clear()
+        collect()
+        others.extend(mg.Value(100.0) for _ in range(20))
+
+    unruly.change = change
+    if place in ("weight", "row"):
+        rows[0][0] = unruly
+    elif place == "bias":
+        biases[0] = unruly
+    else:
+        xs[1] = unruly
+    if place in ("weight", "input", "bias"):
+        found = [mg.dot(rows[0], xs, biases[0])]
+    elif place == "row":
+        found = mg.linear(rows, xs, biases)
+    elif place == "layer":
+        found = mg.Layer(2, 3)(xs)
+    else:
+        found = [mg.MLP(2, [3, 1])(xs)]
+    assert len(others) >= 20
+    for out in found:
+        assert out.data < 50.0
+        assert others[0] not in mg.trace(out)[0]
+
+
+def test_numbers_of_every_kind_are_multiplied_as_they_are(mg: Any) -> None:
+    third = Fraction(1, 3)
+    assert mg.dot([mg.Value(1.0), third], [0.0, 5]).data == float(third * 5)
+    assert mg.dot([Fraction(1, 10), Fraction(2, 10)], [1, 1]).data == 0.3
+    assert mg.dot([Fraction(10**400)], [Fraction(1, 10**400)]).data == 1.0
+    assert mg.mse([Fraction(1, 10)], [Fraction(1, 10)]).data == 0.0
+    with pytest.raises(TypeError, match="Decimal"):
+        mg.dot([Decimal("0.1")], [0.5])
+
+
+def test_numbers_of_every_kind_make_a_leaf(mg: Any) -> None:
+    third = Fraction(1, 3)
+    with mg.no_grad():
+        assert type(mg.dot([1], [third])) is mg.Value
+    for out in (mg.dot([2**60], [third]), mg.total([2**60, third]), mg.mean([third])):
+        assert type(out) is mg.Value
+        assert out._prev == set()
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "int64", "bool"])
+def test_rows_of_an_array_are_inputs_of_a_network(mg: Any, kind: str) -> None:
+    np = pytest.importorskip("numpy")
+    row = np.array([0, 1], dtype=kind)
+    for model in (mg.MLP(2, [3, 2]), mg.Layer(2, 3), mg.Neuron(2)):
+        expected = model([0.0, 1.0])
+        for inputs in (row, list(row)):
+            assert shape(combined(model(inputs))) == shape(combined(expected))
+
+
+def test_inputs_of_a_network_may_come_from_a_generator(mg: Any) -> None:
+    for model in (mg.MLP(2, [3, 2]), mg.Layer(2, 3)):
+        assert shape(combined(model(iter([0.0, 1.0])))) == shape(combined(model([0.0, 1.0])))
 
 
 def test_biases_may_be_an_array_where_rows_are_recorded_one_by_one(mg: Any) -> None:

@@ -22,43 +22,43 @@ static bool not_empty(const value_terms *in, const char *name) {
 
 typedef mg_node *(*reduction)(mg_arena *, const mg_term *, size_t, mg_status *);
 
-static PyObject *reduce(PyObject *values, const char *name, reduction record) {
+static PyObject *reduce(PyObject *values, reduction record) {
     value_terms in;
     mg_status status;
-    value_taking how = value_take_terms(values, name, &in);
+    value_taking how = value_take_terms(values, &in);
     if (how != TAKEN) return value_refuse_terms(how);
     PyObject *result = NULL;
     if (record == mg_new_total || not_empty(&in, "values")) {
-        result = value_show(record(mg_module.arena, in.terms, (size_t)in.count, &status), status);
+        mg_node *node = record(mg_module.arena, in.terms, (size_t)in.count, &status);
         value_hold_terms(&in);
+        result = value_show(node, status);
     }
     value_drop_terms(&in);
     return result;
 }
 
 PyObject *value_total(PyObject *Py_UNUSED(module), PyObject *values) {
-    return reduce(values, "total() takes a sequence of Values and numbers", mg_new_total);
+    return reduce(values, mg_new_total);
 }
 
 PyObject *value_mean(PyObject *Py_UNUSED(module), PyObject *values) {
-    return reduce(values, "mean() takes a sequence of Values and numbers", mg_new_mean);
+    return reduce(values, mg_new_mean);
 }
 
 /* ---- functions of two sequences ---- */
 
 typedef mg_node *(*loss)(mg_arena *, const mg_term *, const mg_term *, size_t, mg_status *);
 
-static PyObject *compare_with_targets(PyObject *const *args, Py_ssize_t count, const char *name,
-                                      loss record) {
+static PyObject *compare_with_targets(PyObject *const *args, Py_ssize_t count, loss record) {
     value_terms outputs, targets;
     mg_status status;
     if (count != 2) {
         PyErr_Format(PyExc_TypeError, "2 sequences are required, not %zd", count);
         return NULL;
     }
-    value_taking how = value_take_terms(args[0], name, &outputs);
+    value_taking how = value_take_terms(args[0], &outputs);
     if (how != TAKEN) return value_refuse_terms(how);
-    how = value_take_terms(args[1], name, &targets);
+    how = value_take_terms(args[1], &targets);
     if (how != TAKEN) {
         value_drop_terms(&outputs);
         return value_refuse_terms(how);
@@ -66,11 +66,11 @@ static PyObject *compare_with_targets(PyObject *const *args, Py_ssize_t count, c
     PyObject *result = NULL;
     if (same_length(&outputs, "predictions", &targets, "targets") &&
         not_empty(&outputs, "predictions")) {
-        result = value_show(
-            record(mg_module.arena, outputs.terms, targets.terms, (size_t)outputs.count, &status),
-            status);
+        mg_node *node =
+            record(mg_module.arena, outputs.terms, targets.terms, (size_t)outputs.count, &status);
         value_hold_terms(&outputs);
         value_hold_terms(&targets);
+        result = value_show(node, status);
     }
     value_drop_terms(&outputs);
     value_drop_terms(&targets);
@@ -78,13 +78,11 @@ static PyObject *compare_with_targets(PyObject *const *args, Py_ssize_t count, c
 }
 
 PyObject *value_mse(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
-    return compare_with_targets(args, count, "mse() takes sequences of Values and numbers",
-                                mg_new_mse);
+    return compare_with_targets(args, count, mg_new_mse);
 }
 
 PyObject *value_hinge(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
-    return compare_with_targets(args, count, "hinge() takes sequences of Values and numbers",
-                                mg_new_hinge);
+    return compare_with_targets(args, count, mg_new_hinge);
 }
 
 /* ---- dot and linear ---- */
@@ -100,33 +98,28 @@ PyObject *value_dot(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize
         PyErr_Format(PyExc_TypeError, "3 arguments are required, not %zd", count);
         return NULL;
     }
-    value_taking how = value_take_terms(args[1], "inputs must be a sequence", &xs);
+    value_taking how = value_take_terms(args[1], &xs);
     if (how != TAKEN) return value_refuse_terms(how);
     how = value_take_row(args[0], none_to_null(args[2]), xs.terms, xs.count, -1, &node);
-    PyObject *result = how == TAKEN ? value_show_row(node) : value_refuse_terms(how);
     value_hold_terms(&xs);
     value_drop_terms(&xs);
-    return result;
+    return how == TAKEN ? value_show_row(node) : value_refuse_terms(how);
 }
 
+/* Of tuples. */
 static PyObject *linear_rows(PyObject *rows, PyObject *biases, const value_terms *xs) {
-    Py_ssize_t count = PySequence_Fast_GET_SIZE(rows);
-    if (biases != NULL && PySequence_Fast_GET_SIZE(biases) != count) {
+    Py_ssize_t count = PyTuple_GET_SIZE(rows);
+    if (biases != NULL && PyTuple_GET_SIZE(biases) != count) {
         PyErr_Format(PyExc_ValueError, "%zd biases for %zd rows of weights",
-                     PySequence_Fast_GET_SIZE(biases), count);
+                     PyTuple_GET_SIZE(biases), count);
         return NULL;
-    }
-    for (Py_ssize_t i = 0; i < count; i++) { /* a generator could not be read once more */
-        PyObject *row = PySequence_Fast_GET_ITEM(rows, i);
-        if (!PyList_Check(row) && !PyTuple_Check(row)) return Py_NewRef(Py_NotImplemented);
     }
     PyObject *outputs = PyList_New(count);
     value_taking how = outputs != NULL ? TAKEN : FAILED;
     for (Py_ssize_t i = 0; how == TAKEN && i < count; i++) {
         mg_node *node;
-        PyObject *bias = biases != NULL ? PySequence_Fast_GET_ITEM(biases, i) : NULL;
-        how = value_take_row(PySequence_Fast_GET_ITEM(rows, i), bias, xs->terms, xs->count, -1,
-                             &node);
+        PyObject *bias = biases != NULL ? PyTuple_GET_ITEM(biases, i) : NULL;
+        how = value_take_row(PyTuple_GET_ITEM(rows, i), bias, xs->terms, xs->count, -1, &node);
         PyObject *output = how == TAKEN ? value_show_row(node) : NULL;
         if (how == TAKEN && output == NULL) how = FAILED;
         if (output != NULL) PyList_SET_ITEM(outputs, i, output);
@@ -143,16 +136,12 @@ PyObject *value_linear(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ss
         PyErr_Format(PyExc_TypeError, "3 arguments are required, not %zd", count);
         return NULL;
     }
-    value_taking how = value_take_terms(args[1], "inputs must be a sequence", &xs);
+    value_taking how = value_take_inputs(args[1], &xs);
     if (how != TAKEN) return value_refuse_terms(how);
-    PyObject *rows = PySequence_Fast(args[0], "weights must be a sequence of rows");
-    PyObject *biases = NULL;
-    bool good = rows != NULL;
-    if (good && args[2] != Py_None) {
-        biases = PySequence_Fast(args[2], "biases must be a sequence");
-        good = biases != NULL;
-    }
-    if (good) result = linear_rows(rows, biases, &xs);
+    bool has_biases = args[2] != Py_None;
+    PyObject *rows = PySequence_Tuple(args[0]);
+    PyObject *biases = rows != NULL && has_biases ? PySequence_Tuple(args[2]) : NULL;
+    if (rows != NULL && (biases != NULL || !has_biases)) result = linear_rows(rows, biases, &xs);
     value_hold_terms(&xs);
     Py_XDECREF(rows);
     Py_XDECREF(biases);
@@ -183,14 +172,13 @@ PyObject *value_softmax(PyObject *Py_UNUSED(module), PyObject *logits) {
     value_terms in;
     PyObject *result = NULL;
     if (value_is_recording()) return Py_NewRef(Py_NotImplemented); /* the largest may be another */
-    value_taking how =
-        value_take_terms(logits, "softmax() takes a sequence of Values and numbers", &in);
+    value_taking how = value_take_terms(logits, &in);
     if (how != TAKEN) return value_refuse_terms(how);
     mg_node **nodes = not_empty(&in, "logits") ? PyMem_New(mg_node *, in.count) : NULL;
     if (nodes != NULL) {
         mg_status status = mg_new_softmax(mg_module.arena, in.terms, (size_t)in.count, nodes);
-        result = status == MG_OK ? show_all(nodes, in.count) : value_show(NULL, status);
         value_hold_terms(&in);
+        result = status == MG_OK ? show_all(nodes, in.count) : value_show(NULL, status);
         PyMem_Free(nodes);
     } else if (!PyErr_Occurred()) {
         PyErr_NoMemory();
@@ -211,8 +199,7 @@ PyObject *value_cross_entropy(PyObject *Py_UNUSED(module), PyObject *const *args
     Py_ssize_t target = PyNumber_AsSsize_t(args[1], PyExc_IndexError);
     if (target == -1 && PyErr_Occurred()) return NULL;
     if (value_is_recording()) return Py_NewRef(Py_NotImplemented); /* as in softmax */
-    value_taking how =
-        value_take_terms(args[0], "cross_entropy() takes a sequence of Values and numbers", &in);
+    value_taking how = value_take_terms(args[0], &in);
     if (how != TAKEN) return value_refuse_terms(how);
     Py_ssize_t place = target < 0 ? target + in.count : target;
     if (place < 0 || place >= in.count) {
@@ -220,8 +207,8 @@ PyObject *value_cross_entropy(PyObject *Py_UNUSED(module), PyObject *const *args
     } else {
         mg_node *node = mg_new_cross_entropy(mg_module.arena, in.terms, (size_t)in.count,
                                              (size_t)place, &status);
-        result = value_show(node, status);
         value_hold_terms(&in);
+        result = value_show(node, status);
     }
     value_drop_terms(&in);
     return result;

@@ -98,9 +98,10 @@ static value_taking take_neuron(PyObject *neuron, PyObject *const *given, const 
     PyObject *parts[3]; /* weights, bias, activation */
     value_taking how = take_attributes(&called_neuron, given, neuron, parts);
     if (how != TAKEN) return how;
-    how = take_activation(parts[2], &op);
-    if (how == TAKEN && PyObject_Size(parts[0]) != count)
-        how = PyErr_Occurred() ? FAILED : NOT_OURS; /* for Neuron to complain about */
+    bool is_row = PyList_Check(parts[0]) || PyTuple_Check(parts[0]);
+    if (!is_row || PySequence_Fast_GET_SIZE(parts[0]) != count)
+        how = NOT_OURS; /* for Neuron to complain about */
+    if (how == TAKEN) how = take_activation(parts[2], &op);
     if (how == TAKEN) how = value_take_row(parts[0], parts[1], xs, count, op, node);
     for (int i = 0; i < 3; i++) Py_DECREF(parts[i]);
     return how;
@@ -178,8 +179,7 @@ PyObject *value_layer(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssi
     }
     int tag = value_label_tag(args[4]);
     if (tag < 0) return NULL;
-    value_taking how =
-        tag != 0 ? value_take_terms(args[1], "inputs must be a sequence", &xs) : NOT_OURS;
+    value_taking how = tag != 0 ? value_take_inputs(args[1], &xs) : NOT_OURS;
     if (how != TAKEN) return value_refuse_terms(how);
     how = take_layer(args[0], args + 2, xs.terms, xs.count, tag, &out);
     value_drop_terms(&xs);
@@ -229,7 +229,7 @@ PyObject *value_network(PyObject *Py_UNUSED(module), PyObject *const *args, Py_s
                  (PyList_CheckExact(args[1]) || PyTuple_CheckExact(args[1])) &&
                  (mg_module.no_grad == 0 || !value_grad_is_off());
     if (!whole) return value_refuse_terms(NOT_OURS);
-    value_taking how = value_take_terms(args[1], "inputs must be a sequence", &in);
+    value_taking how = value_take_inputs(args[1], &in);
     if (how != TAKEN) return value_refuse_terms(how);
     for (Py_ssize_t i = 0; how == TAKEN && i < PyList_GET_SIZE(args[0]); i++) {
         PyObject *layer = Py_NewRef(PyList_GET_ITEM(args[0], i));

@@ -15,10 +15,10 @@ value_taking value_take_term(PyObject *item, mg_term *term) {
         term->integer = 0;
         return TAKEN;
     }
+    if (!PyLong_Check(item) && !PyFloat_Check(item)) return NOT_OURS;
     term->integer = PyLong_Check(item);
-    int found = value_number(item, &term->number);
-    if (found == 1 && PyLong_Check(item) && fabs(term->number) > 9007199254740992.0) found = 0;
-    return found < 0 ? FAILED : found == 0 ? NOT_OURS : TAKEN;
+    if (value_number(item, &term->number) < 0) return FAILED;
+    return term->integer && fabs(term->number) > 9007199254740992.0 ? NOT_OURS : TAKEN;
 }
 
 void value_drop_terms(value_terms *in) {
@@ -27,39 +27,32 @@ void value_drop_terms(value_terms *in) {
     Py_CLEAR(in->sequence);
 }
 
-static bool is_plain(PyObject *item) {
-    return PyFloat_Check(item) || PyLong_Check(item) || value_check(item);
-}
-
-/* Converting a number of another kind is foreign code, which may change a list: so from there on
- * the items are those of a tuple. */
 static value_taking fill_terms(value_terms *in) {
+    PyObject **items = PySequence_Fast_ITEMS(in->sequence);
     for (Py_ssize_t i = 0; i < in->count; i++) {
-        PyObject **items = PySequence_Fast_ITEMS(in->sequence);
-        for (; i < in->count && value_is_exact(items[i]); i++)
-            in->terms[i].node = value_node(items[i]);
-        if (i == in->count) break;
-        PyObject *item = items[i];
-        if (PyList_CheckExact(in->sequence) && !is_plain(item)) {
-            Py_SETREF(in->sequence, PyList_AsTuple(in->sequence));
-            if (in->sequence == NULL) return FAILED;
-            item = PySequence_Fast_GET_ITEM(in->sequence, i);
-        }
-        value_taking how = value_take_term(item, &in->terms[i]);
+        value_taking how = value_take_term(items[i], &in->terms[i]);
         if (how != TAKEN) return how;
     }
     return TAKEN;
 }
 
-value_taking value_take_terms(PyObject *sequence, const char *message, value_terms *in) {
-    in->terms = NULL;
-    in->sequence = PySequence_Fast(sequence, message);
-    if (in->sequence == NULL) return FAILED;
-    in->count = PySequence_Fast_GET_SIZE(in->sequence);
+value_taking value_take_terms(PyObject *sequence, value_terms *in) {
+    if (!PyList_Check(sequence) && !PyTuple_Check(sequence)) return NOT_OURS;
+    in->sequence = Py_NewRef(sequence);
+    in->count = PySequence_Fast_GET_SIZE(sequence);
     in->terms = in->count <= VALUE_FEW_TERMS ? in->few : PyMem_New(mg_term, in->count);
     if (in->terms == NULL) PyErr_NoMemory();
     value_taking how = in->terms != NULL ? fill_terms(in) : FAILED;
     if (how != TAKEN) value_drop_terms(in);
+    return how;
+}
+
+value_taking value_take_inputs(PyObject *sequence, value_terms *in) {
+    if (!PyList_Check(sequence)) return value_take_terms(sequence, in);
+    PyObject *copy = PyList_AsTuple(sequence);
+    if (copy == NULL) return FAILED;
+    value_taking how = value_take_terms(copy, in);
+    Py_DECREF(copy);
     return how;
 }
 
@@ -102,7 +95,7 @@ value_taking value_take_row(PyObject *weights, PyObject *given, const mg_term *x
     mg_term bias;
     mg_status status;
     value_taking how = given != NULL ? value_take_term(given, &bias) : TAKEN;
-    if (how == TAKEN) how = value_take_terms(weights, "weights must be a sequence", &ws);
+    if (how == TAKEN) how = value_take_terms(weights, &ws);
     if (how != TAKEN) return how;
     if (ws.count != count) {
         PyErr_Format(PyExc_ValueError, "%zd weights for %zd inputs", ws.count, count);

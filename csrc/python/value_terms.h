@@ -8,7 +8,7 @@
 #define VALUE_FEW_TERMS 64
 
 typedef struct {
-    PyObject *sequence; /* a list or tuple, which keeps the nodes */
+    PyObject *sequence; /* keeps the nodes */
     mg_term *terms;
     Py_ssize_t count;
     mg_term few[VALUE_FEW_TERMS]; /* room for the terms of a short one */
@@ -17,10 +17,14 @@ typedef struct {
 /* FAILED: with an error set; NOT_OURS: for the plain expression to evaluate. */
 typedef enum { FAILED, NOT_OURS, TAKEN } value_taking;
 
-/* A Value or a number. */
+/* A Value, a float or an int. Numbers of other kinds are converted by foreign code, which could
+ * change the sequences that keep the nodes: they are left to the plain expression. */
 value_taking value_take_term(PyObject *item, mg_term *term);
-/* The items of a sequence, to be dropped after use; the message is that of a TypeError. */
-value_taking value_take_terms(PyObject *sequence, const char *message, value_terms *in);
+/* The items of a list or tuple, to be dropped after use, and before objects are made: that may run
+ * the garbage collector, and it foreign code. */
+value_taking value_take_terms(PyObject *sequence, value_terms *in);
+/* The same for longer: the items of a copy. */
+value_taking value_take_inputs(PyObject *sequence, value_terms *in);
 void value_drop_terms(value_terms *in);
 /* What a function returns that has not taken its arguments: NULL or NotImplemented. */
 PyObject *value_refuse_terms(value_taking how);
