@@ -16,7 +16,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from ._engine import ffi, lib
+from ._library import ffi, lib
 from ._value_methods import ValueMethods
 
 if TYPE_CHECKING:

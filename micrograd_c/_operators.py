@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import _thread_modes as modes
-from ._engine import ffi, lib
+from ._library import ffi, lib
 from ._lifetimes import arena
 from ._value_methods import arithmetic_error
 

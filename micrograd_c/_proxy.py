@@ -10,7 +10,7 @@ from collections.abc import KeysView
 from typing import Any, Callable
 
 from . import _thread_modes as modes
-from ._engine import ffi, lib
+from ._library import ffi, lib
 from ._lifetimes import (
     Life,
     Slots,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from ._engine import ffi, lib
+from ._library import ffi, lib
 from ._lifetimes import (
     arena,
     expose_without_callbacks,

@@ -10,7 +10,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ._engine import ffi, lib
+from ._library import ffi, lib
 from .engine import Value, attributes
 
 # Programs take their memory from an arena of their own, on every backend.

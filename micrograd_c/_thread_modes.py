@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from ._engine import ffi, lib
+from ._library import ffi, lib
 from ._lifetimes import arena, lock
 
 no_grad = 0  # threads that record nothing now, each as often as it asked

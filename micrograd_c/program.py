@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Callable
 
 from . import _rows
-from ._engine import ffi, lib
+from ._library import ffi, lib
 from ._recording import NO_RULE, Guard, Number, Recorder
 from ._replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, Frame, Trace
 from ._rows import Array, Members, Shape

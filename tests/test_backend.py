@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,3 +88,15 @@ def test_unknown_backend_is_an_import_error_that_names_the_known_ones(mg: Any) -
 
 def test_name_of_a_backend_is_case_sensitive(mg: Any) -> None:
     assert python(mg, SHOW, "Native")[1].startswith("ImportError:")
+
+
+def test_types_of_the_library_are_made_when_it_is_loaded(mg: Any) -> None:
+    library = importlib.import_module("micrograd_c._library")
+    made = {*library._STRUCTS, *library._OTHERS}
+    made |= {f"{name}{suffix}" for name in library._STRUCTS for suffix in (" *", "[]")}
+    sources = Path(mg.__file__).parent.glob("*.py")
+    used = {
+        name for file in sources for name in re.findall(r'\bffi\.\w+\("(.+?)"', file.read_text())
+    }
+    assert used - made == set()
+    assert len(used) > 15

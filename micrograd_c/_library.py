@@ -1,0 +1,28 @@
+"""The C library by way of cffi, with all of its types made.
+
+cffi makes a type, or a function, when it is first asked for, and is not safe against being asked
+for another one in the middle of that: by another thread, or by what a garbage collection runs
+(https://github.com/python-cffi/cffi/issues/271). So it is asked for everything here, once.
+"""
+
+from __future__ import annotations
+
+from ._engine import ffi, lib
+
+__all__ = ["ffi", "lib"]
+
+_STRUCTS = [
+    *("mg_adam", "mg_call", "mg_column", "mg_entry", "mg_guard", "mg_position"),
+    *("mg_program_facts", "mg_sgd", "mg_statistics", "mg_term", "mg_trap"),
+]
+_OTHERS = [
+    *("char[]", "double *", "double[]", "uint32_t", "uint32_t[]", "unsigned char[]"),
+    *("mg_node *", "mg_node **", "mg_node *[]", "mg_order **", "mg_status *"),
+]
+
+for _name in _STRUCTS:
+    _fields = ffi.typeof(_name).fields
+for _name in [*_OTHERS, *(f"{_name}{_suffix}" for _name in _STRUCTS for _suffix in (" *", "[]"))]:
+    ffi.typeof(_name)
+for _name in dir(lib):
+    getattr(lib, _name)
