@@ -444,23 +444,21 @@ def expose_cycles() -> int:
     exposed = []
     node = lib.mg_arena_next_above_cyclic(arena, ffi.NULL)
     while node:
-        proxy = proxy_of(node)
-        exposed.append((proxy, _bind(proxy)))
+        exposed.append(_Exposed(node))
         following = lib.mg_arena_next_above_cyclic(arena, node)
         release(node)
         node = following
-    uses = Counter(operand._node for _, operands in exposed for operand in operands)
-    for proxy, _ in exposed:
-        if uses[proxy._node]:  # perhaps in a node that was recorded before this proxy had state
-            _put_into_held(proxy)
-    parents: Counter[Any] = Counter()
     with lock:  # no proxy shows another node in the middle of this
-        for proxy, operands in exposed:
-            if getattr(proxy, "_bound", None) is not operands:
-                continue  # it shows another node by now
+        current = [each for each in exposed if each.is_current()]
+        uses = Counter(operand for each in current for operand in each.operands)
+        for each in current:
+            if uses[each.node]:  # perhaps in a node that was recorded before this proxy had state
+                _put_into_held(each.proxy)
+        parents: Counter[Any] = Counter()
+        for each in current:
             # Otherwise it was recorded a moment ago, and is about to get another proxy.
-            if lib.mg_node_references(proxy._node) == uses[proxy._node] + 1:
-                parents.update(operand._node for operand in operands)
+            if lib.mg_node_references(each.node) == uses[each.node] + 1:
+                parents.update(each.operands)
         for node, count in parents.items():
             held = _held.pop(node, None)  # first, for `hold` looks there without the lock
             if held is None:
@@ -491,16 +489,35 @@ def _expose_and_collect() -> None:
         _collect_above = max(_MANY, 2 * expose_cycles())
 
 
-def _bind(proxy: Value) -> list[Value]:
-    """Let a proxy refer to those of its cyclic operands, and be cyclic itself."""
-    if not proxy._stateful:
-        if lib.mg_node_keep(arena, proxy._node):
-            return []  # no memory: the cycle stays until the next collection
-        _set_stateful(proxy, _KEPT)
-    operands = [v for v in children_of(proxy._node) if v._stateful == _CYCLIC]
-    _set_bound(proxy, operands)
-    set_cyclic(proxy)
-    return operands
+class _Exposed:
+    """A node above cyclic ones: its proxy refers to theirs, and is cyclic itself."""
+
+    def __init__(self, node: Any) -> None:
+        self.node = node
+        self.proxy = proxy_of(node)
+        self.operands: list[Any] = []  # the cyclic ones' nodes, repeats included
+        self.bound: list[Value] = []  # their proxies
+        if not self.proxy._stateful:
+            if lib.mg_node_keep(arena, node):
+                return  # no memory: the cycle stays until the next collection
+            _set_stateful(self.proxy, _KEPT)
+        operands = [lib.mg_node_operand(node, i) for i in range(lib.mg_node_arity(node))]
+        self.operands = [operand for operand in operands if lib.mg_node_is_cyclic(operand)]
+        self.bound = [proxy_of(operand) for operand in self.operands]
+        _set_bound(self.proxy, self.bound)
+        set_cyclic(self.proxy)
+
+    def is_current(self) -> bool:
+        """Whether this still is the proxy that shows the node, as it was bound.
+
+        Other threads record and construct in the meantime. A node that is not shown by its proxy
+        any more may be gone.
+        """
+        proxy, node = self.proxy, self.node
+        if proxy._node != node or getattr(proxy, "_bound", None) is not self.bound:
+            return False
+        life = living.get(node)
+        return life is not None and life() is proxy
 
 
 # ---- what the garbage collector tells ----
