@@ -157,7 +157,7 @@ class MLP(Module):
         """
         out: Any = bulk.network(self.layers, x, Layer, _layer_call, Neuron, _neuron_call, "out")
         if out is NotImplemented:  # not in one call
-            out = plain_numbers(x)
+            out = x
             for layer in self.layers:
                 out = layer([out] if isinstance(out, Value) else out)
         return out
