@@ -349,19 +349,32 @@ class Model(CreationOrdered):
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        for node in [*reversed(self._listed()), self]:
-            node._copy_into(memo)
+        for nodes in reversed(self._listed()), [self]:
+            waiting: list[Model] = []
+            for node in nodes:
+                node._copy_into(memo, waiting)
+            for node in waiting:  # a pickle has the states behind all nodes
+                node._copy_state(memo)
         return memo[id(self)]
 
-    def _copy_into(self, memo: dict[int, Any]) -> Any:
-        children = tuple(child._copy_into(memo) for child in self._children if id(self) not in memo)
+    def _copy_into(self, memo: dict[int, Any], waiting: list[Model]) -> Any:
+        if id(self) not in memo and Model.pickling:
+            waiting.append(self)
+        children = tuple(
+            child._copy_into(memo, waiting) for child in self._children if id(self) not in memo
+        )
         if id(self) not in memo:  # nor has a child's state led here meanwhile
-            memo[id(self)] = twin = self._twin(children)
+            memo[id(self)] = self._twin(children)
             memo.setdefault(id(memo), []).append(self)
-            twin._set_state(copy.deepcopy(self._state(), memo))
-            if twin._own.get("_backward") is _own_rule and not Model.pickling:
-                del twin._own["_backward"]  # native again
+            if not Model.pickling:
+                self._copy_state(memo)
         return memo[id(self)]
+
+    def _copy_state(self, memo: dict[int, Any]) -> None:
+        twin = memo[id(self)]
+        twin._set_state(copy.deepcopy(self._state(), memo))
+        if twin._own.get("_backward") is _own_rule and not Model.pickling:
+            del twin._own["_backward"]  # native again
 
 
 def _own_rule() -> None:
