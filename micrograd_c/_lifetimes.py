@@ -478,7 +478,7 @@ def expose_without_callbacks() -> None:
 
 
 def _expose_and_collect() -> None:
-    """Expose cycles where nobody tells of collections, and see to it that there are some.
+    """Expose cycles where nobody tells of collections, and collect them where they are many.
 
     The collector knows nothing of the arena's memory, and may wait for hundreds of megabytes of its
     own.
