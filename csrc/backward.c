@@ -365,7 +365,11 @@ mg_status mg_push(mg_arena *arena, mg_node *node) {
 }
 
 int mg_node_has_partials(const mg_node *node) {
-    return mg_node_operator(node) != MG_OP_custom || mg_extra_of(node)->partials != NULL;
+    mg_arena *arena = mg_page_of(node)->arena;
+    mg_lock_take(&arena->lock);
+    int has_partials = node->op != MG_OP_custom || mg_extra_of(node)->partials != NULL;
+    mg_lock_give(&arena->lock);
+    return has_partials;
 }
 
 mg_status mg_node_partial(const mg_node *node, size_t i, double *partial) {

@@ -119,11 +119,17 @@ mg_node *mg_node_operand(const mg_node *node, size_t i) {
 }
 
 double mg_node_exponent(const mg_node *node) {
-    bool is_exponent = mg_node_operator(node) == MG_OP_exponent;
-    return is_exponent ? mg_links_of(node)->exponent : 0.0;
+    mg_arena *arena = mg_page_of(node)->arena;
+    mg_lock_take(&arena->lock);
+    double exponent = node->op == MG_OP_exponent ? mg_links_of(node)->exponent : 0.0;
+    mg_lock_give(&arena->lock);
+    return exponent;
 }
 
 int mg_node_exponent_is_integer(const mg_node *node) {
-    bool is_exponent = mg_node_operator(node) == MG_OP_exponent;
-    return is_exponent && (node->flags & MG_INTEGER) != 0;
+    mg_arena *arena = mg_page_of(node)->arena;
+    mg_lock_take(&arena->lock);
+    int integer = node->op == MG_OP_exponent && (node->flags & MG_INTEGER) != 0;
+    mg_lock_give(&arena->lock);
+    return integer;
 }
