@@ -270,7 +270,7 @@ def show(self: Value, node: Any) -> None:
         old = self._node
         if hasattr(self, "_bound"):
             for operand in self._bound:  # as before they were bound
-                hold(operand)
+                _put_into_held(operand)
             del self._bound
         lib.mg_node_set_tag(old, 0)
         if lib.mg_node_unkeep(arena, old):

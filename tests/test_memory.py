@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from conftest import PYPY, SLOW, balanced, check_live, live
+from conftest import PYPY, SLOW, balanced, check_live, collect, live
 
 # ---- live node counts ----
 
@@ -419,6 +419,23 @@ def test_a_graph_is_not_looked_through_again_for_every_young_collection(mg: Any)
             assert grow(mg) == [True, False, True]
     finally:
         gc.enable()
+
+
+def test_operands_keep_their_state_when_a_result_is_constructed_again(mg: Any) -> None:
+    def net() -> tuple[Any, Any]:
+        x, w = mg.Value(1.0) * 2.0, mg.Value(1.0) * 2.0
+        x.token = w.token = 1
+        product = x * w
+        return product, product + 1.0
+
+    nets = [net() for _ in range(5000)]
+    mg.engine.trim()  # on PyPy cycles are looked for then, and once many are held
+    for product, _ in nets:
+        mg.Value.__init__(product, 5.0)
+    collect()
+    for _, result in nets:
+        for operand in result._children[0]._children:
+            assert operand.token == 1
 
 
 # ---- resident size ----
