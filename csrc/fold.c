@@ -2,8 +2,9 @@
  * numbers, is recorded as the leaves, products and partial sums that the plain expression makes,
  * each with a slot; but of these only the last sum is written out as a node. Of the others there is
  * the little that cannot be found again: per term two operands and their product, packed at the
- * beginning of the second row (see mg_links). Backward and release take such a dot product as one,
- * which spares them most of the memory and of the work.
+ * beginning of the second row (see mg_links). Backward takes such a dot product as one, and
+ * so does release as long as no proxy has state, whose order of dying could be seen: that spares
+ * them most of the memory and of the work.
  *
  * Whoever looks at its operands unfolds it: then it is the nodes that it stands for, with the data
  * that they got and the gradients that they would have by now, at the very addresses, in the order

@@ -20,7 +20,7 @@ _OTHERS = [
     *("mg_node *", "mg_node **", "mg_node *[]", "mg_order **", "mg_status *"),
 ]
 
-for _name in _STRUCTS:
+for _name in _STRUCTS:  # their fields are made by looking at them
     _fields = ffi.typeof(_name).fields
 for _name in [*_OTHERS, *(f"{_name}{_suffix}" for _name in _STRUCTS for _suffix in (" *", "[]"))]:
     ffi.typeof(_name)

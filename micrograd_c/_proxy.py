@@ -510,7 +510,7 @@ class Value(Slots):
         number = as_real(other)
         if number is NotImplemented:
             return NotImplemented
-        integer = type(other) is int and abs(other) <= _LARGEST_INTEGER
+        integer = type(other) is int and abs(other) < _LARGEST_INTEGER
         args = self._node, number, integer
         node = lib.mg_record_power(arena, *args, _NULL) or again(lib.mg_record_power, *args)
         result = _result(self, node)

@@ -57,8 +57,8 @@ __all__ = [
 def _number(value: Any) -> Any:
     """Return a float or an int, which is not converted, as a float; None for anything else."""
     if issubclass(type(value), int):
-        return float(value) if abs(value) <= _LARGEST_INTEGER else None
-    return float(value) if issubclass(type(value), float) else None
+        return int.__float__(value) if -_LARGEST_INTEGER < value < _LARGEST_INTEGER else None
+    return float.__float__(value) if issubclass(type(value), float) else None
 
 
 def _terms(values: Any) -> Any:

@@ -3,7 +3,8 @@
 Each function records exactly the nodes that the plain Python expression in its docstring records:
 the same graph, the same bits, the same picture. What is saved is the crossing into C for every
 operator. Elements are Values or real numbers; of numbers alone the result is a leaf. Values of a
-subclass, which may have operators of its own, are recorded by that very expression.
+subclass, which may have operators of its own, are recorded by that very expression. A real number
+of another type than float and int, of numpy's for example, counts as the float it is.
 
 All of them raise ValueError where lengths differ and what the expression itself raises:
 TypeError for elements of other types, OverflowError, ValueError of a logarithm.
@@ -33,6 +34,9 @@ def dot(ws: Collection[Element], xs: Collection[Element], bias: Element | None =
     ws, xs = _listed(ws), _listed(xs)
     result: Any = bulk.dot(ws, xs, bias)
     if result is NotImplemented:
+        ws, xs, (bias,) = plain_numbers(ws), plain_numbers(xs), plain_numbers([bias])
+        result = bulk.dot(ws, xs, bias)
+    if result is NotImplemented:
         _same_length(ws, "weights", xs, "inputs")
         return _as_value(sum((w * x for w, x in zip(ws, xs)), 0 if bias is None else bias))
     return result  # type: ignore[no-any-return]
@@ -56,9 +60,7 @@ def linear(
     if result is NotImplemented:
         starts = [None] * len(weights) if biases is None else biases
         _same_length(starts, "biases", weights, "rows of weights")
-        weights = [_listed(ws) for ws in weights]
-        if all(isinstance(w, Value) for ws in weights for w in ws):
-            xs = plain_numbers(xs)
+        xs = plain_numbers(xs)
         return [dot(ws, xs, start) for ws, start in zip(weights, starts)]
     return result  # type: ignore[no-any-return]
 
@@ -71,6 +73,9 @@ def total(values: Iterable[Element]) -> Value:
     """
     values = _listed(values)
     result: Any = bulk.total(values)
+    if result is NotImplemented:
+        values = plain_numbers(values)
+        result = bulk.total(values)
     return _as_value(sum(values)) if result is NotImplemented else result
 
 
@@ -82,6 +87,9 @@ def mean(values: Collection[Element]) -> Value:
     """
     values = _listed(values)
     result: Any = bulk.mean(values)
+    if result is NotImplemented:
+        values = plain_numbers(values)
+        result = bulk.mean(values)
     if result is NotImplemented:
         return _as_value(sum(values) / len(values))
     return result  # type: ignore[no-any-return]
@@ -100,6 +108,9 @@ def softmax(logits: Collection[Element]) -> list[Value]:
     logits = _listed(logits)
     result: Any = bulk.softmax(logits)
     if result is NotImplemented:
+        logits = plain_numbers(logits)
+        result = bulk.softmax(logits)
+    if result is NotImplemented:
         exps = _exponentials(logits)
         together = sum(exps)
         return [e / together for e in exps]
@@ -116,6 +127,9 @@ def cross_entropy(logits: Collection[Element], target: int) -> Value:
     """
     logits = _listed(logits)
     result: Any = bulk.cross_entropy(logits, index(target))
+    if result is NotImplemented:
+        logits = plain_numbers(logits)
+        result = bulk.cross_entropy(logits, index(target))
     if result is NotImplemented:
         exps = _exponentials(logits)
         share: Any = exps[target] / sum(exps)
@@ -134,6 +148,9 @@ def mse(predictions: Collection[Element], targets: Collection[Element]) -> Value
     predictions, targets = _listed(predictions), _listed(targets)
     result: Any = bulk.mse(predictions, targets)
     if result is NotImplemented:
+        predictions, targets = plain_numbers(predictions), plain_numbers(targets)
+        result = bulk.mse(predictions, targets)
+    if result is NotImplemented:
         _same_length(predictions, "predictions", targets, "targets")
         squares = ((p - t) ** 2 for p, t in zip(predictions, targets))
         return _as_value(sum(squares) / len(targets))
@@ -151,6 +168,9 @@ def hinge(scores: Collection[Element], targets: Collection[Element]) -> Value:
     scores, targets = _listed(scores), _listed(targets)
     result: Any = bulk.hinge(scores, targets)
     if result is NotImplemented:
+        scores, targets = plain_numbers(scores), plain_numbers(targets)
+        result = bulk.hinge(scores, targets)
+    if result is NotImplemented:
         _same_length(scores, "predictions", targets, "targets")
         margins = (_as_value(1 + -t * s).relu() for s, t in zip(scores, targets))
         return _as_value(sum(margins) / len(targets))
@@ -158,14 +178,14 @@ def hinge(scores: Collection[Element], targets: Collection[Element]) -> Value:
 
 
 def _listed(values: Iterable[Any]) -> Sequence[Any]:
-    """Return what can be read twice, as a generator cannot."""
-    return values if isinstance(values, (list, tuple)) else list(values)
+    """Return what can be read twice, as a generator cannot, and without anybody's own iterator."""
+    return values if type(values) in (list, tuple) else list(values)  # type: ignore[return-value]
 
 
 def plain_numbers(values: Iterable[Any]) -> list[Any]:
-    """Return the values, numbers as the float that is recorded of them where they meet a Value.
+    """Return Values, floats and ints, which a function in C takes; other real numbers as floats.
 
-    A function in C takes Values, floats and ints alone.
+    What is none of these stays as it is, for the expression to complain about.
     """
     return [v if isinstance(v, (Value, float, int)) else _as_float(v) for v in values]
 
@@ -190,5 +210,5 @@ def _exponentials(logits: Collection[Element]) -> list[Value]:
 
 def _as_value(result: Any) -> Value:
     """Return what an expression makes of numbers alone as a leaf."""
-    is_number = isinstance(result, Number) or as_real(result) is not NotImplemented
+    is_number = isinstance(result, (int, float, complex, Number))
     return Value(result) if is_number else result

@@ -101,7 +101,7 @@ PyObject *value_dot(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize
     value_taking how = value_take_terms(args[1], &xs);
     if (how != TAKEN) return value_refuse_terms(how);
     how = value_take_row(args[0], none_to_null(args[2]), xs.terms, xs.count, -1, &node);
-    value_hold_terms(&xs);
+    if (how == TAKEN) value_hold_terms(&xs);
     value_drop_terms(&xs);
     return how == TAKEN ? value_show_row(node) : value_refuse_terms(how);
 }

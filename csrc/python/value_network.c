@@ -98,7 +98,7 @@ static value_taking take_neuron(PyObject *neuron, PyObject *const *given, const 
     PyObject *parts[3]; /* weights, bias, activation */
     value_taking how = take_attributes(&called_neuron, given, neuron, parts);
     if (how != TAKEN) return how;
-    bool is_row = PyList_Check(parts[0]) || PyTuple_Check(parts[0]);
+    bool is_row = PyList_CheckExact(parts[0]) || PyTuple_CheckExact(parts[0]);
     if (!is_row || PySequence_Fast_GET_SIZE(parts[0]) != count)
         how = NOT_OURS; /* for Neuron to complain about */
     if (how == TAKEN) how = take_activation(parts[2], &op);

@@ -17,8 +17,11 @@ value_taking value_take_term(PyObject *item, mg_term *term) {
     }
     if (!PyLong_Check(item) && !PyFloat_Check(item)) return NOT_OURS;
     term->integer = PyLong_Check(item);
-    if (value_number(item, &term->number) < 0) return FAILED;
-    return term->integer && fabs(term->number) > 9007199254740992.0 ? NOT_OURS : TAKEN;
+    if (value_number(item, &term->number) < 0) { /* an int too large for a double */
+        PyErr_Clear();
+        return NOT_OURS;
+    }
+    return term->integer && fabs(term->number) >= 9007199254740992.0 ? NOT_OURS : TAKEN;
 }
 
 void value_drop_terms(value_terms *in) {
@@ -37,7 +40,7 @@ static value_taking fill_terms(value_terms *in) {
 }
 
 value_taking value_take_terms(PyObject *sequence, value_terms *in) {
-    if (!PyList_Check(sequence) && !PyTuple_Check(sequence)) return NOT_OURS;
+    if (!PyList_CheckExact(sequence) && !PyTuple_CheckExact(sequence)) return NOT_OURS;
     in->sequence = Py_NewRef(sequence);
     in->count = PySequence_Fast_GET_SIZE(sequence);
     in->terms = in->count <= VALUE_FEW_TERMS ? in->few : PyMem_New(mg_term, in->count);
@@ -48,7 +51,7 @@ value_taking value_take_terms(PyObject *sequence, value_terms *in) {
 }
 
 value_taking value_take_inputs(PyObject *sequence, value_terms *in) {
-    if (!PyList_Check(sequence)) return value_take_terms(sequence, in);
+    if (!PyList_CheckExact(sequence)) return value_take_terms(sequence, in);
     PyObject *copy = PyList_AsTuple(sequence);
     if (copy == NULL) return FAILED;
     value_taking how = value_take_terms(copy, in);
