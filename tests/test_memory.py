@@ -421,6 +421,65 @@ def test_a_graph_is_not_looked_through_again_for_every_young_collection(mg: Any)
         gc.enable()
 
 
+@pytest.mark.parametrize("collecting", [False, True])
+def test_state_outlives_a_collection_within_a_constructor(mg: Any, collecting: bool) -> None:
+    class Collecting(mg.Value):  # type: ignore[misc,name-defined]
+        def __init__(self, data: Any, children: Any = (), op: str = "") -> None:
+            super().__init__(data)
+            if collecting:
+                gc.collect()
+
+    a = Collecting(3.0)
+    middle = a * 2.0
+    middle.token = 1
+
+    def push() -> None:
+        a.grad += 100.0
+
+    middle._backward = push
+    root = middle + 1.0
+    del middle
+    assert [child.token for child in root._children if child._op == "*"] == [1]
+    root.backward()
+    assert a.grad == 100.0
+
+
+def test_state_outlives_a_collection_within_backward(mg: Any) -> None:
+    a = mg.Value(3.0)
+    middle = a * 2.0
+
+    def push() -> None:
+        a.grad += 100.0
+
+    middle._backward = push
+    root = (middle + 1.0) * 1.0
+
+    def leave() -> None:
+        root.__init__(0.0)
+        gc.collect()
+
+    root._backward = leave
+    del middle
+    root.backward()
+    assert a.grad == 100.0
+
+
+def test_a_collection_while_a_value_dies_does_not_revive_it(mg: Any) -> None:
+    class Busy:
+        def __del__(self) -> None:
+            self.log = [[i] for i in range(2000)]
+
+    class Slotted(mg.Value):  # type: ignore[misc,name-defined]
+        __slots__ = ("busy",)
+
+    for _ in range(300):
+        a = Slotted(2.0)
+        a._backward = lambda: None
+        out = a * 3.0
+        out.busy = Busy()
+        del out
+
+
 def test_operands_keep_their_state_when_a_result_is_constructed_again(mg: Any) -> None:
     def net() -> tuple[Any, Any]:
         x, w = mg.Value(1.0) * 2.0, mg.Value(1.0) * 2.0

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any, Callable
 
 import pytest
-from conftest import PYPY, balanced
+from conftest import PYPY, balanced, collect
 from reference import DEPTH_FIRST
 
 # ---- what a Value can be made of ----
@@ -1214,3 +1214,30 @@ def test_local_gradients_are_the_partial_derivatives(
 def test_copy_of_a_list_of_values_holds_the_same_values(lib: Any) -> None:
     values = [lib.Value(1.0), lib.Value(2.0)]
     assert copy.copy(values) == values
+
+
+# ---- foreign code in the middle of things ----
+
+
+def test_looking_up_a_power_may_construct_the_exponent_again(mg: Any) -> None:
+    class Descriptor:
+        def __get__(self, instance: Any, owner: Any) -> Any:
+            exponent.__init__(7.0)
+            return mg.Value.__pow__
+
+    class Own(mg.Value):  # type: ignore[misc,name-defined]
+        __pow__ = Descriptor()
+
+    exponent = Own(2.0)
+    assert (2.0**exponent).data == 128.0
+
+
+def test_a_finalizer_may_construct_its_value_again(mg: Any) -> None:
+    mg.Value.__del__ = lambda self: self.__init__(9.0)
+    try:
+        for _ in range(10):
+            mg.Value(1.0) * 2.0
+        collect()
+    finally:
+        del mg.Value.__del__
+    assert [type(mg.Value(1.0)) for _ in range(20)] == [mg.Value] * 20

@@ -174,6 +174,11 @@ static bool join_collections(PyObject *module) {
 }
 
 PyMODINIT_FUNC PyInit__value_type(void) {
+    if (mg_module.type != NULL) {
+        PyErr_SetString(PyExc_ImportError,
+                        "micrograd_c._value_type belongs to another interpreter of this process");
+        return NULL;
+    }
     if (mg_module.arena == NULL) mg_module.arena = mg_arena_new();
     if (mg_module.arena == NULL) return PyErr_NoMemory();
     if (!intern_names() || !import_methods()) return NULL;

@@ -97,7 +97,8 @@ void value_drain_orphans(void);
 int value_keep(value_object *self);
 PyObject *value_get_dict(PyObject *object, void *closure);
 int value_set_dict(PyObject *object, PyObject *value, void *closure);
-/* An entry of the instance's dict, borrowed; NULL without an error: there is none. */
+/* An entry of the instance's dict; NULL without an error: there is none. Keys may compare in
+ * foreign code. */
 PyObject *value_own_entry(PyObject *object, PyObject *key);
 /* Deleting what is not there is no error. */
 int value_delete_own_entry(PyObject *self, PyObject *key);
@@ -121,6 +122,8 @@ static inline void value_unpin(mg_node *node) {
 void value_set_cyclic(value_object *self);
 /* Take out what a node's proxy was bound to, a reference for the caller, or NULL. */
 PyObject *value_take_bound(mg_node *node);
+/* Operands with state are held as they were before they were bound. */
+void value_hold_operands(mg_node *node);
 /* The proxy leaves this node, which it owned a reference of, for another. */
 void value_leave(value_object *self, mg_node *node);
 /* The callback of Python's gc module. */
@@ -239,6 +242,12 @@ static inline bool value_check(PyObject *object) {
 
 static inline mg_node *value_node(PyObject *object) {
     return ((value_object *)object)->node;
+}
+
+/* The proxy that shows a node; NULL: none, or one that is being deallocated. */
+static inline PyObject *value_living(const mg_node *node) {
+    PyObject *owner = mg_owner(node);
+    return owner != NULL && Py_REFCNT(owner) != 0 ? owner : NULL;
 }
 
 /* If the node's proxy has state, the node now holds it: node has just become an operand. */

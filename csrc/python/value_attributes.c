@@ -55,9 +55,10 @@ static int set_grad(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
  * ones stand in the proxy, and what is no str in its dict. */
 static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure)) {
     PyObject *label = ((value_object *)self)->label;
-    if (label == NULL && value_node(self)->tag == 0)
+    if (label == NULL && value_node(self)->tag == 0) {
         label = value_own_entry(self, mg_module.label_key);
-    if (label == NULL && PyErr_Occurred()) return NULL;
+        if (label != NULL || PyErr_Occurred()) return label;
+    }
     return Py_NewRef(label != NULL ? label : mg_module.labels[value_node(self)->tag]);
 }
 
@@ -104,9 +105,9 @@ PyObject *value_get_exponent(const mg_node *node) {
 }
 
 PyObject *value_get_op(PyObject *self, void *Py_UNUSED(closure)) {
-    const mg_node *node = value_node(self);
     PyObject *text = value_own_entry(self, mg_module.op_key);
-    if (text != NULL || PyErr_Occurred()) return Py_XNewRef(text);
+    if (text != NULL || PyErr_Occurred()) return text;
+    const mg_node *node = value_node(self);
     if (node->op != MG_OP_exponent) return Py_NewRef(mg_module.symbols[mg_operator_of(node)]);
     PyObject *exponent = value_get_exponent(node);
     if (exponent == NULL) return NULL;
@@ -122,9 +123,9 @@ static int set_op(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
 /* ---- operands ---- */
 
 PyObject *value_of_node(mg_node *node) {
-    if (mg_owner(node) == NULL && value_prepare() < 0) return NULL;
-    PyObject *owner = mg_owner(node); /* only now, for a collection may have run */
-    return owner != NULL ? Py_NewRef(owner) : value_wrap(node);
+    if (value_living(node) == NULL && value_prepare() < 0) return NULL;
+    PyObject *proxy = value_living(node); /* only now, for a collection may have run */
+    return proxy != NULL ? Py_NewRef(proxy) : value_wrap(node);
 }
 
 static PyObject *children_of(const mg_node *node) {
@@ -185,7 +186,7 @@ static PyObject *partials_of(const mg_node *node) {
 static PyObject *get_partials(PyObject *self, void *Py_UNUSED(closure)) {
     if (value_refuse("reading ._local_grads") < 0) return NULL;
     PyObject *given = value_own_entry(self, mg_module.partials_key);
-    if (given != NULL || PyErr_Occurred()) return Py_XNewRef(given);
+    if (given != NULL || PyErr_Occurred()) return given;
     mg_node *node = value_node(self);
     value_pin(node);
     PyObject *partials = partials_of(node);
@@ -210,7 +211,7 @@ static PyMethodDef push_method = {"_backward", push, METH_NOARGS,
 
 static PyObject *get_backward(PyObject *self, void *Py_UNUSED(closure)) {
     PyObject *own = value_own_entry(self, mg_module.backward_key);
-    if (own != NULL || PyErr_Occurred()) return Py_XNewRef(own);
+    if (own != NULL || PyErr_Occurred()) return own;
     return PyCFunction_New(&push_method, self);
 }
 

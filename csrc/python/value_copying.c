@@ -82,8 +82,10 @@ PyObject *value_set_attributes(PyObject *Py_UNUSED(module), PyObject *args) {
     Py_DECREF(dict);
     if (result < 0) return NULL;
     value_set_cyclic((value_object *)value);
-    if (value_own_entry(value, mg_module.backward_key) != NULL)
-        mg_close(mg_module.arena, value_node(value), true);
+    PyObject *closure = value_own_entry(value, mg_module.backward_key);
+    if (closure == NULL && PyErr_Occurred()) return NULL;
+    if (closure != NULL) mg_close(mg_module.arena, value_node(value), true);
+    Py_XDECREF(closure);
     Py_RETURN_NONE;
 }
 

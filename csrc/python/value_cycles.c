@@ -23,10 +23,13 @@ PyObject *value_take_bound(mg_node *node) {
     return bound;
 }
 
+void value_hold_operands(mg_node *node) {
+    for (size_t i = 0; i < mg_node_arity(node); i++) value_hold(mg_node_operand(node, i));
+}
+
 void value_leave(value_object *self, mg_node *node) {
     PyObject *bound = value_take_bound(node);
-    for (size_t i = 0; bound != NULL && i < mg_node_arity(node); i++)
-        value_hold(mg_node_operand(node, i)); /* as before they were bound */
+    if (bound != NULL) value_hold_operands(node);
     bool cyclic = (node->flags & MG_CYCLIC) != 0;
     bool held = mg_unkeep(mg_module.arena, node);
     if (held && cyclic) mg_module.cyclic_held--;
@@ -44,9 +47,8 @@ static PyObject *cyclic_operands(const mg_node *node) {
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list != NULL && i < mg_node_arity(node); i++) {
         mg_node *operand = mg_node_operand(node, i);
-        if ((operand->flags & MG_CYCLIC) != 0 &&
-            PyList_Append(list, (PyObject *)mg_owner(operand)) < 0)
-            Py_CLEAR(list);
+        PyObject *proxy = operand->flags & MG_CYCLIC ? value_living(operand) : NULL;
+        if (proxy != NULL && PyList_Append(list, proxy) < 0) Py_CLEAR(list);
     }
     PyObject *tuple = list != NULL ? PyList_AsTuple(list) : NULL;
     Py_XDECREF(list);

@@ -63,14 +63,16 @@ MG_INLINE void drop_node(value_object *self) {
 /* A proxy that may have state. From the start the node is without a proxy: who asks for it while
  * foreign code runs here (the callbacks of weak references, say) gets another one. */
 MG_COLD static void dealloc_with_state(value_object *self) {
-    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    bool has_finalizer = Py_TYPE((PyObject *)self)->tp_finalize != NULL;
+    if (has_finalizer && PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) return;
+    PyTypeObject *type =
+        Py_TYPE((PyObject *)self); /* only now, for the finalizer may change both */
     mg_node *node = self->node;
     PyObject *bound = NULL;
-    if (type->tp_finalize != NULL && PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0)
-        return;
     PyObject_GC_UnTrack(self);
     if (mg_owner(node) == self) {
         bound = value_take_bound(node);
+        if (bound != NULL && node->refs > 1) value_hold_operands(node); /* it lives on */
         mg_unkeep(mg_module.arena, node);
         mg_set_owner(node, NULL);
     }
@@ -80,7 +82,7 @@ MG_COLD static void dealloc_with_state(value_object *self) {
     mg_drop(mg_module.arena, node);
     Py_XDECREF(bound);
     if (mg_module.arena->orphans != NULL) value_drain_orphans();
-    if (type == mg_module.type && type->tp_finalize == NULL) {
+    if (type == mg_module.type && !has_finalizer && type->tp_finalize == NULL) {
         recycle(self);
     } else if (type == mg_module.type) { /* the collector would remember that it has run */
         give_memory_back(self);
@@ -205,16 +207,19 @@ int value_set_dict(PyObject *object, PyObject *value, void *closure) {
     return 0;
 }
 
-/* An entry of the instance's dict, borrowed; NULL without an error: there is none. */
 PyObject *value_own_entry(PyObject *object, PyObject *key) {
-    PyObject *dict = ((value_object *)object)->dict;
-    return dict == NULL ? NULL : PyDict_GetItemWithError(dict, key);
+    PyObject *dict = Py_XNewRef(((value_object *)object)->dict);
+    PyObject *entry = dict == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(dict, key));
+    Py_XDECREF(dict);
+    return entry;
 }
 
 int value_delete_own_entry(PyObject *self, PyObject *key) {
-    PyObject *entry = value_own_entry(self, key);
-    if (entry == NULL) return PyErr_Occurred() ? -1 : 0;
-    return PyDict_DelItem(((value_object *)self)->dict, key);
+    PyObject *dict = Py_XNewRef(((value_object *)self)->dict);
+    int result = dict == NULL ? 0 : PyDict_Contains(dict, key);
+    if (result > 0) result = PyDict_DelItem(dict, key);
+    Py_XDECREF(dict);
+    return result;
 }
 
 int value_set_own_entry(PyObject *object, PyObject *key, PyObject *value) {

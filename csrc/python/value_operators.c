@@ -332,17 +332,18 @@ static PyObject *record_power(PyObject *self, mg_node *x, PyObject *exponent, do
 /* number ** value of a subclass that has a power of its own: type(value)(number) ** value. *result
  * is NULL with an error set, or untouched where the class has none (false). */
 static bool own_power(PyObject *number, PyObject *value, PyObject **result) {
-    PyObject *type = (PyObject *)Py_TYPE(value);
+    PyObject *type = Py_NewRef((PyObject *)Py_TYPE(value)); /* looking up is foreign code */
     PyObject *own = PyObject_GetAttrString(type, "__pow__");
-    PyObject *ours = PyObject_GetAttrString((PyObject *)mg_module.type, "__pow__");
-    bool has_own = own != ours;
+    PyObject *ours =
+        own != NULL ? PyObject_GetAttrString((PyObject *)mg_module.type, "__pow__") : NULL;
+    bool has_own = ours == NULL || own != ours;
+    PyObject *base = has_own && ours != NULL ? PyObject_CallOneArg(type, number) : NULL;
+    if (has_own) *result = base != NULL ? PyNumber_Power(base, value, Py_None) : NULL;
+    Py_XDECREF(base);
     Py_XDECREF(own);
     Py_XDECREF(ours);
-    if (!has_own) return false;
-    PyObject *base = own != NULL && ours != NULL ? PyObject_CallOneArg(type, number) : NULL;
-    *result = base != NULL ? PyNumber_Power(base, value, Py_None) : NULL;
-    Py_XDECREF(base);
-    return true;
+    Py_DECREF(type);
+    return has_own;
 }
 
 static PyObject *power(PyObject *left, PyObject *right, PyObject *modulus) {
@@ -352,7 +353,7 @@ static PyObject *power(PyObject *left, PyObject *right, PyObject *modulus) {
     if (!take_operands(&in, left, right, &result)) return result;
     if (in.left == IS_NUMBER) {
         if (!value_is_exact(right) && own_power(left, right, &result)) return result;
-        return record_reflected(MG_OP_power, in.self, in.a, in.y);
+        return record_reflected(MG_OP_power, right, in.a, value_node(right));
     }
     if (in.right == IS_NUMBER) return record_power(in.self, in.x, right, in.b);
     return record(MG_OP_power, in.self, in.x, in.y);

@@ -81,14 +81,24 @@ PyObject *value_number_of(PyObject *Py_UNUSED(module), PyObject *value) {
     return require_value(value) ? PyFloat_FromDouble(value_node(value)->data) : NULL;
 }
 
+/* What start_recording has returned; false: with an error set. */
+static bool take_position(const Py_buffer *bytes, mg_position *start) {
+    if (bytes->len == sizeof *start) {
+        memcpy(start, bytes->buf, sizeof *start);
+        return true;
+    }
+    PyErr_SetString(PyExc_ValueError, "this is no position in a recording");
+    return false;
+}
+
 PyObject *value_is_fresh(PyObject *Py_UNUSED(module), PyObject *args) {
     PyObject *value;
     mg_position start;
     Py_buffer position;
     if (!PyArg_ParseTuple(args, "Oy*:is_fresh", &value, &position)) return NULL;
-    memcpy(&start, position.buf, sizeof start);
+    bool good = take_position(&position, &start) && require_value(value);
     PyBuffer_Release(&position);
-    if (!require_value(value)) return NULL;
+    if (!good) return NULL;
     return PyBool_FromLong(mg_node_is_fresh(value_node(value), &start));
 }
 
@@ -133,9 +143,9 @@ PyObject *value_trace(PyObject *Py_UNUSED(module), PyObject *args) {
     Py_buffer position;
     if (!PyArg_ParseTuple(args, "OO!y*:trace", &anchor, &PyTuple_Type, &inputs, &position))
         return NULL;
-    memcpy(&start, position.buf, sizeof start);
+    bool good = take_position(&position, &start) && require_value(anchor);
     PyBuffer_Release(&position);
-    if (!require_value(anchor)) return NULL;
+    if (!good) return NULL;
     mg_node **nodes = value_take_operands(inputs);
     if (nodes == NULL) return NULL;
     PyObject *result = trace_nodes(value_node(anchor), &start, nodes, PyTuple_GET_SIZE(inputs));
