@@ -144,7 +144,8 @@ class Adam(Optimizer):
 
     def step(self) -> None:
         """Update every parameter from its gradient."""
-        how = (self.steps + 1, self.lr, *self.betas, self.eps, self.weight_decay, self.decoupled)
+        beta1, beta2 = self.betas
+        how = (self.steps + 1, self.lr, beta1, beta2, self.eps, self.weight_decay, self.decoupled)
         bulk.adam(self.params, self.m, self.v, *how)
         self.steps += 1
 

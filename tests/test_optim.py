@@ -158,3 +158,12 @@ def test_training_with_adamw_lowers_the_loss(mg: Any) -> None:
         optimizer.step()
         losses.append(loss.data)
     assert losses[-1] < 0.2 * losses[0]
+
+
+def test_betas_are_two_numbers_at_each_step(mg: Any) -> None:
+    p = mg.Value(1.0)
+    optimizer = mg.optim.Adam([p])
+    optimizer.betas = (0.9,)
+    with pytest.raises(ValueError, match="unpack"):
+        optimizer.step()
+    assert (p.data, optimizer.steps) == (1.0, 0)
