@@ -1,7 +1,8 @@
-"""The forward pass alone, on plain floats: what the interpreter takes for a program's own loops.
+"""On plain floats, without any derivative: what the interpreter takes for a program's own loops.
 
 The same files as for every other contender, with float in the place of `Value`. A float has no
-methods: their calls are written as expressions.
+methods: their calls are written as expressions. Adam's loop goes over objects of two slots, the
+attributes that Python reads and writes fastest.
 """
 
 from __future__ import annotations
@@ -21,6 +22,17 @@ _EXPRESSIONS = [
     (r"\blogit\.data\b", "logit"),
 ]
 _MICROGRAD = ("from micrograd.engine import Value", "Value = float")
+_ALWAYS_A_GRADIENT = (r"\bp\.grad = 0\n", "p.grad = 0.1\n")  # as backward would see to
+
+
+class _Parameter:
+    """What an update needs of a Value."""
+
+    __slots__ = ("data", "grad")
+
+    def __init__(self, data: float) -> None:
+        self.data = data
+        self.grad = 0.1
 
 
 def forward_of_moons() -> Callable[[], float]:
@@ -37,6 +49,22 @@ def forward_of_gpt() -> Callable[[], float]:
     """Return the loss of the small GPT."""
     loss: Callable[[], float] = _on_floats(GPT).Training(float).loss
     return loss
+
+
+def step_of_gpt() -> Callable[[], float]:
+    """Return the same and Adam's loop: the loss, and an update by gradients that nobody computed.
+
+    The weights of the forward pass stay as they are.
+    """
+    training = _on_floats(GPT, _ALWAYS_A_GRADIENT).Training(float)
+    training.params = [_Parameter(p) for p in training.params]
+
+    def step() -> float:
+        loss: float = training.loss()
+        training.update()
+        return loss
+
+    return step
 
 
 def _on_floats(file: Path, *more: tuple[str, str]) -> ModuleType:

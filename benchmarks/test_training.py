@@ -5,7 +5,8 @@ of Values and loops over them, once with a class MLP, the package's or that of m
 unmodified nn.py. The notebook's network, 3-4-4-1 on its four examples, with the package's MLP
 and with the lecture's classes. A small GPT in the manner of microgpt, one layer of 16 dimensions,
 on a name of six letters, about 56,000 nodes: as it is written, and with the package's functions.
-Beside nn.py and the GPT stands the forward pass alone of the same loops on plain floats.
+Beside nn.py and the GPT stands the forward pass alone of the same loops on plain floats, beside the
+GPT also the forward pass and Adam's loop.
 Every contender starts from the same parameters; three steps of its losses, and the parameters after
 them, for the GPT also the gradients, are compared with the reference before it is timed.
 """
@@ -143,26 +144,29 @@ def test_package_gpt(contender: Contender, measure: Measure) -> None:
 @pytest.mark.benchmark(group=MLP)
 @pytest.mark.skipif(not has("micrograd"), reason="micrograd is not installed")
 def test_moons_on_floats(measure: Measure) -> None:
-    time_forward(floats.forward_of_moons(), expected(MLP)[0], measure, ", nn.py, forward alone")
+    form = ", nn.py, forward alone"
+    time_floats(floats.forward_of_moons(), expected(MLP)[0], measure, form, "the forward pass")
 
 
 @pytest.mark.benchmark(group=GPT)
-def test_gpt_on_floats(measure: Measure) -> None:
+@pytest.mark.parametrize(
+    ("make", "form", "timed"),
+    [
+        (floats.forward_of_gpt, ", forward alone", "the forward pass"),
+        (floats.step_of_gpt, ", no backward", "the forward pass and Adam"),
+    ],
+)
+def test_gpt_on_floats(make: Any, form: str, timed: str, measure: Measure) -> None:
     parameters = (len(expected(GPT)) - STEPS_COMPARED) // 2  # behind as many gradients
-    time_forward(floats.forward_of_gpt(), expected(GPT)[parameters], measure, ", forward alone")
+    time_floats(make(), expected(GPT)[parameters], measure, form, timed)
 
 
-def time_forward(forward: Callable[[], float], loss: float, measure: Measure, form: str) -> None:
+def time_floats(
+    run: Callable[[], float], loss: float, measure: Measure, form: str, timed: str
+) -> None:
     """Time what all steps contain, without a Value."""
-    check_equal([forward()], [loss])
-    measure(
-        forward,
-        contender=f"plain floats{form}",
-        unit="step",
-        count=1,
-        timed="the forward pass",
-        gc_on=True,
-    )
+    check_equal([run()], [loss])
+    measure(run, contender=f"plain floats{form}", unit="step", count=1, timed=timed, gc_on=True)
 
 
 @needs_pypy
