@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any, Callable
 
 from . import _rows
@@ -69,7 +70,7 @@ class Program:
             result = self.fn(*(_rows.rebuild(shape, leaves) for shape in self._shapes))
             recorder.finish()
             roots: list[Value] = []
-            shape = _describe_result(result, roots, recorder, "the result")
+            shape = _describe_result(result, roots, recorder, "the result", self._result)
             trace = _make_trace(recorder, roots)
         if self._traces and shape != self._result:
             raise ValueError(
@@ -525,10 +526,19 @@ def _nest_arrays(shape: Shape, found: Any) -> Any:
     return _rows.pack(shape, [_nest_arrays(item, found) for item in shape.items])
 
 
-def _describe_result(result: Any, roots: list[Value], recorder: Recorder, where: str) -> Shape:
-    """Return how a function's results are nested, the Values appended to `roots`."""
+def _describe_result(
+    result: Any, roots: list[Value], recorder: Recorder, where: str, like: Shape
+) -> Shape:
+    """Return how a function's results are nested, the Values appended to `roots`.
+
+    A dict with the keys of `like`, an earlier recording's, is taken in the order of those.
+    """
+    known = like if isinstance(like, Members) else Members(tuple, None, ())
+    keys: tuple[Any, ...] | None = None
     if isinstance(result, dict):
-        members = list(result.values())
+        same = known.keys is not None and result.keys() == set(known.keys)
+        keys = known.keys if same else tuple(result)
+        members = [result[key] for key in keys or ()]
     elif isinstance(result, (list, tuple)):
         members = list(result)
     else:
@@ -539,12 +549,13 @@ def _describe_result(result: Any, roots: list[Value], recorder: Recorder, where:
             )
         roots.append(result if isinstance(result, Value) else recorder.lift(result))
         return Array((), len(roots) - 1, 1)
+    names = range(len(members)) if keys is None else keys
     items = tuple(
-        _describe_result(member, roots, recorder, f"{where}[{i}]")
-        for i, member in enumerate(members)
+        _describe_result(member, roots, recorder, f"{where}[{name!r}]", item)
+        for name, member, item in zip_longest(names, members, known.items[: len(members)])
     )
     kind = dict if isinstance(result, dict) else list if isinstance(result, list) else tuple
-    return Members(kind, tuple(result) if kind is dict else None, items)
+    return Members(kind, keys, items)
 
 
 def _make_trace(recorder: Recorder, roots: list[Value]) -> Trace:

@@ -433,6 +433,27 @@ def test_infinite_derivatives_of_one_result_do_not_reach_another(
     assert program.jacobian([4.0, x])[0].tolist() == [2.0, 2.0]
 
 
+def test_branches_may_return_a_dicts_keys_in_any_order(mg: Any) -> None:
+    def fn(x: Any) -> Any:
+        both = {"double": x * 2, "deep": ({"minus": -x, "plus": x + 1},)}
+        if x.data > 0:
+            return both
+        return {"deep": ({"plus": x + 1, "minus": -x},), "double": x * 2}
+
+    program = mg.compile(fn, 1.0)
+    found = program([1.0, -3.0])
+    assert list(found) == ["double", "deep"] and program.specializations == 2
+    assert found["double"].tolist() == [2.0, -6.0]
+    assert found["deep"][0]["minus"].tolist() == [-1.0, 3.0]
+    assert found["deep"][0]["plus"].tolist() == [2.0, -2.0]
+
+
+def test_branches_may_not_return_other_keys(mg: Any) -> None:
+    program = mg.compile(lambda x: {"a": x} if x.data > 0 else {"b": x}, 1.0)
+    with pytest.raises(ValueError, match="another nesting"):
+        program([-1.0])
+
+
 def test_first_error_is_raised_also_where_a_later_row_cannot_be_recorded(mg: Any) -> None:
     program = mg.compile(lambda x: x.log() if x.data < 5 else (x - 20).sqrt(), 1.0)
     with pytest.raises(ValueError, match=r"row 0: .*log"):
