@@ -13,6 +13,7 @@ import os
 import sys
 from typing import Any, Callable, NamedTuple, NoReturn
 
+from . import _rows
 from ._value_methods import as_real
 from .engine import Value, bulk, maximum, minimum
 
@@ -304,6 +305,14 @@ class Number:
     def is_integer(self) -> bool:
         """Tell whether it is an integer, as a float does."""
         return self._plain("asked whether it is an integer").is_integer()
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what numpy looks for: np.exp(number) calls number.exp()."""
+        np = _rows.numpy()
+        function = getattr(np, name, None)
+        if not isinstance(function, np.ufunc) or function.nin != 1:
+            raise AttributeError(f"'float' object has no attribute {name!r}")
+        return lambda: function(self._plain(f"given to numpy (as np.{name} does)"))
 
     # ---- arithmetic ----
 

@@ -542,6 +542,7 @@ def test_softmax_shifts_by_each_rows_own_maximum(mg: Any) -> None:
     [
         (lambda x: x * math.exp(x.data), "turned into a float"),
         (lambda x: x * float(x.data), "turned into a float"),
+        (lambda x: x * np.exp(x.data), r"given to numpy \(as np.exp does\)"),
         (lambda x: x * int(x.data), "turned into an int"),
         (lambda x: x * [1, 2, 3][x.data], "used as an index"),
         (lambda x: x * len(str(x.data)), "turned into a string"),
@@ -558,6 +559,21 @@ def test_a_number_that_cannot_be_recorded_is_refused(mg: Any, use: Any, what: st
         mg.compile(use, 1.0)
     line = use.__code__.co_firstlineno
     assert f"{__file__}:{line}" in str(caught.value)
+
+
+def test_numpy_computes_with_what_depends_on_no_input(mg: Any) -> None:
+    two = mg.compile(lambda x: x * np.log2(mg.Value(4.0).data), 1.0)
+    assert two([1.0, 3.0]).tolist() == [2.0, 6.0]
+    example = mg.compile(lambda x: x * np.sqrt(x.data), 4.0, allow_constants=True)
+    assert example([1.0, 3.0]).tolist() == [2.0, 6.0]
+
+
+def test_a_stand_in_has_no_methods_that_a_float_has_not(mg: Any) -> None:
+    def fn(x: Any) -> Any:
+        assert not hasattr(x.data, "backward") and not hasattr(x.data, "add")
+        return x
+
+    mg.compile(fn, 1.0)
 
 
 def test_allow_constants_takes_the_examples_number(mg: Any) -> None:
