@@ -168,15 +168,40 @@ def flatten(shape: Shape, batch: Any, where: str, out: list[tuple[Array, Any, st
 def as_rows(np: Any, shape: tuple[int, ...], batch: Any, where: str) -> Any:
     """Return a batch as a contiguous float64 array of shape (N, *shape).
 
-    Raises ValueError, with both shapes, if it has another shape; TypeError if it does not consist
-    of real numbers.
+    Raises ValueError, with both shapes, if it has another shape, and if some of it is masked;
+    TypeError if it does not consist of real numbers.
     """
-    rows = batch if type(batch) is np.ndarray else np.asarray(batch)
+    rows = batch if type(batch) is np.ndarray else _as_array(np, shape, batch, where)
     if rows.dtype != np.float64:
-        if rows.dtype.kind not in "fiubO":
+        if rows.dtype.kind == "O":
+            rows = _converted(np, rows, where)
+        elif rows.dtype.kind not in "fiub":
             raise TypeError(f"{where} must consist of real numbers, not {rows.dtype}")
         rows = rows.astype(np.float64)
     if rows.ndim == 0 or rows.shape[1:] != shape:
         expected = ", ".join(("N", *map(str, shape))) + ("," if not shape else "")
         raise ValueError(f"{where} must have the shape ({expected}), not {rows.shape}")
     return rows if rows.flags.c_contiguous and rows.flags.aligned else np.array(rows, order="C")
+
+
+def _as_array(np: Any, shape: tuple[int, ...], batch: Any, where: str) -> Any:
+    if isinstance(batch, (list, tuple)) and not batch:
+        return np.empty((0, *shape))
+    if np.ma.is_masked(batch):
+        raise ValueError(f"{where} has masked numbers: fill them or leave their rows out")
+    try:
+        return np.asarray(batch)
+    except ValueError as error:
+        raise ValueError(f"{where} is no regular array: {error}") from None
+
+
+def _converted(np: Any, objects: Any, where: str) -> Any:
+    """Return an array of objects as numbers, by the rule for a Value's data."""
+    numbers = np.empty(objects.shape)
+    for place, number in np.ndenumerate(objects):
+        real = as_real(number)
+        if real is NotImplemented:
+            kind = type(number).__name__
+            raise TypeError(f"{where} must consist of real numbers, not {kind!r}")
+        numbers[place] = real
+    return numbers

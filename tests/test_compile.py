@@ -188,6 +188,35 @@ def test_wrong_shapes_are_named(mg: Any) -> None:
         program(np.zeros((4, 2)), np.zeros(4, complex))
 
 
+@pytest.mark.parametrize(
+    ("batch", "error", "text"),
+    [
+        ([[None, 1.0]], TypeError, "real numbers, not 'NoneType'"),
+        ([["1", "2"]], TypeError, "real numbers, not <U1"),
+        (np.array([["1", 2]], object), TypeError, "real numbers, not 'str'"),
+        ([[1.0, 2.0], [3.0]], ValueError, "no regular array"),
+        (np.ma.array([[1.0, 2.0]], mask=[[True, False]]), ValueError, "masked"),
+        (iter([[1.0, 2.0]]), TypeError, "real numbers, not 'list_iterator'"),
+        ([[1.0, 10**400]], OverflowError, "too large"),
+    ],
+)
+def test_rows_must_be_real_numbers(mg: Any, batch: Any, error: type[Exception], text: str) -> None:
+    program = mg.compile(lambda x: x[0] * x[1], [1.0, 2.0])
+    with pytest.raises(error, match=text):
+        program(batch)
+
+
+def test_rows_of_values_are_refused(mg: Any) -> None:
+    program = mg.compile(lambda x: x * x, 1.0)
+    with pytest.raises(TypeError, match="real numbers, not 'Value'"):
+        program([mg.Value(1.0)])
+
+
+def test_an_empty_list_has_no_rows(mg: Any) -> None:
+    program = mg.compile(lambda x: x[0] * x[1], [1.0, 2.0])
+    assert program([]).shape == (0,) and program.gradient(()).shape == (0, 2)
+
+
 def test_an_example_must_be_numbers(mg: Any) -> None:
     with pytest.raises(TypeError, match=r"example 1\[0\] must be a number"):
         mg.compile(lambda x, y: x, 1.0, ("a",))
