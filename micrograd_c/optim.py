@@ -7,10 +7,12 @@ can be assigned between steps.
 
 from __future__ import annotations
 
+import operator
 from array import array
 from collections.abc import Iterable
 from typing import Any
 
+from ._value_methods import as_real
 from .engine import Value, bulk
 
 __all__ = ["SGD", "Adam", "AdamW"]
@@ -22,15 +24,30 @@ class Optimizer:
     settings: tuple[str, ...] = ()  # names of the attributes that state_dict saves
     memories: tuple[str, ...] = ()  # names of the arrays, a double for each parameter
 
-    def __init__(self, params: Iterable[Value]) -> None:
+    def __init__(self, params: Iterable[Value], **settings: Any) -> None:
+        checked = self.check(settings)
+        if not hasattr(type(params), "__iter__"):
+            raise TypeError(
+                "parameters must be an iterable of Values, such as model.parameters(), "
+                f"not {type(params).__name__!r}"
+            )
         self.params = tuple(params)
         if not self.params:
             raise ValueError("an optimizer needs at least one parameter")
         for p in self.params:
             if not isinstance(p, Value):
                 raise TypeError(f"parameters must be Values, not {type(p).__name__!r}")
+        self.__dict__.update(checked)
         for name in self.memories:
             setattr(self, name, array("d", bytes(8 * len(self.params))))
+
+    @classmethod
+    def check(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return settings as they are kept.
+
+        Raises TypeError for what is no number, ValueError for a negative one or nan.
+        """
+        return {name: _not_negative(name, value) for name, value in settings.items()}
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to zero, before the next `backward()`."""
@@ -49,28 +66,37 @@ class Optimizer:
         """Take over what `state_dict` returned.
 
         Raises KeyError if something is missing, ValueError if it is for another number of
-        parameters; nothing is changed then.
+        parameters, and whatever the constructor raises for such settings; nothing is changed then.
         """
+        for name in (*self.settings, *self.memories):
+            if name not in state:
+                raise KeyError(f"this is no state of {type(self).__name__}: it has no {name!r}")
+        settings = self.check({name: state[name] for name in self.settings})
         memories = {name: array("d", state[name]) for name in self.memories}
-        settings = {name: state[name] for name in self.settings}
         for name, memory in memories.items():
             if len(memory) != len(self.params):
                 raise ValueError(
                     f"{name} is for {len(memory)} parameters, this optimizer has {len(self.params)}"
                 )
-        for name, value in {**settings, **memories}.items():
-            setattr(self, name, value)
+        self.__dict__.update(settings, **memories)
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)
         return f"{type(self).__name__}({len(self.params)} parameters, {settings})"
 
 
-def check_not_negative(**settings: float) -> None:
-    """Raise ValueError for the first setting that is negative or no number."""
-    for name, value in settings.items():
-        if not value >= 0.0:
-            raise ValueError(f"{name} must not be negative: {value}")
+def _number(name: str, value: Any) -> float:
+    number = as_real(value)
+    if number is NotImplemented:
+        raise TypeError(f"{name} must be a real number, not {type(value).__name__!r}")
+    return number  # type: ignore[no-any-return]
+
+
+def _not_negative(name: str, value: Any) -> float:
+    number = _number(name, value)
+    if not number >= 0.0:
+        raise ValueError(f"{name} must not be negative: {value}")
+    return number
 
 
 class SGD(Optimizer):
@@ -87,6 +113,9 @@ class SGD(Optimizer):
 
     settings = ("lr", "momentum", "weight_decay")
     memories = ("buffer",)
+    lr: float
+    momentum: float
+    weight_decay: float
     buffer: array[float]
 
     def __init__(
@@ -96,11 +125,7 @@ class SGD(Optimizer):
         momentum: float = 0.0,
         weight_decay: float = 0.0,
     ) -> None:
-        check_not_negative(lr=lr, momentum=momentum, weight_decay=weight_decay)
-        super().__init__(params)
-        self.lr = lr
-        self.momentum = momentum
-        self.weight_decay = weight_decay
+        super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay)
 
     def step(self) -> None:
         """Update every parameter from its gradient."""
@@ -119,6 +144,11 @@ class Adam(Optimizer):
     settings = ("lr", "betas", "eps", "weight_decay", "steps")
     memories = ("m", "v")
     decoupled = False
+    lr: float
+    betas: tuple[float, float]
+    eps: float
+    weight_decay: float
+    steps: int
     m: array[float]
     v: array[float]
 
@@ -130,17 +160,21 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        check_not_negative(lr=lr, eps=eps, weight_decay=weight_decay)
+        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, steps=0)
+
+    @classmethod
+    def check(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return settings as they are kept; raises TypeError or ValueError for wrong ones."""
+        given = dict(settings)
+        betas, steps = tuple(given.pop("betas")), given.pop("steps")
         if len(betas) != 2:
             raise ValueError(f"betas must be two numbers, not {len(betas)}: {betas}")
+        betas = tuple(_number("each of betas", beta) for beta in betas)
         if not all(0.0 <= beta < 1.0 for beta in betas):
             raise ValueError(f"betas must be at least 0 and below 1: {betas}")
-        super().__init__(params)
-        self.lr = lr
-        self.betas = betas
-        self.eps = eps
-        self.weight_decay = weight_decay
-        self.steps = 0
+        if operator.index(steps) < 0:
+            raise ValueError(f"steps must not be negative: {steps}")
+        return {**super().check(given), "betas": betas, "steps": operator.index(steps)}
 
     def step(self) -> None:
         """Update every parameter from its gradient."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from typing import Any, Callable
@@ -129,9 +130,58 @@ def test_a_state_for_another_number_of_parameters_is_refused_and_changes_nothing
 
 
 @pytest.mark.parametrize(
+    ("wrong", "error", "text"),
+    [
+        ({"lr": "x"}, TypeError, "lr must be a real number, not 'str'"),
+        ({"lr": None}, TypeError, "lr must be a real number, not 'NoneType'"),
+        ({"lr": -1.0}, ValueError, "lr must not be negative"),
+        ({"betas": (0.9, "x")}, TypeError, "each of betas must be a real number"),
+        ({"betas": (0.9,)}, ValueError, "betas must be two numbers"),
+        ({"steps": -1}, ValueError, "steps must not be negative"),
+        ({"steps": 1.5}, TypeError, "float"),
+        ({"m": ["x"]}, TypeError, "real number"),
+    ],
+)
+def test_a_state_with_a_wrong_entry_is_refused_and_changes_nothing(
+    mg: Any, wrong: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    optimizer = mg.optim.Adam([mg.Value(1.0)], lr=0.5)
+    before = optimizer.state_dict()
+    with pytest.raises(error, match=text):
+        optimizer.load_state_dict({**before, "eps": 1e-4, **wrong})
+    assert optimizer.state_dict() == before
+
+
+def test_a_state_of_another_optimizer_is_refused_by_name(mg: Any) -> None:
+    state = mg.optim.SGD([mg.Value(1.0)]).state_dict()
+    with pytest.raises(KeyError, match="no state of Adam: it has no 'betas'"):
+        mg.optim.Adam([mg.Value(1.0)]).load_state_dict(state)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_state_is_the_same_after_json(mg: Any, rule: str) -> None:
+    params = [mg.Value(1.0), mg.Value(2.0)]
+    optimizer = make(mg, rule, params)
+    params[1].grad = 0.3
+    optimizer.step()
+    other = make(mg, rule, params)
+    other.load_state_dict(json.loads(json.dumps(optimizer.state_dict())))
+    assert other.state_dict() == optimizer.state_dict()
+
+
+@pytest.mark.parametrize("wrong", ["model", "value"])
+def test_a_model_or_a_value_in_place_of_parameters_is_refused(mg: Any, wrong: str) -> None:
+    params = {"model": mg.MLP(1, [1]), "value": mg.Value(1.0)}[wrong]
+    with pytest.raises(TypeError, match=r"such as model\.parameters\(\), not '(MLP|Value)'"):
+        mg.optim.SGD(params)
+
+
+@pytest.mark.parametrize(
     ("call", "error"),
     [
         (lambda mg: mg.optim.SGD([]), ValueError),
+        (lambda mg: mg.optim.SGD([mg.Value(1.0)], lr="0.1"), TypeError),
+        (lambda mg: mg.optim.Adam([mg.Value(1.0)], betas=(None, 0.9)), TypeError),
         (lambda mg: mg.optim.SGD([1.0]), TypeError),
         (lambda mg: mg.optim.SGD([mg.Value(1.0)], lr=-1.0), ValueError),
         (lambda mg: mg.optim.SGD([mg.Value(1.0)], momentum=float("nan")), ValueError),
