@@ -8,10 +8,11 @@ Value and are those of the cffi module on either.
 
 from __future__ import annotations
 
+import inspect
 import os
 from contextlib import ContextDecorator
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from . import _value_type as _backend
@@ -116,10 +117,18 @@ def statistics() -> Statistics:
     return Statistics(*_backend.statistics())
 
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_RUN_LATER = inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction
+
+
 class no_grad(ContextDecorator):  # noqa: N801  (as PyTorch spells it)
     """Within it, this thread records nothing: operations give plain leaves.
 
-    A context manager and a decorator; other threads go on recording.
+    A context manager and a decorator; other threads go on recording. A generator or a coroutine
+    that is suspended within it leaves its thread recording nothing.
+
+    Raises TypeError where it decorates a generator function or an async one, whose body runs after
+    the call.
 
     >>> a = Value(2.0)
     >>> with no_grad():
@@ -129,6 +138,14 @@ class no_grad(ContextDecorator):  # noqa: N801  (as PyTorch spells it)
     >>> len(b._prev)
     0
     """
+
+    def __call__(self, function: _Function) -> _Function:
+        if any(runs_later(function) for runs_later in _RUN_LATER):
+            raise TypeError(
+                "no_grad cannot decorate a generator function or an async one, whose body runs "
+                "after the call: write 'with no_grad():' inside"
+            )
+        return super().__call__(function)
 
     def __enter__(self) -> None:
         set_grad_off(True)

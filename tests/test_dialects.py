@@ -1151,6 +1151,21 @@ def test_no_grad_decorates_a_function(mg: Any) -> None:
     assert len((mg.Value(1.0) * 2.0)._children) == 2
 
 
+def test_no_grad_decorates_nothing_whose_body_runs_after_the_call(mg: Any) -> None:
+    def generator() -> Any:
+        yield
+
+    async def coroutine() -> None:
+        pass
+
+    async def both() -> Any:
+        yield
+
+    for function in (generator, coroutine, both):
+        with pytest.raises(TypeError, match="write 'with no_grad\\(\\):' inside"):
+            mg.no_grad()(function)
+
+
 def test_backward_works_within_no_grad(mg: Any) -> None:
     a = mg.Value(2.0)
     root = a * 3.0
