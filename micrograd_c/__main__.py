@@ -59,6 +59,13 @@ def at_least(least: int) -> Callable[[str], int]:
     return integer
 
 
+def directory(text: str) -> Path:
+    """Return the path of a directory; the type of an argument."""
+    if not text:
+        raise argparse.ArgumentTypeError("the directory has no name")
+    return Path(text)
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return the options; leave with status 2 and a message if they are not right."""
     parser = argparse.ArgumentParser(
@@ -75,7 +82,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         text = f"{meaning} (default: %(default)s)"
         parser.add_argument(option, type=at_least(least), default=default, metavar="N", help=text)
     parser.add_argument("--compile", action="store_true", help=COMPILE)
-    parser.add_argument("--save", type=Path, metavar="DIR", help=SAVE)
+    parser.add_argument("--save", type=directory, metavar="DIR", help=SAVE)
     version = f"micrograd_c {__version__} ({BACKEND}, Python {platform.python_version()})"
     parser.add_argument("--version", action="version", version=version)
     return parser.parse_args(arguments)
@@ -158,20 +165,20 @@ def compare(model: MLP, problem: _demo.Problem, history: list[_demo.Step]) -> No
     print(f"  (the same loss and gradients {same}; gc: Python's cyclic garbage collector)")
 
 
-def save_neuron(directory: Path) -> None:
+def save_neuron(place: Path) -> None:
     """Write the graph of the lecture's neuron, as SVG if the dot program is there and works."""
-    directory.mkdir(parents=True, exist_ok=True)
+    place.mkdir(parents=True, exist_ok=True)
     graph = draw_dot(_demo.lecture_neuron())
     try:
-        path, text = directory / "neuron.svg", graph.pipe("svg", quiet=True).decode()
+        path, text = place / "neuron.svg", graph.pipe("svg", quiet=True).decode()
     except (graphviz.ExecutableNotFound, CalledProcessError):
-        path, text = directory / "neuron.dot", graph.source
+        path, text = place / "neuron.dot", graph.source
     path.write_text(text, encoding="utf-8")
     print(f"Wrote {path}")
 
 
 def save_figures(
-    directory: Path, model: MLP, problem: _demo.Problem, history: list[_demo.Step]
+    place: Path, model: MLP, problem: _demo.Problem, history: list[_demo.Step]
 ) -> None:
     """Write the loss curve and the decision boundary, if matplotlib is there."""
     try:
@@ -179,8 +186,8 @@ def save_figures(
     except ImportError as error:
         print(f"No loss curve and no decision boundary without matplotlib ({error})")
         return
-    print(f"Wrote {_figures.loss_curve(directory / 'loss.png', history)}")
-    print(f"Wrote {_figures.decision_boundary(directory / 'boundary.png', model, problem)}")
+    print(f"Wrote {_figures.loss_curve(place / 'loss.png', history)}")
+    print(f"Wrote {_figures.decision_boundary(place / 'boundary.png', model, problem)}")
 
 
 def run(options: argparse.Namespace) -> None:

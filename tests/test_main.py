@@ -138,6 +138,7 @@ def test_a_terminal_is_shown_a_progress_bar(
     [
         ["--steps", "0"],
         ["--steps", "many"],
+        ["--save", ""],
         ["--points", "1"],
         ["--points", "2.5"],
         ["--seed", "-1"],
