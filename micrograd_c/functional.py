@@ -6,8 +6,8 @@ operator. Elements are Values or real numbers; of numbers alone the result is a 
 subclass, which may have operators of its own, are recorded by that very expression. A real number
 of another type than float and int, of numpy's for example, counts as the float it is.
 
-All of them raise ValueError where lengths differ and what the expression itself raises:
-TypeError for elements of other types, OverflowError, ValueError of a logarithm.
+All of them raise ValueError where lengths differ, TypeError for elements of other types, and what
+the expression itself raises: OverflowError, ValueError of a logarithm.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ def dot(ws: Collection[Element], xs: Collection[Element], bias: Element | None =
     ws, xs = _listed(ws), _listed(xs)
     result: Any = bulk.dot(ws, xs, bias)
     if result is NotImplemented:
-        ws, xs, (bias,) = plain_numbers(ws), plain_numbers(xs), plain_numbers([bias])
+        _same_length(ws, "weights", xs, "inputs")
+        ws, xs = plain_numbers(ws, "dot()"), plain_numbers(xs, "dot()")
+        bias = None if bias is None else plain_numbers([bias], "dot()")[0]
         result = bulk.dot(ws, xs, bias)
     if result is NotImplemented:
-        _same_length(ws, "weights", xs, "inputs")
         return _as_value(sum((w * x for w, x in zip(ws, xs)), 0 if bias is None else bias))
     return result  # type: ignore[no-any-return]
 
@@ -60,7 +61,7 @@ def linear(
     if result is NotImplemented:
         starts = [None] * len(weights) if biases is None else biases
         _same_length(starts, "biases", weights, "rows of weights")
-        xs = plain_numbers(xs)
+        xs = plain_numbers(xs, "linear()")
         return [dot(ws, xs, start) for ws, start in zip(weights, starts)]
     return result  # type: ignore[no-any-return]
 
@@ -74,7 +75,7 @@ def total(values: Iterable[Element]) -> Value:
     values = _listed(values)
     result: Any = bulk.total(values)
     if result is NotImplemented:
-        values = plain_numbers(values)
+        values = plain_numbers(values, "total()")
         result = bulk.total(values)
     return _as_value(sum(values)) if result is NotImplemented else result
 
@@ -88,7 +89,7 @@ def mean(values: Collection[Element]) -> Value:
     values = _listed(values)
     result: Any = bulk.mean(values)
     if result is NotImplemented:
-        values = plain_numbers(values)
+        values = plain_numbers(values, "mean()")
         result = bulk.mean(values)
     if result is NotImplemented:
         return _as_value(sum(values) / len(values))
@@ -108,7 +109,7 @@ def softmax(logits: Collection[Element]) -> list[Value]:
     logits = _listed(logits)
     result: Any = bulk.softmax(logits)
     if result is NotImplemented:
-        logits = plain_numbers(logits)
+        logits = plain_numbers(logits, "softmax()")
         result = bulk.softmax(logits)
     if result is NotImplemented:
         exps = _exponentials(logits)
@@ -128,7 +129,7 @@ def cross_entropy(logits: Collection[Element], target: int) -> Value:
     logits = _listed(logits)
     result: Any = bulk.cross_entropy(logits, index(target))
     if result is NotImplemented:
-        logits = plain_numbers(logits)
+        logits = plain_numbers(logits, "cross_entropy()")
         result = bulk.cross_entropy(logits, index(target))
     if result is NotImplemented:
         exps = _exponentials(logits)
@@ -148,10 +149,11 @@ def mse(predictions: Collection[Element], targets: Collection[Element]) -> Value
     predictions, targets = _listed(predictions), _listed(targets)
     result: Any = bulk.mse(predictions, targets)
     if result is NotImplemented:
-        predictions, targets = plain_numbers(predictions), plain_numbers(targets)
+        _same_length(predictions, "predictions", targets, "targets")
+        predictions = plain_numbers(predictions, "mse()")
+        targets = plain_numbers(targets, "mse()")
         result = bulk.mse(predictions, targets)
     if result is NotImplemented:
-        _same_length(predictions, "predictions", targets, "targets")
         squares = ((p - t) ** 2 for p, t in zip(predictions, targets))
         return _as_value(sum(squares) / len(targets))
     return result  # type: ignore[no-any-return]
@@ -168,10 +170,10 @@ def hinge(scores: Collection[Element], targets: Collection[Element]) -> Value:
     scores, targets = _listed(scores), _listed(targets)
     result: Any = bulk.hinge(scores, targets)
     if result is NotImplemented:
-        scores, targets = plain_numbers(scores), plain_numbers(targets)
+        _same_length(scores, "predictions", targets, "targets")
+        scores, targets = plain_numbers(scores, "hinge()"), plain_numbers(targets, "hinge()")
         result = bulk.hinge(scores, targets)
     if result is NotImplemented:
-        _same_length(scores, "predictions", targets, "targets")
         margins = (_as_value(1 + -t * s).relu() for s, t in zip(scores, targets))
         return _as_value(sum(margins) / len(targets))
     return result  # type: ignore[no-any-return]
@@ -182,17 +184,19 @@ def _listed(values: Iterable[Any]) -> Sequence[Any]:
     return values if type(values) in (list, tuple) else list(values)  # type: ignore[return-value]
 
 
-def plain_numbers(values: Iterable[Any]) -> list[Any]:
+def plain_numbers(values: Iterable[Any], who: str) -> list[Any]:
     """Return Values, floats and ints, which a function in C takes; other real numbers as floats.
 
-    What is none of these stays as it is, for the expression to complain about.
+    Raises TypeError for anything else.
     """
-    return [v if isinstance(v, (Value, float, int)) else _as_float(v) for v in values]
+    return [v if isinstance(v, (Value, float, int)) else _as_float(v, who) for v in values]
 
 
-def _as_float(value: Any) -> Any:
+def _as_float(value: Any, who: str) -> float:
     number = as_real(value)
-    return value if number is NotImplemented else number
+    if number is NotImplemented:
+        raise TypeError(f"{who} takes Values and real numbers, not {type(value).__name__!r}")
+    return number  # type: ignore[no-any-return]
 
 
 def _same_length(a: Sequence[Any], name_a: str, b: Sequence[Any], name_b: str) -> None:

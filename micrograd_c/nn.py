@@ -100,7 +100,7 @@ class Layer(Module):
         """Return the list of the neurons' outputs; of a single neuron, the Value itself."""
         out: Any = bulk.layer(self.neurons, x, Neuron, _neuron_call, "out")
         if out is NotImplemented:  # not in one call
-            x = plain_numbers(x)
+            x = plain_numbers(x, repr(self))
             out = [neuron(x) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
 
@@ -153,7 +153,8 @@ class MLP(Module):
     def __call__(self, x: Collection[Value | float]) -> Any:
         """Return the last layer's output: a list of Values, or the Value if it is one neuron.
 
-        Raises ValueError if `x` does not have `nin` elements.
+        Raises ValueError if `x` does not have `nin` elements, TypeError if one of them is neither a
+        Value nor a number: an MLP takes one example at a time.
         """
         out: Any = bulk.network(self.layers, x, Layer, _layer_call, Neuron, _neuron_call, "out")
         if out is NotImplemented:  # not in one call

@@ -290,6 +290,36 @@ def test_wrong_lengths_are_named(mg: Any, call: Any, message: str) -> None:
         call(mg)
 
 
+@pytest.mark.parametrize("element", ["a", None, 1j, [1.0]], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("dot", lambda mg, v, e: mg.dot([v, v], [1.0, e])),
+        ("dot", lambda mg, v, e: mg.dot([v, e], [1.0, 1.0])),
+        ("dot", lambda mg, v, e: mg.dot([v], [v], e) if e is not None else mg.dot([e], [v])),
+        ("linear", lambda mg, v, e: mg.linear([[v, v]], [e, 1.0])),
+        ("total", lambda mg, v, e: mg.total([v, e])),
+        ("mean", lambda mg, v, e: mg.mean([e, v])),
+        ("softmax", lambda mg, v, e: mg.softmax([v, e])),
+        ("cross_entropy", lambda mg, v, e: mg.cross_entropy([v, e], 0)),
+        ("mse", lambda mg, v, e: mg.mse([v, v], [1.0, e])),
+        ("hinge", lambda mg, v, e: mg.hinge([v, e], [1, -1])),
+    ],
+)
+def test_elements_are_values_and_real_numbers(mg: Any, name: str, call: Any, element: Any) -> None:
+    kind = type(element).__name__
+    with pytest.raises(TypeError, match=rf"{name}\(\) takes Values and real numbers, not '{kind}'"):
+        call(mg, mg.Value(1.0), element)
+
+
+def test_a_column_is_no_vector(mg: Any) -> None:
+    np = pytest.importorskip("numpy")
+    v = [mg.Value(1.0), mg.Value(2.0)]
+    for function in (mg.dot, mg.mse, mg.hinge):
+        with pytest.raises(TypeError, match="not 'ndarray'"):
+            function(v, np.ones((2, 1)))
+
+
 # What is not recorded in one call: by the expression, for the elements' class or an error.
 
 

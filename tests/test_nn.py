@@ -455,3 +455,10 @@ def test_parameters_put_on_one_neuron_are_asked_for(mg: Any) -> None:
     neuron = model.layers[0].neurons[1]
     neuron.parameters = lambda: [neuron.b]
     assert len(model.parameters()) == len(mg.MLP(2, [3, 2]).parameters()) - 2
+
+
+def test_a_batch_is_no_example(mg: Any) -> None:
+    batch = [[0.0, 1.0], [2.0, 3.0]]
+    for module in (mg.Neuron(2), mg.Layer(2, 3), mg.MLP(2, [3, 1])):
+        with pytest.raises(TypeError, match="takes Values and real numbers, not 'list'"):
+            module(batch)
