@@ -240,6 +240,15 @@ static inline bool value_check(PyObject *object) {
     return value_is_exact(object) || PyType_IsSubtype(Py_TYPE(object), mg_module.type);
 }
 
+/* The version of what a class and its bases define, another one after each change; 0: unknown.
+ * Before Python 3.13 a flag tells whether it is known, which is not used any more. */
+static inline unsigned int value_type_version(const PyTypeObject *type) {
+#if PY_VERSION_HEX < 0x030D0000
+    if (!(type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG)) return 0;
+#endif
+    return type->tp_version_tag;
+}
+
 static inline mg_node *value_node(PyObject *object) {
     return ((value_object *)object)->node;
 }

@@ -24,8 +24,8 @@ static own_class asked_neuron = {&mg_module.parameters_key, mg_module.neuron_nam
 
 /* Whether the type is given[0], its method given[1], and the rest of it as supposed here. */
 static bool is_own(own_class *own, PyTypeObject *type, PyObject *const *given) {
-    bool valid = (type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG) != 0;
-    if (MG_LIKELY(valid && type == own->type && type->tp_version_tag == own->version)) return true;
+    const unsigned int version = value_type_version(type);
+    if (MG_LIKELY(version != 0 && type == own->type && version == own->version)) return true;
     if ((PyObject *)type != given[0] || type->tp_getattro != PyObject_GenericGetAttr) return false;
     PyObject *method = PyObject_GetAttr(given[0], *own->method);
     PyErr_Clear();
@@ -34,7 +34,7 @@ static bool is_own(own_class *own, PyTypeObject *type, PyObject *const *given) {
     for (int i = 0; i < own->count; i++)
         if (PyObject_HasAttr(given[0], own->names[i])) return false;
     own->type = type;
-    own->version = type->tp_version_tag;
+    own->version = value_type_version(type);
     return true;
 }
 

@@ -150,12 +150,13 @@ static int keep_dict(value_object *self) {
 
 /* Whether data and grad are still what they were at first: the type can be changed. */
 static inline bool numbers_are_own(PyTypeObject *type) {
-    if (!(type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG)) return false;
-    if (MG_LIKELY(type->tp_version_tag == mg_module.own_version)) return true;
+    const unsigned int version = value_type_version(type);
+    if (version == 0) return false;
+    if (MG_LIKELY(version == mg_module.own_version)) return true;
     if (PyDict_GetItem(type->tp_dict, mg_module.data_key) != mg_module.data_descriptor ||
         PyDict_GetItem(type->tp_dict, mg_module.grad_key) != mg_module.grad_descriptor)
         return false;
-    mg_module.own_version = type->tp_version_tag;
+    mg_module.own_version = version;
     return true;
 }
 
