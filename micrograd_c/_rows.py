@@ -61,7 +61,7 @@ def _array_shape(example: Any) -> tuple[int, ...] | None:
         if not shapes or shapes[0] is None or any(shape != shapes[0] for shape in shapes):
             return None
         return (len(shapes), *shapes[0])
-    if isinstance(example, (tuple, dict, str)):
+    if isinstance(example, (tuple, dict, str, bytes)):
         return None
     try:
         view = memoryview(example)
@@ -78,7 +78,7 @@ def describe(example: Any, numbers: list[float], where: str) -> Shape:
     shape = _array_shape(example)
     if shape is not None:
         first = len(numbers)
-        _append(example, numbers)
+        _append(_listed(example), numbers, where)
         return Array(shape, first, len(numbers) - first)
     if isinstance(example, dict):
         items = [describe(v, numbers, f"{where}[{key!r}]") for key, v in example.items()]
@@ -93,19 +93,30 @@ def describe(example: Any, numbers: list[float], where: str) -> Shape:
     )
 
 
-def _append(example: Any, numbers: list[float]) -> None:
+def _listed(example: Any) -> Any:
+    """Return an array as nested lists; those, and a number, as they are."""
+    if isinstance(example, list) or _is_number(example):
+        return example
+    return (example if hasattr(example, "tolist") else memoryview(example)).tolist()
+
+
+def _append(example: Any, numbers: list[float], where: str) -> None:
     if isinstance(example, Value):
         numbers.append(example.data)
     elif isinstance(example, list):
         for item in example:
-            _append(item, numbers)
-    elif _is_number(example):
-        numbers.append(float(example))
-    elif hasattr(example, "tolist"):
-        nested = example.tolist()
-        _append(nested if isinstance(nested, list) else float(nested), numbers)
+            _append(item, numbers, where)
     else:
-        _append(memoryview(example).tolist(), numbers)
+        numbers.append(_real(example, where))
+
+
+def _real(number: Any, where: str) -> float:
+    """Return a real number as a float, by the rule for a Value's data."""
+    real = as_real(number)
+    if real is NotImplemented:
+        kind = type(number).__name__
+        raise TypeError(f"{where} must consist of real numbers, not {kind!r}")
+    return real  # type: ignore[no-any-return]
 
 
 def rebuild(shape: Shape, leaves: list[Any]) -> Any:
@@ -174,7 +185,7 @@ def as_rows(np: Any, shape: tuple[int, ...], batch: Any, where: str) -> Any:
     rows = batch if type(batch) is np.ndarray else _as_array(np, shape, batch, where)
     if rows.dtype != np.float64:
         if rows.dtype.kind == "O":
-            rows = _converted(np, rows, where)
+            rows = np.array([_real(x, where) for x in rows.flat]).reshape(rows.shape)
         elif rows.dtype.kind not in "fiub":
             raise TypeError(f"{where} must consist of real numbers, not {rows.dtype}")
         rows = rows.astype(np.float64)
@@ -193,15 +204,3 @@ def _as_array(np: Any, shape: tuple[int, ...], batch: Any, where: str) -> Any:
         return np.asarray(batch)
     except ValueError as error:
         raise ValueError(f"{where} is no regular array: {error}") from None
-
-
-def _converted(np: Any, objects: Any, where: str) -> Any:
-    """Return an array of objects as numbers, by the rule for a Value's data."""
-    numbers = np.empty(objects.shape)
-    for place, number in np.ndenumerate(objects):
-        real = as_real(number)
-        if real is NotImplemented:
-            kind = type(number).__name__
-            raise TypeError(f"{where} must consist of real numbers, not {kind!r}")
-        numbers[place] = real
-    return numbers

@@ -241,8 +241,9 @@ class Program:
         no result depends on what would raise it. A row that is recorded anew raises what the
         function raises, with its number.
 
-        Raises TypeError or ValueError for arguments nested or shaped otherwise, with both shapes;
-        RuntimeError if the rows take more branches than `max_specializations`.
+        Raises TypeError or ValueError for arguments nested or shaped otherwise, with both shapes,
+        TypeError for what is no number, ValueError for masked numbers; RuntimeError if the rows
+        take more branches than `max_specializations`.
         """
         np = self._np
         outputs = len(self._traces[0].outputs)

@@ -220,6 +220,11 @@ def test_an_empty_list_has_no_rows(mg: Any) -> None:
 def test_an_example_must_be_numbers(mg: Any) -> None:
     with pytest.raises(TypeError, match=r"example 1\[0\] must be a number"):
         mg.compile(lambda x, y: x, 1.0, ("a",))
+    for strings in (np.array(["1", "2"]), np.array(["1", "2"], object)):
+        with pytest.raises(TypeError, match="example 0 must consist of real numbers, not 'str'"):
+            mg.compile(lambda x: x[0], strings)
+    with pytest.raises(TypeError, match="example 0 must be a number"):
+        mg.compile(lambda x: x, b"1")
 
 
 def test_no_rows_give_empty_results(mg: Any) -> None:
