@@ -528,7 +528,7 @@ def _nest_arrays(shape: Shape, found: Any) -> Any:
 
 
 def _describe_result(
-    result: Any, roots: list[Value], recorder: Recorder, where: str, like: Shape
+    result: Any, roots: list[Value], recorder: Recorder, where: str, like: Shape | None
 ) -> Shape:
     """Return how a function's results are nested, the Values appended to `roots`.
 
