@@ -366,7 +366,8 @@ def _find(node: Any) -> Any:
 
 def children_of(node: Any) -> tuple[Value, ...]:
     """Return the proxies of a node's operands, repeats included."""
-    return tuple(proxy_of(lib.mg_node_operand(node, i)) for i in range(lib.mg_node_arity(node)))
+    proxies = [proxy_of(lib.mg_node_operand(node, i)) for i in range(lib.mg_node_arity(node))]
+    return tuple(proxies)  # at once: half a tuple must not be found by way of the collector
 
 
 # ---- proxies with state of their own ----

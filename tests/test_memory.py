@@ -811,3 +811,46 @@ def test_operation_that_failed_for_memory_can_be_tried_again(mg: Any) -> None:
             v = v + 1.0
     mg.engine.fail_after(0)
     assert v.data == 50_000.0
+
+
+# ---- what a collection in the middle of a call sees ----
+
+MANY = 5000  # more than the proxies that wait to be used again
+
+
+def replay_operands(mg: Any, root: Any) -> Any:
+    return mg.compile(lambda x: sum(root._children, x), 1.0)([1.0])
+
+
+LONG_RESULTS = {
+    "children": lambda mg: mg.Value(1.0, [mg.Value(1.0) * 2.0 for _ in range(MANY)])._children,
+    "graph": lambda mg: mg.engine.graph(sum([mg.Value(1.0)] * MANY)),
+    "layer": lambda mg: mg.Layer(1, MANY)([mg.Value(1.0)]),
+    "linear": lambda mg: mg.linear([[mg.Value(1.0)]] * MANY, [2.0]),
+    "softmax": lambda mg: mg.softmax([mg.Value(1.0)] * MANY),
+    "trace": lambda mg: replay_operands(mg, mg.Value(1.0, [mg.Value(1.0) for _ in range(MANY)])),
+}
+
+
+@pytest.mark.skipif(PYPY, reason="PyPy tells of no collections")
+@pytest.mark.parametrize("make", LONG_RESULTS.values(), ids=LONG_RESULTS.keys())
+def test_a_collection_finds_no_sequence_with_empty_places(
+    mg: Any, make: Callable[[Any], Any]
+) -> None:
+    empty = []
+
+    def look(phase: str, info: dict[str, int]) -> None:
+        for found in gc.get_objects():
+            if type(found) in (list, tuple) and len(found) >= MANY:
+                empty.append(len(found) - len(gc.get_referents(found)))
+
+    threshold = gc.get_threshold()
+    gc.callbacks.append(look)
+    gc.set_threshold(500)
+    try:
+        result = make(mg)
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(look)
+    assert result
+    assert set(empty) <= {0}

@@ -249,6 +249,18 @@ static inline unsigned int value_type_version(const PyTypeObject *type) {
     return type->tp_version_tag;
 }
 
+/* A list or tuple whose places are empty: until all are filled the garbage collector shows it to
+ * nobody. */
+static inline PyObject *value_hide(PyObject *sequence) {
+    if (sequence != NULL) PyObject_GC_UnTrack(sequence);
+    return sequence;
+}
+
+static inline PyObject *value_unhide(PyObject *sequence) {
+    if (sequence != NULL) PyObject_GC_Track(sequence);
+    return sequence;
+}
+
 static inline mg_node *value_node(PyObject *object) {
     return ((value_object *)object)->node;
 }

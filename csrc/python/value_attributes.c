@@ -131,7 +131,8 @@ PyObject *value_of_node(mg_node *node) {
 static PyObject *children_of(const mg_node *node) {
     Py_ssize_t arity = (Py_ssize_t)mg_node_arity(node);
     PyObject *children = PyTuple_New(arity);
-    if (children == NULL) return NULL;
+    if (children == NULL || arity == 0) return children;
+    value_hide(children);
     for (Py_ssize_t i = 0; i < arity; i++) {
         PyObject *child = value_of_node(mg_node_operand(node, (size_t)i));
         if (child == NULL) {
@@ -140,7 +141,7 @@ static PyObject *children_of(const mg_node *node) {
         }
         PyTuple_SET_ITEM(children, i, child);
     }
-    return children;
+    return value_unhide(children);
 }
 
 /* All of them in order, with repeats. */

@@ -114,7 +114,7 @@ static PyObject *linear_rows(PyObject *rows, PyObject *biases, const value_terms
                      PyTuple_GET_SIZE(biases), count);
         return NULL;
     }
-    PyObject *outputs = PyList_New(count);
+    PyObject *outputs = value_hide(PyList_New(count));
     value_taking how = outputs != NULL ? TAKEN : FAILED;
     for (Py_ssize_t i = 0; how == TAKEN && i < count; i++) {
         mg_node *node;
@@ -124,7 +124,7 @@ static PyObject *linear_rows(PyObject *rows, PyObject *biases, const value_terms
         if (how == TAKEN && output == NULL) how = FAILED;
         if (output != NULL) PyList_SET_ITEM(outputs, i, output);
     }
-    if (how == TAKEN) return outputs;
+    if (how == TAKEN) return value_unhide(outputs);
     Py_XDECREF(outputs);
     return value_refuse_terms(how);
 }
@@ -152,7 +152,7 @@ PyObject *value_linear(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ss
 /* ---- softmax ---- */
 
 static PyObject *show_all(mg_node **nodes, Py_ssize_t count) {
-    PyObject *list = PyList_New(count);
+    PyObject *list = value_hide(PyList_New(count));
     for (Py_ssize_t i = 0; i < count; i++) {
         if (list == NULL) {
             mg_drop(mg_module.arena, nodes[i]);
@@ -165,7 +165,7 @@ static PyObject *show_all(mg_node **nodes, Py_ssize_t count) {
         else
             Py_CLEAR(list);
     }
-    return list;
+    return value_unhide(list);
 }
 
 PyObject *value_softmax(PyObject *Py_UNUSED(module), PyObject *logits) {

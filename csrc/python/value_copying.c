@@ -96,7 +96,7 @@ PyObject *value_graph(PyObject *Py_UNUSED(module), PyObject *root) {
     if (order == NULL) return PyErr_NoMemory();
     value_pin(node);
     size_t count = mg_order_count(order);
-    PyObject *list = PyList_New((Py_ssize_t)count);
+    PyObject *list = value_hide(PyList_New((Py_ssize_t)count));
     for (size_t i = 0; list != NULL && i < count; i++) {
         PyObject *value = value_of_node(mg_order_node(order, count - 1 - i));
         if (value == NULL)
@@ -106,7 +106,7 @@ PyObject *value_graph(PyObject *Py_UNUSED(module), PyObject *root) {
     }
     mg_deallocate(mg_module.arena, order);
     value_unpin(node);
-    return list;
+    return value_unhide(list);
 }
 
 /* The operator of this name if it takes that many children; -1 with an error set otherwise. */

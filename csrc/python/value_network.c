@@ -156,7 +156,7 @@ static PyObject *show_last(outputs *out, int tag) {
 
 /* The outputs as a list of Values. */
 static PyObject *show_outputs(outputs *out, int tag) {
-    PyObject *list = PyList_New(out->count);
+    PyObject *list = value_hide(PyList_New(out->count));
     while (list != NULL && out->count != 0) {
         PyObject *value = show_last(out, tag);
         if (value != NULL)
@@ -165,7 +165,7 @@ static PyObject *show_outputs(outputs *out, int tag) {
             Py_CLEAR(list);
     }
     drop_outputs(out);
-    return list;
+    return value_unhide(list);
 }
 
 /* layer(neurons, xs, Neuron, its __call__, label): [neuron(xs) for neuron in neurons] */

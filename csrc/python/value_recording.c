@@ -104,7 +104,7 @@ PyObject *value_is_fresh(PyObject *Py_UNUSED(module), PyObject *args) {
 
 /* The entries and the places of the roots as bytes, and a list of the captured Values. */
 static PyObject *show_trace(const mg_trace *trace) {
-    PyObject *captured = PyList_New((Py_ssize_t)trace->captures);
+    PyObject *captured = value_hide(PyList_New((Py_ssize_t)trace->captures));
     for (size_t i = 0; captured != NULL && i < trace->captures; i++) {
         PyObject *value = value_of_node(trace->captured[i]);
         if (value == NULL)
@@ -115,7 +115,7 @@ static PyObject *show_trace(const mg_trace *trace) {
     if (captured == NULL) return NULL;
     return Py_BuildValue("y#y#N", (const char *)trace->entries,
                          (Py_ssize_t)(trace->count * sizeof(mg_entry)), (const char *)trace->root,
-                         (Py_ssize_t)(trace->roots * sizeof(uint32_t)), captured);
+                         (Py_ssize_t)(trace->roots * sizeof(uint32_t)), value_unhide(captured));
 }
 
 static PyObject *trace_nodes(mg_node *anchor, const mg_position *start, mg_node **inputs,
