@@ -301,9 +301,10 @@ def cross_entropy(logits: Any, target: Any) -> Any:
 
 
 def _array(numbers: Any, count: int) -> Any:
-    if len(numbers) != count:
+    view = memoryview(numbers)
+    if view.format != "d" or view.nbytes != count * ffi.sizeof("double"):
         raise ValueError(f"an array of {count} doubles is required")
-    return ffi.from_buffer("double[]", numbers, require_writable=True)
+    return ffi.from_buffer("double[]", view, require_writable=True)
 
 
 def sgd(params: Any, buffer: Any, lr: float, momentum: float, weight_decay: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from array import array
 from typing import Any, Callable
 
 import pytest
@@ -217,3 +218,27 @@ def test_betas_are_two_numbers_at_each_step(mg: Any) -> None:
     with pytest.raises(ValueError, match="unpack"):
         optimizer.step()
     assert (p.data, optimizer.steps) == (1.0, 0)
+
+
+@pytest.mark.parametrize("name", ["buffer", "m", "v"])
+@pytest.mark.parametrize(
+    ("numbers", "error"),
+    [
+        (array("f", [0.0, 0.0]), ValueError),
+        (array("q", [0, 0]), ValueError),
+        (array("d", [0.0]), ValueError),
+        (bytearray(16), ValueError),
+        (memoryview(bytearray(32)).cast("d")[::2], (ValueError, BufferError)),
+        (memoryview(bytes(16)).cast("d"), BufferError),
+        ([0.0, 0.0], TypeError),
+    ],
+)
+def test_a_memory_that_is_no_array_of_as_many_doubles_is_refused(
+    mg: Any, name: str, numbers: Any, error: Any
+) -> None:
+    params = [mg.Value(1.0), mg.Value(2.0)]
+    optimizer = (mg.optim.SGD if name == "buffer" else mg.optim.Adam)(params)
+    setattr(optimizer, name, numbers)
+    with pytest.raises(error):
+        optimizer.step()
+    assert [p.data for p in params] == [1.0, 2.0]

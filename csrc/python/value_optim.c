@@ -4,9 +4,8 @@
 /* The doubles of an object with a writable buffer of count of them; NULL: with an error set. */
 static double *take_array(PyObject *object, Py_ssize_t count, Py_buffer *view) {
     if (PyObject_GetBuffer(object, view, PyBUF_WRITABLE | PyBUF_FORMAT | PyBUF_ND) < 0) return NULL;
-    const bool doubles = view->format != NULL && strcmp(view->format, "d") == 0;
-    if (doubles && view->itemsize == sizeof(double) &&
-        view->len == count * (Py_ssize_t)sizeof(double))
+    const char *format = view->format != NULL ? view->format : "B";
+    if (strcmp(format, "d") == 0 && view->len == count * (Py_ssize_t)sizeof(double))
         return view->buf;
     PyErr_Format(PyExc_ValueError, "an array of %zd doubles is required", count);
     PyBuffer_Release(view);
