@@ -11,11 +11,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BACKENDS, VARIABLE
+from conftest import BACKENDS, PYPY, VARIABLE
 
 SHOW = "import micrograd_c.engine; print(micrograd_c.engine.BACKEND)"
 WITHOUT_NATIVE = "import sys; sys.modules['micrograd_c._value_type'] = None\n"
 WITHOUT_CFFI = "import sys; sys.modules['micrograd_c._engine'] = None\n"
+# here(), there(): SHOW in this interpreter, in another one of the process.
+INTERPRETERS = f"""
+import sys
+show = {SHOW!r}
+def here():
+    exec(show)
+    sys.stdout.flush()
+def there():
+    interpreters.run_string(another, f'import sys; sys.path[:] = {{sys.path!r}}; {{show}}')
+try:
+    import _xxsubinterpreters as interpreters
+    another = interpreters.create(isolated=False)
+except ImportError:
+    import _interpreters as interpreters
+    another = interpreters.create('legacy')
+"""
 
 
 def python(mg: Any, program: str, backend: str | None) -> tuple[str, str]:
@@ -64,6 +80,27 @@ def test_default_is_native_where_it_is_built(mg: Any, backend: str | None) -> No
 
 def test_default_is_cffi_where_native_is_not_built(mg: Any) -> None:
     assert python(mg, WITHOUT_NATIVE + SHOW, None) == ("cffi", "")
+
+
+@pytest.mark.skipif(PYPY, reason="PyPy has one interpreter in a process")
+@pytest.mark.parametrize("order", ["here(); there(); here()", "there(); here(); there()"])
+def test_native_belongs_to_the_first_interpreter_of_a_process(mg: Any, order: str) -> None:
+    if "native" not in BACKENDS:
+        pytest.skip("the native backend is not among those run here")
+    assert python(mg, INTERPRETERS + order, None) == ("native\ncffi\nnative", "")
+
+
+@pytest.mark.skipif(PYPY, reason="PyPy has one interpreter in a process")
+def test_cffi_is_for_every_interpreter_of_a_process(mg: Any) -> None:
+    assert python(mg, INTERPRETERS + "there(); here()", "cffi") == ("cffi\ncffi", "")
+
+
+def test_package_imported_anew_in_an_interpreter_has_the_backend_it_had(mg: Any) -> None:
+    again = (
+        f"{SHOW}\nfor name in [*sys.modules]:\n    if 'micrograd_c' in name: del sys.modules[name]"
+    )
+    shown = mg.engine.BACKEND
+    assert python(mg, f"import sys\n{again}\n{SHOW}", shown) == (f"{shown}\n{shown}", "")
 
 
 def test_forcing_native_where_it_is_not_built_is_a_clear_import_error(mg: Any) -> None:

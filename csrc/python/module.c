@@ -1,5 +1,6 @@
 /* module.c: micrograd_c._value_type, the accelerator as a Python module. The module is one for the
- * process: its arena and its type are as good as static. */
+ * process, of the interpreter that first imports it: its arena and its type are as good as static.
+ */
 #include "value.h"
 
 value_module mg_module;
@@ -153,14 +154,6 @@ static bool import_methods(void) {
     return mg_module.as_real != NULL && mg_module.make_error != NULL;
 }
 
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "micrograd_c._value_type",
-    .m_doc = PyDoc_STR("The accelerated Value: CPython's operators over the arena."),
-    .m_size = -1,
-    .m_methods = functions,
-};
-
 /* Have before_collection called before each garbage collection. */
 static bool join_collections(PyObject *module) {
     PyObject *gc = PyImport_ImportModule("gc");
@@ -173,28 +166,53 @@ static bool join_collections(PyObject *module) {
     return good;
 }
 
-PyMODINIT_FUNC PyInit__value_type(void) {
-    if (mg_module.type != NULL) {
-        PyErr_SetString(PyExc_ImportError,
-                        "micrograd_c._value_type belongs to another interpreter of this process");
-        return NULL;
-    }
+#define MODULE_NAME "micrograd_c._value_type"
+
+/* What is made once, by the first import. The interpreter's dict then has the type. */
+static bool make_all(PyObject *module, PyObject *interpreter) {
     if (mg_module.arena == NULL) mg_module.arena = mg_arena_new();
-    if (mg_module.arena == NULL) return PyErr_NoMemory();
-    if (!intern_names() || !import_methods()) return NULL;
-    mg_module.type = make_type();
-    if (mg_module.type == NULL) return NULL;
-    mg_module.data_descriptor = PyDict_GetItem(mg_module.type->tp_dict, mg_module.data_key);
-    mg_module.grad_descriptor = PyDict_GetItem(mg_module.type->tp_dict, mg_module.grad_key);
-    Py_XINCREF(mg_module.data_descriptor);
-    Py_XINCREF(mg_module.grad_descriptor);
-    PyObject *module = PyModule_Create(&definition);
-    if (module == NULL) return NULL;
-    if (PyModule_AddFunctions(module, value_functions) < 0 ||
-        PyModule_AddObject(module, "Value", Py_NewRef((PyObject *)mg_module.type)) < 0 ||
-        !join_collections(module)) {
-        Py_DECREF(module);
-        return NULL;
+    if (mg_module.arena == NULL) {
+        PyErr_NoMemory();
+        return false;
     }
-    return module;
+    PyTypeObject *type = intern_names() && import_methods() ? make_type() : NULL;
+    if (type == NULL) return false;
+    mg_module.data_descriptor = Py_XNewRef(PyDict_GetItem(type->tp_dict, mg_module.data_key));
+    mg_module.grad_descriptor = Py_XNewRef(PyDict_GetItem(type->tp_dict, mg_module.grad_key));
+    if (!join_collections(module) ||
+        PyDict_SetItemString(interpreter, MODULE_NAME, (PyObject *)type) < 0)
+        return false;
+    mg_module.type = type;
+    return true;
+}
+
+static int execute(PyObject *module) {
+    PyObject *interpreter = PyInterpreterState_GetDict(PyInterpreterState_Get());
+    if (interpreter == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (mg_module.type == NULL && !make_all(module, interpreter)) return -1;
+    if (PyDict_GetItemString(interpreter, MODULE_NAME) != (PyObject *)mg_module.type) {
+        PyErr_SetString(PyExc_ImportError,
+                        MODULE_NAME " belongs to another interpreter of this process");
+        return -1;
+    }
+    if (PyModule_AddFunctions(module, value_functions) < 0) return -1;
+    return PyModule_AddObject(module, "Value", Py_NewRef((PyObject *)mg_module.type));
+}
+
+/* Executed in every interpreter that imports it, so as to refuse all but the first. */
+static PyModuleDef_Slot phases[] = {{Py_mod_exec, execute}, {0, NULL}};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = MODULE_NAME,
+    .m_doc = PyDoc_STR("The accelerated Value: CPython's operators over the arena."),
+    .m_methods = functions,
+    .m_slots = phases,
+};
+
+PyMODINIT_FUNC PyInit__value_type(void) {
+    return PyModuleDef_Init(&definition);
 }
