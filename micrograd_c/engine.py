@@ -31,24 +31,28 @@ if TYPE_CHECKING:
     )
 else:
 
+    def _missing(message):
+        """Return an ImportError that, for its name, `python -m` reports in one line."""
+        return ImportError(message, name=__package__)
+
     def _choose():
         """Return the module of the backend asked for, or of the best one there is."""
         wanted = os.environ.get("MICROGRAD_C_BACKEND", "")
         if wanted not in ("", "native", "cffi"):
-            raise ImportError(f"MICROGRAD_C_BACKEND must be 'native' or 'cffi', not {wanted!r}")
+            raise _missing(f"MICROGRAD_C_BACKEND must be 'native' or 'cffi', not {wanted!r}")
         if wanted != "cffi":
             try:
                 return import_module("._value_type", __package__)
             except ImportError as error:
                 if wanted == "native":
-                    raise ImportError(
+                    raise _missing(
                         "MICROGRAD_C_BACKEND asks for the native backend, "
                         f"which was not built here ({error})"
                     ) from error
         try:
             return import_module("._proxy_functions", __package__)
         except ImportError as error:
-            raise ImportError(
+            raise _missing(
                 f"the compiled part of micrograd_c cannot be imported ({error}); "
                 "'pip install .' in its source folder builds it"
             ) from error

@@ -187,16 +187,19 @@ def _listed(values: Iterable[Any]) -> Sequence[Any]:
 def plain_numbers(values: Iterable[Any], who: str) -> list[Any]:
     """Return Values, floats and ints, which a function in C takes; other real numbers as floats.
 
-    Raises TypeError for anything else.
+    Values of another engine stay, for the expression to use their operators. Raises TypeError for
+    anything else.
     """
-    return [v if isinstance(v, (Value, float, int)) else _as_float(v, who) for v in values]
+    return [v if isinstance(v, (Value, float, int)) else _as_scalar(v, who) for v in values]
 
 
-def _as_float(value: Any, who: str) -> float:
+def _as_scalar(value: Any, who: str) -> Any:
     number = as_real(value)
-    if number is NotImplemented:
+    if number is not NotImplemented:
+        return number
+    if as_real(getattr(value, "data", None)) is NotImplemented:  # as that of an array is
         raise TypeError(f"{who} takes Values and real numbers, not {type(value).__name__!r}")
-    return number  # type: ignore[no-any-return]
+    return value
 
 
 def _same_length(a: Sequence[Any], name_a: str, b: Sequence[Any], name_b: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from conftest import collect
 from hypothesis import given
 from hypothesis import strategies as st
+from reference import DEPTH_FIRST
 
 # ---- the plain expressions, as the docstrings give them ----
 
@@ -310,6 +311,19 @@ def test_elements_are_values_and_real_numbers(mg: Any, name: str, call: Any, ele
     kind = type(element).__name__
     with pytest.raises(TypeError, match=rf"{name}\(\) takes Values and real numbers, not '{kind}'"):
         call(mg, mg.Value(1.0), element)
+
+
+def test_elements_may_be_values_of_another_engine(mg: Any) -> None:
+    one = DEPTH_FIRST.Value(0.5)
+    for call in (
+        lambda v: mg.dot([v], [2.0], v),
+        lambda v: mg.total([v, 1.0]),
+        lambda v: mg.mse([v], [2.0]),
+        lambda v: mg.hinge([v], [1.0]),
+    ):
+        theirs = call(one)
+        assert type(theirs) is DEPTH_FIRST.Value
+        assert theirs.data == call(mg.Value(0.5)).data
 
 
 def test_a_column_is_no_vector(mg: Any) -> None:

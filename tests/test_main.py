@@ -40,11 +40,11 @@ def environment(mg: Any, *first: Path) -> dict[str, str]:
     }
 
 
-def command(mg: Any, *arguments: str, path: tuple[Path, ...] = ()) -> Any:
-    """Run the command in a process of its own."""
+def command(mg: Any, *arguments: str, path: tuple[Path, ...] = (), **variables: str) -> Any:
+    """Run the command in a process of its own, with more variables in its environment."""
     return subprocess.run(
         [sys.executable, "-m", mg.__name__, *arguments],
-        env=environment(mg, *path),
+        env={**environment(mg, *path), **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -158,6 +158,12 @@ def test_a_bad_argument_is_status_2_and_a_message_that_names_it(
     assert (left.value.code, out) == (2, "")
     assert "error: " in err.splitlines()[-1]
     assert arguments[0] in err.splitlines()[-1]
+
+
+def test_an_unknown_backend_is_status_1_and_one_line_that_names_it(mg: Any) -> None:
+    done = command(mg, *QUICK, MICROGRAD_C_BACKEND="gpu")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "MICROGRAD_C_BACKEND must be 'native' or 'cffi', not 'gpu'" in done.stderr
 
 
 def test_version_prints_the_version_and_the_backend(mg: Any, capsys: Any) -> None:
