@@ -286,7 +286,7 @@ def show(self: Value, node: Any) -> None:
             del living[old]
             life.node = None
             _attach(self, node)
-            release(old)
+            _anchor(old)  # another thread may have taken the pointer, and be about to use it
 
 
 def take_node(proxy: Value) -> Any:

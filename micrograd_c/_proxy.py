@@ -216,7 +216,7 @@ def _make_node(
         node = lib.mg_leaf(arena, data)
     else:
         array = ffi.new("double[]", numbers) if numbers else _NULL
-        operands = ffi.new("mg_node *[]", [child._node for child in children])
+        operands = [child._node for child in children]
         node = lib.mg_record_custom(arena, data, operands, len(children), array, _NULL)
     if not node:
         raise MemoryError("no memory for a node")
@@ -380,12 +380,13 @@ class Value(Slots):
             return self.__dict__["_local_grads"]  # type: ignore[no-any-return]
         partial = ffi.new("double *")
         partials = []
-        if not lib.mg_node_has_partials(self._node):
+        node = self._node
+        if not lib.mg_node_has_partials(node):
             return ()
-        for i in range(lib.mg_node_arity(self._node)):
-            status = lib.mg_node_partial(self._node, i, partial)
+        for i in range(lib.mg_node_arity(node)):
+            status = lib.mg_node_partial(node, i, partial)
             if status:
-                raise partial_error(status, self._node)
+                raise partial_error(status, node)
             partials.append(partial[0])
         return tuple(partials)
 
@@ -413,20 +414,21 @@ class Value(Slots):
 
     def _push(self) -> None:
         modes.refuse("calling _backward()")
-        status = lib.mg_push(arena, self._node)
+        node = self._node
+        status = lib.mg_push(arena, node)
         if status:
-            raise partial_error(status, self._node)
+            raise partial_error(status, node)
 
     def backward(self) -> None:
         """Set this node's gradient to 1 and add to the gradient of every node it was made from."""
         modes.refuse("calling backward()")
         order = ffi.new("mg_order **")
         culprit = ffi.new("mg_node **")
-        status = lib.mg_backward(arena, self._node, order, culprit)
+        root = self._node
+        status = lib.mg_backward(arena, root, order, culprit)
         if status:
             raise partial_error(status, culprit[0])
         if order[0]:
-            root = self._node
             lib.mg_retain(root)  # a closure could give self another node
             try:
                 self._follow(order[0], culprit)

@@ -50,8 +50,9 @@ __all__ = [
 
 # ---- many nodes at once: what micrograd_c/functional.py documents ----
 
-# Pointers to nodes are good for as long as something holds their Values. A list may be changed
-# meanwhile, by another thread, so whoever takes them keeps a copy.
+# A node is good for as long as something holds its Value and that shows it, or the pointer taken
+# from it. Another thread may change a list meanwhile, or construct a Value again, so whoever takes
+# them keeps a copy of the list, and pointers, not just an array of addresses.
 
 
 def _number(value: Any) -> Any:
@@ -62,7 +63,7 @@ def _number(value: Any) -> Any:
 
 
 def _terms(values: Any) -> Any:
-    """Return Values and numbers as an array, or None if one is neither or of a subclass."""
+    """Return Values and numbers as terms, or None if one is neither or of a subclass."""
     terms = []
     for value in values:
         if type(value) is Value:
@@ -72,7 +73,7 @@ def _terms(values: Any) -> Any:
             if number is None:
                 return None
             terms.append((_NULL, number, issubclass(type(value), int)))
-    return ffi.new("mg_term[]", terms)
+    return terms
 
 
 def _same_length(a: Any, name_a: str, b: Any, name_b: str) -> None:
@@ -309,14 +310,14 @@ def _array(numbers: Any, count: int) -> Any:
 
 def sgd(params: Any, buffer: Any, lr: float, momentum: float, weight_decay: float) -> None:
     refuse("a step of an optimizer")
-    nodes = ffi.new("mg_node *[]", [p._node for p in params])
+    nodes = [p._node for p in params]
     how = ffi.new("mg_sgd *", (lr, momentum, weight_decay))
     lib.mg_sgd_step(arena, nodes, len(params), how, _array(buffer, len(params)))
 
 
 def adam(params: Any, m: Any, v: Any, *how: float) -> None:
     refuse("a step of an optimizer")
-    nodes = ffi.new("mg_node *[]", [p._node for p in params])
+    nodes = [p._node for p in params]
     count = len(params)
     options = ffi.new("mg_adam *", how)
     lib.mg_adam_step(arena, nodes, count, options, _array(m, count), _array(v, count))
@@ -324,7 +325,7 @@ def adam(params: Any, m: Any, v: Any, *how: float) -> None:
 
 def zero_grad(params: Any) -> None:
     refuse("zero_grad()")
-    nodes = ffi.new("mg_node *[]", [p._node for p in params])
+    nodes = [p._node for p in params]
     lib.mg_zero_grads(arena, nodes, len(nodes))
 
 
@@ -333,7 +334,8 @@ def zero_grad(params: Any) -> None:
 
 def graph(root: Value) -> list[Value]:
     """Return the interior nodes below a root and it, in the order in which they were created."""
-    order = lib.mg_order_new(arena, root._node)
+    node = root._node
+    order = lib.mg_order_new(arena, node)
     if not order:
         raise MemoryError("no memory for the nodes of a graph")
     try:
@@ -388,7 +390,7 @@ def restore(
     if op == CUSTOM:
         node = _make_node(data, children, partials, True)
     else:
-        operands = ffi.new("mg_node *[]", [child._node for child in children])
+        operands = [child._node for child in children]
         power = float(exponent) if op == EXPONENT else 0.0
         integer = isinstance(exponent, int)
         node = lib.mg_restore(arena, op, data, operands, count, power, integer, ffi.NULL, ffi.NULL)
@@ -429,7 +431,7 @@ def trace(
     anchor: Value, inputs: tuple[Value, ...], position: Any
 ) -> tuple[bytes, bytes, list[Value]]:
     """Return entries and roots of a trace, as bytes, and the list of captured Values."""
-    nodes = ffi.new("mg_node *[]", [value._node for value in inputs])
+    nodes = [value._node for value in inputs]
     status, culprit = ffi.new("mg_status *"), ffi.new("mg_node **")
     made = lib.mg_trace_new(arena, anchor._node, position, nodes, len(inputs), status, culprit)
     if not made:

@@ -300,6 +300,28 @@ def test_every_leaf_made_in_threads_is_a_node_of_its_own(mg: Any) -> None:
     assert [v.data for v in second] == [10**6 + k for k in range(20 * ROUNDS)]
 
 
+def test_value_that_one_thread_constructs_again_keeps_its_operands_for_another(mg: Any) -> None:
+    a, b = mg.Value(2.0), mg.Value(3.0)
+    shared = mg.Value(6.0, (a * 1.0, b * 1.0))
+    done = threading.Event()
+
+    def construct() -> None:
+        while not done.is_set():
+            shared.__init__(6.0, (a * 1.0, b * 1.0))
+
+    def look() -> set[tuple[Any, ...]]:
+        try:
+            return {
+                tuple(operand.data for operand in operands)
+                for _ in range(20 * ROUNDS)
+                for operands in (shared._children, (mg.total([shared, 0.0]) + shared)._children)
+            }
+        finally:
+            done.set()
+
+    assert run_together(construct, look)[1] == {(2.0, 3.0), (6.0, 6.0)}
+
+
 # ---- recording switched off ----
 
 
