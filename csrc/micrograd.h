@@ -331,6 +331,9 @@ mg_trace *mg_trace_new(mg_arena *arena, const mg_node *anchor, const mg_position
 void mg_trace_free(mg_arena *arena, mg_trace *trace);
 /* Whether the node was made since start and is nobody's operand. */
 int mg_node_is_fresh(const mg_node *node, const mg_position *start);
+/* A number that no other node ever has, higher than those of older nodes; 0: a leaf made outside of
+ * recordings. */
+uint64_t mg_node_serial(const mg_node *node);
 void mg_get_data(mg_arena *arena, mg_node *const *nodes, size_t count, double *data);
 void mg_add_grads(mg_arena *arena, mg_node *const *nodes, size_t count, const double *grads);
 

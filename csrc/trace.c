@@ -296,6 +296,12 @@ int mg_node_is_fresh(const mg_node *node, const mg_position *start) {
     return node->refs == 1 && mg_is_recent(node, start);
 }
 
+uint64_t mg_node_serial(const mg_node *node) {
+    mg_page *page = mg_page_of(node);
+    if (page->sequence == MG_LEAF_PAGE) return 0;
+    return page->sequence * MG_PAGE_NODES + (uint64_t)(node - mg_page_nodes(page));
+}
+
 void mg_get_data(mg_arena *arena, mg_node *const *nodes, size_t count, double *data) {
     mg_lock_take(&arena->lock);
     for (size_t i = 0; i < count; i++) data[i] = nodes[i]->data;

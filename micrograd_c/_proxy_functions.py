@@ -427,6 +427,11 @@ def is_fresh(value: Value, position: Any) -> bool:
     return bool(lib.mg_node_is_fresh(value._node, position))
 
 
+def serial(value: Value) -> int:
+    """Return a number that no other Value's node ever has, higher than those of older nodes."""
+    return int(lib.mg_node_serial(value._node))
+
+
 def trace(
     anchor: Value, inputs: tuple[Value, ...], position: Any
 ) -> tuple[bytes, bytes, list[Value]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import operator
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any, Callable, NamedTuple, NoReturn
 
 from . import _rows
@@ -49,6 +50,8 @@ class Recorder:
         self.guards: list[Guard] = []
         self.inputs: tuple[Value, ...] = ()
         self.position: Any = None
+        self.start = 0  # the serial number from which on nodes are of the function's own making
+        self.constants: set[int] = set()  # serial numbers of nodes known to be constants
         self.raised: Exception | None = None  # the first error of what was computed or refused
         self.raised_at = ""
 
@@ -58,6 +61,13 @@ class Recorder:
 
     def __exit__(self, *error: object) -> None:
         bulk.stop_recording()
+
+    def make_inputs(self, numbers: Sequence[float]) -> list[Value]:
+        """Return a Value for each of the inputs, just before the function runs."""
+        leaves = [Value(number) for number in numbers]
+        self.inputs = tuple(leaves)
+        self.start = bulk.serial(Value(0.0))
+        return leaves
 
     # ---- what Values ask ----
 
@@ -138,22 +148,23 @@ class Recorder:
 
     def is_constant(self, value: Value) -> bool:
         """Return whether a Value depends neither on an input nor on a captured Value."""
-        anchor = bulk.rule(NO_RULE, 0.0, (value,))
-        _, _, captured = bulk.trace(anchor, (), self.position)
-        recent = {id(x) for x in self.inputs}
-        return not captured and not _reaches(value, recent)
+        seen: set[int] = set()
+        waiting = [value]
+        while waiting:
+            node = waiting.pop()
+            serial = bulk.serial(node)
+            if serial < self.start:
+                return False
+            if serial not in seen and serial not in self.constants:
+                seen.add(serial)
+                waiting += node._children
+        self.constants |= seen
+        return True
 
     def guard(self, relation: int, left: Value, right: Value, outcome: bool) -> bool:
         """Note what a comparison came out as, and return that."""
         self.guards.append(Guard(relation, left, right, outcome))
         return outcome
-
-
-def _reaches(value: Value, targets: set[int]) -> bool:
-    """Return whether one of these Values is below this one."""
-    if id(value) in targets:
-        return True
-    return any(id(child) in targets for node in bulk.graph(value) for child in node._children)
 
 
 def _real(number: Any) -> float | None:

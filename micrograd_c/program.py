@@ -65,8 +65,7 @@ class Program:
         """Add the program of what `fn` does for the row with these numbers."""
         recorder = Recorder(self._allow_constants)
         with recorder:
-            leaves = [Value(number) for number in numbers]
-            recorder.inputs = tuple(leaves)
+            leaves = recorder.make_inputs(numbers)
             result = self.fn(*(_rows.rebuild(shape, leaves) for shape in self._shapes))
             recorder.finish()
             roots: list[Value] = []

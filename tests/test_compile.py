@@ -620,6 +620,51 @@ def test_the_data_of_a_constant_is_a_number(mg: Any) -> None:
     assert program([3.0]).tolist() == [6.0]
 
 
+def test_reading_a_constant_looks_at_what_is_new_below_it(mg: Any) -> None:
+    def fn(x: Any, reads: int) -> Any:
+        c = mg.Value(1.0)
+        for _ in range(reads):
+            c = c * 1.0 + 1.0
+            assert float(c.data) > 1.0
+        return x * c
+
+    def calls(reads: int) -> int:
+        events: list[str] = []
+        sys.setprofile(lambda frame, event, arg: events.append(event))
+        try:
+            mg.compile(lambda x: fn(x, reads), 1.0)
+        finally:
+            sys.setprofile(None)
+        return len(events)
+
+    first, second, fourth = calls(50), calls(100), calls(200)
+    assert fourth - second < 2.5 * (second - first)  # in proportion: 2, each read in full: 4
+
+
+def test_a_constant_that_becomes_an_input_is_none_any_more(mg: Any) -> None:
+    def fn(x: Any) -> Any:
+        c = mg.Value(2.0)
+        assert float(c.data) == float((c * 3).data) / 3 == 2.0
+        c.data = x.data
+        return x * float(c.data)
+
+    with pytest.raises(TypeError, match="turned into a float"):
+        mg.compile(fn, 1.0)
+
+
+def test_the_data_of_what_is_made_of_an_input_or_a_parameter_is_no_constant(mg: Any) -> None:
+    w = mg.Value(2.0)
+    for other in (lambda x: x, lambda x: w, lambda x: w * w):
+
+        def fn(x: Any, other: Any = other) -> Any:
+            c = mg.Value(1.0) + 1.0
+            assert float(c.data) == 2.0
+            return x * float((c * 2 + c * other(x)).data)
+
+        with pytest.raises(TypeError, match="turned into a float"):
+            mg.compile(fn, 1.0)
+
+
 @pytest.mark.parametrize(
     "what", ["backward", "_backward", "grad", "partials", "data", "step", "copy", "call", "input"]
 )

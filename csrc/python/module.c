@@ -56,6 +56,9 @@ static PyMethodDef functions[] = {
     {"is_fresh", value_is_fresh, METH_VARARGS,
      PyDoc_STR("is_fresh(value, position, /)\n--\n\n"
                "Whether a Value was made since then and is nobody's operand.")},
+    {"serial", value_serial, METH_O,
+     PyDoc_STR("serial(value, /)\n--\n\n"
+               "A number that no other Value's node ever has, higher than those of older nodes.")},
     {"trace", value_trace, METH_VARARGS,
      PyDoc_STR("trace(anchor, inputs, position, /)\n--\n\n"
                "Entries and roots of a trace, as bytes, and the list of captured Values.")},

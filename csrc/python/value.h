@@ -192,6 +192,7 @@ PyObject *value_stop_recording(PyObject *module, PyObject *ignored);
 PyObject *value_rule(PyObject *module, PyObject *args);
 PyObject *value_number_of(PyObject *module, PyObject *value);
 PyObject *value_is_fresh(PyObject *module, PyObject *args);
+PyObject *value_serial(PyObject *module, PyObject *value);
 PyObject *value_trace(PyObject *module, PyObject *args);
 PyObject *value_get_numbers(PyObject *module, PyObject *const *args, Py_ssize_t arguments);
 PyObject *value_add_grads(PyObject *module, PyObject *const *args, Py_ssize_t arguments);

@@ -102,6 +102,11 @@ PyObject *value_is_fresh(PyObject *Py_UNUSED(module), PyObject *args) {
     return PyBool_FromLong(mg_node_is_fresh(value_node(value), &start));
 }
 
+PyObject *value_serial(PyObject *Py_UNUSED(module), PyObject *value) {
+    if (!require_value(value)) return NULL;
+    return PyLong_FromUnsignedLongLong(mg_node_serial(value_node(value)));
+}
+
 /* The entries and the places of the roots as bytes, and a list of the captured Values. */
 static PyObject *show_trace(const mg_trace *trace) {
     PyObject *captured = value_hide(PyList_New((Py_ssize_t)trace->captures));
