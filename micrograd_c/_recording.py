@@ -323,7 +323,10 @@ class Number:
         function = getattr(np, name, None)
         if not isinstance(function, np.ufunc) or function.nin != 1:
             raise AttributeError(f"'float' object has no attribute {name!r}")
-        return lambda: function(self._plain(f"given to numpy (as np.{name} does)"))
+        use = f"given to np.{name}()"
+        if hasattr(Value, name):
+            use += f" (a Value has its own {name}())"
+        return lambda: function(self._plain(use))
 
     # ---- arithmetic ----
 
