@@ -22,6 +22,7 @@ FORWARD, PARAMETERS, INPUTS = lib.MG_FORWARD, lib.MG_PARAMETERS, lib.MG_INPUTS
 ALL = lib.MG_ALL
 NULL = ffi.NULL
 KIND = 0  # of processor, see mg_call: for tests
+_KEPT = 1 << 26  # bytes of entries in the programs of single outputs that a trace keeps
 OPERATORS = [ffi.string(lib.mg_operator_name(op)).decode() for op in range(lib.mg_operator_count())]
 
 
@@ -53,6 +54,7 @@ class Trace:
         self.entries, self.outputs, self.guards = entries, outputs, guards
         self.captured, self.inputs = captured, inputs
         self.frames: dict[int, list[Frame]] = {mode: [] for mode in range(lib.MG_MODES)}
+        self._singles: dict[int, Trace] = {}
         # Leaves whose gradient is a plain sum: it is added to. Through others backward goes on.
         self.plain = not any(
             len(v._children) or "_backward" in (attributes(v) or {}) for v in captured
@@ -71,6 +73,16 @@ class Trace:
         self.program = ffi.gc(
             _checked(made, "a program"), lambda p: lib.mg_program_free(_memory, p)
         )
+
+    def of_output(self, i: int) -> Trace:
+        """Return the trace of one output alone, with the same guards."""
+        single = self._singles.get(i)
+        if single is None:
+            outputs = (self.outputs[i],)
+            single = Trace(self.entries, outputs, self.guards, self.captured, self.inputs)
+            if len(self._singles) * len(self.entries) < _KEPT:
+                self._singles[i] = single
+        return single
 
     def facts(self) -> Any:
         facts = ffi.new("mg_program_facts *")

@@ -55,9 +55,8 @@ class Program:
         self._lock = threading.Lock()
         self._last: tuple[Any, ...] = ()
         self._ready: list[tuple[Any, ...]] = []
-        arrays = [array for shape in self._shapes for array in _rows.arrays(shape)]
+        self._arrays = [array for shape in self._shapes for array in _rows.arrays(shape)]
         self._flat = all(isinstance(shape, Array) for shape in self._shapes)
-        self._shape_of = tuple(array.shape for array in arrays)
 
     # ---- recording ----
 
@@ -161,17 +160,19 @@ class Program:
         threads: int,
         check: bool,
         bind: Callable[[Frame, int], None],
+        rows: Any = None,
+        output: int | None = None,
     ) -> float:
-        """Replay all rows, each with the first recording that is right for it.
+        """Replay these rows, or all, each with the first recording that is right for it.
 
-        `bind` tells a frame where results go. Returns the sum of seeds times outputs.
+        `bind` tells a frame where results go. With `output` the others are not computed. Returns
+        the sum of seeds times outputs.
         """
         count, columns, _held = self._rows_of(args)
         if threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
         replayed = ALL if check and mode != FORWARD else mode  # as backward() row by row has it
-        total, place = 0.0, 0
-        rows: Any = None  # those that are left; None: all
+        total, place = 0.0, 0  # rows: those that are left; None: all
         error: tuple[int, Exception] | None = None
         done: list[tuple[Trace, Frame]] = []
         try:
@@ -186,6 +187,8 @@ class Program:
                             break  # which is raised below
                         raise
                 trace = self._traces[place]
+                if output is not None:
+                    trace = trace.of_output(output)
                 frame = trace.take_frame(replayed)
                 done.append((trace, frame))
                 failed = self._tell(trace, frame, count, columns, rows, check)
@@ -398,39 +401,43 @@ class Program:
         for i in range(outputs if outputs > 1 else 0):
             # It may be of another result, whose gradient of 0 times an infinite derivative is nan.
             if not all(np.isfinite(array).all() for array in found[i]):
-                found[i] = self._of_one_result(i)._gradients(args, 1, threads, False)[0]
+                self._go_back_alone(i, found[i], args, threads)
         return self._nest([self._nest_gradients(arrays) for arrays in found])
 
-    def _of_one_result(self, i: int) -> Program:
-        """Return a program of the same recordings that computes this result alone."""
-        options = self._inputs, self._max_specializations, self._allow_constants
-        program = Program(self.fn, self._shapes, *options)
-        program.parameters = self.parameters
-        for trace in self._traces:
-            outputs = (trace.outputs[i],)
-            program._add(Trace(trace.entries, outputs, trace.guards, trace.captured, self._inputs))
-        return program
+    def _go_back_alone(
+        self, output: int, arrays: list[Any], args: tuple[Any, ...], threads: int
+    ) -> None:
+        """Compute one result's gradients anew, by itself, in the rows where some are not finite."""
+        np = self._np
+        finite = [np.isfinite(array).all(axis=tuple(range(1, array.ndim))) for array in arrays]
+        rows = np.flatnonzero(~np.all(finite, axis=0)).astype(np.uint32)
+        for array in arrays:
+            array[rows] = 0.0
+        self._replay(INPUTS, args, threads, False, self._back_to([arrays]), rows, output)
 
     def _gradients(
         self, args: tuple[Any, ...], outputs: int, threads: int, check: bool
     ) -> list[list[Any]]:
         """Return an array for each of the arguments', for each of so many results."""
-        np = self._np
         count = self._rows_of(args)[0]
-        shapes = [array for shape in self._shapes for array in _rows.arrays(shape)]
-        results = [[np.zeros((count, *array.shape)) for array in shapes] for _ in range(outputs)]
+        zeros, shapes = self._np.zeros, [array.shape for array in self._arrays]
+        results = [[zeros((count, *shape)) for shape in shapes] for _ in range(outputs)]
+        self._replay(INPUTS, args, threads, check, self._back_to(results))
+        return results
+
+    def _back_to(self, results: list[list[Any]]) -> Callable[[Frame, int], None]:
+        """Return what tells a frame where gradients go: for each result, arrays of zeros."""
 
         def bind(frame: Frame, count: int) -> None:
             frame.call.jacobian = 1
             for i, arrays in enumerate(results):
                 columns = frame.columns_of_output(i)
-                for shape, array in zip(shapes, arrays):
+                for shape, array in zip(self._arrays, arrays):
                     if array.size:
                         place = ffi.from_buffer("double[]", array)
                         lib.mg_set_columns(columns + shape.first, place, shape.size, shape.size)
 
-        self._replay(INPUTS, args, threads, check, bind)
-        return results
+        return bind
 
     def _nest_gradients(self, arrays: list[Any]) -> Any:
         found = iter(arrays)

@@ -488,6 +488,88 @@ def test_branches_may_not_return_other_keys(mg: Any) -> None:
         program([-1.0])
 
 
+def steep(v: Any) -> Any:
+    """Two results, of which the second has an infinite derivative where v[0] is 0."""
+    return [v[0] * v[1] if v[1].data > 0 else v[0] * 3, v[0].sqrt(), v[1] * 5]
+
+
+def test_only_rows_that_are_not_finite_are_gone_through_again(
+    mg: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from micrograd_c import _replay as module
+
+    replayed: list[int] = []
+    run = module.Frame.run
+    monkeypatch.setattr(
+        module.Frame, "run", lambda frame, n: (replayed.append(frame.call.count), run(frame, n))[1]
+    )
+    program = mg.compile(steep, [1.0, 1.0])
+    rows = np.abs(normal(100, 2))
+    rows[[3, 70], 0] = 0.0
+    first, second, third = program.jacobian(rows)
+    assert replayed == [100, 2, 2, 2]
+    assert (first == rows[:, ::-1]).all() and (third == [0.0, 5.0]).all()
+    assert np.flatnonzero(np.isinf(second[:, 0])).tolist() == [3, 70]
+    assert (second[:, 1] == 0.0).all()
+
+
+def test_programs_of_single_results_are_made_once(mg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from micrograd_c import _replay as module
+
+    made: list[Any] = []
+    make = module.Trace.__init__
+    monkeypatch.setattr(
+        module.Trace, "__init__", lambda trace, *args: (made.append(trace), make(trace, *args))[1]
+    )
+    program = mg.compile(steep, [1.0, 1.0])
+    expected = program.jacobian([[0.0, 2.0]])
+    count = len(made)
+    np.testing.assert_array_equal(program.jacobian([[0.0, 2.0]]), expected)
+    assert len(made) == count
+
+
+def test_not_all_programs_of_single_results_are_kept_where_they_are_large(
+    mg: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from micrograd_c import _replay as module
+
+    monkeypatch.setattr(module, "_KEPT", 1)  # less than one of them
+    program = mg.compile(steep, [1.0, 1.0])
+    expected = program.jacobian([[0.0, 2.0]])
+    np.testing.assert_array_equal(program.jacobian([[0.0, 2.0]]), expected)
+    assert len(program._traces[0]._singles) == 1
+
+
+def test_rows_that_are_not_finite_take_their_own_branch(mg: Any) -> None:
+    program = mg.compile(steep, [1.0, 1.0])
+    for _ in range(2):
+        program.jacobian([[0.0, 2.0]])
+        found = program.jacobian([[0.0, 2.0], [0.0, -2.0], [4.0, -2.0], [4.0, 2.0]])
+        assert found[0].tolist() == [[2.0, 0.0], [3.0, 0.0], [3.0, 0.0], [2.0, 4.0]]
+        assert found[1].tolist() == [[math.inf, 0.0], [math.inf, 0.0], [0.25, 0.0], [0.25, 0.0]]
+    assert program.specializations == 2
+
+
+def test_several_threads_may_ask_for_jacobians_that_are_not_finite(mg: Any) -> None:
+    program = mg.compile(steep, [1.0, 1.0])
+    rows = np.abs(normal(500, 2))
+    rows[::7, 0] = 0.0
+    expected = mg.compile(steep, [1.0, 1.0]).jacobian(rows)
+    found: list[Any] = []
+
+    def ask() -> None:
+        found.extend(program.jacobian(rows) for _ in range(20))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 80
+    for jacobian in found:
+        np.testing.assert_array_equal(jacobian, expected)
+
+
 def test_first_error_is_raised_also_where_a_later_row_cannot_be_recorded(mg: Any) -> None:
     program = mg.compile(lambda x: x.log() if x.data < 5 else (x - 20).sqrt(), 1.0)
     with pytest.raises(ValueError, match=r"row 0: .*log"):
