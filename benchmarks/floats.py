@@ -45,14 +45,8 @@ def forward_of_moons() -> Callable[[], float]:
     return loss
 
 
-def forward_of_gpt() -> Callable[[], float]:
-    """Return the loss of the small GPT."""
-    loss: Callable[[], float] = _on_floats(GPT).Training(float).loss
-    return loss
-
-
 def step_of_gpt() -> Callable[[], float]:
-    """Return the same and Adam's loop: the loss, and an update by gradients that nobody computed.
+    """Return the loss of the small GPT and Adam's loop, by gradients that nobody computed.
 
     The weights of the forward pass stay as they are.
     """

@@ -5,8 +5,8 @@ of Values and loops over them, once with a class MLP, the package's or that of m
 unmodified nn.py. The notebook's network, 3-4-4-1 on its four examples, with the package's MLP
 and with the lecture's classes. A small GPT in the manner of microgpt, one layer of 16 dimensions,
 on a name of six letters, about 56,000 nodes: as it is written, and with the package's functions.
-Beside nn.py and the GPT stands the forward pass alone of the same loops on plain floats, beside the
-GPT also the forward pass and Adam's loop.
+Beside nn.py stands the forward pass alone of the same loops on plain floats, beside the GPT that
+and Adam's loop: what such a step takes without any derivative.
 Every contender starts from the same parameters; three steps of its losses, and the parameters after
 them, for the GPT also the gradients, are compared with the reference before it is timed.
 """
@@ -149,16 +149,10 @@ def test_moons_on_floats(measure: Measure) -> None:
 
 
 @pytest.mark.benchmark(group=GPT)
-@pytest.mark.parametrize(
-    ("make", "form", "timed"),
-    [
-        (floats.forward_of_gpt, ", forward alone", "the forward pass"),
-        (floats.step_of_gpt, ", no backward", "the forward pass and Adam"),
-    ],
-)
-def test_gpt_on_floats(make: Any, form: str, timed: str, measure: Measure) -> None:
+def test_gpt_on_floats(measure: Measure) -> None:
     parameters = (len(expected(GPT)) - STEPS_COMPARED) // 2  # behind as many gradients
-    time_floats(make(), expected(GPT)[parameters], measure, form, timed)
+    timed = "the forward pass and Adam"
+    time_floats(floats.step_of_gpt(), expected(GPT)[parameters], measure, ", no backward", timed)
 
 
 def time_floats(
