@@ -63,7 +63,7 @@ def _as_leaf(node: Any) -> Any:
 
 def _result(self: Value, node: Any) -> Value:
     """Return the Value of a node recorded from self, which decides its class."""
-    if modes.no_grad and modes.grad_off.depth:
+    if modes.no_grad and modes.grad_off.thread.depth:
         node = _as_leaf(node)
     if self._stateful:
         hold(self)
@@ -290,7 +290,7 @@ class Value(Slots):
             if not (bare and lib.mg_renew_leaf(self._node, data)):
                 children = _tuple(children, "Value() children must be an iterable of Values")
                 partials = _tuple(partials, "Value() local gradients must be a sequence")
-                show(self, _make_node(data, children, partials, not modes.grad_off.depth))
+                show(self, _make_node(data, children, partials, not modes.grad_off.thread.depth))
         if self._stateful:
             for name in ("label", "_op", "_local_grads", "_backward"):
                 self.__dict__.pop(name, None)

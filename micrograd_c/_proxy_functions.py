@@ -37,6 +37,7 @@ from ._thread_modes import (
     set_grad_off,
     start_recording,
     stop_recording,
+    this_thread,
 )
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "set_grad_off",
     "start_recording",
     "stop_recording",
+    "this_thread",
 ]
 
 # ---- many nodes at once: what micrograd_c/functional.py documents ----
@@ -88,7 +90,7 @@ def _not_empty(values: Any, name: str) -> None:
 
 def _record_many(record: Any, operands: list[Any], *args: Any) -> Any:
     """Return the Value that a bulk function records, or NotImplemented where it is not ours."""
-    if grad_off.depth:
+    if grad_off.thread.depth:
         return NotImplemented
     status = ffi.new("mg_status *")
     node = record(arena, *args, status)
@@ -276,7 +278,7 @@ def softmax(logits: Any) -> Any:
     logits = list(logits)
     _not_empty(logits, "logits")
     terms = _terms(logits)
-    if terms is None or grad_off.depth or recording.recorder is not None:
+    if terms is None or grad_off.thread.depth or recording.recorder is not None:
         return NotImplemented
     nodes = ffi.new("mg_node *[]", len(logits))
     status = lib.mg_softmax(arena, terms, len(logits), nodes)

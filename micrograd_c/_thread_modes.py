@@ -16,8 +16,18 @@ no_grad = 0  # threads that record nothing now, each as often as it asked
 recordings = 0  # threads that record a program to be compiled: see _recording.py
 
 
+class _Thread:
+    """A thread, as other threads know it."""
+
+    __slots__ = ("depth",)
+
+    def __init__(self) -> None:
+        self.depth = 0  # how often it has asked to record nothing
+
+
 class _GradOff(threading.local):
-    depth = 0  # how often this thread has asked for it
+    def __init__(self) -> None:
+        self.thread = _Thread()
 
 
 class _Recording(threading.local):
@@ -29,16 +39,21 @@ grad_off = _GradOff()
 recording = _Recording()
 
 
-def set_grad_off(off: bool) -> None:
-    """Enter or leave a stretch in which this thread records nothing."""
+def this_thread() -> _Thread:
+    """Return what set_grad_off knows this thread by."""
+    return grad_off.thread
+
+
+def set_grad_off(off: bool, thread: _Thread) -> None:
+    """Enter or leave a stretch in which a thread records nothing."""
     global no_grad
     step = 1 if off else -1
-    if grad_off.depth + step < 0:
-        return  # entered in another thread
     with lock:
+        if thread.depth + step < 0:
+            return
+        thread.depth += step
         no_grad += step
         lib.mg_arena_set_plain(arena, not no_grad)
-    grad_off.depth += step
 
 
 def start_recording(recorder: Any) -> Any:
@@ -48,9 +63,9 @@ def start_recording(recorder: Any) -> Any:
         raise RuntimeError("a program is being recorded already")
     start = ffi.new("mg_position *")
     lib.mg_begin_recording(arena, start)
-    recording.depth = grad_off.depth
+    recording.depth = grad_off.thread.depth
     for _ in range(recording.depth):
-        set_grad_off(False)
+        set_grad_off(False, grad_off.thread)
     recording.recorder = recorder
     with lock:
         recordings += 1
@@ -67,7 +82,7 @@ def stop_recording() -> None:
         recordings -= 1
     recording.recorder = None
     for _ in range(recording.depth):
-        set_grad_off(True)
+        set_grad_off(True, grad_off.thread)
 
 
 def refuse(what: str) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         restore,
         set_attributes,
         set_grad_off,
+        this_thread,
         trim,
     )
 else:
@@ -69,6 +70,7 @@ else:
     recorded = _backend.recorded
     restore = _backend.restore
     set_grad_off = _backend.set_grad_off
+    this_thread = _backend.this_thread
 
 __all__ = [
     "BACKEND",
@@ -86,6 +88,7 @@ __all__ = [
     "set_attributes",
     "set_grad_off",
     "statistics",
+    "this_thread",
     "trim",
 ]
 
@@ -143,6 +146,9 @@ class no_grad(ContextDecorator):  # noqa: N801  (as PyTorch spells it)
     0
     """
 
+    def __init__(self) -> None:
+        self._inside: list[Any] = []  # threads that are within it
+
     def __call__(self, function: _Function) -> _Function:
         if any(runs_later(function) for runs_later in _RUN_LATER):
             raise TypeError(
@@ -152,7 +158,14 @@ class no_grad(ContextDecorator):  # noqa: N801  (as PyTorch spells it)
         return super().__call__(function)
 
     def __enter__(self) -> None:
-        set_grad_off(True)
+        thread = this_thread()
+        set_grad_off(True, thread)
+        self._inside.append(thread)
 
     def __exit__(self, *error: object) -> None:
-        set_grad_off(False)
+        thread = this_thread()
+        try:
+            self._inside.remove(thread)
+        except ValueError:  # a generator that another thread has entered it in
+            thread = self._inside.pop()
+        set_grad_off(False, thread)

@@ -359,6 +359,59 @@ def test_no_grad_in_many_threads_leaves_recording_on(mg: Any) -> None:
     assert len((mg.Value(1.0) * 2.0)._prev) == 2
 
 
+def records(mg: Any) -> bool:
+    return len((mg.Value(1.0) * 2.0)._prev) == 2
+
+
+def suspended_within(no_grad: Any) -> Iterator[None]:
+    with no_grad:
+        yield
+
+
+def test_no_grad_that_another_thread_leaves_ends_where_it_was_entered(mg: Any) -> None:
+    generator = suspended_within(mg.no_grad())
+    next(generator)
+    assert not records(mg)
+    run_together(generator.close)
+    assert records(mg)
+
+
+def test_leaving_no_grad_of_a_thread_that_has_ended_does_not_end_ones_own(mg: Any) -> None:
+    generator = suspended_within(mg.no_grad())
+    run_together(lambda: next(generator))
+    with mg.no_grad():
+        generator.close()
+        assert not records(mg)
+    assert records(mg)
+
+
+def test_no_grad_shared_by_threads_ends_for_each_when_it_leaves(mg: Any) -> None:
+    shared = mg.no_grad()
+    entered = threading.Barrier(2)
+    left = threading.Event()
+
+    def first() -> bool:
+        with shared:
+            entered.wait()
+        left.set()
+        return records(mg)
+
+    def second() -> bool:
+        with shared:
+            entered.wait()
+            left.wait()
+            return records(mg)
+
+    assert run_together(first, second) == [True, False]
+
+
+def test_thread_records_although_another_ended_within_no_grad(mg: Any) -> None:
+    generator = suspended_within(mg.no_grad())
+    run_together(lambda: next(generator))
+    assert [run_together(lambda: records(mg)) for _ in range(20)] == [[True]] * 20
+    generator.close()
+
+
 # ---- processes ----
 
 

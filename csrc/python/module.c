@@ -29,9 +29,11 @@ static PyObject *fail_after(PyObject *Py_UNUSED(module), PyObject *count) {
 static PyMethodDef functions[] = {
     {"before_collection", value_before_collection, METH_VARARGS,
      PyDoc_STR("before_collection(phase, info, /)\n--\n\nFor gc.callbacks.")},
-    {"set_grad_off", value_set_grad_off, METH_O,
-     PyDoc_STR("set_grad_off(off, /)\n--\n\nEnter or leave a stretch in which this thread records "
-               "nothing.")},
+    {"this_thread", value_this_thread, METH_NOARGS,
+     PyDoc_STR("this_thread()\n--\n\nWhat set_grad_off knows this thread by.")},
+    {"set_grad_off", value_set_grad_off, METH_VARARGS,
+     PyDoc_STR("set_grad_off(off, thread, /)\n--\n\n"
+               "Enter or leave a stretch in which a thread records nothing.")},
     {"graph", value_graph, METH_O,
      PyDoc_STR("graph(root, /)\n--\n\nThe interior nodes below a root and it, as created.")},
     {"recorded", value_recorded, METH_O,

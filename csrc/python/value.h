@@ -168,15 +168,18 @@ PyObject *value_wrap_as(PyTypeObject *type, mg_node *node);
 /* Whether this thread records nothing: results are leaves. */
 bool value_grad_is_off(void);
 /* Functions of the module. */
-PyObject *value_set_grad_off(PyObject *module, PyObject *off);
+PyObject *value_this_thread(PyObject *module, PyObject *ignored);
+PyObject *value_set_grad_off(PyObject *module, PyObject *args);
 PyObject *value_graph(PyObject *module, PyObject *root);
 PyObject *value_recorded(PyObject *module, PyObject *value);
 PyObject *value_attributes(PyObject *module, PyObject *value);
 PyObject *value_set_attributes(PyObject *module, PyObject *args);
 PyObject *value_restore(PyObject *module, PyObject *args);
 
-/* Make this the number of times that the thread has asked for it; what it was. */
-size_t value_swap_grad_off(size_t times);
+/* That this thread records nothing, to be put back later; it records from now on. Or NULL. */
+typedef struct value_grad_off value_grad_off;
+value_grad_off *value_take_grad_off(void);
+void value_put_grad_off(value_grad_off *taken);
 
 /* ---- value_recording.c ---- */
 

@@ -4,30 +4,70 @@
 
 /* ---- recording nothing ---- */
 
-/* How often this thread has asked for it. */
-static _Thread_local size_t grad_off;
+/* A thread that records nothing now. It is in a list, as another thread may have to end what this
+ * one has begun: a generator is closed where it happens to die. */
+struct value_grad_off {
+    uint64_t thread; /* never that of a later thread */
+    size_t times;    /* how often it has asked for it */
+    value_grad_off *next;
+};
+
+static value_grad_off *threads_off;
+
+static uint64_t this_thread(void) {
+    return PyThreadState_GetID(PyThreadState_Get());
+}
+
+/* The place in the list of what a thread has asked for, which is NULL if it has not. */
+static value_grad_off **place_of(uint64_t thread) {
+    value_grad_off **place = &threads_off;
+    while (*place != NULL && (*place)->thread != thread) place = &(*place)->next;
+    return place;
+}
 
 bool value_grad_is_off(void) {
-    return grad_off != 0;
+    return *place_of(this_thread()) != NULL;
 }
 
-size_t value_swap_grad_off(size_t times) {
-    const size_t before = grad_off;
-    mg_module.no_grad += times;
-    mg_module.no_grad -= before;
-    grad_off = times;
-    return before;
+value_grad_off *value_take_grad_off(void) {
+    value_grad_off **place = place_of(this_thread()), *taken = *place;
+    if (taken == NULL) return NULL;
+    *place = taken->next;
+    mg_module.no_grad -= taken->times;
+    return taken;
 }
 
-PyObject *value_set_grad_off(PyObject *Py_UNUSED(module), PyObject *off) {
-    int enter = PyObject_IsTrue(off);
-    if (enter < 0) return NULL;
+void value_put_grad_off(value_grad_off *taken) {
+    PyMem_Free(value_take_grad_off());
+    if (taken == NULL) return;
+    taken->next = threads_off;
+    threads_off = taken;
+    mg_module.no_grad += taken->times;
+}
+
+PyObject *value_this_thread(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) {
+    return PyLong_FromUnsignedLongLong(this_thread());
+}
+
+PyObject *value_set_grad_off(PyObject *Py_UNUSED(module), PyObject *args) {
+    int enter;
+    unsigned long long thread;
+    if (!PyArg_ParseTuple(args, "pK:set_grad_off", &enter, &thread)) return NULL;
+    value_grad_off **place = place_of(thread), *found = *place;
+    if (found == NULL && enter) {
+        found = *place = PyMem_Calloc(1, sizeof *found);
+        if (found == NULL) return PyErr_NoMemory();
+        found->thread = thread;
+    }
     if (enter) {
-        grad_off++;
+        found->times++;
         mg_module.no_grad++;
-    } else if (grad_off != 0) {
-        grad_off--;
+    } else if (found != NULL) {
         mg_module.no_grad--;
+        if (--found->times == 0) {
+            *place = found->next;
+            PyMem_Free(found);
+        }
     }
     Py_RETURN_NONE;
 }

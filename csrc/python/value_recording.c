@@ -3,7 +3,7 @@
 #include "value.h"
 
 static _Thread_local PyObject *recorder; /* of this thread, or NULL; with a reference */
-static _Thread_local size_t grad_was_off;
+static _Thread_local value_grad_off *grad_was_off;
 
 PyObject *value_recorder(void) {
     return recorder;
@@ -35,7 +35,7 @@ PyObject *value_start_recording(PyObject *Py_UNUSED(module), PyObject *object) {
         mg_module.arena->recordings--;
         return NULL;
     }
-    grad_was_off = value_swap_grad_off(0);
+    grad_was_off = value_take_grad_off();
     recorder = Py_NewRef(object);
     mg_module.recordings++;
     return position;
@@ -45,7 +45,7 @@ PyObject *value_stop_recording(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(
     if (recorder != NULL) {
         mg_module.arena->recordings--;
         mg_module.recordings--;
-        value_swap_grad_off(grad_was_off);
+        value_put_grad_off(grad_was_off);
         Py_CLEAR(recorder);
     }
     Py_RETURN_NONE;
