@@ -145,15 +145,17 @@ _found_dead: list[_Anchor] = []  # by the collection under way
 
 
 def _anchor(node: Any) -> _Anchor:
+    same = ffi.cast("mg_node *", node)  # the same address in another object
     anchor = _Anchor(node, _pointer_died)
-    anchor.node = ffi.cast("mg_node *", node)  # the same address in another object
+    anchor.node = same
     _anchors[id(anchor)] = anchor
     return anchor
 
 
 def _pointer_died(anchor: _Anchor) -> None:
-    if _collecting is not None:
-        del _anchors[id(anchor)]
+    if _collecting is None:
+        return
+    if _anchors.pop(id(anchor), None) is not None:  # not readmitted just now
         release(anchor.node)
 
 

@@ -322,6 +322,32 @@ def test_value_that_one_thread_constructs_again_keeps_its_operands_for_another(m
     assert run_together(construct, look)[1] == {(2.0, 3.0), (6.0, 6.0)}
 
 
+def test_value_that_its_finalizer_kept_may_be_dropped_by_another_thread(mg: Any) -> None:
+    kept: list[Any] = []
+    done = threading.Event()
+
+    class Keeping(mg.Value):  # type: ignore[misc,name-defined]
+        def __del__(self) -> None:
+            kept.append(self)
+
+    def collect_cycles() -> None:
+        for _ in range(2 * ROUNDS):
+            for _ in range(20):
+                value = Keeping(1.0)
+                value.itself = value
+                del value
+            gc.collect(0)
+        done.set()
+
+    def drop() -> None:
+        while not done.is_set():
+            for value in kept[:]:
+                value.__dict__.clear()
+            kept.clear()
+
+    run_together(collect_cycles, drop)
+
+
 # ---- recording switched off ----
 
 
