@@ -272,7 +272,7 @@ mg_status mg_linear(mg_arena *arena, mg_node *const *ws, size_t rows, mg_node *c
                     mg_node **out) {
     mg_status status = MG_OPAQUE;
     mg_lock_take(&arena->lock);
-    if (count != 0 && arena->plain && are_plain(ws, rows * count) && are_plain(xs, count) &&
+    if (count != 0 && are_plain(ws, rows * count) && are_plain(xs, count) &&
         (biases == NULL || are_plain(biases, rows))) {
         mg_term *inputs = take_inputs(arena, xs, numbers, count);
         status = MG_NO_MEMORY;

@@ -133,7 +133,7 @@ mg_node *mg_dot(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t co
 /* out[i] = f(mg_dot of row i), a reference and the tag each, only on MG_OK. Row i has its bias, or
  * 0 if biases is NULL, and count weights, which stand behind those of row i - 1 in ws; all of them
  * are nodes. An x is a node, or where that is NULL its number; numbers may be NULL if there is
- * none. MG_OPAQUE if mg_dot is to be asked: for no terms at all, and where mg_record_plain refuses.
+ * none. MG_OPAQUE if mg_dot is to be asked: for no terms at all, and where a proxy is to be kept.
  */
 mg_status mg_linear(mg_arena *arena, mg_node *const *ws, size_t rows, mg_node *const *xs,
                     const double *numbers, size_t count, mg_node *const *biases, int op, int tag,

@@ -55,7 +55,7 @@ def _as_leaf(node: Any) -> Any:
         leaf = lib.mg_record_rule(arena, lib.MG_RULE_DETACH, data, [node], 1, _NULL)
     else:
         leaf = lib.mg_leaf(arena, data)
-    lib.mg_release(node)
+    release(node)
     if not leaf:
         raise MemoryError("no memory for a node")
     return leaf

@@ -25,6 +25,7 @@ from ._proxy import (
     _LARGEST_INTEGER,
     _NULL,
     Value,
+    _as_leaf,
     _label_tag,
     _make_node,
     maximum,
@@ -90,8 +91,6 @@ def _not_empty(values: Any, name: str) -> None:
 
 def _record_many(record: Any, operands: list[Any], *args: Any) -> Any:
     """Return the Value that a bulk function records, or NotImplemented where it is not ours."""
-    if grad_off.thread.depth:
-        return NotImplemented
     status = ffi.new("mg_status *")
     node = record(arena, *args, status)
     if not node and status[0] != lib.MG_NO_MEMORY:
@@ -101,9 +100,29 @@ def _record_many(record: Any, operands: list[Any], *args: Any) -> Any:
     for operand in operands:
         if isinstance(operand, Value) and operand._stateful:
             hold(operand)
-    result = proxy_of(node)
+    if lib.mg_node_references(node) == 1:
+        return _shown([node])[0]
+    result = proxy_of(node)  # one of the operands itself
     release(node)
     return result
+
+
+def _shown(nodes: Any, tag: int = 0) -> list[Any]:
+    """Return Values of nodes just recorded, or leaves in their place where nothing is recorded.
+
+    The one reference to each node becomes its Value's.
+    """
+    nodes = list(nodes)
+    if grad_off.thread.depth:
+        for i, node in enumerate(nodes):
+            try:
+                nodes[i] = _as_leaf(node)
+            except MemoryError:
+                for other in nodes[:i] + nodes[i + 1 :]:
+                    release(other)
+                raise
+            lib.mg_node_set_tag(nodes[i], tag)
+    return [wrap(node) for node in nodes]
 
 
 def _inputs(xs: Any) -> Any:
@@ -152,7 +171,7 @@ def dot(ws: Any, xs: Any, bias: Any) -> Any:
     _same_length(ws, "weights", xs, "inputs")
     out = _rows([ws], _inputs(xs), None if bias is None else [bias])
     if out is not None:
-        return wrap(out[0])
+        return _shown(out)[0]
     arrays = _terms(ws), _terms(xs), _terms([] if bias is None else [bias])
     if None in arrays:
         return NotImplemented
@@ -169,7 +188,7 @@ def linear(weights: Any, xs: Any, biases: Any) -> Any:
         return NotImplemented  # a generator could not be read once more
     out = _rows(weights, _inputs(xs), biases)
     if out is not None:
-        return [wrap(node) for node in out]
+        return _shown(out)
     starts = [None] * len(weights) if biases is None else biases
     outputs = [dot(ws, xs, bias) for ws, bias in zip(weights, starts)]
     return NotImplemented if NotImplemented in outputs else outputs
@@ -207,8 +226,9 @@ def layer(neurons: Any, xs: Any, cls: Any, call: Any, label: Any) -> Any:
     if not isinstance(xs, (list, tuple)):
         return NotImplemented
     xs = tuple(xs)
-    out = _outputs(neurons, _inputs(xs), (cls, call), _label_tag(label))
-    return NotImplemented if out is None else [wrap(node) for node in out]
+    tag = _label_tag(label)
+    out = _outputs(neurons, _inputs(xs), (cls, call), tag)
+    return NotImplemented if out is None else _shown(out, tag)
 
 
 def network(
@@ -231,7 +251,7 @@ def network(
         if nodes is None:
             return NotImplemented
         inputs = nodes, _NULL, len(nodes)
-    values = [wrap(node) for node in nodes]
+    values = _shown(nodes, tag)
     return values[0] if len(values) == 1 else values
 
 
@@ -278,7 +298,7 @@ def softmax(logits: Any) -> Any:
     logits = list(logits)
     _not_empty(logits, "logits")
     terms = _terms(logits)
-    if terms is None or grad_off.thread.depth or recording.recorder is not None:
+    if terms is None or recording.recorder is not None:
         return NotImplemented
     nodes = ffi.new("mg_node *[]", len(logits))
     status = lib.mg_softmax(arena, terms, len(logits), nodes)
@@ -289,7 +309,7 @@ def softmax(logits: Any) -> Any:
     for logit in logits:
         if isinstance(logit, Value) and logit._stateful:
             hold(logit)
-    return [wrap(node) for node in nodes]
+    return _shown(nodes)
 
 
 def cross_entropy(logits: Any, target: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import math
+import weakref
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Callable
@@ -212,6 +213,23 @@ CALLS = {
     "mse": lambda mg, v: mg.mse([v, v], [1.0, v]),
     "hinge": lambda mg, v: mg.hinge([v, v], [1.0, -1]),
 }
+
+
+@pytest.mark.parametrize("name", ["dot", "linear", "total", "mean", "softmax", "mse", "hinge"])
+def test_results_within_no_grad_are_leaves_that_hold_nothing(mg: Any, name: str) -> None:
+    calls = {**CALLS, "linear": lambda mg, v: mg.linear([[v, v]] * 2, [v, 1.0])[1]}
+    calls["softmax"] = lambda mg, v: mg.softmax([v, v, 1.0])[0]
+    expected = calls[name](mg, mg.Value(0.5)).data
+    for state in ({}, {"note": "state"}):
+        v = mg.Value(0.5)
+        vars(v).update(state)
+        with mg.no_grad():
+            result = calls[name](mg, v)
+        assert not result._prev and result.data == expected
+        alive = weakref.ref(v)
+        del v
+        collect()
+        assert alive() is None
 
 
 @pytest.mark.parametrize("name", CALLS)

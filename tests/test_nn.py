@@ -6,6 +6,7 @@ import gc
 import io
 import pickle
 import random
+import sys
 from typing import Any
 
 import pytest
@@ -370,6 +371,23 @@ def test_a_network_within_no_grad_gives_a_labelled_leaf(mg: Any) -> None:
         out = model([1.0, 2.0])
     assert (out.data, out.label) == (model([1.0, 2.0]).data, "out")
     assert not out._prev
+
+
+def test_a_network_within_no_grad_is_not_evaluated_neuron_by_neuron(mg: Any) -> None:
+    model = mg.MLP(2, [30, 20, 1])
+
+    def calls() -> int:
+        events: list[str] = []
+        sys.setprofile(lambda frame, event, arg: events.append(event))
+        try:
+            model([1.0, 2.0])
+        finally:
+            sys.setprofile(None)
+        return len(events)
+
+    recording = calls()
+    with mg.no_grad():
+        assert calls() < recording + 50
 
 
 def test_a_network_that_fails_half_way_leaves_no_node_behind(mg: Any) -> None:
