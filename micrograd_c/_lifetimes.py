@@ -167,10 +167,11 @@ def _readmit() -> None:
         return
     for proxy in gc.get_referrers(*(anchor() for anchor in anchors.values())):
         if isinstance(proxy, _value_type):
-            anchor = anchors.get(id(proxy._node))
-            if anchor is not None and proxy._node not in living:
-                del _anchors[id(anchor)]
-                _attach(proxy, proxy._node)
+            with lock:  # another thread's `show` finds its anchor or its weak reference
+                anchor = anchors.get(id(proxy._node))
+                if anchor is not None and proxy._node not in living:
+                    del _anchors[id(anchor)]
+                    _attach(proxy, proxy._node)
 
 
 def _give_back(life: Life) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -289,6 +290,36 @@ def test_values_die_in_another_thread_than_they_were_made_in(mg: Any) -> None:
 
         run_together(make, drop)
         handed.clear()
+
+
+@pytest.mark.skipif(PYPY, reason="PyPy finalizes at its next collection")
+def test_value_kept_by_a_finalizer_may_be_constructed_anew_in_another_thread(mg: Any) -> None:
+    b = mg.Value(2.0)
+    kept: list[Any] = []
+    collected = []
+
+    class Kept(mg.Value):  # type: ignore[misc,name-defined]
+        def __del__(self) -> None:
+            kept.append(self)
+
+    def construct() -> None:
+        while not collected or kept:
+            with contextlib.suppress(IndexError):  # the other thread has taken it
+                kept.pop().__init__(1.0, (b,))
+
+    def collect_garbage() -> None:
+        try:
+            for _ in range(ROUNDS):
+                for _ in range(20):
+                    v = Kept(1.0)
+                    v.me = v
+                del v
+                gc.collect(0)
+        finally:
+            collected.append(True)
+
+    with balanced(mg):
+        run_together(construct, construct, collect_garbage)
 
 
 def test_every_leaf_made_in_threads_is_a_node_of_its_own(mg: Any) -> None:
