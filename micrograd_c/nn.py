@@ -29,6 +29,11 @@ ACTIVATIONS: dict[Activation, Callable[[Any], Any]] = {
 }
 
 
+# What a neuron's output is called. Only the first labels of a program are kept as numbers, which
+# costs nothing; of these it is one from here on.
+OUT = Value(0.0, label="out").label
+
+
 class Module:
     """Anything that has parameters."""
 
@@ -74,7 +79,7 @@ class Neuron(Module):
             raise ValueError(f"{self!r} takes {len(self.w)} inputs, got {len(x)}")
         total = dot(self.w, x, self.b)
         out: Value = ACTIVATIONS[self.activation](total)
-        out.label = "out"
+        out.label = OUT
         return out
 
     def parameters(self) -> list[Value]:
@@ -98,7 +103,7 @@ class Layer(Module):
 
     def __call__(self, x: Collection[Value | float]) -> Any:
         """Return the list of the neurons' outputs; of a single neuron, the Value itself."""
-        out: Any = bulk.layer(self.neurons, x, Neuron, _neuron_call, "out")
+        out: Any = bulk.layer(self.neurons, x, Neuron, _neuron_call, OUT)
         if out is NotImplemented:  # not in one call
             x = plain_numbers(x, repr(self))
             out = [neuron(x) for neuron in self.neurons]
@@ -156,7 +161,7 @@ class MLP(Module):
         Raises ValueError if `x` does not have `nin` elements, TypeError if one of them is neither a
         Value nor a number: an MLP takes one example at a time.
         """
-        out: Any = bulk.network(self.layers, x, Layer, _layer_call, Neuron, _neuron_call, "out")
+        out: Any = bulk.network(self.layers, x, Layer, _layer_call, Neuron, _neuron_call, OUT)
         if out is NotImplemented:  # not in one call
             out = x
             for layer in self.layers:

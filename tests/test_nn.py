@@ -373,6 +373,12 @@ def test_a_network_within_no_grad_gives_a_labelled_leaf(mg: Any) -> None:
     assert not out._prev
 
 
+def test_the_label_of_an_output_is_no_state_in_a_program_of_many_labels(mg: Any) -> None:
+    labelled = [mg.Value(1.0, label=f"one of many: {i}") for i in range(300)]
+    assert mg.engine.attributes(mg.MLP(2, [2, 1])([1.0, 2.0])) is None
+    assert [v.label for v in labelled] == [f"one of many: {i}" for i in range(300)]
+
+
 def test_a_network_within_no_grad_is_not_evaluated_neuron_by_neuron(mg: Any) -> None:
     model = mg.MLP(2, [30, 20, 1])
 
