@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import math
+import sys
 import weakref
 from decimal import Decimal
 from fractions import Fraction
@@ -230,6 +232,26 @@ def test_results_within_no_grad_are_leaves_that_hold_nothing(mg: Any, name: str)
         del v
         collect()
         assert alive() is None
+
+
+def test_rows_within_no_grad_are_not_evaluated_operator_by_operator(mg: Any) -> None:
+    rows, xs = [[mg.Value(0.5) for _ in range(50)] for _ in range(2)], [1.0] * 50
+
+    def calls() -> int:
+        events: list[str] = []
+        gc.collect()
+        gc.disable()  # a collection calls, too
+        sys.setprofile(lambda frame, event, arg: events.append(event))
+        try:
+            mg.linear(rows, xs)
+        finally:
+            sys.setprofile(None)
+            gc.enable()
+        return len(events)
+
+    recording = calls()
+    with mg.no_grad():
+        assert calls() < recording + 50
 
 
 @pytest.mark.parametrize("name", CALLS)
