@@ -200,9 +200,11 @@ double mg_node_data(const mg_node *node);
 double mg_node_grad(const mg_node *node);
 void mg_node_set_data(mg_node *node, double data);
 void mg_node_set_grad(mg_node *node, double grad);
-/* A number from 0 to 255 for the binding's own use, such as a label's; 0 at first. */
+/* A number for the binding's own use, such as a label's; 0 at first. One of MG_WIDE_TAG or more is
+ * for leaves alone: 0, and nothing is changed, where there is no room for it. */
+enum { MG_WIDE_TAG = 255 };
 int mg_node_tag(const mg_node *node);
-void mg_node_set_tag(mg_node *node, int tag);
+int mg_node_set_tag(mg_node *node, int tag);
 int mg_node_operator(const mg_node *node);
 /* The number of operands, repeats counted. */
 size_t mg_node_arity(const mg_node *node);

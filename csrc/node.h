@@ -63,7 +63,10 @@ struct mg_node {
 /* The half that is looked at in the node's turn alone. */
 typedef union {
     struct {
-        mg_node *left; /* first operand */
+        union {
+            mg_node *left; /* first operand */
+            uint32_t tag;  /* of a leaf whose own says MG_WIDE_TAG */
+        };
         union {
             mg_node *right; /* second operand */
             double exponent;
@@ -490,6 +493,19 @@ static inline mg_node *mg_new_quotient(mg_arena *arena, mg_node *x, mg_node *y, 
 /* Give the reference of a proxy back. */
 static inline void mg_drop(mg_arena *arena, mg_node *node) {
     if (--node->refs == 0) mg_free_node(arena, node);
+}
+
+/* See mg_node_tag, mg_node_set_tag. */
+static inline uint32_t mg_tag_of(const mg_node *node) {
+    return node->tag == MG_WIDE_TAG ? mg_links_of(node)->tag : node->tag;
+}
+
+static inline bool mg_set_tag(mg_node *node, uint32_t tag) {
+    const bool wide = tag >= MG_WIDE_TAG;
+    if (wide && node->op != MG_OP_leaf) return false;
+    if (wide) mg_links_of(node)->tag = tag;
+    node->tag = (uint8_t)(wide ? MG_WIDE_TAG : tag);
+    return true;
 }
 
 static inline void *mg_owner(const mg_node *node) {

@@ -70,11 +70,11 @@ size_t mg_node_references(const mg_node *node) {
 }
 
 int mg_node_tag(const mg_node *node) {
-    return node->tag;
+    return (int)mg_tag_of(node);
 }
 
-void mg_node_set_tag(mg_node *node, int tag) {
-    node->tag = (uint8_t)tag;
+int mg_node_set_tag(mg_node *node, int tag) {
+    return mg_set_tag(node, (uint32_t)tag);
 }
 
 int mg_operator_of(const mg_node *node) {

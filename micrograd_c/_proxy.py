@@ -87,9 +87,11 @@ def _result_by_call(cls: type[Value], node: Any) -> Value:
             if data != lib.mg_node_data(node):
                 modes.refuse("a constructor that changes its data")
             lib.mg_node_set_data(node, data)
-            lib.mg_node_set_tag(node, lib.mg_node_tag(result._node))
+            tag = lib.mg_node_tag(result._node)
             lib.mg_retain(node)
             show(result, node)
+            if not lib.mg_node_set_tag(node, tag):
+                result.label = _labels[tag]
             result.__dict__.pop("_backward", None)
         return result
     finally:
@@ -226,7 +228,8 @@ def _make_node(
     return node
 
 
-# The first 255 labels of a program are numbered: a label is then no state of the proxy.
+# The first labels of a program are numbered: a label is then no state of the proxy.
+_MOST_LABELS = 65536
 _WITHOUT_STATE = ("data", "grad", "label")
 _labels: list[str] = [""]
 _label_tags: dict[str, int] = {"": 0}
@@ -237,7 +240,7 @@ def _label_tag(label: Any) -> int:
     if type(label) is not str:
         return 0
     with lock:
-        if label not in _label_tags and len(_labels) < 256:
+        if label not in _label_tags and len(_labels) < _MOST_LABELS:
             _label_tags[label] = len(_labels)
             _labels.append(label)
         return _label_tags.get(label, 0)
@@ -343,10 +346,12 @@ class Value(Slots):
     @label.setter
     def label(self, label: Any) -> None:
         tag = _label_tag(label)
-        own = not tag and label != ""
+        numbered = tag and lib.mg_node_set_tag(self._node, tag)
+        own = not numbered and label != ""
         if own:
             note(self, label)  # there may be no memory for it
-        lib.mg_node_set_tag(self._node, tag)
+        if not numbered:
+            lib.mg_node_set_tag(self._node, 0)
         if own:
             self.__dict__["label"] = label
         elif self._stateful:

@@ -29,8 +29,8 @@ ACTIVATIONS: dict[Activation, Callable[[Any], Any]] = {
 }
 
 
-# What a neuron's output is called. Only the first labels of a program are kept as numbers, which
-# costs nothing; of these it is one from here on.
+# What a neuron's output is called. Of the labels of results only the first few are kept as numbers,
+# which costs nothing; of these it is one from here on.
 OUT = Value(0.0, label="out").label
 
 

@@ -36,6 +36,8 @@ typedef struct value_object {
     PyObject *weakrefs;
 } value_object;
 
+#define MG_LABELS 65536
+
 /* The one instance of the module: its arena, its type, and what it needs to know of Python. */
 typedef struct {
     mg_arena *arena;
@@ -50,8 +52,8 @@ typedef struct {
     PyObject *methods;   /* the module micrograd_c._value_methods */
     PyObject *as_real;   /* its functions */
     PyObject *make_error;
-    PyObject *labels[256]; /* by a node's tag; the first is '' */
-    PyObject *label_tags;  /* the other way round */
+    PyObject *labels[MG_LABELS]; /* by a node's tag; the first is '' */
+    PyObject *label_tags;        /* the other way round */
     int label_count;
     PyObject *empty_string;
     PyObject *data_key; /* 'data', 'grad'; and what the type has by these names at first */

@@ -51,15 +51,15 @@ static int set_grad(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
     return 0;
 }
 
-/* The first 255 labels of a program are numbered: a label is then no state of the proxy. Further
- * ones stand in the proxy, and what is no str in its dict. */
+/* The first labels of a program are numbered: a label is then no state of the proxy. Further ones
+ * (of results, beyond what a tag holds) stand in the proxy, and what is no str in its dict. */
 static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure)) {
     PyObject *label = ((value_object *)self)->label;
     if (label == NULL && value_node(self)->tag == 0) {
         label = value_own_entry(self, mg_module.label_key);
         if (label != NULL || PyErr_Occurred()) return label;
     }
-    return Py_NewRef(label != NULL ? label : mg_module.labels[value_node(self)->tag]);
+    return Py_NewRef(label != NULL ? label : mg_module.labels[mg_tag_of(value_node(self))]);
 }
 
 int value_label_tag(PyObject *label) {
@@ -67,7 +67,7 @@ int value_label_tag(PyObject *label) {
     PyObject *known = PyDict_GetItemWithError(mg_module.label_tags, label);
     if (known != NULL) return (int)PyLong_AsLong(known);
     if (PyErr_Occurred()) return -1;
-    if (mg_module.label_count == 256) return 0;
+    if (mg_module.label_count == MG_LABELS) return 0;
     PyObject *number = PyLong_FromLong(mg_module.label_count);
     if (number == NULL || PyDict_SetItem(mg_module.label_tags, label, number) < 0) {
         Py_XDECREF(number);
@@ -85,11 +85,12 @@ int value_set_label(PyObject *object, PyObject *value, void *Py_UNUSED(closure))
     bool text = PyUnicode_CheckExact(value);
     int tag = none ? 0 : value_label_tag(value);
     if (tag < 0) return -1;
+    if (tag >= MG_WIDE_TAG && self->node->op != MG_OP_leaf) tag = 0;
     if (text && tag == 0 && !none && PyUnicode_GET_LENGTH(value) != 0 && value_keep(self) < 0)
         return -1;
     if (!text && value_set_own_entry(object, mg_module.label_key, value) < 0) return -1;
     if (text && value_delete_own_entry(object, mg_module.label_key) < 0) return -1;
-    self->node->tag = (uint8_t)tag;
+    mg_set_tag(self->node, (uint32_t)tag);
     Py_XSETREF(self->label, text && tag == 0 && !none ? Py_NewRef(value) : NULL);
     return 0;
 }

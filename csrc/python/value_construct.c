@@ -192,7 +192,8 @@ static int check_arguments(arguments *in, double *data) {
 /* Let self show another node from now on; the old one stays with the graphs that use it. If that
  * fails, a node without references is freed. */
 static int adopt(value_object *self, mg_node *node) {
-    node->tag = self->node->tag;
+    const uint32_t tag = mg_tag_of(self->node);
+    if (!mg_set_tag(node, tag)) Py_XSETREF(self->label, Py_NewRef(mg_module.labels[tag]));
     bool state = PyObject_GC_IsTracked((PyObject *)self) || self->label != NULL ||
                  self->dict != NULL || !value_is_exact((PyObject *)self);
     if (state && mg_keep(mg_module.arena, node) != MG_OK) {

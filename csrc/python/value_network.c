@@ -179,7 +179,8 @@ PyObject *value_layer(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssi
     }
     int tag = value_label_tag(args[4]);
     if (tag < 0) return NULL;
-    value_taking how = tag != 0 ? value_take_inputs(args[1], &xs) : NOT_OURS;
+    const bool fits = tag != 0 && tag < MG_WIDE_TAG;
+    value_taking how = fits ? value_take_inputs(args[1], &xs) : NOT_OURS;
     if (how != TAKEN) return value_refuse_terms(how);
     how = take_layer(args[0], args + 2, xs.terms, xs.count, tag, &out);
     value_drop_terms(&xs);
@@ -225,7 +226,7 @@ PyObject *value_network(PyObject *Py_UNUSED(module), PyObject *const *args, Py_s
     }
     int tag = value_label_tag(args[6]);
     if (tag < 0) return NULL;
-    bool whole = tag != 0 && PyList_GET_SIZE(args[0]) != 0 &&
+    bool whole = tag != 0 && tag < MG_WIDE_TAG && PyList_GET_SIZE(args[0]) != 0 &&
                  (PyList_CheckExact(args[1]) || PyTuple_CheckExact(args[1])) &&
                  (mg_module.no_grad == 0 || !value_grad_is_off());
     if (!whole) return value_refuse_terms(NOT_OURS);
