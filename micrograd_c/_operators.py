@@ -19,6 +19,7 @@ MULTIPLY = OPS["multiply"]
 EXPONENT = OPS["exponent"]
 POWER = OPS["power"]
 CUSTOM = OPS["custom"]
+LEAF = OPS["leaf"]
 
 
 def of_form(form: int) -> dict[str, int]:

@@ -32,6 +32,7 @@ from ._lifetimes import (
 from ._operators import (
     ADD,
     EXPONENT,
+    LEAF,
     MULTIPLY,
     NAMES,
     POWER,
@@ -228,22 +229,24 @@ def _make_node(
     return node
 
 
-# The first labels of a program are numbered: a label is then no state of the proxy.
+# The first labels of a program are numbered, of results as many as any tag holds: a label is then
+# no state of the proxy.
 _MOST_LABELS = 65536
 _WITHOUT_STATE = ("data", "grad", "label")
 _labels: list[str] = [""]
 _label_tags: dict[str, int] = {"": 0}
 
 
-def _label_tag(label: Any) -> int:
-    """Return the number of a label, a new one if need be, or 0 if it has none."""
+def _label_tag(label: Any, most: int = lib.MG_WIDE_TAG) -> int:
+    """Return the number of a label, less than most, a new one if need be, or 0 if it has none."""
     if type(label) is not str:
         return 0
     with lock:
-        if label not in _label_tags and len(_labels) < _MOST_LABELS:
+        if label not in _label_tags and len(_labels) < most:
             _label_tags[label] = len(_labels)
             _labels.append(label)
-        return _label_tags.get(label, 0)
+        tag = _label_tags.get(label, 0)
+    return tag if tag < most else 0
 
 
 @of_slots
@@ -345,13 +348,12 @@ class Value(Slots):
 
     @label.setter
     def label(self, label: Any) -> None:
-        tag = _label_tag(label)
-        numbered = tag and lib.mg_node_set_tag(self._node, tag)
-        own = not numbered and label != ""
+        is_leaf = lib.mg_node_operator(self._node) == LEAF
+        tag = _label_tag(label, _MOST_LABELS if is_leaf else lib.MG_WIDE_TAG)
+        own = not tag and label != ""
         if own:
             note(self, label)  # there may be no memory for it
-        if not numbered:
-            lib.mg_node_set_tag(self._node, 0)
+        lib.mg_node_set_tag(self._node, tag)
         if own:
             self.__dict__["label"] = label
         elif self._stateful:

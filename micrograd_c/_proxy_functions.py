@@ -211,7 +211,7 @@ def _are_own(objects: Any, cls: Any, call: Any) -> bool:
 
 def _outputs(neurons: Any, inputs: Any, given: Any, tag: int) -> Any:
     """Return an array of the nodes of a layer's outputs, a reference each, or None."""
-    if not 0 < tag < lib.MG_WIDE_TAG or not _are_own(neurons, *given):
+    if tag == 0 or not _are_own(neurons, *given):
         return None
     name, rows = neurons[0].activation, [neuron.w for neuron in neurons]
     if any(neuron.activation is not name for neuron in neurons):

@@ -136,8 +136,8 @@ PyObject *value_before_collection(PyObject *module, PyObject *args);
 extern PyGetSetDef value_attributes_table[];
 /* A real number for this attribute or parameter; -1: TypeError or OverflowError. */
 int value_take_number(PyObject *value, const char *name, double *number);
-/* The number of a label, a new one if need be; 0: it has none; -1: an error. */
-int value_label_tag(PyObject *label);
+/* The number of a label, less than most, a new one if need be; 0: it has none; -1: an error. */
+int value_label_tag(PyObject *label, int most);
 int value_set_label(PyObject *object, PyObject *value, void *closure);
 /* Give node this text in place of its operator's symbol. */
 int value_set_op(PyObject *self, PyObject *text);

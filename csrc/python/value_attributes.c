@@ -51,8 +51,8 @@ static int set_grad(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
     return 0;
 }
 
-/* The first labels of a program are numbered: a label is then no state of the proxy. Further ones
- * (of results, beyond what a tag holds) stand in the proxy, and what is no str in its dict. */
+/* The first labels of a program are numbered, of results as many as any tag holds: a label is then
+ * no state of the proxy. Further ones stand in the proxy, and what is no str in its dict. */
 static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure)) {
     PyObject *label = ((value_object *)self)->label;
     if (label == NULL && value_node(self)->tag == 0) {
@@ -62,12 +62,13 @@ static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure)) {
     return Py_NewRef(label != NULL ? label : mg_module.labels[mg_tag_of(value_node(self))]);
 }
 
-int value_label_tag(PyObject *label) {
+int value_label_tag(PyObject *label, int most) {
     if (!PyUnicode_CheckExact(label)) return 0;
     PyObject *known = PyDict_GetItemWithError(mg_module.label_tags, label);
-    if (known != NULL) return (int)PyLong_AsLong(known);
+    int tag = known != NULL ? (int)PyLong_AsLong(known) : 0;
+    if (known != NULL) return tag < most ? tag : 0;
     if (PyErr_Occurred()) return -1;
-    if (mg_module.label_count == MG_LABELS) return 0;
+    if (mg_module.label_count >= most) return 0;
     PyObject *number = PyLong_FromLong(mg_module.label_count);
     if (number == NULL || PyDict_SetItem(mg_module.label_tags, label, number) < 0) {
         Py_XDECREF(number);
@@ -78,14 +79,17 @@ int value_label_tag(PyObject *label) {
     return mg_module.label_count++;
 }
 
+static int most_labels(const mg_node *node) {
+    return node->op == MG_OP_leaf ? MG_LABELS : MG_WIDE_TAG;
+}
+
 int value_set_label(PyObject *object, PyObject *value, void *Py_UNUSED(closure)) {
     value_object *self = (value_object *)object;
     if (refuse_delete(value, "label") < 0) return -1;
     bool none = value == mg_module.labels[0];
     bool text = PyUnicode_CheckExact(value);
-    int tag = none ? 0 : value_label_tag(value);
+    int tag = none ? 0 : value_label_tag(value, most_labels(self->node));
     if (tag < 0) return -1;
-    if (tag >= MG_WIDE_TAG && self->node->op != MG_OP_leaf) tag = 0;
     if (text && tag == 0 && !none && PyUnicode_GET_LENGTH(value) != 0 && value_keep(self) < 0)
         return -1;
     if (!text && value_set_own_entry(object, mg_module.label_key, value) < 0) return -1;

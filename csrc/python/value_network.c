@@ -177,10 +177,9 @@ PyObject *value_layer(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssi
                         "layer() takes a list of neurons, inputs, a class and its call, a label");
         return NULL;
     }
-    int tag = value_label_tag(args[4]);
+    int tag = value_label_tag(args[4], MG_WIDE_TAG);
     if (tag < 0) return NULL;
-    const bool fits = tag != 0 && tag < MG_WIDE_TAG;
-    value_taking how = fits ? value_take_inputs(args[1], &xs) : NOT_OURS;
+    value_taking how = tag != 0 ? value_take_inputs(args[1], &xs) : NOT_OURS;
     if (how != TAKEN) return value_refuse_terms(how);
     how = take_layer(args[0], args + 2, xs.terms, xs.count, tag, &out);
     value_drop_terms(&xs);
@@ -224,9 +223,9 @@ PyObject *value_network(PyObject *Py_UNUSED(module), PyObject *const *args, Py_s
                         "a label");
         return NULL;
     }
-    int tag = value_label_tag(args[6]);
+    int tag = value_label_tag(args[6], MG_WIDE_TAG);
     if (tag < 0) return NULL;
-    bool whole = tag != 0 && tag < MG_WIDE_TAG && PyList_GET_SIZE(args[0]) != 0 &&
+    bool whole = tag != 0 && PyList_GET_SIZE(args[0]) != 0 &&
                  (PyList_CheckExact(args[1]) || PyTuple_CheckExact(args[1])) &&
                  (mg_module.no_grad == 0 || !value_grad_is_off());
     if (!whole) return value_refuse_terms(NOT_OURS);
