@@ -325,6 +325,8 @@ def cross_entropy(logits: Any, target: Any) -> Any:
 
 def _array(numbers: Any, count: int) -> Any:
     view = memoryview(numbers)
+    if view.readonly or not view.c_contiguous:
+        raise BufferError("an array that is contiguous and can be written to is required")
     if view.format != "d" or view.nbytes != count * ffi.sizeof("double"):
         raise ValueError(f"an array of {count} doubles is required")
     return ffi.from_buffer("double[]", view, require_writable=True)

@@ -72,7 +72,10 @@ class Optimizer:
             if name not in state:
                 raise KeyError(f"this is no state of {type(self).__name__}: it has no {name!r}")
         settings = self.check({name: state[name] for name in self.settings})
-        memories = {name: array("d", state[name]) for name in self.memories}
+        memories = {
+            name: array("d", [_number(f"each of {name}", v) for v in state[name]])
+            for name in self.memories
+        }
         for name, memory in memories.items():
             if len(memory) != len(self.params):
                 raise ValueError(

@@ -140,7 +140,7 @@ def test_a_state_for_another_number_of_parameters_is_refused_and_changes_nothing
         ({"betas": (0.9,)}, ValueError, "betas must be two numbers"),
         ({"steps": -1}, ValueError, "steps must not be negative"),
         ({"steps": 1.5}, TypeError, "float"),
-        ({"m": ["x"]}, TypeError, "real number"),
+        ({"m": ["x"]}, TypeError, "each of m must be a real number, not 'str'"),
     ],
 )
 def test_a_state_with_a_wrong_entry_is_refused_and_changes_nothing(
