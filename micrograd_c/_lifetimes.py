@@ -159,23 +159,66 @@ def _pointer_died(anchor: _Anchor) -> None:
         release(anchor.node)
 
 
-def _readmit() -> None:
-    """Give those a weak reference again that a collection found dead and a finalizer has kept."""
-    anchors = {id(node): anchor for anchor in _found_dead if (node := anchor()) is not None}
-    _found_dead.clear()
-    if not anchors:
+# Those that a finalizer comes to by way of nodes, from one that it has; until the collection's end.
+_recalled: dict[Any, Value] = {}
+
+
+def recall(proxy: Value) -> None:
+    """Let those be found by their nodes that the collection under way has found dead below proxy.
+
+    Whoever has a proxy calls this before looking for those of other nodes. All that have state are
+    bound, link by link.
+    """
+    if not _collecting or not proxy._stateful:
         return
-    for proxy in gc.get_referrers(*(anchor() for anchor in anchors.values())):
-        if isinstance(proxy, _value_type):
-            with lock:  # another thread's `show` finds its anchor or its weak reference
+    with lock:
+        above = [proxy]
+        while above:
+            proxy = above.pop()
+            life = living.get(proxy._node)
+            if (life is None or life() is not proxy) and proxy._node not in _recalled:
+                _recalled[proxy._node] = proxy
+                above += getattr(proxy, "_bound", ())
+
+
+def _readmit() -> None:
+    """Give those a weak reference again that a collection found dead and somebody has kept."""
+    with lock:  # another thread's `show` finds its anchor or its weak reference
+        kept = [(anchor, node) for anchor in _found_dead if (node := anchor()) is not None]
+        _found_dead.clear()
+        if not kept:
+            return
+        anchors = {id(node): anchor for anchor, node in kept}
+        for proxy in gc.get_referrers(*(node for _, node in kept)):
+            if isinstance(proxy, _value_type):
                 anchor = anchors.get(id(proxy._node))
-                if anchor is not None and proxy._node not in living:
+                if anchor is not None and _takes_back(proxy):
                     del _anchors[id(anchor)]
                     _attach(proxy, proxy._node)
 
 
+def _takes_back(proxy: Value) -> bool:
+    """Take the node back from another proxy, made for it in the meantime, if that has no state."""
+    life = living.get(proxy._node)
+    other = None if life is None else life()
+    if life is None or other is None:
+        return life is None
+    if other._stateful:
+        return False
+    _leave(other, life)
+    return True
+
+
+def _leave(proxy: Value, life: Life) -> None:
+    """Let proxy's reference to its node go with the last pointer to it, and be found no more."""
+    node = proxy._node
+    living.pop(node)
+    life.node = None
+    _anchor(node)
+
+
 def _give_back(life: Life) -> None:
-    """Do what proxy_died does where other threads come in between any two steps: CPython 3.9."""
+    """Do what proxy_died does where other threads come in without a call: on CPython 3.9, 3.10."""
     if _collecting is None:
         return
     with lock:
@@ -226,7 +269,7 @@ def _bury() -> None:
 
 if sys.implementation.name != "cpython":
     proxy_died = _proxy_died_before  # type: ignore[assignment]
-elif sys.version_info < (3, 10):
+elif sys.version_info < (3, 11):
     proxy_died = _give_back
 
 
@@ -286,10 +329,8 @@ def show(self: Value, node: Any) -> None:
         if life is None or life() is not self:  # it has an anchor
             _attach(self, node)
         else:
-            del living[old]
-            life.node = None
+            _leave(self, life)  # another thread may have taken the pointer, and be about to use it
             _attach(self, node)
-            _anchor(old)  # another thread may have taken the pointer, and be about to use it
 
 
 def take_node(proxy: Value) -> Any:
@@ -300,7 +341,10 @@ def take_node(proxy: Value) -> Any:
 
 
 def proxy_of(node: Any) -> Value:
-    """Return the proxy of a node that is some node's operand: the one there is, or a new one."""
+    """Return the proxy of a node that is some node's operand: the one there is, or a new one.
+
+    That keeps the pointer, which must not be another proxy's: see _anchor.
+    """
     with lock:
         proxy: Any = _find(node)
         if proxy is not None:
@@ -347,7 +391,7 @@ def _operand_died(life: Life) -> None:
     if _collecting is None:
         return
     del _operand_lives[id(life)]
-    if sys.implementation.name != "cpython" or sys.version_info < (3, 10):
+    if sys.implementation.name != "cpython" or sys.version_info < (3, 11):
         proxy_died(life)
         return
     node, life.node = life.node, None
@@ -364,7 +408,11 @@ def _find(node: Any) -> Any:
     """Return the living proxy of a node, or None."""
     life = living.get(node)
     proxy = None if life is None else life()
-    return _held.get(node) if proxy is None else proxy
+    if proxy is None:
+        proxy = _held.get(node)
+    if proxy is None and _recalled:
+        proxy = _recalled.get(node)
+    return proxy
 
 
 def children_of(node: Any) -> tuple[Value, ...]:
@@ -382,6 +430,7 @@ _ATOMS = (int, float, complex, str, bytes, type(None))
 
 def hold(proxy: Value) -> None:
     """Let the node hold its proxy, which has state, if the node has parents."""
+    recall(proxy)
     if proxy._node not in _held:
         _put_into_held(proxy)
         if not _HAS_CALLBACKS and len(_cyclic_held) > max(_expose_above, _FEW):
@@ -458,16 +507,17 @@ def expose_cycles() -> int:
         for each in current:
             if uses[each.node]:  # perhaps in a node that was recorded before this proxy had state
                 _put_into_held(each.proxy)
+        anchored = Counter(anchor.node for anchor in list(_anchors.values()))
         parents: Counter[Any] = Counter()
         for each in current:
             # Otherwise it was recorded a moment ago, and is about to get another proxy.
-            if lib.mg_node_references(each.node) == uses[each.node] + 1:
+            if lib.mg_node_references(each.node) == uses[each.node] + anchored[each.node] + 1:
                 parents.update(each.operands)
         for node, count in parents.items():
             held = _held.pop(node, None)  # first, for `hold` looks there without the lock
             if held is None:
                 continue
-            if lib.mg_node_unhold(arena, node, count):
+            if lib.mg_node_unhold(arena, node, count + anchored[node]):
                 _cyclic_held.discard(node)
             else:
                 _held[node] = held
@@ -529,13 +579,19 @@ class _Exposed:
 
 def _around_collection(phase: str, info: dict[str, int]) -> None:
     global _collecting
-    if _cyclic_held and phase == "start":
-        generation = info["generation"]
+    if phase == "start":
+        generation = info["generation"] if _cyclic_held else 0
         if generation > 1 or (generation == 1 and len(_cyclic_held) > _expose_above):
             expose_cycles()
-    _collecting = _exiting or phase == "start"
-    if _found_dead and not _collecting:
-        _readmit()
+        _collecting = True
+    elif not _exiting:
+        try:
+            _readmit()
+        finally:
+            recalled = _recalled.copy()  # they go when all is done
+            _recalled.clear()
+            _collecting = False
+            del recalled
 
 
 def _at_exit() -> None:

@@ -23,6 +23,7 @@ from ._lifetimes import (
     of_slots,
     proxy_died,
     proxy_of,
+    recall,
     release,
     show,
     take_node,
@@ -81,7 +82,8 @@ def _result_by_call(cls: type[Value], node: Any) -> Value:
     try:
         data = lib.mg_node_data(node)
         if modes.recordings and modes.recording.recorder is not None:
-            data = modes.recording.recorder.read(proxy_of(node))
+            pointer = ffi.cast("mg_node *", node)  # the other one will be the result's
+            data = modes.recording.recorder.read(proxy_of(pointer))
         result = cls(data, children_of(node), symbol_of(node))
         if isinstance(result, Value):
             data = lib.mg_node_data(result._node)
@@ -372,6 +374,7 @@ class Value(Slots):
     @property
     def _children(self) -> tuple[Value, ...]:
         """The operands in order, repeats included."""
+        recall(self)
         return children_of(self._node)
 
     @property
@@ -429,6 +432,7 @@ class Value(Slots):
     def backward(self) -> None:
         """Set this node's gradient to 1 and add to the gradient of every node it was made from."""
         modes.refuse("calling backward()")
+        recall(self)
         order = ffi.new("mg_order **")
         culprit = ffi.new("mg_node **")
         root = self._node

@@ -15,6 +15,7 @@ from ._lifetimes import (
     expose_without_callbacks,
     hold,
     proxy_of,
+    recall,
     release,
     set_cyclic,
     wrap,
@@ -358,6 +359,7 @@ def zero_grad(params: Any) -> None:
 
 def graph(root: Value) -> list[Value]:
     """Return the interior nodes below a root and it, in the order in which they were created."""
+    recall(root)
     node = root._node
     order = lib.mg_order_new(arena, node)
     if not order:

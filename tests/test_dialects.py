@@ -1015,6 +1015,88 @@ def test_finalizer_of_another_object_may_keep_the_value(mg: Any) -> None:
         collect()
 
 
+def test_finalizer_finds_operands_with_their_state(mg: Any) -> None:
+    seen: list[Any] = []
+
+    class Last:
+        def __del__(self) -> None:
+            (self.out * 1.0).backward()
+            leaf = self.out._children[0]._children[0]
+            seen.append((leaf.name, leaf.grad))
+
+    def network() -> None:
+        a, last = mg.Value(2.0), Last()
+        middle = a * 3.0
+        last.out = middle + 1.0
+        a.name, middle.name = ["a"], ["middle"]
+        a.last = last  # a cycle that leads through the arena
+
+        def push() -> None:
+            a.grad += 100.0
+
+        middle._backward = push
+
+    with balanced(mg):
+        network()
+        collect()
+        assert seen == [(["a"], 100.0)]
+        for _ in range(3):
+            collect()
+
+
+def test_operand_that_a_finalizer_kept_is_found_again(mg: Any) -> None:
+    kept: list[Any] = []
+
+    class Last:
+        def __del__(self) -> None:
+            kept.extend((self.out, self.a, self.middle, self.out._children[0]))
+
+    with balanced(mg):
+        last = Last()
+        last.a = mg.Value(2.0)
+        last.middle = last.a * 3.0
+        last.out = last.middle + 1.0
+        last.itself = last
+        del last
+        collect()
+        out, a, middle, operand = kept
+        assert out._children[0] is middle
+        a.up = middle.up = operand.up = [out * out]
+        kept.clear()
+        del out, a, middle, operand
+        collect()
+
+
+def test_program_recorded_by_a_finalizer(mg: Any) -> None:
+    class Own(mg.Value):  # type: ignore[misc,name-defined]
+        def __init__(self, data: Any, children: Any = (), op: str = "") -> None:
+            super().__init__(data, children, op)
+            self.own = [data]
+
+    kept: list[Any] = []
+
+    class Last:
+        def __del__(self) -> None:
+            weight = Own(0.5)
+
+            def score(x: Any) -> Any:
+                kept.append(weight.tanh())
+                kept.append(kept[0] * x)
+                return kept[1]
+
+            mg.compile(score, 1.0)
+
+    with balanced(mg):
+        last = Last()
+        last.itself = last
+        del last
+        collect()
+        kept[0].up = [kept[1]]
+        kept.clear()
+        for _ in range(3):
+            collect()
+
+
 @pytest.mark.skipif(PYPY, reason="PyPy calls no __del__ that a class gets later")
 def test_finalizer_put_on_the_class_is_called_for_every_value(
     lib: Any, monkeypatch: pytest.MonkeyPatch
