@@ -14,7 +14,7 @@ import sys
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
-from weakref import ref
+from weakref import getweakrefs, ref
 
 from ._library import ffi, lib
 from ._value_methods import ValueMethods
@@ -159,62 +159,79 @@ def _pointer_died(anchor: _Anchor) -> None:
         release(anchor.node)
 
 
+# ---- what finalizers use and keep ----
+
 # Those that a finalizer comes to by way of nodes, from one that it has; until the collection's end.
 _recalled: dict[Any, Value] = {}
 
 
 def recall(proxy: Value) -> None:
-    """Let those be found by their nodes that the collection under way has found dead below proxy.
+    """Let those below proxy be found by their nodes that a collection has found dead.
 
     Whoever has a proxy calls this before looking for those of other nodes. All that have state are
     bound, link by link.
     """
-    if not _collecting or not proxy._stateful:
+    if not proxy._stateful or (_HAS_CALLBACKS and not _collecting) or _is_found(proxy):
         return
     with lock:
+        recalled = _recalled if _collecting else {}
         above = [proxy]
         while above:
             proxy = above.pop()
-            life = living.get(proxy._node)
-            if (life is None or life() is not proxy) and proxy._node not in _recalled:
-                _recalled[proxy._node] = proxy
+            if not _is_found(proxy) and proxy._node not in recalled:
+                recalled[proxy._node] = proxy
                 above += getattr(proxy, "_bound", ())
+        if not _collecting:  # it may have ended long ago: nobody tells
+            for proxy in recalled.values():
+                _readmit(proxy)
 
 
-def _readmit() -> None:
-    """Give those a weak reference again that a collection found dead and somebody has kept."""
-    with lock:  # another thread's `show` finds its anchor or its weak reference
-        kept = [(anchor, node) for anchor in _found_dead if (node := anchor()) is not None]
-        _found_dead.clear()
-        if not kept:
-            return
-        anchors = {id(node): anchor for anchor, node in kept}
-        for proxy in gc.get_referrers(*(node for _, node in kept)):
-            if isinstance(proxy, _value_type):
-                anchor = anchors.get(id(proxy._node))
-                if anchor is not None and _takes_back(proxy):
-                    del _anchors[id(anchor)]
-                    _attach(proxy, proxy._node)
-
-
-def _takes_back(proxy: Value) -> bool:
-    """Take the node back from another proxy, made for it in the meantime, if that has no state."""
+def _is_found(proxy: Value) -> bool:
+    """Whether its node leads to this proxy."""
     life = living.get(proxy._node)
-    other = None if life is None else life()
-    if life is None or other is None:
-        return life is None
-    if other._stateful:
-        return False
-    _leave(other, life)
-    return True
+    return life is not None and life() is proxy
 
 
-def _leave(proxy: Value, life: Life) -> None:
-    """Let proxy's reference to its node go with the last pointer to it, and be found no more."""
-    node = proxy._node
+def _readmit(proxy: Value) -> None:
+    """Give a proxy that is alive a weak reference again, unless another with state has its node.
+
+    Not in the middle of a collection, which may drop the weak reference without a callback.
+    """
+    with lock:
+        node = proxy._node
+        life = living.get(node)
+        other = None if life is None else life()
+        if other is not None and (other is proxy or other._stateful):
+            return
+        anchors = [each for each in getweakrefs(node) if id(each) in _anchors]
+        if life is not None:
+            if life.node is node:  # its own, on PyPy
+                anchors.append(_leave(life))
+            else:
+                _leave(life)
+        if anchors:  # to have the reference that one of them has
+            del _anchors[id(anchors[0])]
+            _attach(proxy, node)
+
+
+def _readmit_kept() -> None:
+    """Readmit those that the collection has found dead and somebody has kept."""
+    with lock:  # another thread's `show` finds its anchor or its weak reference
+        nodes = [node for anchor in _found_dead if (node := anchor()) is not None]
+        _found_dead.clear()
+        if not nodes:
+            return
+        own = set(map(id, nodes))
+        for proxy in gc.get_referrers(*nodes):
+            if isinstance(proxy, _value_type) and id(proxy._node) in own:
+                _readmit(proxy)
+
+
+def _leave(life: Life) -> _Anchor:
+    """Let a reference to a node go with the last pointer to it, not with the proxy."""
+    node, life.node = life.node, None
     living.pop(node)
-    life.node = None
-    _anchor(node)
+    return _anchor(node)
 
 
 def _give_back(life: Life) -> None:
@@ -329,7 +346,7 @@ def show(self: Value, node: Any) -> None:
         if life is None or life() is not self:  # it has an anchor
             _attach(self, node)
         else:
-            _leave(self, life)  # another thread may have taken the pointer, and be about to use it
+            _leave(life)  # another thread may have taken the pointer, and be about to use it
             _attach(self, node)
 
 
@@ -372,12 +389,9 @@ def proxy_of(node: Any) -> Value:
         living[key] = life
         if pointer is None:  # the callback has come in between
             return proxy  # type: ignore[no-any-return]
-        if not _HAS_CALLBACKS and not hasattr(last, "finalized"):  # it died some time ago
-            lib.mg_release(node)
-        else:  # the collector has found it dead just now
-            anchor = _anchor(pointer)
-            if _collecting:
-                _found_dead.append(anchor)
+        anchor = _anchor(pointer)  # the collector has found it dead, and a finalizer may keep it
+        if _collecting:
+            _found_dead.append(anchor)
         return proxy  # type: ignore[no-any-return]
 
 
@@ -451,6 +465,8 @@ def _keep(proxy: Value) -> None:
         if lib.mg_node_keep(arena, proxy._node):
             raise MemoryError("no memory for the state of a Value")
         _set_stateful(proxy, _KEPT)
+        if not _collecting and not _is_found(proxy):
+            _readmit(proxy)  # now that it matters which one is found
         hold(proxy)
 
 
@@ -586,7 +602,7 @@ def _around_collection(phase: str, info: dict[str, int]) -> None:
         _collecting = True
     elif not _exiting:
         try:
-            _readmit()
+            _readmit_kept()
         finally:
             recalled = _recalled.copy()  # they go when all is done
             _recalled.clear()

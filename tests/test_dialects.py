@@ -1060,14 +1060,37 @@ def test_operand_that_a_finalizer_kept_is_found_again(mg: Any) -> None:
         del last
         collect()
         out, a, middle, operand = kept
-        assert out._children[0] is middle
         a.up = middle.up = operand.up = [out * out]
+        assert out._children[0] is middle
         kept.clear()
         del out, a, middle, operand
         collect()
 
 
+def test_operand_that_a_finalizer_kept_outlives_the_result(mg: Any) -> None:
+    kept: list[Any] = []
+
+    class Last:
+        def __del__(self) -> None:
+            kept.extend((self.out, self.middle, self.out._children))
+
+    last = Last()
+    last.middle = mg.Value(2.0) * 3.0
+    last.out = last.middle + 1.0
+    last.itself = last
+    del last
+    collect()
+    middle = kept[1]
+    kept.clear()
+    collect()
+    others = [mg.Value(7.0) * 11.0 for _ in range(100)]
+    assert (middle.data, [v.data for v in middle._children]) == (6.0, [2.0, 3.0])
+    assert [v.data for v in others] == [77.0] * 100
+
+
 def test_program_recorded_by_a_finalizer(mg: Any) -> None:
+    pytest.importorskip("numpy")
+
     class Own(mg.Value):  # type: ignore[misc,name-defined]
         def __init__(self, data: Any, children: Any = (), op: str = "") -> None:
             super().__init__(data, children, op)
