@@ -16,7 +16,8 @@ _STRUCTS = [
     *("mg_program_facts", "mg_sgd", "mg_statistics", "mg_term", "mg_trap"),
 ]
 _OTHERS = [
-    *("char[]", "double", "double *", "double[]", "uint32_t", "uint32_t[]", "unsigned char[]"),
+    *("char[]", "double", "double *", "double[]", "intptr_t", "uint32_t", "uint32_t[]"),
+    "unsigned char[]",
     *("mg_node *", "mg_node **", "mg_node *[]", "mg_order **", "mg_status *"),
 ]
 

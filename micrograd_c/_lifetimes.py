@@ -16,6 +16,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 from weakref import getweakrefs, ref
 
+from ._generations import Generations
 from ._library import ffi, lib
 from ._value_methods import ValueMethods
 
@@ -72,7 +73,7 @@ class Life(ref):  # type: ignore[type-arg]
 
 lock = threading.RLock()  # a node's being held and its entry in _held change together
 
-living: dict[Any, Life] = {}
+living: Any = {}  # their lives, by node
 _died: list[Life] = []  # those whose proxies have died, on PyPy
 _burying = False
 _held: dict[Any, Value] = {}  # proxies with state, for as long as their nodes have parents
@@ -144,10 +145,14 @@ _anchors: dict[int, _Anchor] = {}
 _found_dead: list[_Anchor] = []  # by the collection under way
 
 
+def _copy(node: Any) -> Any:
+    """Return the same address in another object."""
+    return ffi.cast("mg_node *", node)
+
+
 def _anchor(node: Any) -> _Anchor:
-    same = ffi.cast("mg_node *", node)  # the same address in another object
     anchor = _Anchor(node, _pointer_died)
-    anchor.node = same
+    anchor.node = _copy(node)
     _anchors[id(anchor)] = anchor
     return anchor
 
@@ -243,7 +248,7 @@ def _give_back(life: Life) -> None:
         if node is not None:
             last = living.pop(node, life)
             if last is not life:  # see _operand_lives
-                living[node] = last
+                _enter(node, last)
     if node is None:  # it was taken over by proxy_of
         return
     if _collecting:
@@ -289,6 +294,14 @@ if sys.implementation.name != "cpython":
 elif sys.version_info < (3, 11):
     proxy_died = _give_back
 
+_attached_died = proxy_died
+_enter = living.__setitem__
+
+if sys.implementation.name == "pypy":
+    living = Generations(lock, lambda proxy, node: _new_life(proxy, node), _anchor, _drain_orphans)
+    proxy_died = None  # type: ignore[assignment]
+    _enter = living.enter
+
 
 # ---- the proxy of a node ----
 
@@ -317,11 +330,15 @@ def wrap_as(cls: type[Value], node: Any) -> Value:
 def _attach(self: Value, node: Any) -> None:
     """Let self show node from now on, whose one reference becomes its own."""
     _set_node(self, node)
-    life = Life(self, proxy_died)
+    _enter(node, _new_life(self, node))
+
+
+def _new_life(self: Value, node: Any) -> Life:
+    life = Life(self, _attached_died)
     life.node = node
     if hasattr(type(self), "__del__"):
         life.finalized = True
-    living[node] = life
+    return life
 
 
 def show(self: Value, node: Any) -> None:
@@ -374,7 +391,7 @@ def proxy_of(node: Any) -> Value:
         lib.mg_retain(node)
         life.node = node
         _operand_lives[id(life)] = life
-        key = ffi.cast("mg_node *", node)  # for an anchor the proxy's own pointer must not stay
+        key = _copy(node)  # for an anchor the proxy's own pointer must not stay
         last = living.setdefault(key, life)
         if last is life:
             return proxy  # type: ignore[no-any-return]
@@ -386,7 +403,7 @@ def proxy_of(node: Any) -> Value:
         pointer, last.node = last.node, None  # its callback, still to come, has nothing to give
         if pointer is not None:
             del living[key]  # with the key, which may be that pointer
-        living[key] = life
+        _enter(key, life)
         if pointer is None:  # the callback has come in between
             return proxy  # type: ignore[no-any-return]
         anchor = _anchor(pointer)  # the collector has found it dead, and a finalizer may keep it
@@ -406,7 +423,7 @@ def _operand_died(life: Life) -> None:
         return
     del _operand_lives[id(life)]
     if sys.implementation.name != "cpython" or sys.version_info < (3, 11):
-        proxy_died(life)
+        _attached_died(life)
         return
     node, life.node = life.node, None
     if node is not None:
@@ -454,9 +471,10 @@ def hold(proxy: Value) -> None:
 def _put_into_held(proxy: Value) -> None:
     with lock:
         if lib.mg_node_hold(arena, proxy._node):
-            _held[proxy._node] = proxy
+            node = _copy(proxy._node)
+            _held[node] = proxy
             if proxy._stateful == _CYCLIC:
-                _cyclic_held.add(proxy._node)
+                _cyclic_held.add(node)
 
 
 def _keep(proxy: Value) -> None:
@@ -478,7 +496,7 @@ def set_cyclic(proxy: Value) -> None:
         with lock:
             _set_stateful(proxy, _CYCLIC)
             if proxy._node in _held:
-                _cyclic_held.add(proxy._node)
+                _cyclic_held.add(_copy(proxy._node))
 
 
 def note(proxy: Value, state: Any) -> None:
@@ -541,9 +559,16 @@ def expose_cycles() -> int:
     return len(exposed)
 
 
+def see_to_dead() -> None:
+    """Give the references of those back that have died, as far as that is known."""
+    if isinstance(living, Generations):
+        living.poll()
+
+
 def expose_without_callbacks() -> None:
     """Expose cycles where nobody tells of collections."""
     if not _HAS_CALLBACKS:
+        see_to_dead()
         expose_cycles()
 
 
@@ -556,6 +581,7 @@ def _expose_and_collect() -> None:
     global _collect_above
     if expose_cycles() > _collect_above:
         gc.collect()
+        see_to_dead()
         _collect_above = max(_MANY, 2 * expose_cycles())
 
 

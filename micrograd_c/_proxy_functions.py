@@ -17,6 +17,7 @@ from ._lifetimes import (
     proxy_of,
     recall,
     release,
+    see_to_dead,
     set_cyclic,
     wrap,
     wrap_as,
@@ -502,6 +503,7 @@ def add_grads(values: tuple[Value, ...], array: Any) -> None:
 
 def statistics() -> tuple[int, int, int, int, int]:
     """Return nodes, leaves, pages, free pages and bytes of the arena."""
+    see_to_dead()
     now = ffi.new("mg_statistics *")
     lib.mg_arena_statistics(arena, now)
     return now.nodes, now.leaves, now.pages, now.free_pages, now.bytes

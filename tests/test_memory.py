@@ -546,13 +546,15 @@ print(peak() - before)
 """
 
 
-def run(mg: Any, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(
+    mg: Any, program: str, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run a program in a fresh interpreter, on the backend of the test."""
     path = os.pathsep.join([str(Path(mg.__file__).parent.parent), *sys.path])
     # On PyPy garbage waits in a nursery, which takes its size from the processor's cache.
     return subprocess.run(
         [sys.executable, "-c", program, *arguments],
-        env={**os.environ, "PYTHONPATH": path, "PYPY_GC_NURSERY": "4MB"},
+        env={**os.environ, "PYTHONPATH": path, "PYPY_GC_NURSERY": "4MB", **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -567,6 +569,66 @@ def test_ten_thousand_training_steps_hold_the_resident_size_flat(mg: Any, how: s
     # A byte lost at each of the 600,000 nodes would be 600.
     kilobytes = int(result.stdout) / (1024 if sys.platform == "darwin" else 1)
     assert kilobytes <= (98304 if PYPY else 512)  # PyPy's garbage awaits a collection
+
+
+KEPT_BY_FINALIZERS = """
+import gc, random, sys
+from micrograd_c.engine import BACKEND, Value, statistics, trim
+
+choose = random.Random(int(sys.argv[1])).random
+one, kept, checked = Value(1.0), [], 0
+
+class Last:
+    def __init__(self, value, data):
+        self.value, self.data, self.itself = value, data, self
+
+    def __del__(self):
+        if choose() < 0.8:
+            kept.append((self.value, self.data))
+        self.value * 2.0
+        self.value._children
+
+def check(value, data):
+    global checked
+    checked += 1
+    assert value.data == data
+    assert [child.data for child in value._children] == [1.0, data]
+    if BACKEND == "cffi":
+        from micrograd_c._library import lib
+        assert lib.mg_node_references(value._node) >= 1
+
+for i in range(int(sys.argv[2])):
+    Last(one * float(i), float(i))
+    if kept and choose() < 0.3:
+        pair = kept.pop(int(choose() * len(kept)))
+        check(*pair)
+        if choose() < 0.6:
+            Last(*pair)
+        del pair
+    if len(kept) > 2000:
+        del kept[:1500]
+    for _ in range(int(choose() * 60)):
+        one * 2.0
+    if choose() < 5e-4:
+        gc.collect()
+for pair in kept:
+    check(*pair)
+del pair
+choose = lambda: 1.0
+kept.clear()
+for _ in range(8):
+    gc.collect()
+    trim()
+assert statistics()[:2] == (0, 1), statistics()
+assert checked > int(sys.argv[2]) // 10, checked
+"""
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_values_that_finalizers_keep_again_and_again_have_their_nodes(mg: Any, seed: str) -> None:
+    often = {"PYPY_GC_NURSERY": "256KB", "PYPY_GC_MAJOR_COLLECT": "1.05"}  # many collections
+    result = run(mg, KEPT_BY_FINALIZERS, seed, "30000", **often)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 EXITS = {

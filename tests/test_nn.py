@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import pickle
 import random
 from typing import Any
 
 import pytest
+from conftest import collect
 
 NAMES = ["tanh", "relu", "sigmoid", "exp", "log", "sin", "cos", "sqrt"]
 EXAMPLES = [[2.0, 3.0, -1.0], [3.0, -1.0, 0.5], [0.5, 1.0, 1.0], [1.0, 1.0, -1.0]]
@@ -383,11 +383,11 @@ def test_the_labels_of_many_weights_and_of_outputs_are_no_state(mg: Any) -> None
 def test_a_network_that_fails_half_way_leaves_no_node_behind(mg: Any) -> None:
     model = mg.MLP(2, [3, 2, 1])
     model.layers[1].neurons[1].w.pop()
-    gc.collect()
+    collect()
     before = mg.engine.statistics().nodes
     with pytest.raises(ValueError, match="takes 2 inputs, got 3"):
         model([1.0, 2.0])
-    gc.collect()
+    collect()
     assert mg.engine.statistics().nodes == before
 
 
