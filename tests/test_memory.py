@@ -597,23 +597,25 @@ def check(value, data):
         from micrograd_c._library import lib
         assert lib.mg_node_references(value._node) >= 1
 
-for i in range(int(sys.argv[2])):
-    Last(one * float(i), float(i))
-    if kept and choose() < 0.3:
-        pair = kept.pop(int(choose() * len(kept)))
+def keep_again_and_again(count):
+    for i in range(count):
+        Last(one * float(i), float(i))
+        if kept and choose() < 0.3:
+            pair = kept.pop(int(choose() * len(kept)))
+            check(*pair)
+            if choose() < 0.6:
+                Last(*pair)
+            del pair
+        if len(kept) > 2000:
+            del kept[:1500]
+        for _ in range(int(choose() * 60)):
+            one * 2.0
+        if choose() < 5e-4:
+            gc.collect()
+    for pair in kept:
         check(*pair)
-        if choose() < 0.6:
-            Last(*pair)
-        del pair
-    if len(kept) > 2000:
-        del kept[:1500]
-    for _ in range(int(choose() * 60)):
-        one * 2.0
-    if choose() < 5e-4:
-        gc.collect()
-for pair in kept:
-    check(*pair)
-del pair
+
+keep_again_and_again(int(sys.argv[2]))
 choose = lambda: 1.0
 kept.clear()
 for _ in range(8):
