@@ -169,7 +169,10 @@ class Adam(Optimizer):
     def check(cls, settings: dict[str, Any]) -> dict[str, Any]:
         """Return settings as they are kept; raises TypeError or ValueError for wrong ones."""
         given = dict(settings)
-        betas, steps = tuple(given.pop("betas")), given.pop("steps")
+        betas, steps = given.pop("betas"), given.pop("steps")
+        if not hasattr(type(betas), "__iter__"):
+            raise TypeError(f"betas must be two numbers, not {type(betas).__name__!r}")
+        betas = tuple(betas)
         if len(betas) != 2:
             raise ValueError(f"betas must be two numbers, not {len(betas)}: {betas}")
         betas = tuple(_number("each of betas", beta) for beta in betas)

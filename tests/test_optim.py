@@ -138,6 +138,7 @@ def test_a_state_for_another_number_of_parameters_is_refused_and_changes_nothing
         ({"lr": -1.0}, ValueError, "lr must not be negative"),
         ({"betas": (0.9, "x")}, TypeError, "each of betas must be a real number"),
         ({"betas": (0.9,)}, ValueError, "betas must be two numbers"),
+        ({"betas": 0.9}, TypeError, "betas must be two numbers, not 'float'"),
         ({"steps": -1}, ValueError, "steps must not be negative"),
         ({"steps": 1.5}, TypeError, "float"),
         ({"m": ["x"]}, TypeError, "each of m must be a real number, not 'str'"),
