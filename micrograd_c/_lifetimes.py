@@ -209,12 +209,9 @@ def _readmit(proxy: Value) -> None:
         if other is not None and (other is proxy or other._stateful):
             return
         anchors = [each for each in getweakrefs(node) if id(each) in _anchors]
-        if life is not None:
-            if life.node is node:  # its own, on PyPy
-                anchors.append(_leave(life))
-            else:
-                _leave(life)
-        if anchors:  # to have the reference that one of them has
+        if life is not None and (anchors or life.node is node):  # its own, on PyPy
+            anchors.append(_leave(life))
+        if anchors:  # to have the reference that the first one has
             del _anchors[id(anchors[0])]
             _attach(proxy, node)
 
