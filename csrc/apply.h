@@ -170,7 +170,11 @@ ALWAYS_INLINE bool push_fast(const block *at, const mg_instruction *in) {
             if (ys == 2.0) {
                 EACH_LANE out[l] = 2.0 * xr[l] * gr[l];
             } else if (ys == -1.0) {
-                EACH_LANE out[l] = -1.0 / (xr[l] * xr[l]) * gr[l];
+                EACH_LANE {
+                    const double z =
+                        1.0 / xr[l]; /* x * x overflows where x^-2 does not underflow */
+                    out[l] = -(z * z) * gr[l];
+                }
             } else if (ys == 1.0) {
                 EACH_LANE out[l] = gr[l];
             } else {

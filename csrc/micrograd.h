@@ -35,7 +35,8 @@ typedef enum {
     MG_DOMAIN,        /* outside the function's domain: log(-1) */
     MG_RANGE,         /* finite operands, a result too large for a double: exp(1000) */
     MG_ZERO_DIVISION, /* a negative power of zero */
-    MG_OPAQUE         /* a node whose backward the engine does not know */
+    MG_OPAQUE,        /* a node whose backward the engine does not know */
+    MG_UNSOUND        /* entries that no trace has: operands that do not stand before */
 } mg_status;
 
 /* How an operator is written in a program. */
@@ -374,7 +375,7 @@ typedef struct {
 
 /* Where a row would have raised. */
 typedef struct {
-    size_t row;
+    size_t row; /* SIZE_MAX: in what is computed of captured nodes alone */
     int status; /* a mg_status */
     int op;
     int derivative; /* it is the derivative that does not exist */
@@ -390,6 +391,7 @@ typedef struct {
     const mg_column *outputs;   /* one for each output; data NULL: not wanted */
     const mg_column *seeds;     /* gradients of outputs; data NULL: seed */
     double seed;                /* for every output and row without a column of seeds */
+    double scale;               /* of all seeds: 1, see mg_replay_end */
     const mg_column *gradients; /* one for each input; data NULL: not wanted */
     int jacobian;               /* 1: gradients of one output after the other, each with the seed 1
                                  * and columns of its own */
@@ -413,22 +415,34 @@ typedef struct {
     size_t instructions; /* evaluated for each row: entries of the trace, forward */
 } mg_program_facts;
 
-/* NULL: no memory. */
+/* Where a thread is in the chunks it replays: from the beginning all but the first two are 0. */
+typedef struct {
+    size_t chunk; /* under way */
+    size_t last;  /* the one to stop before */
+    size_t done;  /* rows of the chunk under way */
+    double total; /* of these */
+    int failures; /* 1: a guard failed for some row */
+} mg_progress;
+
+/* The program owns a copy of all it is made of. NULL: *status says why: MG_NO_MEMORY, MG_UNSOUND.
+ */
 mg_program *mg_program_new(mg_arena *memory, const mg_entry *entries, size_t count, size_t inputs,
                            size_t captured, const uint32_t *outputs, size_t output_count,
-                           const mg_guard *guards, size_t guard_count);
-void mg_program_free(mg_arena *memory, mg_program *program);
+                           const mg_guard *guards, size_t guard_count, mg_status *status);
+void mg_program_free(mg_program *program);
 void mg_program_describe(const mg_program *program, mg_program_facts *out);
 /* Make ready for replays in this mode; before the first. */
-mg_status mg_program_prepare(mg_arena *memory, mg_program *program, mg_mode mode);
+mg_status mg_program_prepare(mg_program *program, mg_mode mode);
+/* About how many multiplications and additions a row takes; ready for this mode. */
+size_t mg_program_work(const mg_program *program, mg_mode mode);
 size_t mg_program_scalars(const mg_program *program);
 /* Doubles for a chunk, total included. */
 size_t mg_program_sums(const mg_program *program);
 /* Write a listing of at most size - 1 characters, then a 0; the length it has in full. */
 size_t mg_program_list(const mg_program *program, mg_mode mode, char *text, size_t size);
 
-mg_workspace *mg_workspace_new(mg_arena *memory, const mg_program *program, mg_mode mode);
-void mg_workspace_free(mg_arena *memory, mg_workspace *workspace);
+mg_workspace *mg_workspace_new(const mg_program *program, mg_mode mode);
+void mg_workspace_free(mg_workspace *workspace);
 
 /* The columns of a matrix, stride doubles from one row to the next. */
 void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride);
@@ -437,10 +451,15 @@ void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride
 size_t mg_replay_chunks(size_t rows);
 /* 0: a guard that no row could meet has failed, and there is nothing to replay. */
 int mg_replay_begin(const mg_program *program, mg_call *call);
-/* 1 if a guard failed for some row. With check the trap goes to *trap. */
+/* Go on by `rows` rows, or a few more; 1 if there are more chunks to do. With check the trap goes
+ * to *trap. */
 int mg_replay_rows(const mg_program *program, mg_mode mode, const mg_call *call,
-                   mg_workspace *workspace, size_t first_chunk, size_t last_chunk, mg_trap *trap);
-void mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call);
+                   mg_workspace *workspace, mg_progress *progress, size_t rows, mg_trap *trap);
+/* 1: every chunk is to be replayed once more, and ended. Where rows share a factor that depends on
+ * captured nodes alone, gradients are summed before they are multiplied by it. A sum that is not
+ * finite may come of rows that are: they are replayed with smaller seeds, for the gradients of
+ * captured nodes that are not finite either. */
+int mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call);
 /* All of it in the calling thread; 1 if a guard failed for some row, 2 if for all of them. */
 int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspace *workspace);
 

@@ -181,8 +181,9 @@ static void drop_guards(mg_program *program) {
 
 /* ---- a program ---- */
 
-static void drop_program(mg_arena *memory, mg_program *program) {
+static void drop_program(mg_program *program) {
     if (program == NULL) return;
+    mg_arena *memory = program->memory;
     for (int mode = 0; mode < MG_MODES; mode++) mg_drop_schedule(memory, &program->schedules[mode]);
     mg_deallocate(memory, program->entries);
     mg_deallocate(memory, program->fates);
@@ -210,6 +211,7 @@ static mg_program *new_program(mg_arena *memory, const mg_entry *entries, size_t
     mg_program *program = mg_allocate(memory, sizeof *program);
     if (program == NULL) return NULL;
     memset(program, 0, sizeof *program);
+    program->memory = memory;
     program->count = count;
     program->output_count = output_count;
     program->guard_count = guard_count;
@@ -220,7 +222,7 @@ static mg_program *new_program(mg_arena *memory, const mg_entry *entries, size_t
     program->adjoints = mg_allocate(memory, (count + 1) * sizeof(uint32_t));
     if (program->entries == NULL || program->outputs == NULL || program->guards == NULL ||
         program->fates == NULL || program->adjoints == NULL) {
-        drop_program(memory, program);
+        drop_program(program);
         return NULL;
     }
     for (uint32_t i = 0; i < count; i++)
@@ -228,9 +230,49 @@ static mg_program *new_program(mg_arena *memory, const mg_entry *entries, size_t
     return program;
 }
 
+/* Whether an entry's operator is one, and what it names stands before it. */
+static bool is_entry(const mg_entry *entry, size_t place, size_t inputs, size_t captured) {
+    uint32_t operands[3];
+    bool through;
+    switch (entry->op) {
+        case MG_OP_leaf:
+        case MG_OP_custom:
+            return false;
+        case MG_TRACE_INPUT:
+            return entry->x < inputs;
+        case MG_TRACE_CAPTURED:
+            return entry->x < captured;
+        default:
+            if (entry->op >= MG_OP_COUNT &&
+                (entry->op < MG_TRACE_INPUT || entry->op > MG_TRACE_LINK))
+                return false;
+    }
+    unsigned arity = mg_entry_operands(entry, operands, &through);
+    for (unsigned k = 0; k < arity; k++)
+        if (operands[k] >= place) return false;
+    return true;
+}
+
+static bool is_trace(const mg_entry *entries, size_t count, size_t inputs, size_t captured,
+                     const uint32_t *outputs, size_t output_count, const mg_guard *guards,
+                     size_t guard_count) {
+    for (size_t i = 0; i < count; i++)
+        if (!is_entry(&entries[i], i, inputs, captured)) return false;
+    for (size_t i = 0; i < output_count; i++)
+        if (outputs[i] >= count) return false;
+    for (size_t i = 0; i < guard_count; i++)
+        if (guards[i].relation > MG_EQUAL || guards[i].left >= count || guards[i].right >= count)
+            return false;
+    return true;
+}
+
 mg_program *mg_program_new(mg_arena *memory, const mg_entry *entries, size_t count, size_t inputs,
                            size_t captured, const uint32_t *outputs, size_t output_count,
-                           const mg_guard *guards, size_t guard_count) {
+                           const mg_guard *guards, size_t guard_count, mg_status *status) {
+    *status = MG_UNSOUND;
+    if (!is_trace(entries, count, inputs, captured, outputs, output_count, guards, guard_count))
+        return NULL;
+    *status = MG_NO_MEMORY;
     if (count >= MG_SCALAR / 4) return NULL;
     mg_lock_take(&memory->lock);
     mg_program *program =
@@ -247,26 +289,32 @@ mg_program *mg_program_new(mg_arena *memory, const mg_entry *entries, size_t cou
             good = mg_place_scalars(memory, program);
         }
         if (!good) {
-            drop_program(memory, program);
+            drop_program(program);
             program = NULL;
         }
     }
     mg_lock_give(&memory->lock);
+    if (program != NULL) *status = MG_OK;
     return program;
 }
 
-void mg_program_free(mg_arena *memory, mg_program *program) {
+void mg_program_free(mg_program *program) {
+    mg_arena *memory = program->memory;
     mg_lock_take(&memory->lock);
-    drop_program(memory, program);
+    drop_program(program);
     mg_lock_give(&memory->lock);
 }
 
-mg_status mg_program_prepare(mg_arena *memory, mg_program *program, mg_mode mode) {
+mg_status mg_program_prepare(mg_program *program, mg_mode mode) {
     mg_status status = MG_OK;
-    mg_lock_take(&memory->lock);
-    if (!program->schedules[mode].ready) status = mg_make_schedule(memory, program, mode);
-    mg_lock_give(&memory->lock);
+    mg_lock_take(&program->memory->lock);
+    if (!program->schedules[mode].ready) status = mg_make_schedule(program->memory, program, mode);
+    mg_lock_give(&program->memory->lock);
     return status;
+}
+
+size_t mg_program_work(const mg_program *program, mg_mode mode) {
+    return program->schedules[mode].count + program->schedules[mode].term_count;
 }
 
 void mg_program_describe(const mg_program *program, mg_program_facts *out) {

@@ -130,6 +130,7 @@ typedef struct {
 } mg_scalar_step;
 
 struct mg_program {
+    mg_arena *memory; /* where all of it comes from */
     size_t count;
     mg_entry *entries;
     mg_fate *fates;
@@ -156,6 +157,7 @@ struct mg_program {
 };
 
 struct mg_workspace {
+    mg_arena *memory;
     size_t lanes;   /* room for so many in a slot */
     double *slots;  /* aligned */
     double *sums;   /* MG_LANES for each adjoint */

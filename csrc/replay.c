@@ -55,6 +55,7 @@ ALWAYS_INLINE void load_seeds(const block *at, const mg_instruction *in) {
         load_column(at, column, out);
     else
         for (size_t l = 0; l < at->used; l++) out[l] = seed;
+    for (size_t l = 0; l < at->used; l++) out[l] *= call->scale;
     for (size_t l = at->used; l < at->lanes; l++) out[l] = 0.0;
 }
 
@@ -282,32 +283,41 @@ size_t mg_replay_chunks(size_t rows) {
     return (rows + chunk_rows(rows) - 1) / chunk_rows(rows);
 }
 
-static bool run_chunk(block *at, mg_workspace *workspace, size_t chunk) {
+/* Go on with the chunk under way, block by block, by about so many rows; how many they were. */
+static size_t run_blocks(block *at, mg_workspace *workspace, mg_progress *progress, size_t most) {
     const mg_program *program = at->program;
-    const mg_call *call = at->call;
-    const size_t size = chunk_rows(call->count), first = chunk * size;
-    const size_t count = call->count - first < size ? call->count - first : size;
+    const size_t size = chunk_rows(at->call->count), first = progress->chunk * size;
+    const size_t count = at->call->count - first < size ? at->call->count - first : size;
     const size_t blocks = (count + workspace->lanes - 1) / workspace->lanes;
     const size_t width = round_up((count + blocks - 1) / blocks, MG_LANES);
-    bool failures = false;
-    at->total = 0.0;
-    if (adds_up(at->mode)) memset(at->sums, 0, program->sum_count * MG_LANES * sizeof(double));
-    for (size_t done = 0; done < count; done += width) {
-        const size_t rows = count - done < width ? count - done : width;
-        failures |= run_block(at, workspace->rows, first + done, rows);
+    const size_t before = progress->done;
+    at->total = progress->total;
+    if (before == 0 && adds_up(at->mode))
+        memset(at->sums, 0, program->sum_count * MG_LANES * sizeof(double));
+    while (progress->done < count && progress->done - before < most) {
+        const size_t left = count - progress->done, rows = left < width ? left : width;
+        progress->failures |= run_block(at, workspace->rows, first + progress->done, rows);
+        progress->done += rows;
     }
-    if (!adds_up(at->mode)) return failures;
-    double *sums = call->sums + chunk * (program->adjoint_count + 1);
-    at->add_lanes(at->sums, program->sum_count, sums);
-    for (size_t i = program->sum_count; i < program->adjoint_count; i++) sums[i] = 0.0;
-    sums[program->adjoint_count] = at->total;
-    return failures;
+    const size_t rows = progress->done - before;
+    progress->total = at->total;
+    if (progress->done < count) return rows;
+    if (adds_up(at->mode)) {
+        double *sums = at->call->sums + progress->chunk * (program->adjoint_count + 1);
+        at->add_lanes(at->sums, program->sum_count, sums);
+        for (size_t i = program->sum_count; i < program->adjoint_count; i++) sums[i] = 0.0;
+        sums[program->adjoint_count] = at->total;
+    }
+    progress->chunk++;
+    progress->done = 0;
+    progress->total = 0.0;
+    return rows;
 }
 
 int mg_replay_rows(const mg_program *program, mg_mode mode, const mg_call *call,
-                   mg_workspace *workspace, size_t first_chunk, size_t last_chunk, mg_trap *trap) {
+                   mg_workspace *workspace, mg_progress *progress, size_t rows, mg_trap *trap) {
     const processor chosen = choose_processor(call->kind);
-    bool failures = false;
+    size_t done = 0;
     block at = {
         .program = program,
         .schedule = &program->schedules[mode],
@@ -323,9 +333,9 @@ int mg_replay_rows(const mg_program *program, mg_mode mode, const mg_call *call,
         .run = chosen.run,
         .add_lanes = chosen.add_lanes,
     };
-    for (size_t chunk = first_chunk; chunk < last_chunk; chunk++)
-        failures |= run_chunk(&at, workspace, chunk);
-    return failures;
+    while (progress->chunk < progress->last && done < rows)
+        done += run_blocks(&at, workspace, progress, rows - done);
+    return progress->chunk < progress->last;
 }
 
 void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride) {
@@ -348,29 +358,43 @@ int mg_replay_begin(const mg_program *program, mg_call *call) {
     return 1;
 }
 
-void mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call) {
+static bool are_finite(const double *numbers, size_t count) {
+    size_t i = 0;
+    while (i < count && isfinite(numbers[i])) i++;
+    return i == count;
+}
+
+int mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call) {
     const size_t chunks = mg_replay_chunks(call->count), width = program->adjoint_count + 1;
-    if (!adds_up(mode)) return;
+    if (!adds_up(mode)) return 0;
     if (chunks == 0) memset(call->sums, 0, width * sizeof(double));
     for (size_t chunk = 1; chunk < chunks; chunk++)
         for (size_t i = 0; i < width; i++) call->sums[i] += call->sums[chunk * width + i];
     call->total = call->sums[width - 1];
     mg_push_scalars(program, call, call->sums);
+    const bool again = call->scale == 1.0 && !call->jacobian && call->count > 1 &&
+                       !are_finite(call->captured_grads, program->captured);
+    call->scale = 1.0;
+    while (again && call->scale * (double)call->count > 1.0) call->scale *= 0.5;
+    return again;
 }
 
 int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspace *workspace) {
     if (!mg_replay_begin(program, call)) return 2;
+    mg_progress progress;
     mg_trap trap = {.row = SIZE_MAX};
-    int failures =
-        mg_replay_rows(program, mode, call, workspace, 0, mg_replay_chunks(call->count), &trap);
-    if (call->trap.status == MG_OK && trap.status != MG_OK) call->trap = trap;
-    mg_replay_end(program, mode, call);
-    return failures;
+    do {
+        progress = (mg_progress){.last = mg_replay_chunks(call->count)};
+        mg_replay_rows(program, mode, call, workspace, &progress, SIZE_MAX, &trap);
+        if (call->trap.status == MG_OK && trap.status != MG_OK) call->trap = trap;
+    } while (mg_replay_end(program, mode, call));
+    return progress.failures;
 }
 
 /* ---- workspaces ---- */
 
-mg_workspace *mg_workspace_new(mg_arena *memory, const mg_program *program, mg_mode mode) {
+mg_workspace *mg_workspace_new(const mg_program *program, mg_mode mode) {
+    mg_arena *memory = program->memory;
     const size_t slots = program->schedules[mode].slots;
     size_t lanes = CACHE / sizeof(double) / (slots + 1) / MG_LANES * MG_LANES;
     if (lanes < LEAST_LANES) lanes = LEAST_LANES;
@@ -383,6 +407,7 @@ mg_workspace *mg_workspace_new(mg_arena *memory, const mg_program *program, mg_m
     mg_workspace *workspace = mg_allocate(memory, size);
     mg_lock_give(&memory->lock);
     if (workspace == NULL) return NULL;
+    workspace->memory = memory;
     workspace->lanes = lanes;
     workspace->slots = (double *)(((uintptr_t)workspace->room + 63) & ~(uintptr_t)63);
     workspace->sums = workspace->slots + slots * lanes;
@@ -393,7 +418,8 @@ mg_workspace *mg_workspace_new(mg_arena *memory, const mg_program *program, mg_m
     return workspace;
 }
 
-void mg_workspace_free(mg_arena *memory, mg_workspace *workspace) {
+void mg_workspace_free(mg_workspace *workspace) {
+    mg_arena *memory = workspace->memory;
     mg_lock_take(&memory->lock);
     mg_deallocate(memory, workspace);
     mg_lock_give(&memory->lock);

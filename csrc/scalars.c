@@ -206,13 +206,16 @@ bool mg_place_scalars(mg_arena *memory, mg_program *program) {
 
 /* ---- evaluating ---- */
 
-static mg_trap trap_of(mg_status status, const mg_scalar_step *step, bool derivative, double x,
-                       double y) {
-    return (mg_trap){.status = (int)status,
-                     .op = mg_is_table_op(step->op) ? (int)step->op : -1,
-                     .derivative = derivative,
-                     .x = x,
-                     .y = y};
+/* The first error of a checked call: no row's. */
+static void note_trap(mg_call *call, mg_status status, const mg_scalar_step *step, bool derivative,
+                      double x, double y) {
+    if (status == MG_OK || !call->check || call->trap.status != MG_OK) return;
+    call->trap = (mg_trap){.row = SIZE_MAX,
+                           .status = (int)status,
+                           .op = mg_is_table_op(step->op) ? (int)step->op : -1,
+                           .derivative = derivative,
+                           .x = x,
+                           .y = y};
 }
 
 static double sum_scalars(const mg_program *program, const mg_scalar_step *step,
@@ -264,8 +267,7 @@ void mg_evaluate_scalars(const mg_program *program, mg_call *call) {
         } else {
             status = mg_evaluate((int)step->op, x, y, &scalars[step->out]);
         }
-        if (status != MG_OK && call->trap.status == MG_OK)
-            call->trap = trap_of(status, step, false, x, y);
+        note_trap(call, status, step, false, x, y);
     }
 }
 
@@ -290,7 +292,8 @@ static mg_status differentiate(const mg_scalar_step *step, double x, double y, d
 
 void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints) {
     const double *const scalars = call->scalars;
-    for (size_t i = 0; i < program->captured; i++) call->captured_grads[i] = 0.0;
+    const bool again = call->scale != 1.0; /* see mg_replay_end */
+    for (size_t i = 0; !again && i < program->captured; i++) call->captured_grads[i] = 0.0;
     for (const mg_scalar_step *step = program->steps + program->step_count;
          step-- > program->steps;) {
         const double g = adjoints[step->adjoint];
@@ -309,15 +312,15 @@ void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints)
             dy = scalars[step->z];
         } else if (step->op != MG_OP_add) { /* an add that shares another's value */
             mg_status status = differentiate(step, x, y, scalars[step->out], &dx, &dy);
-            if (status != MG_OK && call->trap.status == MG_OK)
-                call->trap = trap_of(status, step, true, x, y);
+            note_trap(call, status, step, true, x, y);
         }
         if (step->adjoint_x != MG_NOTHING) adjoints[step->adjoint_x] += dx * g;
         if (step->adjoint_y != MG_NOTHING) adjoints[step->adjoint_y] += dy * g;
     }
     for (size_t i = 0; i < program->place_count; i++) {
         const mg_place *place = &program->places[i];
-        if (place->adjoint != MG_NOTHING)
-            call->captured_grads[place->captured] = adjoints[place->adjoint];
+        double *grad = &call->captured_grads[place->captured];
+        if (place->adjoint != MG_NOTHING && (!again || !isfinite(*grad)))
+            *grad = adjoints[place->adjoint] / call->scale;
     }
 }

@@ -13,10 +13,10 @@ __all__ = ["ffi", "lib"]
 
 _STRUCTS = [
     *("mg_adam", "mg_call", "mg_column", "mg_entry", "mg_guard", "mg_position"),
-    *("mg_program_facts", "mg_sgd", "mg_statistics", "mg_term", "mg_trap"),
+    *("mg_program_facts", "mg_progress", "mg_sgd", "mg_statistics", "mg_term", "mg_trap"),
 ]
 _OTHERS = [
-    *("char[]", "double", "double *", "double[]", "intptr_t", "uint32_t", "uint32_t[]"),
+    *("char[]", "double", "double *", "double[]", "intptr_t", "size_t", "uint32_t", "uint32_t[]"),
     "unsigned char[]",
     *("mg_node *", "mg_node **", "mg_node *[]", "mg_order **", "mg_status *"),
 ]

@@ -5,9 +5,9 @@ Programs own their memory and know no node: they are those of the cffi module on
 
 from __future__ import annotations
 
-import os
+import time
+from _thread import allocate_lock, start_new_thread
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ._library import ffi, lib
@@ -23,6 +23,7 @@ ALL = lib.MG_ALL
 NULL = ffi.NULL
 KIND = 0  # of processor, see mg_call: for tests
 _KEPT = 1 << 26  # bytes of entries in the programs of single outputs that a trace keeps
+PIECE = 1 << 24  # multiplications, or the like, between two looks for a signal: 5 to 50 ms
 OPERATORS = [ffi.string(lib.mg_operator_name(op)).decode() for op in range(lib.mg_operator_count())]
 
 
@@ -51,6 +52,8 @@ class Trace:
         captured: tuple[Value, ...],
         inputs: int,
     ) -> None:
+        if len(entries) % ffi.sizeof("mg_entry"):
+            raise ValueError("a program's entries end in the middle of one")
         self.entries, self.outputs, self.guards = entries, outputs, guards
         self.captured, self.inputs = captured, inputs
         self.frames: dict[int, list[Frame]] = {mode: [] for mode in range(lib.MG_MODES)}
@@ -59,6 +62,7 @@ class Trace:
         self.plain = not any(
             len(v._children) or "_backward" in (attributes(v) or {}) for v in captured
         )
+        status = ffi.new("mg_status *")
         made = lib.mg_program_new(
             _memory,
             ffi.from_buffer("mg_entry[]", entries),
@@ -69,10 +73,11 @@ class Trace:
             len(outputs),
             ffi.new("mg_guard[]", list(guards)),
             len(guards),
+            status,
         )
-        self.program = ffi.gc(
-            _checked(made, "a program"), lambda p: lib.mg_program_free(_memory, p)
-        )
+        if status[0] == lib.MG_UNSOUND:
+            raise ValueError("these are no entries of a program: one refers to what is not there")
+        self.program = ffi.gc(_checked(made, "a program"), lib.mg_program_free)
 
     def of_output(self, i: int) -> Trace:
         """Return the trace of one output alone, with the same guards."""
@@ -97,6 +102,12 @@ class Trace:
         except IndexError:
             return Frame(self, mode)
 
+    def give_frame(self, mode: int, frame: Frame) -> None:
+        """Take a frame back, unless an exception has ended what it did."""
+        if frame.idle:
+            frame.held = None
+            self.frames[mode].append(frame)
+
     def listing(self, mode: int) -> str:
         """Return the instructions of one mode."""
         prepare(self, mode)
@@ -107,7 +118,7 @@ class Trace:
 
 
 def prepare(trace: Trace, mode: int) -> None:
-    if lib.mg_program_prepare(_memory, trace.program, mode):
+    if lib.mg_program_prepare(trace.program, mode):
         raise MemoryError("no memory for a program")
 
 
@@ -131,15 +142,19 @@ class Frame:
         self.grads_buffer = ffi.buffer(self.grads, 8 * captured)
         call.captured, call.captured_grads = self.data, self.grads
         call.scalars, call.outputs, call.seeds = self.scalars, self.outputs, self.seeds
-        call.gradients, call.kind = self.gradients, KIND
+        call.gradients, call.kind, call.scale = self.gradients, KIND, 1.0
+        self.held: Any = None  # what the call refers to besides
+        passes = outputs if mode in (INPUTS, ALL) else 1
+        self.work = lib.mg_program_work(trace.program, mode) * passes + 1  # a row's
+        self.idle = True
         self.width = lib.mg_program_sums(trace.program)
         self.chunks = 0
         self.make_room(1)
         self.workspaces = [self.new_workspace()]
 
     def new_workspace(self) -> Any:
-        made = lib.mg_workspace_new(_memory, self.program, self.mode)
-        return ffi.gc(_checked(made, "a workspace"), lambda w: lib.mg_workspace_free(_memory, w))
+        made = lib.mg_workspace_new(self.program, self.mode)
+        return ffi.gc(_checked(made, "a workspace"), lib.mg_workspace_free)
 
     def columns_of_output(self, output: int) -> Any:
         """Return where the places for an output's gradients, one for each input, begin."""
@@ -158,56 +173,110 @@ class Frame:
             self.chunks = chunks
 
     def run(self, threads: int) -> int:
-        """Replay; return 0, 1 if a guard failed for some row, or 2 if for all."""
+        """Replay; return 0, 1 if a guard failed for some row, or 2 if for all.
+
+        Other threads run meanwhile, and signals are handled between pieces of the work. After an
+        exception the frame is not idle, and not to be used again.
+        """
         call, program, mode = self.call, self.program, self.mode
         chunks = lib.mg_replay_chunks(call.count)
         self.make_room(chunks)
-        if threads <= 1 or chunks <= 1:
-            return lib.mg_replay(program, mode, call, self.workspaces[0])  # type: ignore[no-any-return]
-        return self._run_threads(min(threads, chunks), chunks)
+        threads = min(threads, chunks)
+        self.idle = False
+        if threads <= 1 and call.count * self.work <= PIECE:
+            status: int = lib.mg_replay(program, mode, call, self.workspaces[0])
+        elif not lib.mg_replay_begin(program, call):
+            status = 2
+        else:
+            status = self._run_rows(max(1, threads), chunks)
+            while lib.mg_replay_end(program, mode, call):
+                self._run_rows(max(1, threads), chunks)
+        self.idle = True
+        return status
 
-    def _run_threads(self, threads: int, chunks: int) -> int:
-        call, program, mode = self.call, self.program, self.mode
+    def _run_rows(self, threads: int, chunks: int) -> int:
+        """Replay every chunk, shared by threads; return whether a guard failed for some row."""
         while len(self.workspaces) < threads:
             self.workspaces.append(self.new_workspace())
-        if not lib.mg_replay_begin(program, call):
-            return 2
-        traps = [ffi.new("mg_trap *") for _ in range(threads)]
+        crew = _Crew(self, chunks, threads)
+        try:
+            crew.run()
+        finally:
+            crew.stop()
+        for trap in crew.traps:
+            if trap.status and (not self.call.trap.status or trap.row < self.call.trap.row):
+                self.call.trap = trap[0]
+        return crew.failures
+
+
+class _Crew:
+    """The threads that share the chunks of one replay, the caller's among them.
+
+    An exception, from a signal's handler say, may come to the caller between any two steps. The
+    others are then told to stop, and waited for, before the frame and the arrays that they write to
+    are given back. Each of them also refers to the frame, and that to the arrays: should a further
+    exception end the waiting, no memory goes while it is written to.
+    """
+
+    def __init__(self, frame: Frame, chunks: int, threads: int) -> None:
+        self.frame, self.threads = frame, threads
+        self.rows = max(1, PIECE // frame.work)  # of a piece
         # Whoever is free takes the next few chunks: a thread that is disturbed does less.
-        few = max(1, chunks // (16 * threads))
-        left = deque(range(0, chunks, few))
+        few = max(1, chunks // (16 * threads)) if threads > 1 else chunks
+        self.left = deque((k, min(k + few, chunks)) for k in range(0, chunks, few))
+        self.traps = [ffi.new("mg_trap *") for _ in range(threads)]
+        self.failures = 0
+        self.error: BaseException | None = None
+        self.stopped = False
+        self.busy: list[int] = []  # threads at work beside the caller's
 
-        def part(k: int) -> int:
-            failures = 0
-            while True:
-                try:
-                    first = left.popleft()
-                except IndexError:
-                    return failures
-                last = min(first + few, chunks)
-                failures |= lib.mg_replay_rows(
-                    program, mode, call, self.workspaces[k], first, last, traps[k]
-                )
+    def run(self) -> None:
+        running = []
+        for k in range(1, self.threads):
+            done = allocate_lock()
+            done.acquire()
+            try:
+                # Not threading.Thread, whose start() an exception can leave half done.
+                start_new_thread(self._help, (k, done))
+            except RuntimeError:
+                break  # no more threads can be had: the interpreter is about to exit, say
+            running.append(done)
+        self._work(0)
+        for done in running:
+            done.acquire()
+        if self.error is not None:
+            raise self.error
 
-        others = [_pool(threads).submit(part, k) for k in range(1, threads)]
-        failures = part(0)
-        for other in others:
-            failures |= other.result()
-        lib.mg_replay_end(program, mode, call)
-        for trap in traps:
-            if trap.status and (not call.trap.status or trap.row < call.trap.row):
-                call.trap = trap[0]
-        return failures
+    def stop(self) -> None:
+        """Have the others stop, and wait for them whatever comes meanwhile."""
+        self.stopped = True
+        while self.busy:
+            try:
+                time.sleep(0.001)
+            except BaseException:  # the first exception is on its way already
+                continue
 
+    def _help(self, k: int, done: Any) -> None:
+        self.busy.append(k)
+        try:
+            self._work(k)
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.busy.remove(k)
+            done.release()
 
-_pools: dict[int, ThreadPoolExecutor] = {}
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pools.clear)  # their threads are the parent's
-
-
-def _pool(threads: int) -> ThreadPoolExecutor:
-    if threads not in _pools:
-        _pools[threads] = ThreadPoolExecutor(threads - 1, "micrograd_c")
-    return _pools[threads]
+    def _work(self, k: int) -> None:
+        frame, trap, rows = self.frame, self.traps[k], self.rows
+        program, mode, call, workspace = frame.program, frame.mode, frame.call, frame.workspaces[k]
+        while not self.stopped:
+            try:
+                first, last = self.left.popleft()
+            except IndexError:
+                return
+            progress = ffi.new("mg_progress *", {"chunk": first, "last": last})
+            while lib.mg_replay_rows(program, mode, call, workspace, progress, rows, trap):
+                if self.stopped:
+                    return
+            if progress.failures:
+                self.failures = 1

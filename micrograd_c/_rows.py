@@ -7,6 +7,7 @@ an `Array`; what holds several of them is a `Members`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Union
 
@@ -139,6 +140,27 @@ def pack(shape: Members, items: list[Any]) -> Any:
     if shape.keys is not None:
         return dict(zip(shape.keys, items))
     return items if shape.kind is list else tuple(items)
+
+
+def count_leaves(shape: Any, before: int = 0) -> int:
+    """Return how many leaves there are up to the end of a nesting, with those before it.
+
+    Raises ValueError for what is no nesting or whose arrays do not follow one another.
+    """
+    if isinstance(shape, Array):
+        if not all(type(n) is int and n >= 0 for n in (*shape.shape, shape.first, shape.size)):
+            raise ValueError(f"the sizes of {shape} are no natural numbers")
+        if shape.first != before or shape.size != math.prod(shape.shape):
+            raise ValueError(f"{shape} does not begin at {before}, or has another size")
+        return before + shape.size
+    if not isinstance(shape, Members) or not isinstance(shape.items, tuple):
+        raise ValueError(f"{shape!r} is no nesting")
+    keys = range(len(shape.items)) if shape.keys is None else shape.keys
+    if shape.kind not in (list, tuple, dict) or len(keys) != len(shape.items):
+        raise ValueError(f"{shape!r} is no nesting")
+    for item in shape.items:
+        before = count_leaves(item, before)
+    return before
 
 
 def arrays(shape: Shape) -> Iterator[Array]:

@@ -16,7 +16,7 @@ from typing import Any, Callable
 from . import _rows
 from ._library import ffi, lib
 from ._recording import NO_RULE, Guard, Number, Recorder
-from ._replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, Frame, Trace
+from ._replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, PIECE, Frame, Trace
 from ._rows import Array, Members, Shape
 from ._value_methods import arithmetic_error
 from .engine import Value, bulk, restore
@@ -112,12 +112,8 @@ class Program:
     def _rows_of(self, args: tuple[Any, ...]) -> tuple[int, Any, list[Any]]:
         """Return the number of rows, their columns for C, and the arrays that hold them."""
         last = self._last
-        if last and len(args) == len(last[0]):
-            for arg, array, shape in zip(args, last[0], last[1]):
-                if arg is not array or arg.shape != shape or arg.dtype != self._np.float64:
-                    break
-            else:
-                return last[2]  # type: ignore[no-any-return]
+        if last and len(args) == len(last[0]) and all(map(_is_as_it_was, args, last[1])):
+            return last[2]  # type: ignore[no-any-return]
         if len(args) != len(self._shapes):
             raise TypeError(f"the program takes {len(self._shapes)} arguments, not {len(args)}")
         flat: list[tuple[Array, Any, str]] = []
@@ -145,7 +141,7 @@ class Program:
         # Small arrays are kept for the next call with them, if they were taken as they are.
         small = count * self._inputs <= _SMALL
         if self._flat and small and all(a is b for a, b in zip(args, arrays)):
-            self._last = args, tuple(a.shape for a in arrays), found
+            self._last = args, tuple(map(_look_at, arrays)), found
         return found
 
     def _numbers_of_row(self, columns: Any, row: int) -> list[float]:
@@ -168,7 +164,7 @@ class Program:
         `bind` tells a frame where results go. With `output` the others are not computed. Returns
         the sum of seeds times outputs.
         """
-        count, columns, _held = self._rows_of(args)
+        count, columns, held = self._rows_of(args)
         if threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
         replayed = ALL if check and mode != FORWARD else mode  # as backward() row by row has it
@@ -193,16 +189,19 @@ class Program:
                 done.append((trace, frame))
                 failed = self._tell(trace, frame, count, columns, rows, check)
                 bind(frame, count)
+                frame.held = columns, held, rows, failed, bind
                 status = frame.run(threads)
                 if fresh and (status == 2 or (status == 1 and failed[0])):
                     raise _undecided(rows)
                 place += 1
-                if status == 2:
-                    trace.frames[replayed].append(done.pop()[1])
+                if status == 2 or (status == 1 and failed.all()):  # it is right for no row
+                    trace.give_frame(replayed, done.pop()[1])
                     continue
                 total += frame.call.total
-                if frame.call.trap.status and (error is None or frame.call.trap.row < error[0]):
-                    error = _error_of(frame.call)
+                if frame.call.trap.status:
+                    row, raised = _error_of(frame.call)
+                    if error is None or row < error[0]:
+                        error = row, raised
                 if status == 0:
                     break
                 failing = self._np.flatnonzero(failed)
@@ -213,7 +212,7 @@ class Program:
                 _add_grads(trace, frame)
         finally:
             for trace, frame in done:
-                trace.frames[replayed].append(frame)
+                trace.give_frame(replayed, frame)
         return total
 
     def _tell(
@@ -326,12 +325,14 @@ class Program:
         frame = trace.take_frame(PARAMETERS)
         call = frame.call
         count, call.inputs, _ = last[2]
+        if count * frame.work > PIECE:
+            trace.give_frame(PARAMETERS, frame)
+            return
         call.count, call.rows, call.check = count, NULL, 0
         call.seed = 1.0 / count if reduction == "mean" else 1.0
         frame.seeds[0].data = NULL
         frame.make_room(lib.mg_replay_chunks(count))
-        shapes = tuple((a, a.shape, a.dtype) for a in args)
-        ready = shapes, reduction, frame, call, trace.captured, frame.workspaces[0], last[2]
+        ready = last[1], reduction, frame, call, trace.captured, frame.workspaces[0], last[2]
         self._ready.append(ready)
 
     def _backward_again(self, args: tuple[Any, ...], reduction: str) -> float | None:
@@ -339,12 +340,10 @@ class Program:
             ready = self._ready.pop()  # nobody else's meanwhile
         except IndexError:
             return None
-        shapes, how, frame, call, captured, workspace, _ = ready
-        same = how == reduction and len(shapes) == len(args)
-        for arg, (array, shape, dtype) in zip(args, shapes):
-            same = same and arg is array and arg.shape == shape and arg.dtype is dtype
+        looks, how, frame, call, captured, workspace, _ = ready
+        same = how == reduction and len(looks) == len(args) and all(map(_is_as_it_was, args, looks))
         if not same:
-            self._traces[0].frames[PARAMETERS].append(frame)
+            self._traces[0].give_frame(PARAMETERS, frame)
             return None
         bulk.get_numbers(captured, frame.data_buffer)
         lib.mg_replay(frame.program, PARAMETERS, call, workspace)
@@ -500,6 +499,7 @@ def _count(number: int, noun: str) -> str:
 
 _ARITHMETIC = (ValueError, OverflowError, ZeroDivisionError)
 _SMALL = 1 << 14  # numbers in arguments that a program remembers
+_NO_ROW = 2 ** (8 * ffi.sizeof("size_t")) - 1  # of a mg_trap
 
 
 def _undecided(rows: Any) -> RuntimeError:
@@ -510,11 +510,29 @@ def _undecided(rows: Any) -> RuntimeError:
     )
 
 
+def _look_at(array: Any) -> tuple[Any, Any, Any, Any]:
+    """Return what an array is known again by: itself, its shape, its dtype and its memory."""
+    return array, array.shape, array.dtype, ffi.from_buffer(array)
+
+
+def _is_as_it_was(arg: Any, look: tuple[Any, Any, Any, Any]) -> bool:
+    """Whether an argument is an array that was looked at, unchanged but for its numbers."""
+    array, shape, dtype, memory = look
+    if arg is not array or arg.shape != shape or arg.dtype is not dtype:
+        return False
+    try:
+        return bool(ffi.from_buffer(arg) == memory)
+    except (BufferError, ValueError):  # other strides: its numbers do not lie one after the other
+        return False
+
+
 def _error_of(call: Any) -> tuple[int, Exception]:
-    """Return the row and the exception of the first error in a replay."""
+    """Return the row, -1 for none, and the exception of the first error in a replay."""
     trap = call.trap
     name = OPERATORS[trap.op] if trap.op >= 0 else "divide"
     error = arithmetic_error(trap.status, name, trap.x, trap.y, trap.derivative)
+    if trap.row == _NO_ROW:
+        return -1, type(error)(f"computed of parameters alone: {error}")
     return trap.row, type(error)(f"row {trap.row}: {error}")
 
 
@@ -591,14 +609,39 @@ def _restored(
     traces: list[tuple[bytes, tuple[int, ...], Any, tuple[Value, ...]]],
     own: bool,
 ) -> Program:
-    """Return a program as it was pickled or copied."""
-    program = Program(fn, shapes, *options)
-    program.parameters = parameters
-    program._result = result
-    for entries, outputs, guards, captured in traces:
-        program._add(Trace(entries, outputs, guards, captured, options[0]))
+    """Return a program as it was pickled or copied.
+
+    Raises ValueError for what no program was pickled as.
+    """
+    try:
+        _check(shapes, options, result, parameters, traces)
+        program = Program(fn, shapes, *options)
+        program.parameters = parameters
+        program._result = result
+        for entries, outputs, guards, captured in traces:
+            program._add(Trace(entries, outputs, guards, captured, options[0]))
+    except (TypeError, OverflowError, AttributeError) as error:
+        raise ValueError(f"this is no pickled program: {error}") from error
     program._own = own
     return program
+
+
+def _check(shapes: Any, options: Any, result: Any, parameters: Any, traces: Any) -> None:
+    """Raise an error unless the parts of a pickled program fit together."""
+    inputs, most, allow_constants = options
+    leaves = 0
+    for shape in shapes:
+        leaves = _rows.count_leaves(shape, leaves)
+    if leaves != inputs or type(most) is not int or type(allow_constants) is not bool:
+        raise ValueError(f"arguments of {leaves} numbers do not fit the options {options}")
+    outputs = _rows.count_leaves(result)
+    if any(array.shape for array in _rows.arrays(result)) or not traces:
+        raise ValueError("the results of a program are numbers, and it has a recording")
+    for entries, places, _, captured in traces:
+        if type(entries) is not bytes or len(places) != outputs:
+            raise ValueError(f"a recording of {len(places)} results for {outputs}")
+        if not all(isinstance(value, Value) for value in (*captured, *parameters)):
+            raise ValueError("the parameters of a program are Values")
 
 
 def compile(

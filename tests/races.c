@@ -117,7 +117,6 @@ static void *record_and_go_back(void *argument) {
 /* ---- replaying ---- */
 
 typedef struct {
-    mg_arena *memory;
     mg_program *program;
     mg_mode mode;
     double *rows;
@@ -139,7 +138,7 @@ static void begin(replay *at) {
     at->call.count = ROWS;
     at->call.outputs = &at->output;
     at->call.seeds = &at->seed;
-    at->call.seed = 1.0;
+    at->call.seed = at->call.scale = 1.0;
     at->call.gradients = at->gradients;
     at->call.failed = at->failed;
     at->call.captured_grads = at->grads;
@@ -149,11 +148,11 @@ static void begin(replay *at) {
 
 static void *replay_alone(void *argument) {
     replay *at = argument;
-    if (mg_program_prepare(at->memory, at->program, at->mode) != MG_OK) exit(2);
-    mg_workspace *workspace = need(mg_workspace_new(at->memory, at->program, at->mode));
+    if (mg_program_prepare(at->program, at->mode) != MG_OK) exit(2);
+    mg_workspace *workspace = need(mg_workspace_new(at->program, at->mode));
     begin(at);
     mg_replay(at->program, at->mode, &at->call, workspace);
-    mg_workspace_free(at->memory, workspace);
+    mg_workspace_free(workspace);
     return NULL;
 }
 
@@ -166,13 +165,16 @@ typedef struct {
 static void *replay_chunks(void *argument) {
     part *mine = argument;
     replay *at = mine->whole;
-    mg_workspace *workspace = need(mg_workspace_new(at->memory, at->program, at->mode));
+    mg_workspace *workspace = need(mg_workspace_new(at->program, at->mode));
     for (;;) {
         const size_t chunk = atomic_fetch_add(at->next, 1);
         if (chunk >= mg_replay_chunks(ROWS)) break;
-        mg_replay_rows(at->program, at->mode, &at->call, workspace, chunk, chunk + 1, &mine->trap);
+        mg_progress progress = {.chunk = chunk, .last = chunk + 1};
+        while (
+            mg_replay_rows(at->program, at->mode, &at->call, workspace, &progress, 1, &mine->trap))
+            continue;
     }
-    mg_workspace_free(at->memory, workspace);
+    mg_workspace_free(workspace);
     return NULL;
 }
 
@@ -184,7 +186,7 @@ static void replay_together(replay *at) {
     begin(at);
     mg_replay_begin(at->program, &at->call);
     run_together(replay_chunks, parts, sizeof(part));
-    mg_replay_end(at->program, at->mode, &at->call);
+    mg_replay_end(at->program, at->mode, &at->call); /* finite: once */
 }
 
 static bool same(const replay *a, const replay *b) {
@@ -214,7 +216,7 @@ static mg_program *compile(mg_arena *arena, mg_arena *memory, mg_node **paramete
     const mg_guard guard = {MG_LESS, trace->root[1], trace->root[2],
                             mg_node_data(inputs[0]) < mg_node_data(inputs[1])};
     mg_program *program = need(mg_program_new(memory, trace->entries, trace->count, INPUTS,
-                                              trace->captures, trace->root, 1, &guard, 1));
+                                              trace->captures, trace->root, 1, &guard, 1, &status));
     mg_trace_free(arena, trace);
     mg_release(anchor);
     mg_release(loss);
@@ -222,13 +224,12 @@ static mg_program *compile(mg_arena *arena, mg_arena *memory, mg_node **paramete
     return program;
 }
 
-static bool replay_all(mg_arena *memory, mg_program *program, const double *data, double *rows) {
+static bool replay_all(mg_program *program, const double *data, double *rows) {
     bool good = true;
     for (mg_mode mode = MG_FORWARD; mode < MG_MODES; mode++) {
         replay *all = need(calloc(THREADS + 1, sizeof(replay)));
         for (size_t k = 0; k <= THREADS; k++)
-            all[k] = (replay){.memory = memory,
-                              .program = program,
+            all[k] = (replay){.program = program,
                               .mode = mode,
                               .rows = rows,
                               .call = {.captured = data, .check = mode == MG_ALL}};
@@ -250,8 +251,8 @@ int main(void) {
     for (size_t i = 0; i < ROWS * INPUTS; i++) rows[i] = 3.0 * random_number(&seed);
     mg_program *program = compile(arena, memory, parameters);
     mg_get_data(arena, parameters, PARAMETERS, data);
-    const bool good = replay_all(memory, program, data, rows);
-    mg_program_free(memory, program);
+    const bool good = replay_all(program, data, rows);
+    mg_program_free(program);
 
     recording recordings[THREADS];
     for (size_t k = 0; k < ROUNDS; k++) dots[k] = make_dot(arena, parameters);
