@@ -6,8 +6,8 @@ the accelerator, which must do the same. What proxies and nodes owe each other i
 
 from __future__ import annotations
 
-from collections.abc import KeysView
-from typing import Any, Callable
+from collections.abc import Callable, KeysView
+from typing import Any
 
 from . import _thread_modes as modes
 from ._library import ffi, lib
@@ -544,7 +544,22 @@ class Value(Slots):
     def __abs__(self) -> Value:
         return self.abs()  # type: ignore[attr-defined,no-any-return]
 
-    # ---- comparisons: of data; equality stays identity ----
+    # ---- comparisons: of data; equality stays identity, but see Recorder.equals ----
+
+    def __eq__(self, other: object) -> Any:
+        if modes.recordings and modes.recording.recorder is not None:
+            return modes.recording.recorder.equals(self, other)
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        if modes.recordings and modes.recording.recorder is not None:
+            modes.recording.recorder.check_hash(self)
+        return object.__hash__(self)
+
+    def __bool__(self) -> bool:
+        if modes.recordings and modes.recording.recorder is not None:
+            return modes.recording.recorder.truth(self)  # type: ignore[no-any-return]
+        return not hasattr(self, "__len__") or len(self) != 0
 
     def __lt__(self, other: Any) -> Any:
         number = _data_of(other)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import operator
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any, Callable, NamedTuple, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 from . import _rows
 from ._value_methods import as_real
@@ -51,7 +51,9 @@ class Recorder:
         self.inputs: tuple[Value, ...] = ()
         self.position: Any = None
         self.start = 0  # the serial number from which on nodes are of the function's own making
+        self.arguments: frozenset[int] = frozenset()  # ids of the inputs
         self.constants: set[int] = set()  # serial numbers of nodes known to be constants
+        self.independent: set[int] = set()  # ... known to depend on no argument
         self.raised: Exception | None = None  # the first error of what was computed or refused
         self.raised_at = ""
 
@@ -66,6 +68,7 @@ class Recorder:
         """Return a Value for each of the inputs, just before the function runs."""
         leaves = [Value(number) for number in numbers]
         self.inputs = tuple(leaves)
+        self.arguments = frozenset(map(id, leaves))
         self.start = bulk.serial(Value(0.0))
         return leaves
 
@@ -78,7 +81,7 @@ class Recorder:
 
     def assign(self, value: Value, data: Any) -> None:
         """Set the data of a Value that nothing has been computed from yet."""
-        if any(value is x for x in self.inputs) or not bulk.is_fresh(value, self.position):
+        if id(value) in self.arguments or not bulk.is_fresh(value, self.position):
             raise TypeError(
                 "a program cannot assign .data of a Value that was there before "
                 f"or has been used already ({user_line()})"
@@ -114,6 +117,47 @@ class Recorder:
         x, y = (v.value if isinstance(v, Number) else v for v in (a, b))
         return (maximum if name == "maximum" else minimum)(x, y)
 
+    # An argument is a number to whoever wrote the function. Between Values == is identity, as ever;
+    # what is computed from an argument is asked for its data by name, for a Value that is recorded
+    # eagerly is true and equal to no number.
+
+    def equals(self, value: Value, other: Any) -> Any:
+        """Return value == other, or NotImplemented where that is identity."""
+        if isinstance(other, Value) or (not isinstance(other, Number) and _kind(other) is None):
+            return NotImplemented
+        if id(value) in self.arguments:
+            return self.read(value) == other
+        self._refuse_computed(value, "compared with a number by == or !=: compare its .data")
+        return NotImplemented
+
+    def truth(self, value: Value) -> bool:
+        """Return whether a Value is true: an argument where it is not 0."""
+        if id(value) in self.arguments:
+            return bool(self.read(value))
+        self._refuse_computed(value, "asked for its truth: compare its .data with a number")
+        return True
+
+    def check_hash(self, value: Value) -> None:
+        """Raise TypeError for the hash of an argument, which is that of no number."""
+        if id(value) in self.arguments:
+            raise self.note(
+                TypeError(
+                    "while a program is being recorded, an argument has no hash "
+                    f"({user_line()}): key by id(v) for the Value itself, compare its .data for "
+                    "its number"
+                )
+            )
+
+    def _refuse_computed(self, value: Value, use: str) -> None:
+        """Raise TypeError if a Value is computed from an argument."""
+        if self._reaches(value, self.independent, lambda v: id(v) in self.arguments):
+            raise self.note(
+                TypeError(
+                    "while a program is being recorded, a Value computed from its arguments "
+                    f"cannot be {use} ({user_line()})"
+                )
+            )
+
     def refuse(self, what: str) -> None:
         """Raise TypeError: a program cannot contain this."""
         if not self.allow_constants or not what.startswith("reading"):
@@ -132,7 +176,7 @@ class Recorder:
         error = self.raised
         if error is None or self.allow_constants:
             return
-        if isinstance(error, TypeError):
+        if isinstance(error, (TypeError, RuntimeError)):
             raise error
         raise TypeError(
             f"a program cannot contain an error that the function catches, {error!r} "
@@ -148,18 +192,26 @@ class Recorder:
 
     def is_constant(self, value: Value) -> bool:
         """Return whether a Value depends neither on an input nor on a captured Value."""
+        return not self._reaches(value, self.constants, lambda v: True)
+
+    def _reaches(self, value: Value, known: set[int], is_found: Callable[[Value], bool]) -> bool:
+        """Return whether a Value was made from one that was there before and that is looked for.
+
+        `known` has the serial numbers of nodes that were not; others found out now are added.
+        """
         seen: set[int] = set()
         waiting = [value]
         while waiting:
             node = waiting.pop()
             serial = bulk.serial(node)
             if serial < self.start:
-                return False
-            if serial not in seen and serial not in self.constants:
+                if is_found(node):
+                    return True
+            elif serial not in seen and serial not in known:
                 seen.add(serial)
                 waiting += node._children
-        self.constants |= seen
-        return True
+        known |= seen
+        return False
 
     def guard(self, relation: int, left: Value, right: Value, outcome: bool) -> bool:
         """Note what a comparison came out as, and return that."""

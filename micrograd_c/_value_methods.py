@@ -86,6 +86,18 @@ class ValueMethods:
     def __setstate__(self, state: Any) -> None:
         _copying().set_state(cast("Value", self), state)
 
+    def __int__(self) -> int:
+        raise TypeError(
+            "a Value does not become an int unasked, for that would cut the graph: use int(v.data)"
+        )
+
+    def __index__(self) -> int:
+        raise TypeError(
+            "a Value is not an index: use int(v.data), or in a function that is compiled, where "
+            "that would be the example's for every row, branch on its number: "
+            "xs[0] if v.data == 0 else xs[1]"
+        )
+
     def __float__(self) -> float:
         raise TypeError(
             "a Value does not become a float unasked, for that would cut the graph: "

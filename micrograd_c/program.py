@@ -8,10 +8,13 @@ function row by row.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
-from typing import Any, Callable
+from typing import Any
 
 from . import _rows
 from ._library import ffi, lib
@@ -22,6 +25,19 @@ from ._value_methods import arithmetic_error
 from .engine import Value, bulk, restore
 
 __all__ = ["Program", "compile"]
+
+_programs: weakref.WeakSet[Program] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """Have locks that no thread holds, in a child that has only the thread that forked."""
+    for program in _programs:
+        program._lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
 
 # ---- a program ----
 
@@ -53,6 +69,8 @@ class Program:
         self._result: Shape = Array((), 0, 1)
         self._own = True  # fn's captured Values are this program's, not copies
         self._lock = threading.Lock()
+        self._recorder: tuple[Recorder, int] | None = None  # and its thread, while it records
+        _programs.add(self)
         self._last: tuple[Any, ...] = ()
         self._ready: list[tuple[Any, ...]] = []
         self._arrays = [array for shape in self._shapes for array in _rows.arrays(shape)]
@@ -63,7 +81,7 @@ class Program:
     def _record(self, numbers: Sequence[float]) -> None:
         """Add the program of what `fn` does for the row with these numbers."""
         recorder = Recorder(self._allow_constants)
-        with recorder:
+        with self._recording_by(recorder), recorder:
             leaves = recorder.make_inputs(numbers)
             result = self.fn(*(_rows.rebuild(shape, leaves) for shape in self._shapes))
             recorder.finish()
@@ -76,6 +94,22 @@ class Program:
             )
         self._add(trace)
         self._result = shape
+
+    @contextlib.contextmanager
+    def _recording_by(self, recorder: Recorder) -> Iterator[None]:
+        self._recorder = recorder, threading.get_ident()
+        try:
+            yield
+        finally:
+            self._recorder = None
+
+    def _refuse_own_call(self) -> None:
+        """Raise RuntimeError if this thread is recording a row of this program."""
+        recording = self._recorder
+        if recording is not None and recording[1] == threading.get_ident():
+            raise recording[0].note(
+                RuntimeError("the function calls its own program, which records a row of it")
+            )
 
     def _add(self, trace: Trace) -> None:
         known = {id(p) for p in self.parameters}
@@ -164,6 +198,7 @@ class Program:
         `bind` tells a frame where results go. With `output` the others are not computed. Returns
         the sum of seeds times outputs.
         """
+        self._refuse_own_call()
         count, columns, held = self._rows_of(args)
         if threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
