@@ -11,10 +11,11 @@ import shutil
 import subprocess
 import tempfile
 from array import array
+from collections.abc import Callable
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from . import programs
 

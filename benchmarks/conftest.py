@@ -11,10 +11,10 @@ Everything that lived before is frozen, so that a collection visits the contende
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 

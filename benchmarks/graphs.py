@@ -8,8 +8,9 @@ them, made at once by `gc.collect`; the engine's dies with its last reference.
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
 from . import programs
 from .by_hand import CGraph

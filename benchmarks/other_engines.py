@@ -5,9 +5,10 @@ Their scalars are not micrograd's Values, so they run the same networks written 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from types import SimpleNamespace
-from typing import Any, Callable
+from typing import Any
 
 from . import gpt, programs
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import random
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 MOONS_SIZES = [2, 16, 16, 1]
 MOONS_POINTS = 100

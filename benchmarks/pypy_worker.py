@@ -12,9 +12,10 @@ import gc
 import importlib.util
 import json
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from time import perf_counter
-from typing import Any, Callable
+from typing import Any
 
 import gpt  # type: ignore[import-not-found]
 import lean  # type: ignore[import-not-found]

@@ -13,8 +13,9 @@ them, for the GPT also the gradients, are compared with the reference before it 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import gc
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Callable, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from . import _reference
 from .engine import Value

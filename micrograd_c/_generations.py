@@ -16,7 +16,8 @@ is being made, and sees it on the stack: so there are two.
 from __future__ import annotations
 
 import gc
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 from weakref import ref
 
 from ._library import ffi, lib

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, KeysView
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Real
-from typing import Any, Union
+from typing import Any, TypeAlias
 
-Number = Union[float, Fraction, Decimal]
-Operand = Union["Value", Number]
+Number = float | Fraction | Decimal
+Operand: TypeAlias = "Value | Number"
 
 _NUMBERS = (float, int, Decimal, Real)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 from ._value_methods import as_real
 from .engine import Value
@@ -43,7 +43,7 @@ class Members(NamedTuple):
     items: tuple[Any, ...]
 
 
-Shape = Union[Array, Members]
+Shape = Array | Members
 
 
 def _is_number(example: Any) -> bool:

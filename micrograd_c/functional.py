@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from operator import index
-from typing import Any, Union
+from typing import Any
 
 from ._recording import Number, largest
 from ._value_methods import as_real
@@ -22,7 +22,7 @@ from .engine import Value, bulk
 
 __all__ = ["cross_entropy", "dot", "hinge", "linear", "mean", "mse", "softmax", "total"]
 
-Element = Union[Value, float]
+Element = Value | float
 
 
 def dot(ws: Collection[Element], xs: Collection[Element], bias: Element | None = None) -> Value:

@@ -8,16 +8,16 @@ Everything here is plain Python over `Value`. Weights and biases are drawn with
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from operator import index, methodcaller
-from typing import Any, Callable, Optional
+from typing import Any
 
 from .engine import Value, bulk
 from .functional import dot, plain_numbers
 
 __all__ = ["MLP", "Layer", "Module", "Neuron"]
 
-Activation = Optional[str]
+Activation = str | None
 
 ACTIVATIONS: dict[Activation, Callable[[Any], Any]] = {
     **{

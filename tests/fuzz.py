@@ -30,11 +30,11 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import CellType, FunctionType
-from typing import Any, Callable, NamedTuple
+from typing import Any, NamedTuple
 
 HERE = Path(__file__).resolve()
 

@@ -19,8 +19,8 @@ import ctypes
 import itertools
 import math
 import sys
-from collections.abc import Iterable
-from typing import Any, Callable, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from micrograd_c import _reference
 from micrograd_c._reference import Number, Value, maximum, minimum

@@ -8,8 +8,8 @@ import math
 import pickle
 import sys
 import weakref
-from collections.abc import Iterator
-from typing import Any, Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from conftest import PYPY, balanced, check_live, collect, live

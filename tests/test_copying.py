@@ -7,8 +7,9 @@ import functools
 import io
 import pickle
 import sys
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 from conftest import SLOW, balanced

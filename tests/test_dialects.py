@@ -11,9 +11,9 @@ import math
 import re
 import traceback
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 from conftest import BACKENDS, PYPY, balanced, collect

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from functools import partial
 from itertools import product
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 from conftest import PYPY, SLOW, balanced, collect, live

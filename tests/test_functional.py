@@ -8,9 +8,10 @@ import importlib
 import math
 import sys
 import weakref
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 from conftest import collect

@@ -6,7 +6,8 @@ import json
 import math
 import random
 from array import array
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 

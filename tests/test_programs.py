@@ -10,8 +10,9 @@ from __future__ import annotations
 import gc
 import math
 import random
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 from conftest import PYPY, SLOW, balanced
