@@ -81,6 +81,15 @@ static mg_term negative(recorder *to, mg_term x) {
     return (mg_term){NULL, x.integer ? 0.0 - x.number : -x.number, x.integer};
 }
 
+/* The larger of a node, or number, and a number. */
+static mg_term maximum(recorder *to, mg_term x, mg_term y) {
+    double z;
+    if (to->status != MG_OK) return fail(to, MG_OK, x, y);
+    mg_evaluate(MG_OP_maximum, value_of(x), y.number, &z);
+    if (x.node == NULL) return number_term(z);
+    return done(to, mg_new_with_number(to->arena, MG_OP_maximum, z, x.node, y.number), x, y);
+}
+
 static mg_term unary(recorder *to, int op, mg_term x) {
     double z;
     if (to->status != MG_OK) return fail(to, MG_OK, x, nothing);
@@ -178,55 +187,116 @@ static double largest(const mg_term *logits, size_t count) {
     return top;
 }
 
-/* exps[i] = (logits[i] - top).exp(); their sum, with a reference that keeps it and them. */
-static mg_term exponentials(recorder *to, const mg_term *logits, size_t count, mg_term *exps) {
-    mg_term shift = number_term(-largest(logits, count));
-    for (size_t i = 0; i < count; i++) exps[i] = unary(to, MG_OP_exp, add(to, logits[i], shift));
-    mg_term total = sum(to, exps, count);
-    if (total.node != NULL) total.node->refs++;
-    return total;
+/* What softmax and its kin have in common: shifted[i] = logits[i] - top, exps[i] =
+ * shifted[i].exp(), one after the other, and total = sum(exps), with a reference that keeps them
+ * all. */
+typedef struct {
+    double top;
+    mg_term *shifted;
+    mg_term *exps;
+    mg_term total;
+} exponentials;
+
+/* false: no memory, and there is nothing to let go of. */
+static bool take_exponentials(recorder *to, const mg_term *logits, size_t count,
+                              exponentials *out) {
+    if (count > SIZE_MAX / 4 / sizeof(mg_term)) return false;
+    out->top = largest(logits, count);
+    out->shifted = mg_allocate(to->arena, 2 * count * sizeof(mg_term));
+    if (out->shifted == NULL) return false;
+    out->exps = out->shifted + count;
+    for (size_t i = 0; i < count; i++) {
+        out->shifted[i] = add(to, logits[i], number_term(-out->top));
+        out->exps[i] = unary(to, MG_OP_exp, out->shifted[i]);
+    }
+    out->total = sum(to, out->exps, count);
+    if (out->total.node != NULL) out->total.node->refs++;
+    return true;
 }
 
-static void let_go(recorder *to, mg_term total) {
-    if (total.node != NULL) mg_drop(to->arena, total.node);
+static void drop_exponentials(recorder *to, exponentials *in) {
+    if (in->total.node != NULL) mg_drop(to->arena, in->total.node);
+    mg_deallocate(to->arena, in->shifted);
 }
 
-mg_status mg_new_softmax(mg_arena *arena, const mg_term *logits, size_t count, mg_node **out) {
+/* The one result of an expression, after which the exponentials are let go of. */
+static mg_node *conclude_exponentials(recorder *to, exponentials *in, mg_term result,
+                                      mg_status *status) {
+    mg_node *node = conclude(to, result, status);
+    if (node != NULL) node->refs++; /* while the sum, which may be all it has, is let go of */
+    drop_exponentials(to, in);
+    if (node != NULL) node->refs--;
+    return node;
+}
+
+/* softmax: exps[i] / total; its logarithm: shifted[i] - total.log(), the same number for all */
+static mg_status record_shares(mg_arena *arena, const mg_term *logits, size_t count,
+                               bool logarithms, mg_node **out) {
     recorder to = {arena, MG_OK};
-    if (count > SIZE_MAX / sizeof(mg_term)) return MG_NO_MEMORY;
-    mg_term *terms = mg_allocate(arena, count * sizeof(mg_term));
-    if (terms == NULL) return MG_NO_MEMORY;
-    mg_term total = exponentials(&to, logits, count, terms);
+    exponentials in;
     size_t made = 0;
+    if (!take_exponentials(&to, logits, count, &in)) return MG_NO_MEMORY;
+    const mg_term offset =
+        logarithms ? negative(&to, unary(&to, MG_OP_log, in.total)) : number_term(0.0);
     for (; to.status == MG_OK && made < count; made++) {
-        mg_term share = multiply(&to, terms[made], power(&to, total, -1.0));
+        mg_term share = logarithms ? add(&to, in.shifted[made], offset)
+                                   : multiply(&to, in.exps[made], power(&to, in.total, -1.0));
         out[made] = conclude(&to, share, &to.status);
         if (out[made] == NULL) break;
         out[made]->refs++;
     }
     if (to.status != MG_OK)
         while (made-- > 0) mg_drop(arena, out[made]);
-    let_go(&to, total);
-    mg_deallocate(arena, terms);
+    drop_exponentials(&to, &in);
     return to.status;
+}
+
+mg_status mg_new_softmax(mg_arena *arena, const mg_term *logits, size_t count, mg_node **out) {
+    return record_shares(arena, logits, count, false, out);
+}
+
+mg_status mg_new_log_softmax(mg_arena *arena, const mg_term *logits, size_t count, mg_node **out) {
+    return record_shares(arena, logits, count, true, out);
+}
+
+mg_node *mg_new_logsumexp(mg_arena *arena, const mg_term *logits, size_t count, mg_status *status) {
+    recorder to = {arena, MG_OK};
+    exponentials in;
+    *status = MG_NO_MEMORY;
+    if (!take_exponentials(&to, logits, count, &in)) return NULL;
+    mg_term result = add(&to, unary(&to, MG_OP_log, in.total), number_term(in.top));
+    return conclude_exponentials(&to, &in, result, status);
 }
 
 mg_node *mg_new_cross_entropy(mg_arena *arena, const mg_term *logits, size_t count, size_t target,
                               mg_status *status) {
     recorder to = {arena, MG_OK};
+    exponentials in;
     *status = MG_NO_MEMORY;
-    if (count > SIZE_MAX / sizeof(mg_term)) return NULL;
-    mg_term *exps = mg_allocate(arena, count * sizeof(mg_term));
-    if (exps == NULL) return NULL;
-    mg_term total = exponentials(&to, logits, count, exps);
-    mg_term share = to.status == MG_OK ? exps[target] : nothing;
-    mg_deallocate(arena, exps);
-    share = multiply(&to, share, power(&to, total, -1.0));
-    mg_node *loss = conclude(&to, negative(&to, unary(&to, MG_OP_log, share)), status);
-    if (loss != NULL) loss->refs++; /* while the sum, which may be all it has, is let go of */
-    let_go(&to, total);
-    if (loss != NULL) loss->refs--;
-    return loss;
+    if (!take_exponentials(&to, logits, count, &in)) return NULL;
+    const mg_term shifted = to.status == MG_OK ? in.shifted[target] : nothing;
+    mg_term result = unary(&to, MG_OP_log, in.total);
+    result = add(&to, result, negative(&to, shifted));
+    return conclude_exponentials(&to, &in, result, status);
+}
+
+/* max(z, 0) - t z + log(1 + e^-|z|), the last one recorded first: backward then adds what is nearly
+ * opposite, 1 and -t, before what is small. */
+static mg_term logistic_loss(recorder *to, mg_term z, mg_term t) {
+    mg_term e = unary(to, MG_OP_exp, negative(to, unary(to, MG_OP_abs, z)));
+    mg_term rest = unary(to, MG_OP_log, add(to, number_term(1.0), e));
+    mg_term larger = maximum(to, z, number_term(0.0));
+    mg_term loss = add(to, larger, multiply(to, negative(to, t), z));
+    return add(to, loss, rest);
+}
+
+mg_node *mg_new_logistic(mg_arena *arena, const mg_term *logits, const mg_term *targets,
+                         size_t count, mg_status *status) {
+    recorder to = {arena, MG_OK};
+    mg_term total = number_term(0.0);
+    for (size_t i = 0; i < count; i++)
+        total = add(&to, total, logistic_loss(&to, logits[i], targets[i]));
+    return conclude(&to, divide(&to, total, count), status);
 }
 
 /* ---- rows of dot products ---- */
@@ -313,6 +383,20 @@ mg_status mg_softmax(mg_arena *arena, const mg_term *logits, size_t count, mg_no
     return status;
 }
 
+mg_status mg_log_softmax(mg_arena *arena, const mg_term *logits, size_t count, mg_node **out) {
+    mg_lock_take(&arena->lock);
+    mg_status status = mg_new_log_softmax(arena, logits, count, out);
+    mg_lock_give(&arena->lock);
+    return status;
+}
+
+mg_node *mg_logsumexp(mg_arena *arena, const mg_term *logits, size_t count, mg_status *status) {
+    mg_status wrong;
+    mg_lock_take(&arena->lock);
+    mg_node *node = mg_new_logsumexp(arena, logits, count, &wrong);
+    return mg_hand_over(arena, node, wrong, status);
+}
+
 mg_node *mg_cross_entropy(mg_arena *arena, const mg_term *logits, size_t count, size_t target,
                           mg_status *status) {
     mg_status wrong;
@@ -334,5 +418,13 @@ mg_node *mg_hinge(mg_arena *arena, const mg_term *scores, const mg_term *targets
     mg_status wrong;
     mg_lock_take(&arena->lock);
     mg_node *node = mg_new_hinge(arena, scores, targets, count, &wrong);
+    return mg_hand_over(arena, node, wrong, status);
+}
+
+mg_node *mg_logistic(mg_arena *arena, const mg_term *logits, const mg_term *targets, size_t count,
+                     mg_status *status) {
+    mg_status wrong;
+    mg_lock_take(&arena->lock);
+    mg_node *node = mg_new_logistic(arena, logits, targets, count, &wrong);
     return mg_hand_over(arena, node, wrong, status);
 }

@@ -146,7 +146,11 @@ mg_node *mg_mean(mg_arena *arena, const mg_term *values, size_t count, mg_status
 /* top = max(v.data for v in logits); exps = [(v - top).exp() for v in logits]; total = sum(exps);
  * out = [e / total for e in exps], a reference each; only on MG_OK. */
 mg_status mg_softmax(mg_arena *arena, const mg_term *logits, size_t count, mg_node **out);
-/* -(exps[target] / total).log() */
+/* shifted = [v - top for v in logits], total as above; out = [v - total.log() for v in shifted] */
+mg_status mg_log_softmax(mg_arena *arena, const mg_term *logits, size_t count, mg_node **out);
+/* total.log() + top */
+mg_node *mg_logsumexp(mg_arena *arena, const mg_term *logits, size_t count, mg_status *status);
+/* total.log() - shifted[target] */
 mg_node *mg_cross_entropy(mg_arena *arena, const mg_term *logits, size_t count, size_t target,
                           mg_status *status);
 /* sum((p - t)**2 for p, t in zip(predictions, targets)) / count */
@@ -155,6 +159,10 @@ mg_node *mg_mse(mg_arena *arena, const mg_term *predictions, const mg_term *targ
 /* sum((1 + -t * s).relu() for s, t in zip(scores, targets)) / count */
 mg_node *mg_hinge(mg_arena *arena, const mg_term *scores, const mg_term *targets, size_t count,
                   mg_status *status);
+
+/* sum(max(z, 0) + -t * z + (1 + (-|z|).exp()).log() for z, t in zip(logits, targets)) / count */
+mg_node *mg_logistic(mg_arena *arena, const mg_term *logits, const mg_term *targets, size_t count,
+                     mg_status *status);
 
 /* A node as it once was: an operator of the table over these operands, with this value, not
  * computed anew. For op leaf count is 0, for op custom partials are as above, otherwise count is

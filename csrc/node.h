@@ -257,6 +257,10 @@ mg_node *mg_new_dot(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_
 mg_node *mg_new_total(mg_arena *arena, const mg_term *values, size_t count, mg_status *status);
 mg_node *mg_new_mean(mg_arena *arena, const mg_term *values, size_t count, mg_status *status);
 mg_status mg_new_softmax(mg_arena *arena, const mg_term *logits, size_t count, mg_node **out);
+mg_status mg_new_log_softmax(mg_arena *arena, const mg_term *logits, size_t count, mg_node **out);
+mg_node *mg_new_logsumexp(mg_arena *arena, const mg_term *logits, size_t count, mg_status *status);
+mg_node *mg_new_logistic(mg_arena *arena, const mg_term *logits, const mg_term *targets,
+                         size_t count, mg_status *status);
 mg_node *mg_new_cross_entropy(mg_arena *arena, const mg_term *logits, size_t count, size_t target,
                               mg_status *status);
 mg_node *mg_new_mse(mg_arena *arena, const mg_term *predictions, const mg_term *targets,

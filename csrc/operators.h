@@ -70,16 +70,23 @@ static inline double mg_larger(double x, double y) {
     return x >= y ? x : y > x ? y : x + y;
 }
 
-/* d(x^y)/dx = y x^(y-1) */
+/* d(x^y)/dx = y x^(y-1), and 0 for y = 0 whatever x is: x^0 is 1 */
 static inline double mg_power_dx(double x, double y) {
-    return y * mg_pow(x, y - 1.0);
+    return y == 0.0 ? 0.0 : y * mg_pow(x, y - 1.0);
+}
+
+/* The same for x a number that is no Value: nobody asks for its slope, so 0 where there is none. */
+static inline double mg_number_power_dx(double x, double y) {
+    const double dx = mg_power_dx(x, y);
+    return isfinite(dx) ? dx : 0.0;
 }
 
 static inline mg_status mg_check_power_dx(double x, double y, double dx) {
     return isfinite(dx) ? MG_OK : mg_check_power(x, y - 1.0, mg_pow(x, y - 1.0));
 }
 
-/* d(x^y)/dy = x^y log x, and its limit 0 at x = 0 (as PyTorch has it) */
+/* d(x^y)/dy = x^y log x, and its limit 0 at x = 0 (as PyTorch has it); nan for negative x, where
+ * x^y is defined for integers y alone */
 static inline double mg_power_dy(double x, double z) {
     return x == 0.0 ? 0.0 : z * log(x);
 }
@@ -100,8 +107,11 @@ static inline double mg_power_dy(double x, double z) {
       mg_pow(x, y),         mg_check_power(x, y, z),                                               \
       mg_power_dx(x, y),    0.0,               mg_check_power_dx(x, y, dx))                        \
   X(power,    "**",      MG_FORM_INFIX,     false,                                                 \
-      mg_pow(x, y),         x < 0.0 ? MG_DOMAIN : mg_check_power(x, y, z),                         \
-      mg_power_dx(x, y),    mg_power_dy(x, z), x < 0.0 ? MG_DOMAIN : mg_check_power_dx(x, y, dx))  \
+      mg_pow(x, y),         mg_check_power(x, y, z),                                               \
+      mg_power_dx(x, y),    mg_power_dy(x, z), mg_check_power_dx(x, y, dx))                        \
+  X(number_power, "**",  MG_FORM_INFIX,     false,                                                 \
+      mg_pow(x, y),         mg_check_power(x, y, z),                                               \
+      mg_number_power_dx(x, y), mg_power_dy(x, z), MG_OK)                                          \
   X(exp,      "exp",     MG_FORM_METHOD,    true,                                                  \
       exp(x),               mg_check_range(x, z),                                                  \
       z,                    0.0,               MG_OK)                                              \

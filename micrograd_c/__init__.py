@@ -8,7 +8,19 @@ __path__ = extend_path(__path__, __name__)
 
 from . import optim
 from .engine import Value, maximum, minimum, no_grad
-from .functional import cross_entropy, dot, hinge, linear, mean, mse, softmax, total
+from .functional import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    dot,
+    hinge,
+    linear,
+    log_softmax,
+    logsumexp,
+    mean,
+    mse,
+    softmax,
+    total,
+)
 from .gradcheck import gradcheck
 from .graph import draw_dot, trace
 from .nn import MLP, Layer, Module, Neuron
@@ -25,12 +37,15 @@ __all__ = [
     "Module",
     "Neuron",
     "Value",
+    "binary_cross_entropy_with_logits",
     "cross_entropy",
     "dot",
     "draw_dot",
     "gradcheck",
     "hinge",
     "linear",
+    "log_softmax",
+    "logsumexp",
     "maximum",
     "mean",
     "minimum",

@@ -18,6 +18,7 @@ ADD = OPS["add"]
 MULTIPLY = OPS["multiply"]
 EXPONENT = OPS["exponent"]
 POWER = OPS["power"]
+NUMBER_POWER = OPS["number_power"]
 CUSTOM = OPS["custom"]
 LEAF = OPS["leaf"]
 

@@ -36,6 +36,7 @@ from ._operators import (
     LEAF,
     MULTIPLY,
     NAMES,
+    NUMBER_POWER,
     POWER,
     again,
     error,
@@ -539,7 +540,7 @@ class Value(Slots):
             return NotImplemented
         if type(self).__pow__ is not Value.__pow__:
             return type(self)(other) ** self
-        return _reflected(POWER, number, self)
+        return _reflected(NUMBER_POWER, number, self)
 
     def __abs__(self) -> Value:
         return self.abs()  # type: ignore[attr-defined,no-any-return]

@@ -296,14 +296,24 @@ def hinge(scores: Any, targets: Any) -> Any:
     return _of_pairs(lib.mg_hinge, scores, targets)
 
 
-def softmax(logits: Any) -> Any:
+def logistic(logits: Any, targets: Any) -> Any:
+    return _of_pairs(lib.mg_logistic, logits, targets)
+
+
+def logsumexp(logits: Any) -> Any:
+    logits = list(logits)
+    _not_empty(logits, "logits")
+    return NotImplemented if recording.recorder is not None else _of_one(lib.mg_logsumexp, logits)
+
+
+def _shares(record: Any, logits: Any) -> Any:
     logits = list(logits)
     _not_empty(logits, "logits")
     terms = _terms(logits)
     if terms is None or recording.recorder is not None:
         return NotImplemented
     nodes = ffi.new("mg_node *[]", len(logits))
-    status = lib.mg_softmax(arena, terms, len(logits), nodes)
+    status = record(arena, terms, len(logits), nodes)
     if status == lib.MG_NO_MEMORY:
         raise MemoryError("no memory for the nodes of an expression")
     if status:
@@ -312,6 +322,14 @@ def softmax(logits: Any) -> Any:
         if isinstance(logit, Value) and logit._stateful:
             hold(logit)
     return _shown(nodes)
+
+
+def softmax(logits: Any) -> Any:
+    return _shares(lib.mg_softmax, logits)
+
+
+def log_softmax(logits: Any) -> Any:
+    return _shares(lib.mg_log_softmax, logits)
 
 
 def cross_entropy(logits: Any, target: Any) -> Any:

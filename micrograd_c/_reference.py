@@ -34,6 +34,11 @@ def _power(base: float, exponent: float) -> float:
     raise ValueError("a negative base with a fractional exponent has no real power")
 
 
+def _power_slope(base: float, exponent: float) -> float:
+    """Return the derivative of base**exponent in its base; base**0 is 1 everywhere."""
+    return 0.0 if exponent == 0 else exponent * _power(base, exponent - 1)
+
+
 class Value:
     """A number that remembers the operation it came from, and its gradient."""
 
@@ -92,19 +97,24 @@ class Value:
         out = self.__class__(_power(self.data, n), (self,), f"**{other}")
 
         def _backward() -> None:
-            self.grad += n * _power(self.data, n - 1) * out.grad
+            self.grad += _power_slope(self.data, n) * out.grad
 
         out._backward = _backward
         return out
 
-    def _pow_value(self, other: Value) -> Value:
-        if self.data < 0:
-            raise ValueError("a Value exponent needs a base that is not negative")
+    def _pow_value(self, other: Value, *, is_number: bool = False) -> Value:
         out = self.__class__(_power(self.data, other.data), (self, other), "**")
 
         def _backward() -> None:
-            to_base = other.data * _power(self.data, other.data - 1)
-            to_exponent = 0.0 if self.data == 0 else out.data * math.log(self.data)
+            try:
+                to_base = _power_slope(self.data, other.data)
+            except ArithmeticError:
+                if not is_number:
+                    raise
+                to_base = 0.0  # nobody asks for the slope of a number that is no Value
+            to_exponent = 0.0
+            if self.data != 0:
+                to_exponent = out.data * math.log(self.data) if self.data > 0 else math.nan
             self.grad += to_base * out.grad
             other.grad += to_exponent * out.grad
 
@@ -212,7 +222,9 @@ class Value:
         return self**-1 * other if isinstance(other, _NUMBERS) else NotImplemented
 
     def __rpow__(self, other: Number) -> Value:
-        return self.__class__(other) ** self if isinstance(other, _NUMBERS) else NotImplemented
+        if not isinstance(other, _NUMBERS):
+            return NotImplemented
+        return self.__class__(other)._pow_value(self, is_number=True)
 
     def __lt__(self, other: Operand) -> bool:
         return self.data < _data(other) if _is_operand(other) else NotImplemented

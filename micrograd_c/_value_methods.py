@@ -39,7 +39,7 @@ def as_real(number: object) -> Any:
 def arithmetic_error(status: int, name: str, x: float, y: float, derivative: int) -> Exception:
     """Return the exception for an operator's status, of the type Python's own operator raises."""
     kind, what = _ERRORS[status]
-    if name in ("exponent", "power"):
+    if name in ("exponent", "power", "number_power"):
         call = f"{x} ** {y}"
     elif name in ("maximum", "minimum"):
         call = f"{name}({x}, {y})"

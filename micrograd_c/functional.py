@@ -12,15 +12,27 @@ the expression itself raises: OverflowError, ValueError of a logarithm.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import index
 from typing import Any
 
 from ._recording import Number, largest
 from ._value_methods import as_real
-from .engine import Value, bulk
+from .engine import Value, bulk, maximum
 
-__all__ = ["cross_entropy", "dot", "hinge", "linear", "mean", "mse", "softmax", "total"]
+__all__ = [
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "dot",
+    "hinge",
+    "linear",
+    "log_softmax",
+    "logsumexp",
+    "mean",
+    "mse",
+    "softmax",
+    "total",
+]
 
 Element = Value | float
 
@@ -72,11 +84,7 @@ def total(values: Iterable[Element]) -> Value:
     >>> total([Value(1.0), Value(2.0), 3]).data
     6.0
     """
-    values = _listed(values)
-    result: Any = bulk.total(values)
-    if result is NotImplemented:
-        values = plain_numbers(values, "total()")
-        result = bulk.total(values)
+    result, values = _recorded(bulk.total, "total()", values)
     return _as_value(sum(values)) if result is NotImplemented else result
 
 
@@ -86,11 +94,7 @@ def mean(values: Collection[Element]) -> Value:
     >>> mean([Value(1.0), Value(2.0)]).data
     1.5
     """
-    values = _listed(values)
-    result: Any = bulk.mean(values)
-    if result is NotImplemented:
-        values = plain_numbers(values, "mean()")
-        result = bulk.mean(values)
+    result, values = _recorded(bulk.mean, "mean()", values)
     if result is NotImplemented:
         return _as_value(sum(values) / len(values))
     return result  # type: ignore[no-any-return]
@@ -99,42 +103,76 @@ def mean(values: Collection[Element]) -> Value:
 def softmax(logits: Collection[Element]) -> list[Value]:
     """Return the shares exp(v) / sum(exp(v)), computed without overflow.
 
-    The expression is ``top = max(v.data for v in logits); exps = [(v - top).exp() for v in
-    logits]; total = sum(exps); [e / total for e in exps]``: top is a number, of which the result
+    The nodes are those of ``top = max(v.data for v in logits); exps = [(v - top).exp() for v in
+    logits]; total = sum(exps); [e / total for e in exps]``: top is a number, on which the result
     does not depend. Raises ValueError if there are no logits.
 
     >>> [p.data for p in softmax([Value(1.0), Value(1.0)])]
     [0.5, 0.5]
     """
-    logits = _listed(logits)
-    result: Any = bulk.softmax(logits)
+    result, logits = _recorded(bulk.softmax, "softmax()", logits)
     if result is NotImplemented:
-        logits = plain_numbers(logits, "softmax()")
-        result = bulk.softmax(logits)
-    if result is NotImplemented:
-        exps = _exponentials(logits)
+        _, exps, _ = _exponentials(logits)
         together = sum(exps)
         return [e / together for e in exps]
     return result  # type: ignore[no-any-return]
 
 
-def cross_entropy(logits: Collection[Element], target: int) -> Value:
-    """Return ``-softmax(logits)[target].log()``, without the other shares.
+def log_softmax(logits: Collection[Element]) -> list[Value]:
+    """Return the logarithms of the shares of `softmax`: finite for all finite logits.
 
-    Raises IndexError if there is no such target, ValueError if its share is 0 (log 0).
+    The nodes are those of ``[v - top + -total.log() for v in logits]``, with top and total as in
+    `softmax`, where ``-total.log()`` is one node for all. Raises ValueError if there are no logits.
+
+    >>> [round(p.data, 6) for p in log_softmax([Value(1.0), Value(1.0)])]
+    [-0.693147, -0.693147]
+    >>> [p.data for p in log_softmax([Value(0.0), Value(800.0)])]
+    [-800.0, 0.0]
+    """
+    result, logits = _recorded(bulk.log_softmax, "log_softmax()", logits)
+    if result is NotImplemented:
+        shifted, exps, _ = _exponentials(logits)
+        offset = -_as_value(sum(exps)).log()
+        return [v + offset for v in shifted]
+    return result  # type: ignore[no-any-return]
+
+
+def logsumexp(logits: Collection[Element]) -> Value:
+    """Return ``log(sum(exp(v) for v in logits))``: finite for all finite logits.
+
+    The nodes are those of ``total.log() + top``, with top and total as in `softmax`. Its derivative
+    with respect to a logit is the logit's share. Raises ValueError if there are no logits.
+
+    >>> logsumexp([Value(0.0), Value(800.0)]).data
+    800.0
+    """
+    result, logits = _recorded(bulk.logsumexp, "logsumexp()", logits)
+    if result is NotImplemented:
+        _, exps, top = _exponentials(logits)
+        result = _as_value(sum(exps)).log() + top
+    return result  # type: ignore[no-any-return]
+
+
+def cross_entropy(logits: Collection[Element], target: int) -> Value:
+    """Return ``-log(softmax(logits)[target])``: finite for all finite logits.
+
+    The nodes are those of ``total.log() - (logits[target] - top)``, with top and total as in
+    `softmax`. The target is an int, counted from the end if it is negative.
+
+    Raises IndexError if there is no such target, TypeError if it is no int.
 
     >>> round(cross_entropy([Value(1.0), Value(1.0)], 0).data, 6)
     0.693147
+    >>> cross_entropy([Value(0.0), Value(800.0)], 0).data
+    800.0
     """
-    logits = _listed(logits)
-    result: Any = bulk.cross_entropy(logits, index(target))
+    if isinstance(target, Value):
+        raise TypeError("cross_entropy()'s target is an int, the place of a logit, not a Value")
+    place = index(target)
+    result, logits = _recorded(lambda v: bulk.cross_entropy(v, place), "cross_entropy()", logits)
     if result is NotImplemented:
-        logits = plain_numbers(logits, "cross_entropy()")
-        result = bulk.cross_entropy(logits, index(target))
-    if result is NotImplemented:
-        exps = _exponentials(logits)
-        share: Any = exps[target] / sum(exps)
-        return -share.log()  # type: ignore[no-any-return]
+        shifted, exps, _ = _exponentials(logits)
+        return _as_value(sum(exps)).log() - shifted[place]
     return result  # type: ignore[no-any-return]
 
 
@@ -179,26 +217,73 @@ def hinge(scores: Collection[Element], targets: Collection[Element]) -> Value:
     return result  # type: ignore[no-any-return]
 
 
+def binary_cross_entropy_with_logits(
+    logits: Collection[Element], targets: Collection[Element]
+) -> Value:
+    """Return the mean of ``-t * log(p) - (1 - t) * log(1 - p)`` with ``p = z.sigmoid()``.
+
+    For logits z and targets t from 0 to 1, both of n elements; finite for all finite logits. The
+    nodes are those of ``maximum(z, 0) + -t * z + (1 + (-abs(z)).exp()).log()``, the logarithm's
+    first, summed and divided by n, as PyTorch computes it
+    (torch.nn.functional.binary_cross_entropy_with_logits). Raises ValueError if there are none, or
+    more of one than of the other.
+
+    >>> round(binary_cross_entropy_with_logits([Value(0.0)], [1]).data, 6)
+    0.693147
+    >>> binary_cross_entropy_with_logits([Value(-800.0), Value(800.0)], [1, 1]).data
+    400.0
+    """
+    logits, targets = _listed(logits), _listed(targets)
+    result: Any = bulk.logistic(logits, targets)
+    if result is NotImplemented:
+        who = "binary_cross_entropy_with_logits()"
+        _same_length(logits, "predictions", targets, "targets")
+        logits, targets = plain_numbers(logits, who), plain_numbers(targets, who)
+        result = bulk.logistic(logits, targets)
+    if result is NotImplemented:
+        losses = [_logistic_loss(_as_value(z), t) for z, t in zip(logits, targets)]
+        return _as_value(sum(losses) / len(losses))
+    return result  # type: ignore[no-any-return]
+
+
+def _logistic_loss(z: Value, t: Any) -> Any:
+    rest = (1 + (-abs(z)).exp()).log()
+    return maximum(z, 0) + -t * z + rest
+
+
+def _recorded(
+    record: Callable[[Any], Any], who: str, values: Iterable[Any]
+) -> tuple[Any, Sequence[Any]]:
+    """Return what is recorded in one call, or NotImplemented, and the values for an expression."""
+    values = _listed(values)
+    result = record(values)
+    if result is NotImplemented:
+        values = plain_numbers(values, who)
+        result = record(values)
+    return result, values
+
+
 def _listed(values: Iterable[Any]) -> Sequence[Any]:
     """Return what can be read twice, as a generator cannot, and without anybody's own iterator."""
     return values if type(values) in (list, tuple) else list(values)  # type: ignore[return-value]
 
 
-def plain_numbers(values: Iterable[Any], who: str) -> list[Any]:
+def plain_numbers(values: Iterable[Any], who: str, hint: str = "") -> list[Any]:
     """Return Values, floats and ints, which a function in C takes; other real numbers as floats.
 
     Values of another engine stay, for the expression to use their operators. Raises TypeError for
     anything else.
     """
-    return [v if isinstance(v, (Value, float, int)) else _as_scalar(v, who) for v in values]
+    return [v if isinstance(v, (Value, float, int)) else _as_scalar(v, who, hint) for v in values]
 
 
-def _as_scalar(value: Any, who: str) -> Any:
+def _as_scalar(value: Any, who: str, hint: str) -> Any:
     number = as_real(value)
     if number is not NotImplemented:
         return number
     if as_real(getattr(value, "data", None)) is NotImplemented:  # as that of an array is
-        raise TypeError(f"{who} takes Values and real numbers, not {type(value).__name__!r}")
+        kind = type(value).__name__
+        raise TypeError(f"{who} takes Values and real numbers, not {kind!r}{hint}")
     return value
 
 
@@ -208,11 +293,16 @@ def _same_length(a: Sequence[Any], name_a: str, b: Sequence[Any], name_b: str) -
         raise ValueError(f"{len(a)} {name_a} for {len(b)} {name_b}")
 
 
-def _exponentials(logits: Collection[Element]) -> list[Value]:
+def _exponentials(logits: Collection[Element]) -> tuple[list[Value], list[Value], Any]:
+    """Return the logits less the largest of their data, the exponentials of that, and that."""
     if not logits:
         raise ValueError("no logits")
     top = largest([v.data if isinstance(v, Value) else v for v in logits])
-    return [_as_value(v - top).exp() for v in logits]
+    shifted, exps = [], []
+    for v in logits:
+        shifted.append(_as_value(v - top))
+        exps.append(shifted[-1].exp())
+    return shifted, exps, top
 
 
 def _as_value(result: Any) -> Value:

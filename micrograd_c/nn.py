@@ -105,7 +105,7 @@ class Layer(Module):
         """Return the list of the neurons' outputs; of a single neuron, the Value itself."""
         out: Any = bulk.layer(self.neurons, x, Neuron, _neuron_call, OUT)
         if out is NotImplemented:  # not in one call
-            x = plain_numbers(x, repr(self))
+            x = plain_numbers(x, repr(self), ": one example at a time")
             out = [neuron(x) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
 

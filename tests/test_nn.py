@@ -470,3 +470,10 @@ def test_a_batch_is_no_example(mg: Any) -> None:
     for module in (mg.Neuron(2), mg.Layer(2, 3), mg.MLP(2, [3, 1])):
         with pytest.raises(TypeError, match="takes Values and real numbers, not 'list'"):
             module(batch)
+
+
+@pytest.mark.parametrize("batch", [[[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0]], ((1.0, 2.0),) * 3])
+def test_a_batch_is_told_to_come_one_example_at_a_time(mg: Any, batch: Any) -> None:
+    for model in (mg.MLP(2, [3, 1]), mg.Layer(2, 3)):
+        with pytest.raises(TypeError, match="one example at a time"):
+            model(batch)

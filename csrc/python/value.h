@@ -211,6 +211,9 @@ PyObject *value_linear(PyObject *module, PyObject *const *args, Py_ssize_t count
 PyObject *value_total(PyObject *module, PyObject *values);
 PyObject *value_mean(PyObject *module, PyObject *values);
 PyObject *value_softmax(PyObject *module, PyObject *logits);
+PyObject *value_log_softmax(PyObject *module, PyObject *logits);
+PyObject *value_logsumexp(PyObject *module, PyObject *logits);
+PyObject *value_logistic(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *value_cross_entropy(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *value_mse(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *value_hinge(PyObject *module, PyObject *const *args, Py_ssize_t count);

@@ -22,13 +22,13 @@ static bool not_empty(const value_terms *in, const char *name) {
 
 typedef mg_node *(*reduction)(mg_arena *, const mg_term *, size_t, mg_status *);
 
-static PyObject *reduce(PyObject *values, reduction record) {
+static PyObject *reduce(PyObject *values, const char *name, reduction record) {
     value_terms in;
     mg_status status;
     value_taking how = value_take_terms(values, &in);
     if (how != TAKEN) return value_refuse_terms(how);
     PyObject *result = NULL;
-    if (record == mg_new_total || not_empty(&in, "values")) {
+    if (record == mg_new_total || not_empty(&in, name)) {
         mg_node *node = record(mg_module.arena, in.terms, (size_t)in.count, &status);
         value_hold_terms(&in);
         result = value_show(node, status);
@@ -38,11 +38,16 @@ static PyObject *reduce(PyObject *values, reduction record) {
 }
 
 PyObject *value_total(PyObject *Py_UNUSED(module), PyObject *values) {
-    return reduce(values, mg_new_total);
+    return reduce(values, "values", mg_new_total);
 }
 
 PyObject *value_mean(PyObject *Py_UNUSED(module), PyObject *values) {
-    return reduce(values, mg_new_mean);
+    return reduce(values, "values", mg_new_mean);
+}
+
+PyObject *value_logsumexp(PyObject *Py_UNUSED(module), PyObject *logits) {
+    if (value_is_recording()) return Py_NewRef(Py_NotImplemented); /* as in softmax */
+    return reduce(logits, "logits", mg_new_logsumexp);
 }
 
 /* ---- functions of two sequences ---- */
@@ -83,6 +88,10 @@ PyObject *value_mse(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize
 
 PyObject *value_hinge(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
     return compare_with_targets(args, count, mg_new_hinge);
+}
+
+PyObject *value_logistic(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
+    return compare_with_targets(args, count, mg_new_logistic);
 }
 
 /* ---- dot and linear ---- */
@@ -158,7 +167,7 @@ static PyObject *show_all(mg_node **nodes, Py_ssize_t count) {
             mg_drop(mg_module.arena, nodes[i]);
             continue;
         }
-        nodes[i]->refs--; /* of mg_new_softmax: it is the proxy's */
+        nodes[i]->refs--; /* it is the proxy's */
         PyObject *value = value_show(nodes[i], MG_OK);
         if (value != NULL)
             PyList_SET_ITEM(list, i, value);
@@ -168,7 +177,9 @@ static PyObject *show_all(mg_node **nodes, Py_ssize_t count) {
     return value_unhide(list);
 }
 
-PyObject *value_softmax(PyObject *Py_UNUSED(module), PyObject *logits) {
+typedef mg_status (*sharing)(mg_arena *, const mg_term *, size_t, mg_node **);
+
+static PyObject *share(PyObject *logits, sharing record) {
     value_terms in;
     PyObject *result = NULL;
     if (value_is_recording()) return Py_NewRef(Py_NotImplemented); /* the largest may be another */
@@ -176,7 +187,7 @@ PyObject *value_softmax(PyObject *Py_UNUSED(module), PyObject *logits) {
     if (how != TAKEN) return value_refuse_terms(how);
     mg_node **nodes = not_empty(&in, "logits") ? PyMem_New(mg_node *, in.count) : NULL;
     if (nodes != NULL) {
-        mg_status status = mg_new_softmax(mg_module.arena, in.terms, (size_t)in.count, nodes);
+        mg_status status = record(mg_module.arena, in.terms, (size_t)in.count, nodes);
         value_hold_terms(&in);
         result = status == MG_OK ? show_all(nodes, in.count) : value_show(NULL, status);
         PyMem_Free(nodes);
@@ -185,6 +196,14 @@ PyObject *value_softmax(PyObject *Py_UNUSED(module), PyObject *logits) {
     }
     value_drop_terms(&in);
     return result;
+}
+
+PyObject *value_softmax(PyObject *Py_UNUSED(module), PyObject *logits) {
+    return share(logits, mg_new_softmax);
+}
+
+PyObject *value_log_softmax(PyObject *Py_UNUSED(module), PyObject *logits) {
+    return share(logits, mg_new_log_softmax);
 }
 
 PyObject *value_cross_entropy(PyObject *Py_UNUSED(module), PyObject *const *args,

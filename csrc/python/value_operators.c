@@ -353,7 +353,7 @@ static PyObject *power(PyObject *left, PyObject *right, PyObject *modulus) {
     if (!take_operands(&in, left, right, &result)) return result;
     if (in.left == IS_NUMBER) {
         if (!value_is_exact(right) && own_power(left, right, &result)) return result;
-        return record_reflected(MG_OP_power, right, in.a, value_node(right));
+        return record_reflected(MG_OP_number_power, right, in.a, value_node(right));
     }
     if (in.right == IS_NUMBER) return record_power(in.self, in.x, right, in.b);
     return record(MG_OP_power, in.self, in.x, in.y);
