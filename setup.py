@@ -22,6 +22,7 @@ ACCELERATOR = Extension(
         "csrc/python/value_attributes.c",
         "csrc/python/value_construct.c",
         "csrc/python/value_copying.c",
+        "csrc/python/value_threads.c",
         "csrc/python/value_terms.c",
         "csrc/python/value_recording.c",
         "csrc/python/value_bulk.c",

@@ -162,6 +162,12 @@ class _Below:
         self.being_saved.update(dict.fromkeys(mine, self))
         try:
             yield from self.nodes
+            # Saving a state may run a pickling of its own, in the __reduce__ of an attribute, which
+            # knows none of these nodes; this one knows all of them, but for the root.
+            root = thread, id(self.root)
+            for key in mine - {root}:
+                del self.being_saved[key]
+            mine &= {root}
             for node, state in self.waiting:  # which may grow
                 yield _State(node, state)
         finally:

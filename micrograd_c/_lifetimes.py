@@ -77,7 +77,13 @@ living: Any = {}  # their lives, by node
 _died: list[Life] = []  # those whose proxies have died, on PyPy
 _burying = False
 _held: dict[Any, Value] = {}  # proxies with state, for as long as their nodes have parents
-_draining = False
+
+
+class _Draining(threading.local):
+    active = False
+
+
+_draining = _Draining()
 
 
 def proxy_died(life: Life, living: Any = living, mg_release: Any = lib.mg_release) -> None:
@@ -105,25 +111,21 @@ def release(node: Any) -> None:
 
 def _drain_orphans() -> None:
     """Let go of held proxies whose nodes have lost their last parent; not recursive."""
-    global _draining
-    with lock:
-        if _draining:
-            return
-        _draining = True
+    if _draining.active:  # the loop up the stack goes on with them
+        return
     try:
+        _draining.active = True
         while True:
             with lock:
                 node = lib.mg_arena_next_orphan(arena)
                 if not node:
-                    _draining = False  # within the lock: a thread that has seen it set came before
                     return
                 proxy = _held.pop(node)
                 _cyclic_held.discard(node)
                 hold(proxy)  # another thread may have used it in the middle of this
             del proxy
-    except BaseException:
-        _draining = False
-        raise
+    finally:
+        _draining.active = False
 
 
 # ---- what a collection has found dead ----
@@ -652,8 +654,8 @@ if hasattr(os, "register_at_fork"):
         lock.__exit__(None, None, None)
 
     def _after_fork_in_child() -> None:
-        global _draining, _burying
-        _draining = _burying = False
+        global _burying
+        _burying = False
         lock.__exit__(None, None, None)
 
     os.register_at_fork(

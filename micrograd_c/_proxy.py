@@ -44,7 +44,7 @@ from ._operators import (
     partial_error,
     symbol_of,
 )
-from ._value_methods import as_real
+from ._value_methods import as_real, makes_results
 
 _NULL = ffi.NULL
 _LARGEST_INTEGER = 2**53
@@ -66,7 +66,7 @@ def _as_leaf(node: Any) -> Any:
 
 def _result(self: Value, node: Any) -> Value:
     """Return the Value of a node recorded from self, which decides its class."""
-    if modes.no_grad and modes.grad_off.thread.depth:
+    if modes.stays and modes.grad_is_off():
         node = _as_leaf(node)
     if self._stateful:
         hold(self)
@@ -79,7 +79,12 @@ def _result(self: Value, node: Any) -> Value:
 
 
 def _result_by_call(cls: type[Value], node: Any) -> Value:
-    """Return an object made by the subclass's own constructor, to show the recorded node."""
+    """Return an object made by the subclass's own constructor, to show the recorded node.
+
+    A plain Value where the constructor takes other arguments.
+    """
+    if not makes_results(cls):
+        return wrap(node)
     try:
         data = lib.mg_node_data(node)
         if modes.recordings and modes.recording.recorder is not None:
@@ -299,7 +304,7 @@ class Value(Slots):
             if not (bare and lib.mg_renew_leaf(self._node, data)):
                 children = _tuple(children, "Value() children must be an iterable of Values")
                 partials = _tuple(partials, "Value() local gradients must be a sequence")
-                show(self, _make_node(data, children, partials, not modes.grad_off.thread.depth))
+                show(self, _make_node(data, children, partials, not modes.grad_is_off()))
         if self._stateful:
             for name in ("label", "_op", "_local_grads", "_backward"):
                 self.__dict__.pop(name, None)

@@ -34,23 +34,23 @@ from ._proxy import (
     minimum,
 )
 from ._thread_modes import (
-    grad_off,
+    GradOff,
+    after_fork,
+    grad_is_off,
     recording,
     refuse,
-    set_grad_off,
     start_recording,
     stop_recording,
-    this_thread,
 )
 
 __all__ = [
+    "GradOff",
     "Value",
+    "after_fork",
     "maximum",
     "minimum",
-    "set_grad_off",
     "start_recording",
     "stop_recording",
-    "this_thread",
 ]
 
 # ---- many nodes at once: what micrograd_c/functional.py documents ----
@@ -115,7 +115,7 @@ def _shown(nodes: Any, tag: int = 0) -> list[Any]:
     The one reference to each node becomes its Value's.
     """
     nodes = list(nodes)
-    if grad_off.thread.depth:
+    if grad_is_off():
         for i, node in enumerate(nodes):
             try:
                 nodes[i] = _as_leaf(node)

@@ -43,7 +43,7 @@ def user_line() -> str:
 
 
 class Recorder:
-    """What a thread's Values ask while their program is being recorded. A context manager."""
+    """What a thread's Values ask while their program is being recorded."""
 
     def __init__(self, allow_constants: bool = False) -> None:
         self.allow_constants = allow_constants
@@ -57,12 +57,13 @@ class Recorder:
         self.raised: Exception | None = None  # the first error of what was computed or refused
         self.raised_at = ""
 
-    def __enter__(self) -> Recorder:
-        self.position = bulk.start_recording(self)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        bulk.stop_recording()
+    def run(self, work: Callable[[], Any]) -> Any:
+        """Return what work() returns, which this thread records."""
+        try:
+            self.position = bulk.start_recording(self)
+            return work()
+        finally:
+            bulk.stop_recording(self)  # no interrupt comes between the end of the try and this
 
     def make_inputs(self, numbers: Sequence[float]) -> list[Value]:
         """Return a Value for each of the inputs, just before the function runs."""

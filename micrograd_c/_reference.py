@@ -224,6 +224,8 @@ class Value:
     def __rpow__(self, other: Number) -> Value:
         if not isinstance(other, _NUMBERS):
             return NotImplemented
+        if type(self).__pow__ is not Value.__pow__:
+            return self.__class__(other) ** self
         return self.__class__(other)._pow_value(self, is_number=True)
 
     def __lt__(self, other: Operand) -> bool:

@@ -1,7 +1,6 @@
 """What the threads of the cffi backend have asked for: to record nothing, to record a program.
 
-Of both, how many threads do is counted, so that whoever asks need not look at a thread's own state
-while nobody does.
+Whoever asks need not look at a thread's own state while no thread has asked for anything.
 """
 
 from __future__ import annotations
@@ -12,48 +11,57 @@ from typing import Any
 from ._library import ffi, lib
 from ._lifetimes import arena, lock
 
-no_grad = 0  # threads that record nothing now, each as often as it asked
 recordings = 0  # threads that record a program to be compiled: see _recording.py
 
+# Stays in no_grad, each its thread and the id of its GradOff. One list, so that one step begins a
+# stay, and one ends it: an interrupt comes before or after.
+stays: list[tuple[object, int]] = []
 
-class _Thread:
-    """A thread, as other threads know it."""
 
-    __slots__ = ("depth",)
-
+class _Here(threading.local):
     def __init__(self) -> None:
-        self.depth = 0  # how often it has asked to record nothing
-
-
-class _GradOff(threading.local):
-    def __init__(self) -> None:
-        self.thread = _Thread()
+        self.thread = object()  # never that of a later thread
 
 
 class _Recording(threading.local):
     recorder: Any = None
-    depth = 0  # of grad_off, before
+    thread: object = None  # what it was before
 
 
-grad_off = _GradOff()
+here = _Here()
 recording = _Recording()
 
 
-def this_thread() -> _Thread:
-    """Return what set_grad_off knows this thread by."""
-    return grad_off.thread
+def grad_is_off() -> bool:
+    """Return whether this thread records nothing."""
+    return bool(stays) and any(thread is here.thread for thread, _ in stays)
 
 
-def set_grad_off(off: bool, thread: _Thread) -> None:
-    """Enter or leave a stretch in which a thread records nothing."""
-    global no_grad
-    step = 1 if off else -1
-    with lock:
-        if thread.depth + step < 0:
-            return
-        thread.depth += step
-        no_grad += step
-        lib.mg_arena_set_plain(arena, not no_grad)
+class GradOff:
+    """What makes a thread record nothing: the base of `no_grad`.
+
+    What has been entered and not left, for an interrupt has come in between, ends with its life.
+    """
+
+    def __enter__(self) -> None:
+        try:
+            stays.append((here.thread, id(self)))
+            lib.mg_arena_set_plain(arena, 0)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        mine = [stay for stay in stays if stay[1] == id(self)]
+        # That of this thread; else a generator that another thread has entered it in is closed.
+        for stay in [stay for stay in mine if stay[0] is here.thread] or mine[-1:]:
+            stays.remove(stay)
+            break
+        lib.mg_arena_set_plain(arena, not stays)
+
+    def __del__(self) -> None:
+        while any(owner == id(self) for _, owner in stays):
+            self.__exit__()
 
 
 def start_recording(recorder: Any) -> Any:
@@ -63,26 +71,32 @@ def start_recording(recorder: Any) -> Any:
         raise RuntimeError("a program is being recorded already")
     start = ffi.new("mg_position *")
     lib.mg_begin_recording(arena, start)
-    recording.depth = grad_off.thread.depth
-    for _ in range(recording.depth):
-        set_grad_off(False, grad_off.thread)
+    recording.thread, here.thread = here.thread, object()  # which is in no stay yet
     recording.recorder = recorder
     with lock:
         recordings += 1
     return start
 
 
-def stop_recording() -> None:
-    """End what start_recording began."""
+def stop_recording(recorder: Any) -> None:
+    """End what start_recording began for this recorder, if it has."""
     global recordings
-    if recording.recorder is None:
+    if recording.recorder is not recorder:
         return
     lib.mg_end_recording(arena)
     with lock:
         recordings -= 1
     recording.recorder = None
-    for _ in range(recording.depth):
-        set_grad_off(True, grad_off.thread)
+    here.thread = recording.thread
+
+
+def after_fork() -> None:
+    """In a child: forget the threads that it does not have."""
+    global recordings
+    mine = int(recording.recorder is not None)
+    while recordings > mine:
+        lib.mg_end_recording(arena)
+        recordings -= 1
 
 
 def refuse(what: str) -> None:

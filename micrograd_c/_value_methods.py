@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from decimal import Decimal
 from functools import cache
 from numbers import Real
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from .engine import Value
@@ -47,6 +50,33 @@ def arithmetic_error(status: int, name: str, x: float, y: float, derivative: int
         call = f"{name}({x})"
     where = "the derivative of " if derivative else ""
     return kind(f"{what}: {where}{call}")
+
+
+_takes_three: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()  # by function
+
+
+def makes_results(cls: Any) -> bool:
+    """Return whether a subclass's constructor takes (data, children, op), as results are made.
+
+    If it does not, an operation on its instances gives a plain Value, as in micrograd. Signatures
+    are asked, once each: an error that the constructor itself raises stays that error.
+    """
+    for constructor in (cls.__init__, cls.__new__):
+        if isinstance(constructor, FunctionType):  # Value's own are written in C, or take it
+            takes = _takes_three.get(constructor)
+            if takes is None:
+                takes = _takes_three[constructor] = _can_take_three(constructor)
+            if not takes:
+                return False
+    return True
+
+
+def _can_take_three(constructor: Any) -> bool:
+    try:
+        inspect.signature(constructor).bind(None, 0.0, (), "")
+    except TypeError:
+        return False
+    return True
 
 
 @cache

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
         recorded,
         restore,
         set_attributes,
-        set_grad_off,
-        this_thread,
         trim,
     )
 else:
@@ -70,8 +68,6 @@ else:
     set_attributes = _backend.set_attributes
     recorded = _backend.recorded
     restore = _backend.restore
-    set_grad_off = _backend.set_grad_off
-    this_thread = _backend.this_thread
 
 __all__ = [
     "BACKEND",
@@ -87,9 +83,7 @@ __all__ = [
     "recorded",
     "restore",
     "set_attributes",
-    "set_grad_off",
     "statistics",
-    "this_thread",
     "trim",
 ]
 
@@ -129,7 +123,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _RUN_LATER = inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction
 
 
-class no_grad(ContextDecorator):  # noqa: N801  (as PyTorch spells it)
+class no_grad(_backend.GradOff, ContextDecorator):  # noqa: N801  (as PyTorch spells it)
     """Within it, this thread records nothing: operations give plain leaves.
 
     A context manager and a decorator; other threads go on recording. A generator or a coroutine
@@ -147,9 +141,6 @@ class no_grad(ContextDecorator):  # noqa: N801  (as PyTorch spells it)
     0
     """
 
-    def __init__(self) -> None:
-        self._inside: list[Any] = []  # threads that are within it
-
     def __call__(self, function: _Function) -> _Function:
         if any(runs_later(function) for runs_later in _RUN_LATER):
             raise TypeError(
@@ -158,15 +149,6 @@ class no_grad(ContextDecorator):  # noqa: N801  (as PyTorch spells it)
             )
         return super().__call__(function)
 
-    def __enter__(self) -> None:
-        thread = this_thread()
-        set_grad_off(True, thread)
-        self._inside.append(thread)
 
-    def __exit__(self, *error: object) -> None:
-        thread = this_thread()
-        try:
-            self._inside.remove(thread)
-        except ValueError:  # a generator that another thread has entered it in
-            thread = self._inside.pop()
-        set_grad_off(False, thread)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_backend.after_fork)

@@ -8,11 +8,10 @@ function row by row.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -81,27 +80,26 @@ class Program:
     def _record(self, numbers: Sequence[float]) -> None:
         """Add the program of what `fn` does for the row with these numbers."""
         recorder = Recorder(self._allow_constants)
-        with self._recording_by(recorder), recorder:
+
+        def work() -> tuple[Shape, Trace]:
             leaves = recorder.make_inputs(numbers)
             result = self.fn(*(_rows.rebuild(shape, leaves) for shape in self._shapes))
             recorder.finish()
             roots: list[Value] = []
             shape = _describe_result(result, roots, recorder, "the result", self._result)
-            trace = _make_trace(recorder, roots)
+            return shape, _make_trace(recorder, roots)
+
+        try:
+            self._recorder = recorder, threading.get_ident()
+            shape, trace = recorder.run(work)
+        finally:
+            self._recorder = None
         if self._traces and shape != self._result:
             raise ValueError(
                 "the function returns another nesting of Values for this row than for the first"
             )
         self._add(trace)
         self._result = shape
-
-    @contextlib.contextmanager
-    def _recording_by(self, recorder: Recorder) -> Iterator[None]:
-        self._recorder = recorder, threading.get_ident()
-        try:
-            yield
-        finally:
-            self._recorder = None
 
     def _refuse_own_call(self) -> None:
         """Raise RuntimeError if this thread is recording a row of this program."""

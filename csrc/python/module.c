@@ -29,11 +29,8 @@ static PyObject *fail_after(PyObject *Py_UNUSED(module), PyObject *count) {
 static PyMethodDef functions[] = {
     {"before_collection", value_before_collection, METH_VARARGS,
      PyDoc_STR("before_collection(phase, info, /)\n--\n\nFor gc.callbacks.")},
-    {"this_thread", value_this_thread, METH_NOARGS,
-     PyDoc_STR("this_thread()\n--\n\nWhat set_grad_off knows this thread by.")},
-    {"set_grad_off", value_set_grad_off, METH_VARARGS,
-     PyDoc_STR("set_grad_off(off, thread, /)\n--\n\n"
-               "Enter or leave a stretch in which a thread records nothing.")},
+    {"after_fork", value_after_fork, METH_NOARGS,
+     PyDoc_STR("after_fork()\n--\n\nIn a child: forget the threads that it does not have.")},
     {"graph", value_graph, METH_O,
      PyDoc_STR("graph(root, /)\n--\n\nThe interior nodes below a root and it, as created.")},
     {"recorded", value_recorded, METH_O,
@@ -49,8 +46,9 @@ static PyMethodDef functions[] = {
     {"start_recording", value_start_recording, METH_O,
      PyDoc_STR("start_recording(recorder, /)\n--\n\n"
                "Have this thread's Values ask a recorder; return where the trace starts.")},
-    {"stop_recording", value_stop_recording, METH_NOARGS,
-     PyDoc_STR("stop_recording()\n--\n\nEnd what start_recording began.")},
+    {"stop_recording", value_stop_recording, METH_O,
+     PyDoc_STR("stop_recording(recorder, /)\n--\n\n"
+               "End what start_recording began for this recorder, if it has.")},
     {"rule", value_rule, METH_VARARGS,
      PyDoc_STR("rule(rule, data, operands, /)\n--\n\nA node that a trace knows how to compute.")},
     {"number_of", value_number_of, METH_O,
@@ -159,7 +157,9 @@ static bool import_methods(void) {
     if (mg_module.methods == NULL) return false;
     mg_module.as_real = PyObject_GetAttrString(mg_module.methods, "as_real");
     mg_module.make_error = PyObject_GetAttrString(mg_module.methods, "arithmetic_error");
-    return mg_module.as_real != NULL && mg_module.make_error != NULL;
+    mg_module.makes_results = PyObject_GetAttrString(mg_module.methods, "makes_results");
+    return mg_module.as_real != NULL && mg_module.make_error != NULL &&
+           mg_module.makes_results != NULL;
 }
 
 /* Have before_collection called before each garbage collection. */
@@ -207,6 +207,10 @@ static int execute(PyObject *module) {
         return -1;
     }
     if (PyModule_AddFunctions(module, value_functions) < 0) return -1;
+    PyObject *grad_off = value_make_grad_off_type();
+    const int added = grad_off != NULL ? PyModule_AddObjectRef(module, "GradOff", grad_off) : -1;
+    Py_XDECREF(grad_off);
+    if (added < 0) return -1;
     return PyModule_AddObject(module, "Value", Py_NewRef((PyObject *)mg_module.type));
 }
 

@@ -44,7 +44,6 @@ typedef struct {
     PyTypeObject *type;
     value_object *free_list;
     size_t free_count;
-    bool draining;       /* orphans are being let go of further up the stack */
     size_t cyclic_held;  /* nodes that are cyclic and held */
     size_t expose_above; /* so many: it is time to look for cycles through them */
     size_t recordings;   /* threads that record a program to be compiled */
@@ -52,6 +51,7 @@ typedef struct {
     PyObject *methods;   /* the module micrograd_c._value_methods */
     PyObject *as_real;   /* its functions */
     PyObject *make_error;
+    PyObject *makes_results;
     PyObject *labels[MG_LABELS]; /* by a node's tag; the first is '' */
     PyObject *label_tags;        /* the other way round */
     int label_count;
@@ -165,23 +165,24 @@ PyObject *value_wrap_bare(PyTypeObject *type, mg_node *node);
 /* The result of an operation on instances of a subclass, made as the class wants it. */
 PyObject *value_wrap_as(PyTypeObject *type, mg_node *node);
 
-/* ---- value_copying.c ---- */
+/* ---- value_threads.c ---- */
 
+/* The type GradOff, the base of no_grad; a reference for the caller. */
+PyObject *value_make_grad_off_type(void);
 /* Whether this thread records nothing: results are leaves. */
 bool value_grad_is_off(void);
-/* Functions of the module. */
-PyObject *value_this_thread(PyObject *module, PyObject *ignored);
-PyObject *value_set_grad_off(PyObject *module, PyObject *args);
+/* That this thread records nothing, to be put back later; it records from now on. Or NULL. */
+typedef struct value_grad_off value_grad_off;
+value_grad_off *value_take_grad_off(void);
+void value_put_grad_off(value_grad_off *taken);
+
+/* ---- value_copying.c: functions of the module ---- */
+
 PyObject *value_graph(PyObject *module, PyObject *root);
 PyObject *value_recorded(PyObject *module, PyObject *value);
 PyObject *value_attributes(PyObject *module, PyObject *value);
 PyObject *value_set_attributes(PyObject *module, PyObject *args);
 PyObject *value_restore(PyObject *module, PyObject *args);
-
-/* That this thread records nothing, to be put back later; it records from now on. Or NULL. */
-typedef struct value_grad_off value_grad_off;
-value_grad_off *value_take_grad_off(void);
-void value_put_grad_off(value_grad_off *taken);
 
 /* ---- value_recording.c ---- */
 
@@ -193,7 +194,8 @@ PyObject *value_ask(const char *method, PyObject *self);
 int value_refuse_recording(const char *what);
 /* Functions of the module. */
 PyObject *value_start_recording(PyObject *module, PyObject *recorder);
-PyObject *value_stop_recording(PyObject *module, PyObject *ignored);
+PyObject *value_stop_recording(PyObject *module, PyObject *recorder);
+PyObject *value_after_fork(PyObject *module, PyObject *ignored);
 PyObject *value_rule(PyObject *module, PyObject *args);
 PyObject *value_number_of(PyObject *module, PyObject *value);
 PyObject *value_is_fresh(PyObject *module, PyObject *args);

@@ -29,6 +29,10 @@ static PyObject **parameter(arguments *in, PyObject *name) {
 }
 
 static int take_keyword(arguments *in, PyObject *name, PyObject *value) {
+    if (!PyUnicode_Check(name)) { /* of f(**{1: 2}), where CPython itself does not look */
+        PyErr_SetString(PyExc_TypeError, "keywords must be strings");
+        return -1;
+    }
     PyObject **place = parameter(in, name);
     if (place == NULL) return -1;
     if (*place != NULL) {
@@ -272,8 +276,19 @@ static PyObject *wrap_by_call(PyTypeObject *type, mg_node *node) {
     return result;
 }
 
+/* What an operation on an instance of a subclass gives: one of that class, unless its constructor
+ * takes other arguments than (data, children, op). */
 PyObject *value_wrap_as(PyTypeObject *type, mg_node *node) {
-    return has_own_constructor(type) ? wrap_by_call(type, node) : value_wrap_bare(type, node);
+    if (!has_own_constructor(type)) return value_wrap_bare(type, node);
+    node->refs++; /* asking runs foreign code */
+    PyObject *answer = PyObject_CallOneArg(mg_module.makes_results, (PyObject *)type);
+    const int makes_results = answer != NULL ? PyObject_IsTrue(answer) : -1;
+    Py_XDECREF(answer);
+    node->refs--;
+    if (makes_results > 0) return wrap_by_call(type, node);
+    if (makes_results == 0) return value_wrap(node);
+    value_discard(node);
+    return NULL;
 }
 
 /* ---- __new__, __init__ and the call ---- */

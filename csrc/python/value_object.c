@@ -40,15 +40,19 @@ int value_prepare(void) {
     return 0;
 }
 
+/* Letting go of a proxy runs foreign code, which may let go of more: that is left to the loop up
+ * the stack, so that there is no recursion. Each thread has a loop of its own: it neither waits for
+ * the foreign code of another one nor relies on it, which a forked child does not have. */
 MG_COLD void value_drain_orphans(void) {
+    static _Thread_local bool draining;
     mg_node *node;
-    if (mg_module.draining) return;
-    mg_module.draining = true;
+    if (draining) return;
+    draining = true;
     while ((node = mg_next_orphan(mg_module.arena)) != NULL) {
         if (node->flags & MG_CYCLIC) mg_module.cyclic_held--;
         Py_DECREF((PyObject *)mg_owner(node));
     }
-    mg_module.draining = false;
+    draining = false;
 }
 
 /* Give up the proxy's reference to its node. What dies with it may have held other proxies, whose

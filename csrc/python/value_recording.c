@@ -41,13 +41,18 @@ PyObject *value_start_recording(PyObject *Py_UNUSED(module), PyObject *object) {
     return position;
 }
 
-PyObject *value_stop_recording(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) {
-    if (recorder != NULL) {
+PyObject *value_stop_recording(PyObject *Py_UNUSED(module), PyObject *object) {
+    if (recorder == object) {
         mg_module.arena->recordings--;
         mg_module.recordings--;
         value_put_grad_off(grad_was_off);
         Py_CLEAR(recorder);
     }
+    Py_RETURN_NONE;
+}
+
+PyObject *value_after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) {
+    mg_module.recordings = mg_module.arena->recordings = recorder != NULL;
     Py_RETURN_NONE;
 }
 

@@ -24,7 +24,15 @@ value_taking value_take_term(PyObject *item, mg_term *term) {
     return term->integer && fabs(term->number) >= 9007199254740992.0 ? NOT_OURS : TAKEN;
 }
 
+static void unpin(value_terms *in) {
+    for (Py_ssize_t i = 0; i < in->count; i++)
+        if (in->terms[i].node != NULL) mg_give_back(mg_module.arena, in->terms[i].node);
+    in->pinned = false;
+    if (mg_module.arena->orphans != NULL) value_drain_orphans();
+}
+
 void value_drop_terms(value_terms *in) {
+    if (in->pinned) unpin(in);
     if (in->terms != in->few) PyMem_Free(in->terms);
     in->terms = NULL;
     Py_CLEAR(in->sequence);
@@ -43,6 +51,7 @@ value_taking value_take_terms(PyObject *sequence, value_terms *in) {
     if (!PyList_CheckExact(sequence) && !PyTuple_CheckExact(sequence)) return NOT_OURS;
     in->sequence = Py_NewRef(sequence);
     in->count = PySequence_Fast_GET_SIZE(sequence);
+    in->pinned = false;
     in->terms = in->count <= VALUE_FEW_TERMS ? in->few : PyMem_New(mg_term, in->count);
     if (in->terms == NULL) PyErr_NoMemory();
     value_taking how = in->terms != NULL ? fill_terms(in) : FAILED;
@@ -51,11 +60,13 @@ value_taking value_take_terms(PyObject *sequence, value_terms *in) {
 }
 
 value_taking value_take_inputs(PyObject *sequence, value_terms *in) {
-    if (!PyList_CheckExact(sequence)) return value_take_terms(sequence, in);
-    PyObject *copy = PyList_AsTuple(sequence);
+    PyObject *copy = PyList_CheckExact(sequence) ? PyList_AsTuple(sequence) : Py_NewRef(sequence);
     if (copy == NULL) return FAILED;
     value_taking how = value_take_terms(copy, in);
     Py_DECREF(copy);
+    for (Py_ssize_t i = 0; how == TAKEN && i < in->count; i++)
+        if (in->terms[i].node != NULL) value_pin(in->terms[i].node);
+    in->pinned = how == TAKEN;
     return how;
 }
 

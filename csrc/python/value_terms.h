@@ -11,6 +11,7 @@ typedef struct {
     PyObject *sequence; /* keeps the nodes */
     mg_term *terms;
     Py_ssize_t count;
+    bool pinned;                  /* each node has a reference of ours */
     mg_term few[VALUE_FEW_TERMS]; /* room for the terms of a short one */
 } value_terms;
 
@@ -20,10 +21,10 @@ typedef enum { FAILED, NOT_OURS, TAKEN } value_taking;
 /* A Value, a float or an int. Numbers of other kinds are converted by foreign code, which could
  * change the sequences that keep the nodes: they are left to the plain expression. */
 value_taking value_take_term(PyObject *item, mg_term *term);
-/* The items of a list or tuple, to be dropped after use, and before objects are made: that may run
- * the garbage collector, and it foreign code. */
+/* The items of a list or tuple, to be used before objects are made: that may run the garbage
+ * collector, and it foreign code, which may give a Value another node. To be dropped after use. */
 value_taking value_take_terms(PyObject *sequence, value_terms *in);
-/* The same for longer: the items of a copy. */
+/* The same for longer: the items of a copy, their nodes pinned. */
 value_taking value_take_inputs(PyObject *sequence, value_terms *in);
 void value_drop_terms(value_terms *in);
 /* What a function returns that has not taken its arguments: NULL or NotImplemented. */
