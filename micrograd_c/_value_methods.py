@@ -7,6 +7,7 @@ import sys
 from decimal import Decimal
 from functools import cache
 from numbers import Real
+from operator import index
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
@@ -37,6 +38,17 @@ def as_real(number: object) -> Any:
     if numpy is not None and isinstance(number, numpy.bool_):
         return float(number)
     return NotImplemented
+
+
+def as_count(name: str, count: Any) -> int:
+    """Return `count` as an int; raise TypeError if it is none and ValueError if it is below 1."""
+    try:
+        number = int(index(count))
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, not {type(count).__name__}") from None
+    if number < 1:
+        raise ValueError(f"{name} must be at least 1, not {number}")
+    return number
 
 
 def arithmetic_error(status: int, name: str, x: float, y: float, derivative: int) -> Exception:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Sequence
-from operator import index, methodcaller
+from operator import methodcaller
 from typing import Any
 
+from ._value_methods import as_count
 from .engine import Value, bulk
 from .functional import dot, plain_numbers
 
@@ -64,7 +65,7 @@ class Neuron(Module):
         'cos', 'sqrt' or 'abs'; None leaves the sum as it is (a linear neuron).
         Raises ValueError for another name or `nin` below 1, TypeError if `nin` is not an integer.
         """
-        nin = check_size("nin", nin)
+        nin = as_count("nin", nin)
         check_activation(activation)
         self.w = [Value(random.uniform(-1, 1), label=f"w{i}") for i in range(nin)]
         self.b = Value(random.uniform(-1, 1), label="b")
@@ -99,7 +100,7 @@ class Layer(Module):
 
     def __init__(self, nin: int, nout: int, activation: Activation = "tanh") -> None:
         """Draw `nout` neurons of `nin` inputs. Raises as Neuron does, for both sizes."""
-        self.neurons = [Neuron(nin, activation) for _ in range(check_size("nout", nout))]
+        self.neurons = [Neuron(nin, activation) for _ in range(as_count("nout", nout))]
 
     def __call__(self, x: Collection[Value | float]) -> Any:
         """Return the list of the neurons' outputs; of a single neuron, the Value itself."""
@@ -142,9 +143,10 @@ class MLP(Module):
         Raises ValueError if that list and `nouts` differ in length or `nouts` is empty,
         and as Neuron does for a bad size or name.
         """
-        if isinstance(nouts, int):
-            raise TypeError("nouts must be a list of sizes, one for each layer, not int")
-        sizes = [check_size("nin", nin), *(check_size("each of nouts", nout) for nout in nouts)]
+        if not hasattr(type(nouts), "__iter__"):
+            kind = type(nouts).__name__
+            raise TypeError(f"nouts must be a list of sizes, one for each layer, not {kind}")
+        sizes = [as_count("nin", nin), *(as_count("each of nouts", nout) for nout in nouts)]
         depth = len(sizes) - 1
         if depth == 0:
             raise ValueError("nouts is empty: an MLP has at least one layer")
@@ -188,17 +190,6 @@ class MLP(Module):
 # As they are written above: a method that a program puts in their place is called instead.
 _neuron_call, _neuron_parameters = Neuron.__call__, Neuron.parameters
 _layer_call, _layer_parameters = Layer.__call__, Layer.parameters
-
-
-def check_size(name: str, size: int) -> int:
-    """Return `size` as an int; raise TypeError if it is none and ValueError if it is below 1."""
-    try:
-        size = index(size)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, not {type(size).__name__}") from None
-    if size < 1:
-        raise ValueError(f"{name} must be at least 1, not {size}")
-    return size
 
 
 def check_activation(name: Activation) -> None:

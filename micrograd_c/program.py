@@ -20,7 +20,7 @@ from ._library import ffi, lib
 from ._recording import NO_RULE, Guard, Number, Recorder
 from ._replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, PIECE, Frame, Trace
 from ._rows import Array, Members, Shape
-from ._value_methods import arithmetic_error
+from ._value_methods import arithmetic_error, as_count
 from .engine import Value, bulk, restore
 
 __all__ = ["Program", "compile"]
@@ -198,8 +198,7 @@ class Program:
         """
         self._refuse_own_call()
         count, columns, held = self._rows_of(args)
-        if threads < 1:
-            raise ValueError(f"threads must be at least 1, not {threads}")
+        threads = as_count("threads", threads)
         replayed = ALL if check and mode != FORWARD else mode  # as backward() row by row has it
         total, place = 0.0, 0  # rows: those that are left; None: all
         error: tuple[int, Exception] | None = None
@@ -714,8 +713,7 @@ def compile(
     """
     if not callable(fn):
         raise TypeError(f"a function is required, not {type(fn).__name__!r}")
-    if max_specializations < 1:
-        raise ValueError(f"max_specializations must be at least 1, not {max_specializations}")
+    max_specializations = as_count("max_specializations", max_specializations)
     numbers: list[float] = []
     shapes = [
         _rows.describe(example, numbers, f"example {i}") for i, example in enumerate(examples)

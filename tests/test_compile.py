@@ -1106,6 +1106,17 @@ def test_branches_do_not_depend_on_threads(mg: Any) -> None:
         program(x, threads=0)
 
 
+@pytest.mark.parametrize("threads", [None, 1.5, 2.0, "2"], ids=repr)
+@pytest.mark.parametrize("method", ["__call__", "backward", "gradient", "jacobian"])
+def test_a_number_of_threads_that_is_no_integer_is_a_type_error_naming_it(
+    mg: Any, method: str, threads: Any
+) -> None:
+    program = mg.compile(lambda x: x * 2.0, 1.0)
+    kind = type(threads).__name__
+    with pytest.raises(TypeError, match=f"threads must be an integer, not {kind}"):
+        getattr(program, method)([1.0, 2.0], threads=threads)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_process_has_threads_of_its_own(mg: Any) -> None:
@@ -1290,6 +1301,9 @@ def test_compile_refuses_what_is_no_function(mg: Any) -> None:
         mg.compile(3.0)
     with pytest.raises(ValueError, match="max_specializations"):
         mg.compile(lambda x: x, 1.0, max_specializations=0)
+    for wrong in (None, 1.5, "2"):
+        with pytest.raises(TypeError, match="max_specializations must be an integer, not "):
+            mg.compile(lambda x: x, 1.0, max_specializations=wrong)
     with pytest.raises(TypeError, match="the result must be a Value"):
         mg.compile(lambda x: "text", 1.0)
 

@@ -186,9 +186,10 @@ def test_a_network_without_layers_is_a_value_error(mg: Any) -> None:
         mg.MLP(3, [])
 
 
-def test_one_size_in_place_of_the_list_is_a_type_error(mg: Any) -> None:
+@pytest.mark.parametrize("nouts", [4, 4.0, None], ids=repr)
+def test_one_size_in_place_of_the_list_is_a_type_error(mg: Any, nouts: Any) -> None:
     with pytest.raises(TypeError, match="nouts must be a list of sizes"):
-        mg.MLP(3, 4)
+        mg.MLP(3, nouts)
 
 
 @pytest.mark.parametrize(
