@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ._value_methods import as_real
@@ -19,7 +19,10 @@ __all__ = ["SGD", "Adam", "AdamW"]
 
 
 class Optimizer:
-    """Parameters, settings, and what is remembered of each parameter."""
+    """Parameters, settings, and what is remembered of each parameter.
+
+    A parameter given twice is one parameter. The result of an operation is none: ValueError.
+    """
 
     settings: tuple[str, ...] = ()  # names of the attributes that state_dict saves
     memories: tuple[str, ...] = ()  # names of the arrays, a double for each parameter
@@ -31,12 +34,17 @@ class Optimizer:
                 "parameters must be an iterable of Values, such as model.parameters(), "
                 f"not {type(params).__name__!r}"
             )
-        self.params = tuple(params)
+        self.params = tuple({id(p): p for p in params}.values())
         if not self.params:
             raise ValueError("an optimizer needs at least one parameter")
         for p in self.params:
             if not isinstance(p, Value):
                 raise TypeError(f"parameters must be Values, not {type(p).__name__!r}")
+            if p._prev:
+                raise ValueError(
+                    f"parameters must be leaves, not results of operations: {p!r} was made from "
+                    "other Values; step those, or Value(v.data), which forgets them"
+                )
         self.__dict__.update(checked)
         for name in self.memories:
             setattr(self, name, array("d", bytes(8 * len(self.params))))
@@ -65,17 +73,17 @@ class Optimizer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` returned.
 
-        Raises KeyError if something is missing, ValueError if it is for another number of
-        parameters, and whatever the constructor raises for such settings; nothing is changed then.
+        Raises TypeError for what is no dict, KeyError if something is missing, ValueError if it is
+        for another number of parameters, and whatever the constructor raises for such settings;
+        nothing is changed then.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"a state is a dict, as of state_dict(), not {type(state).__name__!r}")
         for name in (*self.settings, *self.memories):
             if name not in state:
                 raise KeyError(f"this is no state of {type(self).__name__}: it has no {name!r}")
         settings = self.check({name: state[name] for name in self.settings})
-        memories = {
-            name: array("d", [_number(f"each of {name}", v) for v in state[name]])
-            for name in self.memories
-        }
+        memories = {name: array("d", _numbers(name, state[name])) for name in self.memories}
         for name, memory in memories.items():
             if len(memory) != len(self.params):
                 raise ValueError(
@@ -89,10 +97,19 @@ class Optimizer:
 
 
 def _number(name: str, value: Any) -> float:
-    number = as_real(value)
+    try:
+        number = as_real(value)
+    except OverflowError:
+        raise OverflowError(f"{name} must be a number that a float can hold") from None
     if number is NotImplemented:
         raise TypeError(f"{name} must be a real number, not {type(value).__name__!r}")
     return number  # type: ignore[no-any-return]
+
+
+def _numbers(name: str, values: Any) -> list[float]:
+    if not hasattr(type(values), "__iter__"):
+        raise TypeError(f"{name} must be a list of numbers, not {type(values).__name__!r}")
+    return [_number(f"each of {name}", value) for value in values]
 
 
 def _not_negative(name: str, value: Any) -> float:
@@ -175,12 +192,17 @@ class Adam(Optimizer):
         betas = tuple(betas)
         if len(betas) != 2:
             raise ValueError(f"betas must be two numbers, not {len(betas)}: {betas}")
-        betas = tuple(_number("each of betas", beta) for beta in betas)
+        betas = tuple(_numbers("betas", betas))
         if not all(0.0 <= beta < 1.0 for beta in betas):
             raise ValueError(f"betas must be at least 0 and below 1: {betas}")
-        if operator.index(steps) < 0:
+        if not hasattr(type(steps), "__index__"):
+            raise TypeError(f"steps must be an integer, not {type(steps).__name__!r}")
+        steps = operator.index(steps)
+        if steps < 0:
             raise ValueError(f"steps must not be negative: {steps}")
-        return {**super().check(given), "betas": betas, "steps": operator.index(steps)}
+        if steps > 2**53:
+            raise ValueError("steps must be at most 2**53, up to which a double counts")
+        return {**super().check(given), "betas": betas, "steps": steps}
 
     def step(self) -> None:
         """Update every parameter from its gradient."""

@@ -141,8 +141,16 @@ def test_a_state_for_another_number_of_parameters_is_refused_and_changes_nothing
         ({"betas": (0.9,)}, ValueError, "betas must be two numbers"),
         ({"betas": 0.9}, TypeError, "betas must be two numbers, not 'float'"),
         ({"steps": -1}, ValueError, "steps must not be negative"),
-        ({"steps": 1.5}, TypeError, "float"),
+        ({"steps": 1.5}, TypeError, "steps must be an integer, not 'float'"),
+        ({"steps": None}, TypeError, "steps must be an integer, not 'NoneType'"),
+        ({"steps": 2**53 + 1}, ValueError, r"steps must be at most 2\*\*53"),
+        ({"steps": 10**400}, ValueError, r"steps must be at most 2\*\*53"),
+        ({"steps": 10**5000}, ValueError, r"steps must be at most 2\*\*53"),
+        ({"lr": 10**400}, OverflowError, "lr must be a number that a float can hold"),
         ({"m": ["x"]}, TypeError, "each of m must be a real number, not 'str'"),
+        ({"m": [10**400]}, OverflowError, "each of m must be a number that a float can hold"),
+        ({"m": None}, TypeError, "m must be a list of numbers, not 'NoneType'"),
+        ({"v": 3.0}, TypeError, "v must be a list of numbers, not 'float'"),
     ],
 )
 def test_a_state_with_a_wrong_entry_is_refused_and_changes_nothing(
@@ -153,6 +161,18 @@ def test_a_state_with_a_wrong_entry_is_refused_and_changes_nothing(
     with pytest.raises(error, match=text):
         optimizer.load_state_dict({**before, "eps": 1e-4, **wrong})
     assert optimizer.state_dict() == before
+
+
+@pytest.mark.parametrize("state", [None, 5, [], "lr"], ids=repr)
+def test_a_state_that_is_no_dict_is_a_type_error_naming_its_type(mg: Any, state: Any) -> None:
+    with pytest.raises(TypeError, match=f"a state is a dict.*, not '{type(state).__name__}'"):
+        mg.optim.Adam([mg.Value(1.0)]).load_state_dict(state)
+
+
+def test_a_count_of_2_to_the_53_steps_is_loaded(mg: Any) -> None:
+    optimizer = mg.optim.Adam([mg.Value(1.0)])
+    optimizer.load_state_dict({**optimizer.state_dict(), "steps": 2**53})
+    assert optimizer.steps == 2**53
 
 
 def test_a_state_of_another_optimizer_is_refused_by_name(mg: Any) -> None:
@@ -177,6 +197,57 @@ def test_a_model_or_a_value_in_place_of_parameters_is_refused(mg: Any, wrong: st
     params = {"model": mg.MLP(1, [1]), "value": mg.Value(1.0)}[wrong]
     with pytest.raises(TypeError, match=r"such as model\.parameters\(\), not '(MLP|Value)'"):
         mg.optim.SGD(params)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_parameter_given_twice_is_stepped_once(mg: Any, rule: str) -> None:
+    params = [mg.Value(1.0), mg.Value(2.0)]
+    alone = [mg.Value(1.0), mg.Value(2.0)]
+    for p in (*params, *alone):
+        p.grad = 0.5
+    make(mg, rule, [params[0], params[1], params[0]]).step()
+    make(mg, rule, alone).step()
+    assert [p.data for p in params] == [p.data for p in alone]
+
+
+def test_the_parameters_of_two_models_that_share_a_layer_are_each_stepped_once(mg: Any) -> None:
+    first, second = mg.MLP(2, [2, 1]), mg.MLP(2, [2, 1])
+    second.layers[0] = first.layers[0]
+    optimizer = mg.optim.SGD(first.parameters() + second.parameters(), lr=1.0)
+    assert len(optimizer.params) == 6 + 3 + 3
+
+
+def test_equal_parameters_are_not_the_same(mg: Any) -> None:
+    class Equal(mg.Value):  # type: ignore[misc,name-defined]
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        def __hash__(self) -> int:
+            return 0
+
+    assert len(mg.optim.SGD([Equal(1.0), Equal(1.0)]).params) == 2
+
+
+@pytest.mark.parametrize(
+    "make_result",
+    [
+        lambda mg: mg.Value(0.5) * 0.1,
+        lambda mg: mg.Value(1.0, (mg.Value(2.0),), "mine"),
+        lambda mg: mg.MLP(1, [1])([1.0]),
+    ],
+    ids=["product", "custom", "output"],
+)
+def test_the_result_of_an_operation_is_no_parameter(mg: Any, make_result: Any) -> None:
+    result = make_result(mg)
+    with pytest.raises(ValueError, match="parameters must be leaves") as raised:
+        mg.optim.SGD([mg.Value(1.0), result])
+    assert repr(result) in str(raised.value)
+
+
+def test_a_product_without_recording_is_a_parameter(mg: Any) -> None:
+    with mg.no_grad():
+        w = mg.Value(0.5) * 0.1
+    assert mg.optim.SGD([w]).params == (w,)
 
 
 @pytest.mark.parametrize(
