@@ -17,6 +17,12 @@ __all__ = ["draw_dot", "trace"]
 
 ATTRIBUTES = ("data", "grad", "label", "_op", "_prev")
 
+# What no SVG can hold, or no terminal shows, and what stands in its place; and how much of a text
+# is shown. DOT takes strings of up to 16384 bytes; of each character become six at most.
+UNSHOWN = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+INSTEAD = "\ufffd"
+LONGEST = 1000
+
 # What DOT would read as an escape, an entity or a line's end in any label, and what it would
 # read as the borders of a field in a record's.
 TEXT = str.maketrans({"\\": r"\\", "\n": r"\n", "&": "&amp;"})
@@ -59,6 +65,8 @@ def draw_dot(root: Any, format: str = "svg", rankdir: str = "LR") -> graphviz.Di
     direction from operands to results: 'LR', 'TB', 'RL' or 'BT'. A notebook shows the result
     as a picture, `.render(path)` writes it and `.source` is its text; only the first two need
     the `dot` program, and raise graphviz.ExecutableNotFound without it.
+    Of a label or an operation's name of more than 1,000 characters the beginning is shown and
+    `...`; control characters and lone surrogates are shown as U+FFFD.
     Raises ValueError for an unknown format or direction, TypeError if `root` is not a Value.
 
     >>> from micrograd_c import Value
@@ -75,16 +83,22 @@ def draw_dot(root: Any, format: str = "svg", rankdir: str = "LR") -> graphviz.Di
         dot.node(name[node], label=record, shape="record")
         if node._op:
             operation = name[node] + suffix(node._op)
-            dot.node(operation, label=graphviz.nohtml(node._op.translate(TEXT)))
+            dot.node(operation, label=graphviz.nohtml(shown(node._op).translate(TEXT)))
             dot.edge(operation, name[node])
     for operand, node in edges:
         dot.edge(name[operand], name[node] + suffix(node._op))
     return dot
 
 
+def shown(text: str) -> str:
+    """Return what is shown of a text: the beginning if it is long, without control characters."""
+    beginning = text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+    return UNSHOWN.sub(INSTEAD, beginning)
+
+
 def field(label: object) -> str:
     """Return `label` as a field of a DOT record that shows it as written."""
-    text = str(label).translate(FIELD)
+    text = shown(str(label)).translate(FIELD)
     # DOT drops spaces at either end, after another, and after a beginning that is not ASCII.
     return re.sub(r"(?<![!-~]) | $", "&#32;", text)
 
@@ -94,4 +108,4 @@ def suffix(op: str) -> str:
 
     It never begins with a digit: `n1` with the operation `0` is not `n10`.
     """
-    return re.sub(r"^\d|[^\w*+.-]", "_", op)
+    return re.sub(r"^\d|[^\w*+.-]", "_", shown(op))

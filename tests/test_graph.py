@@ -34,6 +34,28 @@ AWKWARD = [
     " ",
 ]
 
+# With what is drawn of it.
+UNSHOWN = {
+    "a\0b": "a\ufffdb",
+    "\0": "\ufffd",
+    "\x01\x1b[31mred": "\ufffd\ufffd[31mred",
+    "a\tb\rc": "a\ufffdb\ufffdc",
+    "\x7f\x9f": "\ufffd\ufffd",
+    "\ud800 \udfff": "\ufffd \ufffd",
+    "\ufffe\uffff": "\ufffd\ufffd",
+    "x" * 1001: "x" * 997 + "...",
+    "x" * 100_000: "x" * 997 + "...",
+    "&" * 100_000: "&" * 997 + "...",
+    " " * 100_000: " " * 997 + "...",
+    "{\\}" * 100_000: "{\\}" * 332 + "{...",
+    "\U0001f600" * 20_000: "\U0001f600" * 997 + "...",
+    "\0" * 100_000: "\ufffd" * 997 + "...",
+}
+
+
+def brief(text: str) -> str:
+    return f"{len(text)} {text[:8]!a}"
+
 
 def neuron(cls: Any) -> Any:
     """The lecture's neuron, tanh(x*w + b), after backward."""
@@ -184,6 +206,33 @@ def test_drawing_twice_gives_the_same_source(mg: Any) -> None:
 def test_a_label_is_shown_as_written(mg: Any, label: str) -> None:
     (texts,) = rendered_texts(mg.draw_dot(mg.Value(1.0, label=label)))
     assert texts == [label, "data 1.0000", "grad 0.0000"]
+
+
+@needs_dot
+@pytest.mark.parametrize("text", UNSHOWN, ids=brief)
+def test_what_a_picture_cannot_hold_of_label_or_operation_is_replaced_or_left_out(
+    mg: Any, text: str
+) -> None:
+    root = mg.Value(1.0, (mg.Value(2.0),), text)
+    root.label = text
+    result, operation, _ = rendered_texts(mg.draw_dot(root))
+    assert (result[0], operation) == (UNSHOWN[text], [UNSHOWN[text]])
+
+
+@needs_dot
+def test_a_picture_of_50_000_lines_is_drawn(mg: Any) -> None:
+    (texts,) = rendered_texts(mg.draw_dot(mg.Value(1.0, label="\n" * 50_000)))
+    assert texts == ["...", "data 1.0000", "grad 0.0000"]
+
+
+def test_a_label_of_1_000_characters_is_drawn_whole(mg: Any) -> None:
+    assert "x" * 1000 + " |" in mg.draw_dot(mg.Value(1.0, label="x" * 1000)).source
+
+
+@pytest.mark.parametrize("label", UNSHOWN, ids=brief)
+def test_the_source_of_any_label_is_written_to_a_file(mg: Any, label: str, tmp_path: Path) -> None:
+    dot = mg.draw_dot(mg.Value(1.0, label=label))
+    assert Path(dot.save(tmp_path / "graph.dot")).read_text(encoding="utf-8") == dot.source
 
 
 @needs_dot
