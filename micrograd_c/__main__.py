@@ -8,6 +8,7 @@ import platform
 import random
 import sys
 from collections.abc import Callable, Sequence
+from io import StringIO
 from pathlib import Path
 from statistics import median
 from subprocess import CalledProcessError
@@ -15,7 +16,7 @@ from subprocess import CalledProcessError
 import graphviz
 from tqdm import tqdm
 
-from . import __version__, _demo
+from . import __version__, _demo, _rows
 from .engine import BACKEND
 from .graph import draw_dot
 from .nn import MLP
@@ -165,16 +166,29 @@ def compare(model: MLP, problem: _demo.Problem, history: list[_demo.Step]) -> No
     print(f"  (the same loss and gradients {same}; gc: Python's cyclic garbage collector)")
 
 
+def save(path: Path, picture: bytes) -> None:
+    """Write a picture; remove what cannot be written to the end."""
+    file = path.open("wb")
+    try:
+        with file:
+            file.write(picture)
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # such as a full disk's, which names no file
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+    print(f"Wrote {path}")
+
+
 def save_neuron(place: Path) -> None:
     """Write the graph of the lecture's neuron, as SVG if the dot program is there and works."""
     place.mkdir(parents=True, exist_ok=True)
     graph = draw_dot(_demo.lecture_neuron())
     try:
-        path, text = place / "neuron.svg", graph.pipe("svg", quiet=True).decode()
-    except (graphviz.ExecutableNotFound, CalledProcessError):
-        path, text = place / "neuron.dot", graph.source
-    path.write_text(text, encoding="utf-8")
-    print(f"Wrote {path}")
+        name, picture = "neuron.svg", graph.pipe("svg", quiet=True)
+    except (graphviz.ExecutableNotFound, CalledProcessError, OSError):
+        name, picture = "neuron.dot", graph.source.encode()
+    save(place / name, picture)
 
 
 def save_figures(
@@ -186,12 +200,14 @@ def save_figures(
     except ImportError as error:
         print(f"No loss curve and no decision boundary without matplotlib ({error})")
         return
-    print(f"Wrote {_figures.loss_curve(place / 'loss.png', history)}")
-    print(f"Wrote {_figures.decision_boundary(place / 'boundary.png', model, problem)}")
+    save(place / "loss.png", _figures.loss_curve(history))
+    save(place / "boundary.png", _figures.decision_boundary(model, problem))
 
 
 def run(options: argparse.Namespace) -> None:
     """Do what the command is for."""
+    if options.compile:
+        _rows.numpy()  # raises ImportError, before any training
     print(f"micrograd_c {__version__}, backend {BACKEND}, Python {platform.python_version()}")
     if options.save:  # first, so that a directory one cannot write to is known at once
         save_neuron(options.save)
@@ -214,6 +230,9 @@ def fail(message: str, status: int = 1) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (sys.argv's if None); return its exit status."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed when Python began
+            setattr(sys, name, StringIO())
     options = parse(arguments)
     try:
         run(options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from io import BytesIO
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,8 +25,15 @@ def new_figure(title: str, size: tuple[float, float]) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def loss_curve(path: Path, history: list[Step]) -> Path:
-    """Write the loss of each step, on a logarithmic scale, as PNG; return the path."""
+def png(figure: Figure) -> bytes:
+    """Return the figure as a PNG file's bytes."""
+    file = BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
+def loss_curve(history: list[Step]) -> bytes:
+    """Draw the loss of each step, on a logarithmic scale, as PNG."""
     figure, axes = new_figure("Two moons: loss", (6, 3.6))
     axes.semilogy([step.loss for step in history], color=BLUE, linewidth=1.8)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -36,12 +43,11 @@ def loss_curve(path: Path, history: list[Step]) -> Path:
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.grid(alpha=0.25, which="both", linewidth=0.6)
-    figure.savefig(path, format="png")
-    return path
+    return png(figure)
 
 
-def decision_boundary(path: Path, model: MLP, problem: Problem) -> Path:
-    """Write the points over the network's score in the plane, as PNG; return the path."""
+def decision_boundary(model: MLP, problem: Problem) -> bytes:
+    """Draw the points over the network's score in the plane, as PNG."""
     title = "Two moons: decision boundary (dark: beyond the margin)"
     figure, axes = new_figure(title, (6, 4))
     xs, ys = (ticks([point[i] for point in problem.points]) for i in (0, 1))
@@ -61,8 +67,7 @@ def decision_boundary(path: Path, model: MLP, problem: Problem) -> Path:
         )
     axes.set_aspect("equal")
     axes.legend(loc="upper right", fontsize=9, framealpha=0.9)
-    figure.savefig(path, format="png")
-    return path
+    return png(figure)
 
 
 def ticks(coordinates: list[float], margin: float = 0.4) -> list[float]:

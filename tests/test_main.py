@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import io
 import math
 import os
 import re
@@ -40,11 +41,18 @@ def environment(mg: Any, *first: Path) -> dict[str, str]:
     }
 
 
-def command(mg: Any, *arguments: str, path: tuple[Path, ...] = (), **variables: str) -> Any:
-    """Run the command in a process of its own, with more variables in its environment."""
+def command(
+    mg: Any,
+    *arguments: str,
+    path: tuple[Path, ...] = (),
+    closed: tuple[int, ...] = (),
+    **variables: str,
+) -> Any:
+    """Run the command in a process of its own, with more variables, without these descriptors."""
     return subprocess.run(
         [sys.executable, "-m", mg.__name__, *arguments],
         env={**environment(mg, *path), **variables},
+        preexec_fn=(lambda: [os.close(fd) for fd in closed]) if closed else None,
         capture_output=True,
         text=True,
         check=False,
@@ -246,6 +254,102 @@ def test_a_reader_that_leaves_ends_the_command_without_a_word(mg: Any) -> None:
         process.stdout.close()
         said = process.stderr.read()
     assert (process.returncode, said) == (1, b"")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="descriptors are closed in a child before it runs")
+@pytest.mark.parametrize("closed", [(1,), (2,), (1, 2)], ids=repr)
+def test_the_command_succeeds_without_standard_output_or_error(
+    mg: Any, tmp_path: Path, closed: tuple[int, ...]
+) -> None:
+    done = command(mg, *QUICK, "--save", str(tmp_path), closed=closed)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (1 in closed) == (done.stdout == "")
+    assert any(path.stem == "neuron" for path in tmp_path.iterdir())
+
+
+def test_an_error_without_standard_error_has_its_status(mg: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert command(mg, "--save", str(tmp_path / "file" / "new"), closed=(2,)).returncode == 1
+
+
+def test_compile_without_numpy_is_status_1_before_any_training(
+    mg: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    status = main(mg, *QUICK, "--compile", "--save", str(tmp_path / "pictures"))
+    out, err = capsys.readouterr()
+    assert (status, losses(out), list(tmp_path.iterdir())) == (1, [], [])
+    assert err.startswith("python -m micrograd_c: error: ") and "numpy is not installed" in err
+
+
+needs_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+
+
+@needs_full
+@pytest.mark.parametrize("name", ["neuron.dot", "loss.png", "boundary.png"])
+def test_a_picture_that_does_not_fit_is_removed_and_named(
+    mg: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    if name.endswith("png"):
+        pytest.importorskip("matplotlib")
+    monkeypatch.setenv("PATH", "")  # no dot program
+    (tmp_path / name).symlink_to("/dev/full")
+    assert main(mg, *QUICK, "--save", str(tmp_path)) == 1
+    err = capsys.readouterr().err
+    assert err.endswith(f"error: cannot write {tmp_path / name}: No space left on device\n")
+    assert name not in [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_directory_in_a_pictures_place_is_left_there_and_named(
+    mg: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    (tmp_path / "neuron.dot").mkdir()
+    assert main(mg, *QUICK, "--save", str(tmp_path)) == 1
+    assert f"cannot write {tmp_path / 'neuron.dot'}: Is a directory" in capsys.readouterr().err
+    assert (tmp_path / "neuron.dot").is_dir()
+
+
+def test_a_picture_whose_writing_is_interrupted_is_removed(
+    mg: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Interrupted(io.BytesIO):
+        def write(self, _: Any) -> int:
+            raise KeyboardInterrupt
+
+    def opened(path: Path, _: str) -> Interrupted:
+        path.touch()
+        return Interrupted()
+
+    monkeypatch.setattr(Path, "open", opened)
+    with pytest.raises(KeyboardInterrupt):
+        module(mg, "__main__").save(tmp_path / "loss.png", PNG)
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_full
+def test_an_output_that_is_full_is_status_1_and_a_message(mg: Any) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", mg.__name__, *QUICK],
+            env=environment(mg),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    message = "python -m micrograd_c: error: cannot print: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, message)
+
+
+def test_a_dot_program_that_cannot_be_run_leaves_the_graph_as_dot(
+    mg: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "dot").write_text("not executable")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    module(mg, "__main__").save_neuron(tmp_path / "pictures")
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["neuron.dot"]
 
 
 def test_an_interrupt_is_status_130_and_a_message(
