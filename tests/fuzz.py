@@ -21,6 +21,7 @@ import copy
 import faulthandler
 import gc
 import math
+import multiprocessing
 import os
 import pickle
 import queue
@@ -1150,15 +1151,19 @@ def _command(*arguments: str) -> list[str]:
 
 
 def _replay_fails(program: Program) -> bool:
-    """Whether a program, played in a fresh process, still makes it fail in whatever way."""
-    text = repr(program)
-    try:
-        done = subprocess.run(
-            _command("--replay", "-"), input=text, text=True, capture_output=True, timeout=SILENCE
-        )
-    except subprocess.TimeoutExpired:
-        return True
-    return done.returncode != 0
+    """Whether a program, played in a child of this process, makes it fail in whatever way."""
+    child = multiprocessing.get_context("fork").Process(target=_replay, args=(program,))
+    child.start()
+    child.join(SILENCE)
+    child.kill()  # it hangs, or has ended
+    child.join()
+    return child.exitcode != 0
+
+
+def _replay(program: Program) -> None:
+    faulthandler.disable()  # what a child dies of is told in the end
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    sys.exit(difference(program) is not None)
 
 
 def _work(seed: int, first: int, seconds: float, programs: int) -> int:
@@ -1222,6 +1227,7 @@ def main() -> int:
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     faulthandler.enable()
+    gc.freeze()  # what has been imported; a program is settled by many collections
     exec(options.plant, {"Value": engine.Value})
     _planted[:] = ["--plant", options.plant] if options.plant else []
     seed = random.randrange(10**9) if options.seed is None else options.seed

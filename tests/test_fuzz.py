@@ -29,8 +29,10 @@ def run(mg: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_random_programs_do_what_they_do_in_pure_python(mg: Any, seed: int) -> None:
-    done = run(mg, "--seconds", "4", "--seed", str(seed))
+    programs = 10 if SLOW else 25
+    done = run(mg, "--seconds", "250", "--programs", str(programs), "--seed", str(seed))
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith(f"{programs} programs on {mg.engine.BACKEND}")
 
 
 FAULTS = {
@@ -46,7 +48,7 @@ FAULTS = {
 @pytest.mark.skipif(PYPY, reason="PyPy sees no leak, and is slow to begin")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_fault_is_found_and_shrunk(mg: Any, fault: str) -> None:
-    done = run(mg, "--seconds", "20", "--seed", "1", "--plant", FAULTS[fault])
+    done = run(mg, "--seconds", "250", "--seed", "1", "--plant", FAULTS[fault])
     assert done.returncode == 1, done.stdout + done.stderr
     assert "seed 1, program" in done.stdout
     assert any(f"shrunk to {n} steps" in done.stdout for n in (1, 2, 3)), done.stdout
@@ -59,23 +61,30 @@ def test_shrinking_leaves_the_steps_that_matter() -> None:
 
 COLLECTING = """
 import gc, sys, threading
+from queue import SimpleQueue
 import fuzz
 
 def alone(lib):
     return fuzz._play_alone(lib, [("leaf", 3, 1, 1.75), ("dot", [2], [0], 6), ("chain", 1, 100)])
 
 def collect():
-    while not over:
-        [[] for _ in range(50)]
+    while turns.get():
+        gc.collect(0)
 
-expected, over = alone(fuzz.MODEL), []
+def play():
+    for _ in range(100):  # the other thread's turns come while this one plays
+        turns.put(True)
+    return fuzz._compare(alone(fuzz.ENGINE), expected)
+
+expected, turns = alone(fuzz.MODEL), SimpleQueue()
+gc.freeze()
 if hasattr(gc, "set_threshold"):
     gc.set_threshold(5, 10, 10)
 sys.setswitchinterval(1e-6)
 other = threading.Thread(target=collect)
 other.start()
-differences = [fuzz._compare(alone(fuzz.ENGINE), expected) for _ in range(int(sys.argv[1]))]
-over.append(True)
+differences = [play() for _ in range(int(sys.argv[1]))]
+turns.put(False)
 other.join()
 sys.exit(next((text for text in differences if text), None))
 """
@@ -84,7 +93,7 @@ sys.exit(next((text for text in differences if text), None))
 def test_state_is_kept_while_another_thread_collects(mg: Any) -> None:
     path = os.pathsep.join([str(Path(mg.__file__).parent.parent), *sys.path])
     done = subprocess.run(
-        [sys.executable, "-c", COLLECTING, "5" if SLOW else "150"],
+        [sys.executable, "-c", COLLECTING, "5" if SLOW else "50"],
         env={**os.environ, "PYTHONPATH": path, "MICROGRAD_C_BACKEND": mg.engine.BACKEND},
         capture_output=True,
         text=True,
