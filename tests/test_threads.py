@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import multiprocessing
 import os
@@ -12,10 +11,11 @@ import threading
 from collections.abc import Callable, Iterator
 from operator import methodcaller
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
-from conftest import PYPY, SLOW, balanced
+from conftest import PYPY, balanced
 from reference import CREATION_ORDERED
 
 ROUNDS = 40 if PYPY else 150
@@ -126,19 +126,21 @@ def test_threads_leave_no_node_behind(mg: Any, program: Callable[[Any, int], lis
 def test_collecting_garbage_in_one_thread_does_not_disturb_the_other(mg: Any) -> None:
     done = threading.Event()
 
-    def work() -> list[str]:
-        try:
-            return [*labelled(mg, 1), *closed(mg, 1)]
-        finally:
-            done.set()
+    def work() -> list[list[str]]:
+        seen = []
+        while not done.is_set():
+            seen.append([*labelled(mg, 1), *closed(mg, 1)])
+        return seen
 
     def collect() -> None:
-        while not done.wait(1e-3 if SLOW else 0):  # where it would not let the other go on
+        for _ in range(2 * ROUNDS):  # so many, however long each takes
             gc.collect()
+        done.set()
 
     with balanced(mg):
         expected = [*labelled(CREATION_ORDERED, 1), *closed(CREATION_ORDERED, 1)]
-        assert run_together(work, collect)[0] == expected
+        seen = run_together(work, collect)[0]
+        assert seen == [expected] * max(1, len(seen))
 
 
 def test_error_in_one_thread_stays_there(mg: Any) -> None:
@@ -275,37 +277,35 @@ def test_label_given_in_one_thread_to_an_operand_nobody_holds_lasts(mg: Any) -> 
 
 def test_values_die_in_another_thread_than_they_were_made_in(mg: Any) -> None:
     with balanced(mg):
-        handed: list[Any] = []
+        handed: SimpleQueue[Any] = SimpleQueue()
 
         def make() -> None:
             for k in range(ROUNDS):
                 v = mg.Value(float(k), label="leaf") * 2.0
                 v.label = str(k)
-                handed.append(v.tanh())
+                handed.put(v.tanh())
+                del v
+            handed.put(None)
 
         def drop() -> None:
-            for _ in range(ROUNDS * 20):
-                if handed:
-                    handed.pop()
+            while handed.get() is not None:
+                pass
 
         run_together(make, drop)
-        handed.clear()
 
 
 @pytest.mark.skipif(PYPY, reason="PyPy finalizes at its next collection")
 def test_value_kept_by_a_finalizer_may_be_constructed_anew_in_another_thread(mg: Any) -> None:
     b = mg.Value(2.0)
-    kept: list[Any] = []
-    collected = []
+    kept: SimpleQueue[Any] = SimpleQueue()
 
     class Kept(mg.Value):  # type: ignore[misc,name-defined]
         def __del__(self) -> None:
-            kept.append(self)
+            kept.put(self)
 
     def construct() -> None:
-        while not collected or kept:
-            with contextlib.suppress(IndexError):  # the other thread has taken it
-                kept.pop().__init__(1.0, (b,))
+        while (v := kept.get()) is not None:
+            v.__init__(1.0, (b,))
 
     def collect_garbage() -> None:
         try:
@@ -315,8 +315,10 @@ def test_value_kept_by_a_finalizer_may_be_constructed_anew_in_another_thread(mg:
                     v.me = v
                 del v
                 gc.collect(0)
+            gc.collect()
         finally:
-            collected.append(True)
+            kept.put(None)
+            kept.put(None)
 
     with balanced(mg):
         run_together(construct, construct, collect_garbage)
@@ -354,27 +356,27 @@ def test_value_that_one_thread_constructs_again_keeps_its_operands_for_another(m
 
 
 def test_value_that_its_finalizer_kept_may_be_dropped_by_another_thread(mg: Any) -> None:
-    kept: list[Any] = []
-    done = threading.Event()
+    kept: SimpleQueue[Any] = SimpleQueue()
 
     class Keeping(mg.Value):  # type: ignore[misc,name-defined]
         def __del__(self) -> None:
-            kept.append(self)
+            kept.put(self)
 
     def collect_cycles() -> None:
-        for _ in range(2 * ROUNDS):
-            for _ in range(20):
-                value = Keeping(1.0)
-                value.itself = value
-                del value
-            gc.collect(0)
-        done.set()
+        try:
+            for _ in range(2 * ROUNDS):
+                for _ in range(20):
+                    value = Keeping(1.0)
+                    value.itself = value
+                    del value
+                gc.collect(0)
+            gc.collect()
+        finally:
+            kept.put(None)
 
     def drop() -> None:
-        while not done.is_set():
-            for value in kept[:]:
-                value.__dict__.clear()
-            kept.clear()
+        while (value := kept.get()) is not None:
+            value.__dict__.clear()
 
     run_together(collect_cycles, drop)
 
