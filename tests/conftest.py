@@ -94,6 +94,16 @@ def pytest_collection_finish() -> None:
         gc.freeze()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_heap() -> None:
+    """Let collections pass over what earlier modules left: imports, caches, their tests' reports.
+
+    So the time of a test depends neither on those before it nor on what is installed.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 _stderr = pytest.StashKey[int]()
 
 
