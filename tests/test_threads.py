@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from conftest import PYPY, balanced
-from reference import CREATION_ORDERED
+from reference import CREATION_ORDERED, on_reference
 
 ROUNDS = 40 if PYPY else 150
 
@@ -113,7 +113,7 @@ PROGRAMS = [plain, labelled, closed]
 def test_threads_with_graphs_of_their_own_compute_what_one_thread_does(
     mg: Any, program: Callable[[Any, int], list[str]]
 ) -> None:
-    expected = [program(CREATION_ORDERED, seed) for seed in (1, 2)]
+    expected = [on_reference(program, seed) for seed in (1, 2)]
     assert run_together(lambda: program(mg, 1), lambda: program(mg, 2)) == expected
 
 
@@ -138,7 +138,7 @@ def test_collecting_garbage_in_one_thread_does_not_disturb_the_other(mg: Any) ->
         done.set()
 
     with balanced(mg):
-        expected = [*labelled(CREATION_ORDERED, 1), *closed(CREATION_ORDERED, 1)]
+        expected = [*on_reference(labelled, 1), *on_reference(closed, 1)]
         seen = run_together(work, collect)[0]
         assert seen == [expected] * max(1, len(seen))
 
@@ -154,7 +154,7 @@ def test_error_in_one_thread_stays_there(mg: Any) -> None:
         return count
 
     failures, seen = run_together(fail, lambda: plain(mg, 1))
-    assert (failures, seen) == (ROUNDS, plain(CREATION_ORDERED, 1))
+    assert (failures, seen) == (ROUNDS, on_reference(plain, 1))
 
 
 @pytest.mark.skipif(PYPY, reason="PyPy's compiled code leaves `with lock` open at the limit")
