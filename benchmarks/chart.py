@@ -97,7 +97,7 @@ def _panel(axis: Any, title: str, rows: list[Row]) -> None:
 
 
 def _label(row: Row) -> str:
-    pure = "micrograd_c" not in row.contender and "PyPy" not in row.contender
+    pure = "micrograd_c" not in row.contender
     return f"{row.contender}, gc {row.gc}" if pure and row.gc != "-" else row.contender
 
 

@@ -18,16 +18,14 @@ from typing import Any
 
 import pytest
 
-from . import by_hand, pypy
+from . import by_hand
 
 SECONDS = {"quick": 0.15, "full": 0.3}
 MOST_ROUNDS = {"quick": 100, "full": 300}
-WARM_UP = {"quick": 1.0, "full": 4.0}
 FEWEST_ROUNDS = 3
 SLOW = 0.5  # seconds; a round that is longer is not repeated within one run
 
 needs_c = pytest.mark.skipif(by_hand.COMPILER is None, reason="there is no C compiler 'cc'")
-needs_pypy = pytest.mark.skipif(pypy.PYPY is None, reason="there is no pypy3")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,7 +40,6 @@ class Measure:
     def __init__(self, benchmark: Any, effort: str) -> None:
         self.benchmark = benchmark
         self.effort = effort
-        self.warm_up = WARM_UP[effort]
 
     def __call__(
         self,
@@ -54,7 +51,6 @@ class Measure:
         timed: str,
         gc_on: bool | None = True,
         setup: Callable[[], object] = lambda: None,
-        clock: Callable[[], float] = perf_counter,
         **info: Any,
     ) -> None:
         """Time `target`, which does `count` units; `gc_on` None: there is nothing to collect."""
@@ -72,19 +68,17 @@ class Measure:
             contender=contender, unit=unit, count=count, timed=timed, gc=collector, **info
         )
         with frozen(gc_on=gc_on is not False):
-            rounds = self._rounds(run, prepare, clock)
+            rounds = self._rounds(run, prepare)
             self.benchmark.pedantic(run, setup=prepare, rounds=rounds)
 
-    def _rounds(
-        self, run: Callable[[], None], prepare: Callable[[], None], clock: Callable[[], float]
-    ) -> int:
+    def _rounds(self, run: Callable[[], None], prepare: Callable[[], None]) -> int:
         """Run once; return how many rounds fit in the time there is, preparation half counted."""
         before = perf_counter()
         prepare()
         preparing = perf_counter() - before
-        start = clock()
+        start = perf_counter()
         run()
-        each = clock() - start + preparing / 2
+        each = perf_counter() - start + preparing / 2
         fit = SECONDS[self.effort] / max(each, 1e-6)
         fewest = 1 if each > SLOW else FEWEST_ROUNDS
         return int(min(max(fit, fewest), MOST_ROUNDS[self.effort]))

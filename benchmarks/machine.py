@@ -9,7 +9,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from . import by_hand, pypy
+from . import by_hand
 from .contenders import OURS, package
 
 PACKAGES = ["micrograd", "cffi", "numpy", "xad", "torch", "pytest-benchmark"]
@@ -28,15 +28,6 @@ def describe() -> dict[str, str]:
             table[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             table[name] = "not installed"
-    if pypy.PYPY is not None:
-        table["PyPy"] = _first_line(
-            [
-                pypy.PYPY,
-                "-c",
-                "import platform as p, sys; print(\
-'.'.join(map(str, sys.pypy_version_info[:3])), 'for Python', p.python_version())",
-            ]
-        )
     if by_hand.COMPILER is not None:
         flags = " ".join(by_hand.FLAGS)
         table["C compiler"] = f"{_first_line([by_hand.COMPILER, '--version'])}, `{flags}`"

@@ -1,8 +1,7 @@
 """The programs that every contender runs, word for word, over its own class `Value`.
 
-Plain Python and the standard library alone, so that PyPy runs this very file too. Each contender
-gets a copy of the module of its own (`contenders.own_copy`): the interpreter specializes code for
-the types it meets, and no contender may find it specialized for another.
+Each contender gets a copy of the module of its own (`contenders.own_copy`): the interpreter
+specializes code for the types it meets, and no contender may find it specialized for another.
 """
 
 from __future__ import annotations

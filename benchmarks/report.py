@@ -82,7 +82,6 @@ RATIOS = [
     ("microgpt step, program unchanged, times faster than the lean class with gc on",
      (GPT, LEAN, "on"), (GPT, OURS, None)),
     ("the same with gc off", (GPT, LEAN, "off"), (GPT, OURS, None)),
-    ("the same on PyPy", (GPT, f"{LEAN} on PyPy", None), (GPT, OURS, None)),
     ("the same, times its forward pass and Adam alone on plain floats",
      (GPT, OURS, None), (GPT, "plain floats, no backward", None)),
     ("those on plain floats, times faster than the lean class with gc on",

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from . import by_hand, programs, pypy
-from .conftest import Measure, frozen, needs_c, needs_pypy
+from . import by_hand, programs
+from .conftest import Measure, frozen, needs_c
 from .contenders import CONTENDERS, OURS, Contender, check_equal, engine
 from .graphs import PHASES, Phases, expected, result_and_derivative, time_phase, time_sweep
 from .trainings import own_lists
@@ -91,24 +91,6 @@ def test_moons_in_c(measure: Measure) -> None:
     graph.sweep()
     check_equal([tape.data[-1], *map(graph.grad, parameters)], moons_in_reference())
     time_sweep(graph, measure)
-
-
-@needs_pypy
-@pytest.mark.benchmark(group=f"backward: {MOONS}", timer=pypy.clock)
-def test_moons_on_pypy(measure: Measure) -> None:
-    with pypy.Worker("backward", "micrograd", measure.warm_up) as worker:
-        with frozen(gc_on=False):
-            expected_trace = own_lists("reference").trace(programs.STEPS_COMPARED)
-        check_equal(worker.trace, expected_trace)
-        measure(
-            worker.round,
-            contender="micrograd on PyPy",
-            unit="node",
-            count=len(moons_tape()[0].data),
-            timed="backward, reported by the PyPy process",
-            gc_on=None,
-            clock=pypy.clock,
-        )
 
 
 # ---- shapes ----

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from . import by_hand, floats, gpt_by_hand, other_engines, pypy
-from .conftest import Measure, frozen, needs_c, needs_pypy
+from . import by_hand, floats, gpt_by_hand, other_engines
+from .conftest import Measure, frozen, needs_c
 from .contenders import CONTENDERS, OURS, Contender, check_equal, has
 from .programs import STEPS_COMPARED
 from .trainings import (
@@ -162,33 +162,6 @@ def time_floats(
     """Time what all steps contain, without a Value."""
     check_equal([run()], [loss])
     measure(run, contender=f"plain floats{form}", unit="step", count=1, timed=timed, gc_on=True)
-
-
-@needs_pypy
-@pytest.mark.parametrize(
-    ("group", "workload", "name"),
-    [
-        pytest.param(*row, marks=pytest.mark.benchmark(group=row[0], timer=pypy.clock))
-        for row in [
-            (LISTS, "lists", "micrograd"),
-            (MLP, "mlp", "micrograd"),
-            (NOTEBOOK, "notebook", "reference"),  # the published micrograd has no tanh
-            (GPT, "gpt", "lean"),
-        ]
-    ],
-)
-def test_pypy(group: str, workload: str, name: str, measure: Measure) -> None:
-    with pypy.Worker(workload, name, measure.warm_up) as worker:
-        check_equal(worker.trace, expected(group))
-        measure(
-            worker.round,
-            contender=f"{Contender(name).name} on PyPy",
-            unit="step",
-            count=worker.count,
-            timed="whole steps, reported by the PyPy process",
-            gc_on=None,
-            clock=pypy.clock,
-        )
 
 
 @needs_c
