@@ -7,7 +7,6 @@ plain C without preprocessor lines.
 from __future__ import annotations
 
 import os
-import platform
 import sysconfig
 from pathlib import Path
 
@@ -42,10 +41,8 @@ HEADERS = ["csrc/micrograd.h", "csrc/node.h", "csrc/operators.h", "csrc/lock.h"]
 PROGRAM_HEADERS = ["csrc/program.h", "csrc/lanes.h", "csrc/apply.h", "csrc/run.h"]
 CALL_HEADERS = ["csrc/python/keep_gil.h"]
 
-# On PyPy, and where there is none, the arenas have a lock of their own.
-KEEP_GIL = platform.python_implementation() == "CPython" and not sysconfig.get_config_var(
-    "Py_GIL_DISABLED"
-)
+# Where there is no lock of Python's the arenas have one of their own.
+KEEP_GIL = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 # The results must be those of Python's own arithmetic: no contraction to fused multiply-adds.
 COMPILE_ARGS = (

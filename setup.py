@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 
 from setuptools import Extension, setup
@@ -46,12 +45,8 @@ class BuildAndSay(build_ext):
             self.warn("micrograd_c: without the accelerator; the cffi backend will be used")
 
 
-wanted = platform.python_implementation() == "CPython" and not os.environ.get(
-    "MICROGRAD_C_NO_ACCELERATOR"
-)
-
 setup(
     cffi_modules=["build_ffi.py:ffibuilder"],
-    ext_modules=[ACCELERATOR] if wanted else [],
+    ext_modules=[] if os.environ.get("MICROGRAD_C_NO_ACCELERATOR") else [ACCELERATOR],
     cmdclass={"build_ext": BuildAndSay},
 )

@@ -55,9 +55,9 @@ def get_state(value: Value) -> Any:
     A subclass's own `__getstate__` says otherwise.
     """
     if type(value) is not Value:
-        own_state = getattr(type(value), "__getstate__", None)
-        if own_state is not getattr(object, "__getstate__", None):
-            return own_state(value)  # type: ignore[misc]
+        own_state = type(value).__getstate__
+        if own_state is not object.__getstate__:
+            return own_state(value)
     label = value.label
     own = attributes(value) or {}
     slots = {} if type(value) is Value else _slots(value)

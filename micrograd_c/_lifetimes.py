@@ -10,13 +10,11 @@ from __future__ import annotations
 import atexit
 import gc
 import os
-import sys
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 from weakref import getweakrefs, ref
 
-from ._generations import Generations
 from ._library import ffi, lib
 from ._value_methods import ValueMethods
 
@@ -66,16 +64,13 @@ def of_slots(cls: Any) -> Any:
 class Life(ref):  # type: ignore[type-arg]
     """The weak reference from a node to its proxy."""
 
-    __slots__ = ("finalized", "node")
+    __slots__ = ("node",)
     node: Any
-    finalized: bool  # the proxy has a `__del__`: for _give_back
 
 
 lock = threading.RLock()  # a node's being held and its entry in _held change together
 
-living: Any = {}  # their lives, by node
-_died: list[Life] = []  # those whose proxies have died, on PyPy
-_burying = False
+living: dict[Any, Life] = {}  # their lives, by node
 _held: dict[Any, Value] = {}  # proxies with state, for as long as their nodes have parents
 
 
@@ -178,19 +173,15 @@ def recall(proxy: Value) -> None:
     Whoever has a proxy calls this before looking for those of other nodes. All that have state are
     bound, link by link.
     """
-    if not proxy._stateful or (_HAS_CALLBACKS and not _collecting) or _is_found(proxy):
+    if not proxy._stateful or not _collecting or _is_found(proxy):
         return
     with lock:
-        recalled = _recalled if _collecting else {}
         above = [proxy]
         while above:
             proxy = above.pop()
-            if not _is_found(proxy) and proxy._node not in recalled:
-                recalled[proxy._node] = proxy
+            if not _is_found(proxy) and proxy._node not in _recalled:
+                _recalled[proxy._node] = proxy
                 above += getattr(proxy, "_bound", ())
-        if not _collecting:  # it may have ended long ago: nobody tells
-            for proxy in recalled.values():
-                _readmit(proxy)
 
 
 def _is_found(proxy: Value) -> bool:
@@ -211,8 +202,8 @@ def _readmit(proxy: Value) -> None:
         if other is not None and (other is proxy or other._stateful):
             return
         anchors = [each for each in getweakrefs(node) if id(each) in _anchors]
-        if life is not None and (anchors or life.node is node):  # its own, on PyPy
-            anchors.append(_leave(life))
+        if life is not None and anchors:
+            _leave(life)
         if anchors:  # to have the reference that the first one has
             del _anchors[id(anchors[0])]
             _attach(proxy, node)
@@ -236,70 +227,6 @@ def _leave(life: Life) -> _Anchor:
     node, life.node = life.node, None
     living.pop(node)
     return _anchor(node)
-
-
-def _give_back(life: Life) -> None:
-    """Do what proxy_died does where other threads come in without a call: on CPython 3.9, 3.10."""
-    if _collecting is None:
-        return
-    with lock:
-        node, life.node = life.node, None
-        if node is not None:
-            last = living.pop(node, life)
-            if last is not life:  # see _operand_lives
-                _enter(node, last)
-    if node is None:  # it was taken over by proxy_of
-        return
-    if _collecting:
-        _found_dead.append(_anchor(node))
-    elif hasattr(life, "finalized"):
-        _anchor(node)  # its `__del__` may be still to come
-    else:
-        release(node)
-
-
-def _proxy_died_before(life: Life) -> None:
-    """Do what proxy_died does on PyPy: its callbacks come later, between any two steps.
-
-    Those that come to a thread that has the lock do not disturb it; the next one sees to them.
-    """
-    _died.append(life)
-    if not lock._is_owned():  # type: ignore[attr-defined]
-        _bury()
-
-
-def _bury() -> None:
-    """Give the references of those back that have died; not recursive."""
-    global _burying
-    while _died:
-        with lock:
-            if _burying:
-                return  # whoever does looks once more afterwards
-            _burying = True
-        try:
-            while _died:
-                life = _died.pop()
-                try:
-                    _give_back(life)
-                except BaseException:  # a RecursionError, or Ctrl-C
-                    _died.append(life)
-                    raise
-        finally:
-            _burying = False
-
-
-if sys.implementation.name != "cpython":
-    proxy_died = _proxy_died_before  # type: ignore[assignment]
-elif sys.version_info < (3, 11):
-    proxy_died = _give_back
-
-_attached_died = proxy_died
-_enter = living.__setitem__
-
-if sys.implementation.name == "pypy":
-    living = Generations(lock, lambda proxy, node: _new_life(proxy, node), _anchor, _drain_orphans)
-    proxy_died = None  # type: ignore[assignment]
-    _enter = living.enter
 
 
 # ---- the proxy of a node ----
@@ -329,15 +256,9 @@ def wrap_as(cls: type[Value], node: Any) -> Value:
 def _attach(self: Value, node: Any) -> None:
     """Let self show node from now on, whose one reference becomes its own."""
     _set_node(self, node)
-    _enter(node, _new_life(self, node))
-
-
-def _new_life(self: Value, node: Any) -> Life:
-    life = Life(self, _attached_died)
+    life = Life(self, proxy_died)
     life.node = node
-    if hasattr(type(self), "__del__"):
-        life.finalized = True
-    return life
+    living[node] = life
 
 
 def show(self: Value, node: Any) -> None:
@@ -402,7 +323,7 @@ def proxy_of(node: Any) -> Value:
         pointer, last.node = last.node, None  # its callback, still to come, has nothing to give
         if pointer is not None:
             del living[key]  # with the key, which may be that pointer
-        _enter(key, life)
+        living[key] = life
         if pointer is None:  # the callback has come in between
             return proxy  # type: ignore[no-any-return]
         anchor = _anchor(pointer)  # the collector has found it dead, and a finalizer may keep it
@@ -421,9 +342,6 @@ def _operand_died(life: Life) -> None:
     if _collecting is None:
         return
     del _operand_lives[id(life)]
-    if sys.implementation.name != "cpython" or sys.version_info < (3, 11):
-        _attached_died(life)
-        return
     node, life.node = life.node, None
     if node is not None:
         if node in living and living[node] is life:
@@ -453,7 +371,6 @@ def children_of(node: Any) -> tuple[Value, ...]:
 
 # ---- proxies with state of their own ----
 
-_HAS_CALLBACKS = hasattr(gc, "callbacks")
 _KEPT, _CYCLIC = 1, 2  # values of Value._stateful
 _ATOMS = (int, float, complex, str, bytes, type(None))
 
@@ -463,8 +380,6 @@ def hold(proxy: Value) -> None:
     recall(proxy)
     if proxy._node not in _held:
         _put_into_held(proxy)
-        if not _HAS_CALLBACKS and len(_cyclic_held) > max(_expose_above, _FEW):
-            _expose_and_collect()
 
 
 def _put_into_held(proxy: Value) -> None:
@@ -499,12 +414,8 @@ def set_cyclic(proxy: Value) -> None:
 
 
 def note(proxy: Value, state: Any) -> None:
-    """Note that the proxy has this among its state.
-
-    PyPy frees what a freed proxy held a collection later: a chain of holding, link by link. What is
-    exposed goes at once, and so all is exposed there.
-    """
-    if _HAS_CALLBACKS and isinstance(state, _ATOMS):
+    """Note that the proxy has this among its state."""
+    if isinstance(state, _ATOMS):
         _keep(proxy)
     else:
         set_cyclic(proxy)
@@ -512,19 +423,15 @@ def note(proxy: Value, state: Any) -> None:
 
 # ---- cycles through the arena: see micrograd.h ----
 
-_FEW, _MANY = 1024, 16384
-
 _cyclic_held: set[Any] = set()  # nodes that are cyclic and held
 _expose_above = 0  # so many: it is time to look for cycles through them
-_collect_above = _MANY  # without callbacks: so many exposed ones and it is time to collect
 
 
-def expose_cycles() -> int:
+def expose_cycles() -> None:
     """Turn the holding of cyclic operands into references that the garbage collector sees.
 
-    Returns how many nodes have such operands. It is as much work as that; so that a graph can grow
-    in linear time, it is not done again in a collection of young objects before half as many are
-    held.
+    It is as much work as there are nodes with such operands; so that a graph can grow in linear
+    time, it is not done again in a collection of young objects before half as many are held.
     """
     global _expose_above
     exposed = []
@@ -555,33 +462,6 @@ def expose_cycles() -> int:
             else:
                 _held[node] = held
     _expose_above = len(_cyclic_held) + len(exposed) // 2
-    return len(exposed)
-
-
-def see_to_dead() -> None:
-    """Give the references of those back that have died, as far as that is known."""
-    if isinstance(living, Generations):
-        living.poll()
-
-
-def expose_without_callbacks() -> None:
-    """Expose cycles where nobody tells of collections."""
-    if not _HAS_CALLBACKS:
-        see_to_dead()
-        expose_cycles()
-
-
-def _expose_and_collect() -> None:
-    """Expose cycles where nobody tells of collections, and collect them where they are many.
-
-    The collector knows nothing of the arena's memory, and may wait for hundreds of megabytes of its
-    own.
-    """
-    global _collect_above
-    if expose_cycles() > _collect_above:
-        gc.collect()
-        see_to_dead()
-        _collect_above = max(_MANY, 2 * expose_cycles())
 
 
 class _Exposed:
@@ -640,9 +520,8 @@ def _at_exit() -> None:
     _collecting = _exiting = True  # the interpreter's last collections call nobody
 
 
-if _HAS_CALLBACKS:
-    gc.callbacks.append(_around_collection)
-    atexit.register(_at_exit)
+gc.callbacks.append(_around_collection)
+atexit.register(_at_exit)
 
 
 # ---- forks ----
@@ -650,16 +529,9 @@ if _HAS_CALLBACKS:
 # A fork must not find the lock taken by a thread that the child does not have.
 if hasattr(os, "register_at_fork"):
 
-    def _after_fork_in_parent() -> None:
-        lock.__exit__(None, None, None)
-
-    def _after_fork_in_child() -> None:
-        global _burying
-        _burying = False
+    def _after_fork() -> None:
         lock.__exit__(None, None, None)
 
     os.register_at_fork(
-        before=lock.__enter__,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
+        before=lock.__enter__, after_in_parent=_after_fork, after_in_child=_after_fork
     )

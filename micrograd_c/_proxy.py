@@ -1,7 +1,7 @@
 """Value as a thin Python proxy over calls to the C library.
 
-The portable form of the accelerated Value: the only one on PyPy, and on CPython the reference for
-the accelerator, which must do the same. What proxies and nodes owe each other is in _lifetimes.py.
+The portable form of the accelerated Value, and the reference for it: the two do the same. What
+proxies and nodes owe each other is in _lifetimes.py.
 """
 
 from __future__ import annotations

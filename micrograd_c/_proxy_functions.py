@@ -12,12 +12,10 @@ from typing import Any
 from ._library import ffi, lib
 from ._lifetimes import (
     arena,
-    expose_without_callbacks,
     hold,
     proxy_of,
     recall,
     release,
-    see_to_dead,
     set_cyclic,
     wrap,
     wrap_as,
@@ -521,7 +519,6 @@ def add_grads(values: tuple[Value, ...], array: Any) -> None:
 
 def statistics() -> tuple[int, int, int, int, int]:
     """Return nodes, leaves, pages, free pages and bytes of the arena."""
-    see_to_dead()
     now = ffi.new("mg_statistics *")
     lib.mg_arena_statistics(arena, now)
     return now.nodes, now.leaves, now.pages, now.free_pages, now.bytes
@@ -529,7 +526,6 @@ def statistics() -> tuple[int, int, int, int, int]:
 
 def trim() -> None:
     """Give the arena's unused memory back to the system."""
-    expose_without_callbacks()
     lib.mg_arena_trim(arena)
 
 

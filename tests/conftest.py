@@ -24,8 +24,7 @@ from hypothesis import HealthCheck, settings
 
 PACKAGE = "micrograd_c"
 VARIABLE = "MICROGRAD_C_BACKEND"
-PYPY = sys.implementation.name == "pypy"
-SLOW = PYPY or "ASAN_OPTIONS" in os.environ  # where everything takes several times as long
+SLOW = "ASAN_OPTIONS" in os.environ  # where everything takes several times as long
 LIMIT = 900 if SLOW else 300  # seconds a test may take
 
 # `mg` is made once for all examples of a property; that is what is wanted.
@@ -90,8 +89,7 @@ def pytest_report_header() -> str:
 
 def pytest_collection_finish() -> None:
     """Let the collections after tests pass over the thousands of tests themselves."""
-    if hasattr(gc, "freeze"):
-        gc.freeze()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -141,13 +139,6 @@ def live(mg: Any) -> tuple[int, int]:
 def collect() -> None:
     for _ in range(3):  # finalizers may leave work for the next collection
         gc.collect()
-    if PYPY:  # where what holds another one is freed a collection before it
-        engine = sys.modules[f"{PACKAGE}.engine"]
-        before = None
-        while before != (before := engine.statistics()[:2]):
-            for _ in range(3):
-                engine.trim()
-                gc.collect()
 
 
 def check_live(mg: Any, before: tuple[int, int]) -> None:
@@ -168,8 +159,6 @@ def check_no_more(mg: Any, before: tuple[int, int]) -> None:
 @contextlib.contextmanager
 def balanced(mg: Any) -> Iterator[None]:
     """Check that as many nodes live after the block as before it."""
-    if PYPY:
-        collect()  # garbage of earlier tests
     before = live(mg)
     yield
     check_live(mg, before)
@@ -186,8 +175,7 @@ def _package(backend: str, item: pytest.Item) -> Iterator[Any]:
             mg = modules[PACKAGE]
             before = live(mg)
             yield mg
-            # On PyPy a collection takes longer than most tests.
-            if item.stash.get(_passed, False) and not PYPY:
+            if item.stash.get(_passed, False):
                 check_no_more(mg, before)
         finally:
             modules.update(_swap(outside))  # with what the test was the first to import

@@ -895,7 +895,7 @@ class Player:
             gc.collect(generation)
 
     def do_threshold(self, threshold: int) -> None:
-        if self.lib is ENGINE and hasattr(gc, "set_threshold"):
+        if self.lib is ENGINE:
             gc.set_threshold(threshold, 5, 5)
 
     def do_trim(self) -> None:
@@ -961,7 +961,7 @@ ALL_OR_NOTHING = {
 
 def difference(program: Program) -> str | None:
     """Play a program on the engine and on the model; return how they differ, or None."""
-    threshold = gc.get_threshold() if hasattr(gc, "get_threshold") else None
+    threshold = gc.get_threshold()
     _settle()
     before = engine.statistics()[:2]
     ours, model = Player(ENGINE), Player(MODEL)
@@ -969,15 +969,13 @@ def difference(program: Program) -> str | None:
         found = _play_both(ours, model, program)
     finally:
         engine.fail_after(0)
-        if threshold is not None:
-            gc.set_threshold(*threshold)
+        gc.set_threshold(*threshold)
         ours.finish(len(program))
         model.finish(len(program))
     del ours, model
     _settle()
     after = engine.statistics()[:2]
-    # PyPy may keep an object for as long as it likes.
-    if found is None and after != before and sys.implementation.name == "cpython":
+    if found is None and after != before:
         return f"living (nodes, leaves): {tuple(before)} before, {tuple(after)} after"
     return found
 

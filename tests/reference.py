@@ -15,16 +15,12 @@ addition is commutative but not associative. Hence the engine agrees
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import gc
 import itertools
-import math
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from micrograd_c import _reference
 from micrograd_c._reference import Number, Value, maximum, minimum
 
 __all__ = [
@@ -35,21 +31,6 @@ __all__ = [
     "Value",
     "on_reference",
 ]
-
-if sys.implementation.name == "pypy":  # whose own x**2 is x*x, not the C library's pow(x, 2)
-    _pow = ctypes.CDLL(None).pow
-    _pow.argtypes, _pow.restype = [ctypes.c_double, ctypes.c_double], ctypes.c_double
-    _pythons = _reference._power
-
-    def _power(base: float, exponent: float) -> float:
-        if exponent != 2.0:
-            return _pythons(base, exponent)
-        result: float = _pow(base, exponent)
-        if math.isinf(result) and not math.isinf(base):
-            raise OverflowError("float power")
-        return result
-
-    _reference._power = _power
 
 _clock = itertools.count()
 

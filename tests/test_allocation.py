@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import itertools
 import math
 import pickle
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import PYPY, balanced, check_live, collect, live
+from conftest import balanced, check_live, collect, live
 
 # ---- programs ----
 
@@ -236,8 +237,6 @@ PROGRAMS: list[Callable[[Any], Any]] = [
     training,
     gradients_checked,
 ]
-if PYPY:  # where a look at what lives takes half a second
-    PROGRAMS = PROGRAMS[1::3]
 
 # ---- every allocation fails once ----
 
@@ -274,15 +273,8 @@ def still_to_fail(mg: Any, n: int) -> bool:
 
 
 def failures(mg: Any, program: Callable[[Any], Any]) -> Iterator[bool]:
-    """Run a program with its first allocation failing, its second, ...; whether it raised.
-
-    On PyPy, where each look at what lives takes garbage collections, not with every one.
-    """
-    n = 0
-    while True:
-        n += 1 + n // 2 if PYPY else 1
-        if PYPY:
-            collect()  # whether an operation takes memory depends on what the last run has left
+    """Run a program with its first allocation failing, its second, ...; whether it raised."""
+    for n in itertools.count(1):
         mg.engine.trim()
         mg.engine.fail_after(n)
         try:
@@ -566,7 +558,6 @@ def counts(mg: Any, a: Any, b: Any) -> list[int]:
     return [sys.getrefcount(thing) for thing in shared]
 
 
-@pytest.mark.skipif(PYPY, reason="PyPy counts no references")
 @pytest.mark.parametrize("name", REFERENCES)
 def test_operation_keeps_no_reference_and_no_memory(
     mg: Any, name: str, monkeypatch: pytest.MonkeyPatch
@@ -595,7 +586,6 @@ def growth(operation: Callable[[], Any], measure: Callable[[], list[int]]) -> in
     return max(blocks, *(abs(y - x) for x, y in zip(before, measure())))
 
 
-@pytest.mark.skipif(PYPY, reason="PyPy counts no references")
 def test_values_of_a_subclass_are_references_to_it(mg: Any) -> None:
     """The measure of the test above measures something."""
     weight = type("Weight", (mg.Value,), {})

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BACKENDS, PYPY, VARIABLE
+from conftest import BACKENDS, VARIABLE
 
 SHOW = "import micrograd_c.engine; print(micrograd_c.engine.BACKEND)"
 WITHOUT_NATIVE = "import sys; sys.modules['micrograd_c._value_type'] = None\n"
@@ -82,7 +82,6 @@ def test_default_is_cffi_where_native_is_not_built(mg: Any) -> None:
     assert python(mg, WITHOUT_NATIVE + SHOW, None) == ("cffi", "")
 
 
-@pytest.mark.skipif(PYPY, reason="PyPy has one interpreter in a process")
 @pytest.mark.parametrize("order", ["here(); there(); here()", "there(); here(); there()"])
 def test_native_belongs_to_the_first_interpreter_of_a_process(mg: Any, order: str) -> None:
     if "native" not in BACKENDS:
@@ -90,7 +89,6 @@ def test_native_belongs_to_the_first_interpreter_of_a_process(mg: Any, order: st
     assert python(mg, INTERPRETERS + order, None) == ("native\ncffi\nnative", "")
 
 
-@pytest.mark.skipif(PYPY, reason="PyPy has one interpreter in a process")
 def test_cffi_is_for_every_interpreter_of_a_process(mg: Any) -> None:
     assert python(mg, INTERPRETERS + "there(); here()", "cffi") == ("cffi\ncffi", "")
 

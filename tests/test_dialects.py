@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from conftest import BACKENDS, PYPY, balanced, collect
+from conftest import BACKENDS, balanced, collect
 from dialects import CreationOrderedLocalGrads, Lecture, LocalGrads, Prev
 from reference import DEPTH_FIRST
 
@@ -1111,7 +1111,6 @@ def test_program_recorded_by_a_finalizer(mg: Any) -> None:
             collect()
 
 
-@pytest.mark.skipif(PYPY, reason="PyPy calls no __del__ that a class gets later")
 def test_finalizer_put_on_the_class_is_called_for_every_value(
     lib: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1133,7 +1132,6 @@ def test_long_chain_of_values_as_labels_dies(mg: Any) -> None:
         del v, w
 
 
-@pytest.mark.skipif(PYPY, reason="PyPy calls weak references back at some later time")
 def test_operand_looked_at_while_it_is_found_dead_dies_with_its_result(mg: Any) -> None:
     with balanced(mg):
         operand = mg.Value(2.0) * 3.0

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from conftest import PYPY, SLOW, balanced, collect, live
+from conftest import SLOW, balanced, collect, live
 from hypothesis import given
 from hypothesis import strategies as st
 from test_functional import plain_dot, shape
@@ -299,7 +299,6 @@ class Noted:
         self.log.append(self.name)
 
 
-@pytest.mark.skipif(PYPY, reason="PyPy finalizes at its next collection")
 @pytest.mark.parametrize("terms", [3, 100])
 @pytest.mark.parametrize("deep", [False, True])
 def test_what_dies_with_it_dies_in_the_order_of_the_plain_expression(

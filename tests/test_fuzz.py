@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PYPY, SLOW
+from conftest import SLOW
 from fuzz import shrink
 
 FUZZ = Path(__file__).with_name("fuzz.py")
@@ -45,7 +45,6 @@ FAULTS = {
 }
 
 
-@pytest.mark.skipif(PYPY, reason="PyPy sees no leak, and is slow to begin")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_fault_is_found_and_shrunk(mg: Any, fault: str) -> None:
     done = run(mg, "--seconds", "250", "--seed", "1", "--plant", FAULTS[fault])
@@ -78,8 +77,7 @@ def play():
 
 expected, turns = alone(fuzz.MODEL), SimpleQueue()
 gc.freeze()
-if hasattr(gc, "set_threshold"):
-    gc.set_threshold(5, 10, 10)
+gc.set_threshold(5, 10, 10)
 sys.setswitchinterval(1e-6)
 other = threading.Thread(target=collect)
 other.start()

@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from conftest import PYPY, SLOW, balanced
+from conftest import SLOW, balanced
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from reference import CREATION_ORDERED, DEPTH_FIRST, Library, on_reference
@@ -152,7 +152,6 @@ def test_every_program_agrees_with_the_reference_bit_for_bit(mg: Any, program: P
     assert run(mg, program) == run(CREATION_ORDERED, program)
 
 
-@settings(max_examples=10 if PYPY else settings().max_examples)  # a collection there takes 1 s
 @given(program=programs)
 def test_every_program_leaves_no_node_behind(mg: Any, program: Program) -> None:
     with balanced(mg):
@@ -476,7 +475,6 @@ def test_training_lowers_the_loss(mg: Any) -> None:
     assert last < 0.05 * first
 
 
-@pytest.mark.skipif(PYPY, reason="PyPy has no thresholds of collections")
 def test_garbage_collection_in_the_middle_changes_nothing(mg: Any) -> None:
     threshold = gc.get_threshold()
     expected = wander(mg, 5, 3, 500)

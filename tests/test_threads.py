@@ -15,10 +15,10 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
-from conftest import PYPY, balanced
+from conftest import balanced
 from reference import CREATION_ORDERED, on_reference
 
-ROUNDS = 40 if PYPY else 150
+ROUNDS = 150
 
 
 @pytest.fixture(autouse=True)
@@ -157,7 +157,6 @@ def test_error_in_one_thread_stays_there(mg: Any) -> None:
     assert (failures, seen) == (ROUNDS, on_reference(plain, 1))
 
 
-@pytest.mark.skipif(PYPY, reason="PyPy's compiled code leaves `with lock` open at the limit")
 def test_recursion_limit_met_in_one_thread_does_not_hold_up_the_other(mg: Any) -> None:
     root = mg.Value(2.0) * 3.0
 
@@ -294,7 +293,6 @@ def test_values_die_in_another_thread_than_they_were_made_in(mg: Any) -> None:
         run_together(make, drop)
 
 
-@pytest.mark.skipif(PYPY, reason="PyPy finalizes at its next collection")
 def test_value_kept_by_a_finalizer_may_be_constructed_anew_in_another_thread(mg: Any) -> None:
     b = mg.Value(2.0)
     kept: SimpleQueue[Any] = SimpleQueue()

@@ -15,17 +15,6 @@
 
 #include "../node.h"
 
-#if PY_VERSION_HEX < 0x030A0000
-static inline PyObject *Py_NewRef(PyObject *object) {
-    Py_INCREF(object);
-    return object;
-}
-static inline PyObject *Py_XNewRef(PyObject *object) {
-    Py_XINCREF(object);
-    return object;
-}
-#endif
-
 typedef struct value_object {
     PyObject_HEAD mg_node *node;
     union {

@@ -1,6 +1,6 @@
 /* value_threads.c: threads that record nothing, and GradOff, which makes them so: the base of
- * micrograd_c.no_grad. To enter and to leave is one call of C each, so that no exception can come in
- * the middle of it; and what a GradOff has entered and not left ends with its life. */
+ * micrograd_c.no_grad. To enter and to leave is one call of C each, so that no exception can come
+ * in the middle of it; and what a GradOff has entered and not left ends with its life. */
 #include "value.h"
 
 /* A thread that records nothing now. It is in a list, as another thread may have to end what this
@@ -52,8 +52,7 @@ typedef struct stay {
 } stay;
 
 typedef struct {
-    PyObject_HEAD
-    stay *inside; /* threads that are within it, the latest first */
+    PyObject_HEAD stay *inside; /* threads that are within it, the latest first */
 } grad_off_object;
 
 static PyObject *enter(PyObject *self, PyObject *Py_UNUSED(ignored)) {
