@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from . import _rows
 from ._value_methods import as_real
-from .engine import Value, bulk, maximum, minimum
+from .engine import Value, bulk, maximum, minimum, restore
 
 # Of csrc/micrograd.h: mg_rule and mg_relation.
 NO_RULE, DETACH, DIVIDE, LINK = range(4)
@@ -471,9 +471,10 @@ def _arithmetic(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
             return y**-1 * x
         if isinstance(b, Value) and apply in (operator.add, operator.mul):
             return apply(y, x)
-        if apply is operator.pow and isinstance(a, Value):
-            return _power(a, b)
-        return apply(x, y)
+        result = apply(x, y)
+        if isinstance(b, Value) and apply is operator.pow:  # whose base is a number
+            return restore(type(result), "number_power", bulk.number_of(result), (x, b), None, ())
+        return result
     recorder = (a if isinstance(a, Number) else b).recorder
     if _kind(a) is None and not isinstance(a, Number):
         return NotImplemented
@@ -490,31 +491,10 @@ def _arithmetic(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
     x, y = recorder.lift(a), recorder.lift(b)
     if apply is operator.truediv:
         return Number(recorder, bulk.rule(DIVIDE, number, (x, y)), number)
-    if apply is operator.pow:
-        if not isinstance(b, Number):
-            return Number(recorder, x ** float(b), number)
-        # x ** y of two Values is for x >= 0: a number's own power is the program's for any
-        if not recorder.guard(LESS_EQUAL, Value(0.0), x, p >= 0):
-            _fix(recorder, y, float(q))
-            return Number(recorder, x ** float(q), number)
+    if apply is operator.pow:  # which has no slope everywhere: nobody asks for that of a number
+        power = x**y if isinstance(b, Number) else x ** float(b)
+        return Number(recorder, bulk.rule(DETACH, number, (power,)), number)
     return Number(recorder, apply(x, y), number)
-
-
-def _power(base: Value, exponent: Number) -> Any:
-    """Return a Value to a power that is a number: for a negative base an exponent of its own."""
-    recorder = exponent.recorder
-    if recorder.read(base) >= 0:
-        return base**exponent.value
-    _fix(recorder, exponent.value, exponent.number)
-    return base**exponent.number
-
-
-def _fix(recorder: Recorder, value: Value, number: float) -> None:
-    """Have the program be for rows in which the value is this number, or nan as well."""
-    if number == number:
-        recorder.guard(EQUAL, value, Value(number), True)
-    else:
-        recorder.guard(EQUAL, value, value, False)
 
 
 def _plain_arithmetic(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:

@@ -28,10 +28,9 @@ def _number(x: Any) -> float:
 
 
 def _power(base: float, exponent: float) -> float:
-    result = base**exponent
-    if isinstance(result, float):
-        return result
-    raise ValueError("a negative base with a fractional exponent has no real power")
+    if -math.inf < base < 0 and math.isfinite(exponent) and exponent % 1 != 0:
+        raise ValueError("a negative base with a fractional exponent has no real power")
+    return float(base**exponent)
 
 
 def _power_slope(base: float, exponent: float) -> float:

@@ -935,6 +935,52 @@ def test_check_passes_over_rows_of_other_branches(mg: Any) -> None:
     assert program.gradient([2.0, -1.0], check=True).tolist() == [0.5, 2.0]
 
 
+def test_slope_of_the_zeroth_power_is_zero_for_every_row(mg: Any) -> None:
+    w, x = mg.Value(0.0), [0.0, -0.0, 2.0, -3.0]
+    program = mg.compile(lambda x: x**0 + x ** (x.data * 0) + w**0, 1.0)
+    for options in ({}, {"check": True}):
+        assert program.gradient(x, **options).tolist() == [0.0] * 4
+        assert program.backward(x, **options) == 3.0
+        assert w.grad == 0.0
+    assert program.jacobian(x).tolist() == [0.0] * 4
+
+
+def test_a_polynomial_in_powers_has_its_slope_at_zero(mg: Any) -> None:
+    program = mg.compile(lambda x: sum(c * x**i for i, c in enumerate([1.0, 2.0, 3.0])), 1.0)
+    assert program.gradient([0.0, 1.0], check=True).tolist() == [2.0, 8.0]
+    assert program.jacobian([0.0, -1.0]).tolist() == [2.0, -4.0]
+
+
+def test_power_of_a_negative_value_is_checked_as_the_functions_is(mg: Any) -> None:
+    program = mg.compile(lambda x, y: x**y, 1.0, 1.0)
+    x, y = program.gradient([-2.0, -2.0], [2.0, -1.0], check=True)
+    assert x.tolist() == [-4.0, -0.25] and np.isnan(y).all()
+    with pytest.raises(ValueError, match=r"row 1: math domain error: -2.0 \*\* 0.5"):
+        program([2.0, -2.0], [0.5, 0.5], check=True)
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda v: v[0] + 0.0 ** v[1],
+        lambda v: v[0] + v[0].data ** v[1],
+        lambda v: v[0] * v[0].data ** 0.5,
+        lambda v: v[0] + v[0].data ** v[1].data,
+    ],
+)
+def test_check_asks_for_no_slope_of_a_number(mg: Any, fn: Any) -> None:
+    rows = [[0.0, 0.5], [2.0, 0.25], [0.0, 2.0]]
+    program = check(mg, fn, rows)
+    assert program.gradient(rows, check=True).tolist() == program.gradient(rows).tolist()
+
+
+@pytest.mark.parametrize("base", [lambda v: v, lambda v: v.data], ids=["Value", "number"])
+def test_a_number_as_exponent_is_each_rows_for_negative_bases_too(mg: Any, base: Any) -> None:
+    rows = [[-2.0, 2.0], [3.0, 0.5], [-2.0, 3.0], [-1.0, -2.0]]
+    program = check(mg, lambda v: v[1] * base(v[0]) ** v[1].data, rows)
+    assert program.specializations == 1
+
+
 # ---- rows without a gradient ----
 
 OPERATORS = {
