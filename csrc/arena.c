@@ -1,9 +1,10 @@
 /* arena.c: pages, leaves, and the state beside a node.
  *
- * Pages come from the system sixteen at a time, a segment. A page is one of: an interior page (on
- * the list from newest to oldest), a leaf page (current, roomy, or full and then on no list), or
- * free. A segment whose pages are all free goes back to the system when far more pages are free
- * than in use; short of that pages are kept, for the next training step wants them again. */
+ * Pages come from the system 128 at a time, a segment of a mebibyte. A page is one of: an interior
+ * page (on the list from newest to oldest), a leaf page (current, roomy, or full and then on no
+ * list), or free. A segment whose pages are all free goes back to the system when far more pages
+ * are free than in use; short of that pages are kept, for the next training step wants them again.
+ */
 #include "node.h"
 
 /* Node counts stay below 2^31, so that 32 bits count the references of any node: each of the
@@ -11,7 +12,7 @@
 #define MAX_PAGES (((size_t)1 << 31) / MG_PAGE_NODES)
 
 /* Free pages beyond those in use that are kept: 64 MiB. */
-#define SPARE_PAGES ((size_t)1024)
+#define SPARE_PAGES ((size_t)8192)
 
 struct mg_segment {
     uint32_t used; /* pages not free */
@@ -36,19 +37,19 @@ static void unlink_page(mg_page **list, mg_page *page) {
 }
 
 static mg_page *page_at(mg_page *first, size_t i) {
-    return (mg_page *)((char *)first + i * MG_PAGE_SIZE);
+    return (mg_page *)((char *)first + i * MG_HALF_PAGE);
 }
 
 /* ---- segments ---- */
 
 static bool add_segment(mg_arena *arena) {
     if (arena->pages + arena->free_pages >= MAX_PAGES) return false;
-    size_t size = sizeof(mg_segment) + (MG_SEGMENT_PAGES + 1) * MG_PAGE_SIZE;
+    size_t size = sizeof(mg_segment) + MG_SEGMENT_PAGES * MG_PAGE_SIZE + MG_HALF_PAGE;
     mg_segment *segment = mg_allocate(arena, size);
     if (segment == NULL) return false;
     segment->used = 0;
     segment->first =
-        (mg_page *)(((uintptr_t)(segment + 1) + MG_PAGE_SIZE - 1) & ~(uintptr_t)(MG_PAGE_SIZE - 1));
+        (mg_page *)(((uintptr_t)(segment + 1) + MG_HALF_PAGE - 1) & ~(uintptr_t)(MG_HALF_PAGE - 1));
     for (size_t i = MG_SEGMENT_PAGES; i-- > 0;) {
         mg_page *page = page_at(segment->first, i);
         page->segment = segment;
@@ -99,8 +100,13 @@ void mg_trim(mg_arena *arena) {
 /* ---- interior pages ---- */
 
 bool mg_take_interior_page(mg_arena *arena) {
-    mg_page *page = take_page(arena);
+    mg_page *page = take_page(arena), *full = arena->newest;
     if (page == NULL) return false;
+    if (arena->bump != arena->end) { /* the rest of it stays unused */
+        full->alive -= (uint32_t)(arena->end - arena->bump);
+        arena->bump = arena->end;
+        if (full->alive == 0) mg_retire_page(arena, full);
+    }
     page->sequence = ++arena->sequence;
     page->low = MG_NONE_REACHED;
     page->high = NULL;
@@ -116,6 +122,19 @@ void mg_retire_page(mg_arena *arena, mg_page *page) {
     if (page == arena->newest) arena->bump = arena->end = NULL;
     unlink_page(&arena->newest, page);
     give_page(arena, page);
+}
+
+mg_page *mg_next_reached(mg_page *page, mg_ahead *ahead) {
+    do {
+        page = page->older;
+        if (ahead->page->older != NULL) ahead->page = ahead->page->older;
+        if (ahead->lead < MG_PAGES_AHEAD && ahead->page->older != NULL) {
+            ahead->page = ahead->page->older;
+            ahead->lead++;
+        }
+        mg_prefetch(ahead->page->older); /* for the next step */
+    } while (page->low == MG_NONE_REACHED);
+    return page;
 }
 
 /* ---- leaf pages ---- */

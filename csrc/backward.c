@@ -183,16 +183,16 @@ typedef mg_status (*mg_visit)(mg_node *node, mg_cursor *at, mg_node **next);
  * error the rest of the walk only clears marks. */
 ALWAYS_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_node **culprit) {
     mg_status status = MG_OK;
-    mg_page *page = mg_page_of(root);
     mg_node *node = root;
-    mg_foresight ahead = mg_foresee(at->arena, page);
+    mg_ahead ahead = {.page = mg_page_of(root)};
     root->mark = 1;
-    at->page = page;
+    at->page = mg_page_of(root);
     at->low = root;
-    at->oldest = page->sequence;
+    at->oldest = at->page->sequence;
     for (;;) {
+        const mg_foresight foreseen = mg_foresee(at->arena, at->page, &ahead);
         for (; node >= at->low; node--) {
-            mg_ask(&ahead, node);
+            mg_ask(&foreseen, node);
             if (!node->mark) continue;
             node->mark = 0;
             if (status != MG_OK) continue;
@@ -201,15 +201,11 @@ ALWAYS_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_no
             if (status != MG_OK) *culprit = node;
             node = next;
         }
-        if (page->sequence == at->oldest) return status;
-        do {
-            page = page->older;
-        } while (page->low == MG_NONE_REACHED);
-        at->page = page;
-        at->low = page->low;
-        page->low = MG_NONE_REACHED;
-        node = mg_page_nodes(page) + MG_PAGE_NODES - 1;
-        ahead = mg_foresee(at->arena, page);
+        if (at->page->sequence == at->oldest) return status;
+        at->page = mg_next_reached(at->page, &ahead);
+        at->low = at->page->low;
+        at->page->low = MG_NONE_REACHED;
+        node = mg_page_nodes(at->page) + MG_PAGE_NODES - 1;
     }
 }
 

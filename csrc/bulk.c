@@ -136,9 +136,11 @@ mg_node *mg_new_dot(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_
                     const mg_term *bias, int op, mg_status *status) {
     recorder to = {arena, MG_OK};
     mg_term total = bias != NULL ? *bias : number_term(0.0);
-    for (size_t i = 0; i < count && to.status == MG_OK; i++) {
-        if (total.node != NULL) i += mg_fold(arena, ws + i, xs + i, count - i, &total.node);
-        if (i < count) total = add(&to, total, multiply(&to, ws[i], xs[i]));
+    for (size_t i = 0, done = 0; i < count && to.status == MG_OK; i += done) {
+        done = total.node != NULL ? mg_fold(arena, ws + i, xs + i, count - i, &total.node) : 0;
+        if (done != 0) continue;
+        total = add(&to, total, multiply(&to, ws[i], xs[i]));
+        done = 1;
     }
     if (op >= 0) total = unary(&to, op, total);
     return conclude(&to, total, status);

@@ -1,10 +1,11 @@
 /* fold.c: dot products folded up. The dot product of a vector of nodes with one of nodes, or of
  * numbers, is recorded as the leaves, products and partial sums that the plain expression makes,
  * each with a slot; but of these only the last sum is written out as a node. Of the others there is
- * the little that cannot be found again: per term two operands and their product, packed at the
- * beginning of the second row (see mg_links). Backward takes such a dot product as one, and
- * so does release as long as no proxy has state, whose order of dying could be seen: that spares
- * them most of the memory and of the work.
+ * the little that cannot be found again: per term two operands and their product, packed where the
+ * other halves of its nodes begin (see mg_links). Backward takes such a dot product as one, and so
+ * does release as long as no proxy has state, whose order of dying could be seen: that spares them
+ * most of the memory and of the work. A folded node lies within one page: where a page has no room
+ * for two terms more, the next one begins.
  *
  * Whoever looks at its operands unfolds it: then it is the nodes that it stands for, with the data
  * that they got and the gradients that they would have by now, at the very addresses, in the order
@@ -14,13 +15,15 @@
 #include "node.h"
 
 size_t mg_fold(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t count, mg_node **sum) {
-    mg_node *first = arena->bump, *start = *sum;
+    mg_node *start = *sum;
     const bool numbers = xs[0].node == NULL;
     const size_t stride = numbers ? 3 : 2;
-    const size_t room = first != NULL ? (size_t)(arena->end - first) / stride : 0;
-    if (count > room) count = room;
     if (count < 2 || ws[0].node == NULL || ws[1].node == NULL || (xs[1].node == NULL) != numbers)
         return 0;
+    if ((size_t)(arena->end - arena->bump) < 2 * stride && !mg_take_interior_page(arena)) return 0;
+    mg_node *first = arena->bump;
+    const size_t room = (size_t)(arena->end - first) / stride;
+    if (count > room) count = room;
     mg_links *terms = mg_links_of(first);
     double total = start->data;
     size_t n = 0;
@@ -41,8 +44,9 @@ size_t mg_fold(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t cou
         total += terms[n].product;
     }
     mg_revive(first + n);
-    terms[n].rest.start = start->data;
-    terms[n].rest.swept = false;
+    mg_links *behind = mg_links_of(first + n);
+    behind->rest.start = start->data;
+    behind->rest.swept = false;
     mg_node *node = first + stride * n - 1;
     mg_fill(node, MG_OP_folded, total);
     if (numbers) node->flags = MG_NUMBERS;

@@ -2,12 +2,16 @@
  * the library's files and by the accelerator in python/, which calls nothing here without holding
  * the interpreter's lock; the public functions of micrograd.h lock the arena themselves.
  *
- * Pages have a fixed size and lie at multiples of it, so a node's page is its address with the low
- * bits cleared. Interior pages are filled from bottom to top and never refilled: (sequence of the
- * page, address) is the order of creation. A page whose last node dies is free as a whole and gets
- * a new, higher sequence number when it is taken again. Leaves have no operands, so their order
- * does not matter: they live in pages of their own, with a free list each, and a parameter that
- * lives for ever never pins a page of temporaries. */
+ * Pages are small, so that a node that is kept for long pins little memory besides its own. They
+ * come in segments: first the halves of all its pages that hold what is most asked for of nodes,
+ * each at a multiple of its size, so that a node's page is its address with the low bits cleared;
+ * then, in the same order, the other halves. So a sweep over neighbouring pages walks through
+ * memory as evenly as over one large page, which the processor foresees. Interior pages are filled
+ * from bottom to top and never refilled: (sequence of the page, address) is the order of creation.
+ * A page whose last node dies is free as a whole and gets a new, higher sequence number when it is
+ * taken again. Leaves have no operands, so their order does not matter: they live in pages of their
+ * own, with a free list each, and a parameter that lives for ever never pins a page of temporaries.
+ */
 #ifndef MG_NODE_H
 #define MG_NODE_H
 
@@ -17,8 +21,9 @@
 #include "micrograd.h"
 #include "operators.h"
 
-#define MG_PAGE_SIZE ((size_t)1 << 16)
-#define MG_SEGMENT_PAGES 16
+#define MG_HALF_PAGE ((size_t)4096)
+#define MG_PAGE_SIZE (2 * MG_HALF_PAGE)
+#define MG_SEGMENT_PAGES 128
 
 enum {                  /* flags of a node */
        MG_EXTRA = 1,    /* has an extra */
@@ -44,9 +49,9 @@ typedef struct mg_extra {
     double room[];        /* custom: partials, then operands */
 } mg_extra;
 
-/* A node has two halves, which lie in two rows of its page. This is the half that its parents look
- * at: recording them reads data and counts a reference, backward adds to grad and sets mark. They
- * do so in any order, so that the less memory these halves take, the better; see mg_links. */
+/* A node has two halves, which lie in the two halves of its page. This is the half that its parents
+ * look at: recording them reads data and counts a reference, backward adds to grad and sets mark.
+ * They do so in any order, so that the less memory these halves take, the better; see mg_links. */
 struct mg_node {
     double data;
     union {
@@ -108,8 +113,10 @@ struct mg_page {
     uint32_t bump;  /* leaf page: slots used so far */
 };
 
-#define MG_PAGE_NODES \
-    ((uint32_t)((MG_PAGE_SIZE - sizeof(mg_page)) / (sizeof(mg_node) + sizeof(mg_links))))
+#define MG_PAGE_NODES ((uint32_t)((MG_HALF_PAGE - sizeof(mg_page)) / sizeof(mg_node)))
+
+/* From a node to its other half: that of a page's first node begins the other half of the page. */
+#define MG_TO_LINKS (MG_SEGMENT_PAGES * MG_HALF_PAGE - sizeof(mg_page))
 
 /* Above every address: `node < page->low` asks whether to lower it. In a leaf page low is NULL,
  * so the question is always answered with no. */
@@ -148,7 +155,7 @@ static inline unsigned char mg_arity(const mg_node *node) {
 }
 
 static inline mg_page *mg_page_of(const mg_node *node) {
-    return (mg_page *)((uintptr_t)node & ~(uintptr_t)(MG_PAGE_SIZE - 1));
+    return (mg_page *)((uintptr_t)node & ~(uintptr_t)(MG_HALF_PAGE - 1));
 }
 
 static inline mg_node *mg_page_nodes(mg_page *page) {
@@ -156,7 +163,7 @@ static inline mg_node *mg_page_nodes(mg_page *page) {
 }
 
 static inline mg_links *mg_links_of(const mg_node *node) {
-    return (mg_links *)((uintptr_t)node + MG_PAGE_NODES * sizeof(mg_node));
+    return (mg_links *)((uintptr_t)node + MG_TO_LINKS);
 }
 
 /* With MG_EXTRA. */
@@ -338,9 +345,16 @@ static inline void mg_open(const mg_node *node) {
 #define mg_prefetch(address) ((void)(address))
 #endif
 
-#define MG_PAGES_AHEAD 4
+#define MG_PAGES_AHEAD 32
 #define MG_NODES_AHEAD 64
-#define MG_MANY_PAGES 128 /* 8 MiB */
+#define MG_MANY_PAGES 1024 /* 8 MiB */
+
+/* The page that a sweep asks for. At first it is the sweep's own, and then two pages for each of
+ * the sweep's, until it is far enough ahead. */
+typedef struct {
+    const mg_page *page;
+    int lead;
+} mg_ahead;
 
 /* Distances are in bytes, modulo the address space. */
 typedef struct {
@@ -350,10 +364,12 @@ typedef struct {
     const mg_node *edge;
 } mg_foresight;
 
+/* The next older page that the sweep has reached: there is one. */
+mg_page *mg_next_reached(mg_page *page, mg_ahead *ahead);
+
 /* What a sweep asks for while it walks over this page. */
-static inline mg_foresight mg_foresee(const mg_arena *arena, mg_page *page) {
+static inline mg_foresight mg_foresee(const mg_arena *arena, mg_page *page, const mg_ahead *ahead) {
     const uintptr_t far = MG_NODES_AHEAD * sizeof(mg_node);
-    const mg_page *ahead = page;
     mg_foresight at = {.edge = mg_page_nodes(page) + MG_NODES_AHEAD};
     if (arena->pages > MG_MANY_PAGES) {
         at.nodes = (uintptr_t)0 - far;
@@ -361,8 +377,7 @@ static inline mg_foresight mg_foresee(const mg_arena *arena, mg_page *page) {
             at.to_older =
                 (uintptr_t)page->older - (uintptr_t)page + MG_PAGE_NODES * sizeof(mg_node) - far;
     }
-    for (int i = 0; i < MG_PAGES_AHEAD && ahead->older != NULL; i++) ahead = ahead->older;
-    at.pages = (uintptr_t)ahead - (uintptr_t)page;
+    at.pages = (uintptr_t)ahead->page - (uintptr_t)page;
     return at;
 }
 

@@ -122,13 +122,16 @@ static inline void doom(void *context, mg_node *node) {
     if (page == at->page) {
         node->mark = 1;
         if (node < at->low) at->low = node;
-    } else if (page->sequence == MG_LEAF_PAGE) {
-        free_slot(at->arena, node);
-    } else {
+    } else if (node < page->low) {
         node->mark = 1;
-        if (node < page->low) page->low = node;
+        page->low = node;
         if (node > page->high) page->high = node;
         if (page->sequence < at->oldest) at->oldest = page->sequence;
+    } else if (page->sequence != MG_LEAF_PAGE) {
+        node->mark = 1;
+        if (node > page->high) page->high = node;
+    } else {
+        free_slot(at->arena, node);
     }
 }
 
@@ -147,9 +150,9 @@ static mg_page *doom_linked(cursor *at, mg_node *dying) {
 }
 
 /* Free what is marked in a page; it stays until the sweep has left it. The next page, or NULL. */
-static mg_page *sweep_page(cursor *at, mg_page *page) {
+static mg_page *sweep_page(cursor *at, mg_page *page, mg_ahead *ahead) {
     mg_node *node = page->high;
-    const mg_foresight ahead = mg_foresee(at->arena, page);
+    const mg_foresight foreseen = mg_foresee(at->arena, page, ahead);
     at->page = page;
     at->low = page->low;
     page->low = MG_NONE_REACHED;
@@ -157,7 +160,7 @@ static mg_page *sweep_page(cursor *at, mg_page *page) {
     uint32_t died = 0;
     page->alive++;
     for (; node >= at->low; node--) {
-        mg_ask(&ahead, node);
+        mg_ask(&foreseen, node);
         if (!node->mark) continue;
         node->mark = 0;
         mg_node *lowest = let_go(at->arena, node, doom, at);
@@ -165,17 +168,17 @@ static mg_page *sweep_page(cursor *at, mg_page *page) {
         node = lowest;
         died++;
     }
-    mg_page *next = page->sequence != at->oldest ? page->older : NULL;
+    mg_page *next = page->sequence != at->oldest ? mg_next_reached(page, ahead) : NULL;
     page->alive -= 1 + died;
     if (page->alive == 0) mg_retire_page(at->arena, page);
-    while (next != NULL && next->low == MG_NONE_REACHED) next = next->older;
     return next;
 }
 
 static NEVER_INLINE void sweep(mg_arena *arena, mg_node *dying) {
     cursor at = {.arena = arena, .oldest = UINT64_MAX};
     mg_page *page = doom_linked(&at, dying);
-    while (page != NULL) page = sweep_page(&at, page);
+    mg_ahead ahead = {.page = page};
+    while (page != NULL) page = sweep_page(&at, page, &ahead);
 }
 
 /* ---- following operands ---- */

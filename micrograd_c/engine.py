@@ -102,7 +102,7 @@ class Statistics(NamedTuple):
     Attributes:
         nodes: living results of operations, with the constants written into them.
         leaves: living leaves, as ``Value(2.0)`` makes them.
-        pages: pages of 64 KiB in use.
+        pages: pages of 8 KiB in use.
         free_pages: pages kept for reuse.
         bytes: memory taken from the system.
     """

@@ -216,6 +216,20 @@ def test_folded_nodes_are_counted_and_freed_like_any(mg: Any, looked: bool, swep
         out = scaled = None
 
 
+@pytest.mark.parametrize("width", [55, 100, 784, 3000])
+def test_dot_products_cut_at_the_ends_of_pages_are_counted_and_freed(mg: Any, width: int) -> None:
+    ws = [mg.Value(float(i)) for i in range(width)]
+    with balanced(mg):
+        before = live(mg)
+        outs = [mg.dot(ws, [0.5] * width, ws[0]) for _ in range(7)]
+        assert live(mg)[0] - before[0] == 7 * 3 * width
+        outs += [mg.dot(ws, ws[::-1], ws[0]) for _ in range(7)]
+        assert live(mg)[0] - before[0] == 7 * 5 * width
+        del outs[::2]
+        assert live(mg)[0] - before[0] == (3 * 3 + 4 * 2) * width
+        del outs
+
+
 def test_pages_that_held_leaves_hold_folded_nodes(mg: Any) -> None:
     with balanced(mg):
         for _ in range(3):

@@ -371,6 +371,35 @@ def test_trim_gives_unused_memory_back(mg: Any) -> None:
     assert after.free_pages < before.free_pages
 
 
+@counted
+@pytest.mark.parametrize(
+    "result",
+    [
+        lambda lr, i: lr * 0.99**i,
+        lambda lr, i: -lr,
+        lambda lr, i: (lr.exp() + float(i)).tanh(),
+    ],
+    ids=["product", "negative", "expression"],
+)
+def test_a_small_result_kept_of_each_step_pins_8_kib(mg: Any, result: Any) -> None:
+    lr = mg.Value(0.1)
+    mg.engine.trim()
+    before = mg.engine.statistics()
+    kept = []
+    for i in range(300):
+        loss = lr * 1.0
+        for _ in range(500):
+            loss = loss + 1.0
+        kept.append(result(lr, i))
+        loss.backward()
+        del loss
+    mg.engine.trim()
+    after = mg.engine.statistics()
+    assert after.pages - before.pages <= 310  # some results lie across the end of a page
+    assert after.bytes / (after.pages + after.free_pages) < 8 * 1024 + 100
+    del kept
+
+
 # ---- cycles through the arena ----
 
 
