@@ -237,9 +237,10 @@ def _make_node(
     return node
 
 
-# The first labels of a program are numbered, of results as many as any tag holds: a label is then
-# no state of the proxy.
+# The first short labels of a program are numbered, of results as many as any tag holds: a label is
+# then no state of the proxy.
 _MOST_LABELS = 65536
+_LABEL_LENGTH = 64  # of those; they are kept for ever, at most 20 MiB of them
 _WITHOUT_STATE = ("data", "grad", "label")
 _labels: list[str] = [""]
 _label_tags: dict[str, int] = {"": 0}
@@ -247,7 +248,7 @@ _label_tags: dict[str, int] = {"": 0}
 
 def _label_tag(label: Any, most: int = lib.MG_WIDE_TAG) -> int:
     """Return the number of a label, less than most, a new one if need be, or 0 if it has none."""
-    if type(label) is not str:
+    if type(label) is not str or len(label) > _LABEL_LENGTH:
         return 0
     with lock:
         if label not in _label_tags and len(_labels) < most:

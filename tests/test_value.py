@@ -7,6 +7,7 @@ import gc
 import math
 import operator
 import pickle
+import sys
 import weakref
 from collections.abc import Callable
 from decimal import Decimal
@@ -1332,3 +1333,45 @@ def test_one_of_many_labels_may_be_given_by_a_subclass_to_its_results(mg: Any) -
     v = Labelled(1.0)
     assert [(v * 2.0).label for _ in MANY_LABELS[1:]] == MANY_LABELS[1:]
     assert v.label == MANY_LABELS[0]
+
+
+LONG_LABELS = {
+    "megabyte": "x" * 1_000_000,
+    "sentence": "the weight from the last hidden neuron to the first of the two outputs",
+    "not ascii": "θ" * 65,
+}
+
+
+@pytest.mark.parametrize("kind", LONG_LABELS)
+@pytest.mark.parametrize("result", [False, True])
+def test_a_long_label_lives_as_long_as_its_values(mg: Any, kind: str, result: bool) -> None:
+    label = LONG_LABELS[kind] + "!"
+    unused = sys.getrefcount(label)
+    v = mg.Value(2.0)
+    v = v * 1.0 if result else v
+    v.label = label
+    above = v + 1.0
+    del v
+    assert above._children[0].label == label
+    del above
+    assert sys.getrefcount(label) == unused
+
+
+@pytest.mark.parametrize("kind", LONG_LABELS)
+def test_a_long_label_gives_way_to_a_short_one(mg: Any, kind: str) -> None:
+    v = mg.Value(2.0, label=LONG_LABELS[kind])
+    v.label = "short"
+    assert v.label == "short"
+    v.label = LONG_LABELS[kind]
+    assert v.label == LONG_LABELS[kind]
+    v.label = ""
+    assert v.label == ""
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))]
+)
+@pytest.mark.parametrize("kind", LONG_LABELS)
+def test_a_long_label_is_copied(mg: Any, kind: str, copied: Any) -> None:
+    v = mg.Value(2.0, label=LONG_LABELS[kind])
+    assert copied(v).label == LONG_LABELS[kind]

@@ -26,6 +26,7 @@ typedef struct value_object {
 } value_object;
 
 #define MG_LABELS 65536
+#define MG_LABEL_LENGTH 64 /* of those; they are kept for ever, at most 20 MiB of them */
 
 /* The one instance of the module: its arena, its type, and what it needs to know of Python. */
 typedef struct {

@@ -51,8 +51,8 @@ static int set_grad(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
     return 0;
 }
 
-/* The first labels of a program are numbered, of results as many as any tag holds: a label is then
- * no state of the proxy. Further ones stand in the proxy, and what is no str in its dict. */
+/* The first short labels of a program are numbered, of results as many as any tag holds: a label is
+ * then no state of the proxy. Others stand in the proxy, and what is no str in its dict. */
 static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure)) {
     PyObject *label = ((value_object *)self)->label;
     if (label == NULL && value_node(self)->tag == 0) {
@@ -63,7 +63,7 @@ static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure)) {
 }
 
 int value_label_tag(PyObject *label, int most) {
-    if (!PyUnicode_CheckExact(label)) return 0;
+    if (!PyUnicode_CheckExact(label) || PyUnicode_GET_LENGTH(label) > MG_LABEL_LENGTH) return 0;
     PyObject *known = PyDict_GetItemWithError(mg_module.label_tags, label);
     int tag = known != NULL ? (int)PyLong_AsLong(known) : 0;
     if (known != NULL) return tag < most ? tag : 0;
