@@ -13,7 +13,8 @@ import gc
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from importlib.machinery import PathFinder
 from pkgutil import extend_path
 from types import ModuleType
@@ -162,6 +163,27 @@ def balanced(mg: Any) -> Iterator[None]:
     before = live(mg)
     yield
     check_live(mg, before)
+
+
+def on_small_stack(work: Callable[[], None]) -> None:
+    """Call `work` in a thread whose stack a recursion of some thousands of calls would overflow."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    before = threading.stack_size(2**21 if SLOW else 2**19)
+    try:
+        thread = threading.Thread(target=run)
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
+    if errors:
+        raise errors[0]
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SLOW, balanced, check_live, collect, live
+from conftest import SLOW, balanced, check_live, collect, live, on_small_stack
 
 # ---- live node counts ----
 
@@ -520,8 +520,10 @@ def test_operands_keep_their_state_when_a_result_is_constructed_again(mg: Any) -
 # ---- resident size ----
 
 TRAINING = """
-import random, resource, sys
+import gc, random, resource, sys
 from micrograd_c import Value
+
+gc.freeze()  # what was imported
 
 how, steps = sys.argv[1], int(sys.argv[2])
 choose = random.Random(1)
@@ -681,27 +683,37 @@ def test_interpreter_exits_in_silence_while_a_graph_lives(mg: Any, graph: str) -
 # ---- depth ----
 
 
-def test_chain_of_five_million_operations_is_built_differentiated_and_freed(mg: Any) -> None:
+# What is freed one by one on a small stack would overflow it if it were freed recursively.
+DEEP = 20_000
+
+
+def test_chain_of_millions_of_operations_is_built_differentiated_and_freed(mg: Any) -> None:
+    length = 5_000_000 if mg.engine.BACKEND == "native" else 1_000_000
     limit = sys.getrecursionlimit()
     start, step = mg.Value(0.0), mg.Value(1.0)
-    with balanced(mg):
+
+    def work() -> None:
         v = start
-        for _ in range(5_000_000):
+        for _ in range(length):
             v = v + step
         v.backward()
-        assert (v.data, start.grad, step.grad) == (5e6, 1.0, 5e6)
-        del v
+        assert (v.data, start.grad, step.grad) == (length, 1.0, length)
+
+    with balanced(mg):
+        on_small_stack(work)
     assert sys.getrecursionlimit() == limit
 
 
 def test_chain_of_labelled_operations_is_freed(mg: Any) -> None:
-    with balanced(mg):
+    def work() -> None:
         v = mg.Value(1.0)
-        for i in range(LENGTH):
+        for i in range(DEEP):
             v = v + 1.0
             v.label = str(i)
         v.backward()
-        del v
+
+    with balanced(mg):
+        on_small_stack(work)
 
 
 def test_chain_of_closures_is_differentiated_and_freed(mg: Any) -> None:
@@ -710,14 +722,16 @@ def test_chain_of_closures_is_differentiated_and_freed(mg: Any) -> None:
         out._backward = lambda: setattr(v, "grad", v.grad + out.grad)
         return out
 
-    start = mg.Value(1.0)
-    with balanced(mg):
+    def work() -> None:
+        start = mg.Value(1.0)
         v = start
-        for _ in range(LENGTH):
+        for _ in range(DEEP):
             v = doubled(v)
         v.backward()
-        assert (v.data, start.grad) == (LENGTH + 1.0, 1.0)
-        del v
+        assert (v.data, start.grad) == (DEEP + 1.0, 1.0)
+
+    with balanced(mg):
+        on_small_stack(work)
 
 
 def test_wide_sum_is_built_differentiated_and_freed(mg: Any) -> None:
