@@ -278,12 +278,13 @@ def test_an_exception_ends_a_replay_in_the_middle(
     program = deep(mg, w)
     x = np.ones(200_000)
     for seconds in (0.001, 0.003, 0.01, 0.02):
-        alarm(seconds)
         with pytest.raises(AlarmError):
+            alarm(seconds)
             for _ in itertools.count():
                 program.backward(x, threads=threads)
                 w.grad = 0.0
-        assert w.grad == 0.0
+        assert w.grad in (0.0, 499500.0)  # of no row, or of all just when the call had ended
+        w.grad = 0.0
         assert program.backward(x[:1000], reduction="sum", threads=threads) == 499500000.0
         assert w.grad == 499500000.0
         w.grad = 0.0
@@ -304,8 +305,8 @@ def test_threads_have_stopped_when_a_replay_is_left(
     monkeypatch.setattr(replay._Crew, "stop", stop_and_note)
     program = deep(mg, mg.Value(1.0))
     x = np.ones(400_000)
-    alarm(0.005)
     with pytest.raises(AlarmError):
+        alarm(0.005)
         for _ in itertools.count():
             program(x, threads=3)
     assert [busy for _, busy in crews] == [[]] * len(crews)
