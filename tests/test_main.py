@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import importlib.util
 import io
 import math
 import os
@@ -28,6 +29,23 @@ def module(mg: Any, name: str) -> Any:
 def main(mg: Any, *arguments: str) -> int:
     status: int = module(mg, "__main__").main(arguments)
     return status
+
+
+_printed: dict[tuple[str, ...], str] = {}
+
+
+def printed(mg: Any, capsys: Any, *arguments: str) -> str:
+    """What the command prints with these arguments; it is run once for all tests that ask."""
+    key = (mg.engine.BACKEND, *arguments)
+    if key not in _printed:
+        assert main(mg, *arguments) == 0
+        _printed[key] = capsys.readouterr().out
+    return _printed[key]
+
+
+needs_matplotlib = pytest.mark.skipif(
+    importlib.util.find_spec("matplotlib") is None, reason="the pictures are optional"
+)
 
 
 def environment(mg: Any, *first: Path) -> dict[str, str]:
@@ -69,68 +87,59 @@ def test_the_command_succeeds_and_writes_nothing_to_stderr(mg: Any) -> None:
 
 
 def test_the_first_line_names_version_and_backend(mg: Any, capsys: Any) -> None:
-    main(mg, *QUICK)
-    first = capsys.readouterr().out.splitlines()[0]
+    first = printed(mg, capsys, *QUICK).splitlines()[0]
     assert first.startswith(f"micrograd_c {mg.__version__}, backend {mg.engine.BACKEND}, Python 3")
 
 
 def test_the_loss_of_the_lectures_network_goes_down(mg: Any, capsys: Any) -> None:
-    main(mg, *QUICK)
-    lecture = losses(capsys.readouterr().out.partition("Two moons")[0])
+    lecture = losses(printed(mg, capsys, *QUICK).partition("Two moons")[0])
     assert lecture[-1] < 0.1 * lecture[0]
 
 
 def test_the_predictions_of_the_lectures_network_have_their_targets_signs(
     mg: Any, capsys: Any
 ) -> None:
-    main(mg, *QUICK)
-    pairs = re.findall(r"target ([+-])1 +prediction ([+-])", capsys.readouterr().out)
+    pairs = re.findall(r"target ([+-])1 +prediction ([+-])", printed(mg, capsys, *QUICK))
     assert pairs == [("+", "+"), ("-", "-"), ("-", "-"), ("+", "+")]
 
 
 def test_the_loss_on_the_moons_goes_down(mg: Any, capsys: Any) -> None:
-    main(mg, "--steps", "20", "--points", "20")
-    moons = losses(capsys.readouterr().out.partition("Two moons")[2])
+    module(mg, "__main__").train_moons(seed=7, steps=20, points=20)
+    moons = losses(capsys.readouterr().out)
     assert moons[-1] < 0.5 * moons[0]
 
 
 def test_the_first_and_the_last_loss_are_printed(mg: Any, capsys: Any) -> None:
-    main(mg, "--steps", "24", "--points", "6")  # every second step
-    moons = capsys.readouterr().out.partition("Two moons")[2]
-    steps = [int(number) for number in re.findall(r"step +(\d+)", moons)]
+    module(mg, "__main__").train_moons(seed=7, steps=24, points=6)  # every second step
+    steps = [int(number) for number in re.findall(r"step +(\d+)", capsys.readouterr().out)]
     assert (steps[0], steps[-1]) == (0, 23)
 
 
 def test_the_final_accuracy_is_printed(mg: Any, capsys: Any) -> None:
-    main(mg, *QUICK)
-    assert re.search(r"final accuracy \d+%", capsys.readouterr().out)
+    assert re.search(r"final accuracy \d+%", printed(mg, capsys, *QUICK))
 
 
 def test_the_time_of_a_step_is_printed_beside_pure_pythons_with_gc_on_and_off(
     mg: Any, capsys: Any
 ) -> None:
-    main(mg, *QUICK)
-    times = re.findall(r"(\S+) +\d+\.\d\d ms +of \d+, gc (on|off)", capsys.readouterr().out)
+    text = printed(mg, capsys, *QUICK)
+    times = re.findall(r"(\S+) +\d+\.\d\d ms +of \d+, gc (on|off)", text)
     assert times == [(mg.engine.BACKEND, "on"), ("Python", "on"), ("Python", "off")]
 
 
 def test_the_ratio_to_pure_python_is_printed(mg: Any, capsys: Any) -> None:
-    main(mg, *QUICK)
-    assert len(re.findall(r"\d+\.\d times as long", capsys.readouterr().out)) == 2
+    assert len(re.findall(r"\d+\.\d times as long", printed(mg, capsys, *QUICK))) == 2
 
 
 def test_the_same_seed_gives_the_same_losses(mg: Any, capsys: Any) -> None:
-    main(mg, *QUICK, "--seed", "3")
-    first = losses(capsys.readouterr().out)
+    first = losses(printed(mg, capsys, *QUICK, "--seed", "3"))
     main(mg, *QUICK, "--seed", "3")
     assert losses(capsys.readouterr().out) == first
 
 
 def test_another_seed_gives_other_losses(mg: Any, capsys: Any) -> None:
-    main(mg, *QUICK, "--seed", "3")
-    first = losses(capsys.readouterr().out)
-    main(mg, *QUICK, "--seed", "4")
-    assert losses(capsys.readouterr().out) != first
+    first, other = (losses(printed(mg, capsys, *QUICK, "--seed", seed)) for seed in ("3", "4"))
+    assert first != other
 
 
 def test_a_terminal_is_shown_a_progress_bar(
@@ -221,10 +230,10 @@ def test_save_writes_the_neurons_graph_as_dot_without_the_dot_program(
     assert "digraph" in (tmp_path / "pictures" / "neuron.dot").read_text(encoding="utf-8")
 
 
+@needs_matplotlib
 def test_save_writes_the_loss_curve_and_the_decision_boundary_as_png(
     mg: Any, tmp_path: Path
 ) -> None:
-    pytest.importorskip("matplotlib")
     done = command(mg, *QUICK, "--save", str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "loss.png").read_bytes().startswith(PNG)
@@ -259,12 +268,11 @@ def test_a_reader_that_leaves_ends_the_command_without_a_word(mg: Any) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="descriptors are closed in a child before it runs")
 @pytest.mark.parametrize("closed", [(1,), (2,), (1, 2)], ids=repr)
 def test_the_command_succeeds_without_standard_output_or_error(
-    mg: Any, tmp_path: Path, closed: tuple[int, ...]
+    mg: Any, closed: tuple[int, ...]
 ) -> None:
-    done = command(mg, *QUICK, "--save", str(tmp_path), closed=closed)
+    done = command(mg, *QUICK, closed=closed)
     assert (done.returncode, done.stderr) == (0, "")
     assert (1 in closed) == (done.stdout == "")
-    assert any(path.stem == "neuron" for path in tmp_path.iterdir())
 
 
 def test_an_error_without_standard_error_has_its_status(mg: Any, tmp_path: Path) -> None:
@@ -286,18 +294,24 @@ needs_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there i
 
 
 @needs_full
-@pytest.mark.parametrize("name", ["neuron.dot", "loss.png", "boundary.png"])
 def test_a_picture_that_does_not_fit_is_removed_and_named(
-    mg: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+    mg: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    if name.endswith("png"):
-        pytest.importorskip("matplotlib")
     monkeypatch.setenv("PATH", "")  # no dot program
-    (tmp_path / name).symlink_to("/dev/full")
+    (tmp_path / "neuron.dot").symlink_to("/dev/full")
     assert main(mg, *QUICK, "--save", str(tmp_path)) == 1
     err = capsys.readouterr().err
-    assert err.endswith(f"error: cannot write {tmp_path / name}: No space left on device\n")
-    assert name not in [path.name for path in tmp_path.iterdir()]
+    assert err.endswith(f"error: cannot write {tmp_path / 'neuron.dot'}: No space left on device\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_full
+def test_a_figure_that_does_not_fit_is_removed_and_named(mg: Any, tmp_path: Path) -> None:
+    path = tmp_path / "boundary.png"
+    path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        module(mg, "__main__").save(path, PNG)
+    assert (raised.value.filename, list(tmp_path.iterdir())) == (str(path), [])
 
 
 def test_a_directory_in_a_pictures_place_is_left_there_and_named(
