@@ -15,15 +15,16 @@ from ._lifetimes import (
     Life,
     Slots,
     arena,
-    children_of,
+    graph,
     hold,
     living,
     lock,
     note,
     of_slots,
+    operands_of,
+    proxies_of,
     proxy_died,
     proxy_of,
-    recall,
     release,
     show,
     take_node,
@@ -90,7 +91,7 @@ def _result_by_call(cls: type[Value], node: Any) -> Value:
         if modes.recordings and modes.recording.recorder is not None:
             pointer = ffi.cast("mg_node *", node)  # the other one will be the result's
             data = modes.recording.recorder.read(proxy_of(pointer))
-        result = cls(data, children_of(node), symbol_of(node))
+        result = cls(data, proxies_of(operands_of(node)), symbol_of(node))
         if isinstance(result, Value):
             data = lib.mg_node_data(result._node)
             if data != lib.mg_node_data(node):
@@ -381,8 +382,7 @@ class Value(Slots):
     @property
     def _children(self) -> tuple[Value, ...]:
         """The operands in order, repeats included."""
-        recall(self)
-        return children_of(self._node)
+        return proxies_of(operands_of(self._node), getattr(self, "_bound", ()))
 
     @property
     def _prev(self) -> KeysView[Value]:
@@ -439,7 +439,6 @@ class Value(Slots):
     def backward(self) -> None:
         """Set this node's gradient to 1 and add to the gradient of every node it was made from."""
         modes.refuse("calling backward()")
-        recall(self)
         order = ffi.new("mg_order **")
         culprit = ffi.new("mg_node **")
         root = self._node
@@ -457,13 +456,19 @@ class Value(Slots):
     def _follow(self, order: Any, culprit: Any) -> None:
         """Let the engine push the native nodes and call the closures in between."""
         closure = ffi.new("mg_node **")
+        kept: dict[Any, Value] = {}
         while True:
             status = lib.mg_order_next(arena, order, closure, culprit)
             if status:
                 raise partial_error(status, culprit[0])
             if not closure[0]:
                 break
-            proxy_of(closure[0])._backward()
+            node = closure[0]
+            proxy = proxy_of(node)
+            if "_backward" not in proxy.__dict__:  # a finalizer has kept the graph
+                kept = kept or {each._node: each for each in graph(self)}
+                proxy = kept.get(node, proxy)
+            proxy._backward()
 
     # ---- operators ----
 

@@ -10,16 +10,7 @@ import operator
 from typing import Any
 
 from ._library import ffi, lib
-from ._lifetimes import (
-    arena,
-    hold,
-    proxy_of,
-    recall,
-    release,
-    set_cyclic,
-    wrap,
-    wrap_as,
-)
+from ._lifetimes import arena, graph, hold, note, proxy_of, release, wrap, wrap_as
 from ._operators import CUSTOM, EXPONENT, NAMES, OPS, of_form
 from ._proxy import (
     _LARGEST_INTEGER,
@@ -45,6 +36,7 @@ __all__ = [
     "GradOff",
     "Value",
     "after_fork",
+    "graph",
     "maximum",
     "minimum",
     "start_recording",
@@ -374,20 +366,6 @@ def zero_grad(params: Any) -> None:
 # ---- for copying and pickling ----
 
 
-def graph(root: Value) -> list[Value]:
-    """Return the interior nodes below a root and it, in the order in which they were created."""
-    recall(root)
-    node = root._node
-    order = lib.mg_order_new(arena, node)
-    if not order:
-        raise MemoryError("no memory for the nodes of a graph")
-    try:
-        count = lib.mg_order_count(order)
-        return [proxy_of(lib.mg_order_node(order, count - 1 - i)) for i in range(count)]
-    finally:
-        lib.mg_order_free(arena, order)
-
-
 def recorded(value: Value) -> tuple[str, float, tuple[Value, ...], Any, tuple[float, ...]]:
     """Return operator, data, children, exponent (or None) and given partials of a node."""
     refuse("copying a Value")
@@ -412,7 +390,7 @@ def attributes(value: Value) -> dict[str, Any] | None:
 def set_attributes(value: Value, own: dict[str, Any]) -> None:
     """Add to a Value's own attributes."""
     value.__dict__.update(own)
-    set_cyclic(value)
+    note(value, own)
     if "_backward" in own:
         lib.mg_node_set_closure(arena, value._node, 1)
 

@@ -6,9 +6,13 @@ Where pure Python has the surface, a test runs on a pure-Python class too: `lib`
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import gc
+import itertools
 import math
 import re
+import sys
 import traceback
 import weakref
 from collections.abc import Callable, Iterator
@@ -1035,7 +1039,7 @@ def test_finalizer_finds_operands_with_their_state(mg: Any) -> None:
             collect()
 
 
-def test_operand_that_a_finalizer_kept_is_found_again(mg: Any) -> None:
+def test_state_given_to_operands_that_a_finalizer_kept_dies_with_them(mg: Any) -> None:
     kept: list[Any] = []
 
     class Last:
@@ -1052,9 +1056,134 @@ def test_operand_that_a_finalizer_kept_is_found_again(mg: Any) -> None:
         collect()
         out, a, middle, operand = kept
         a.up = middle.up = operand.up = [out * out]
-        assert out._children[0] is middle
+        assert [v.data for v in out._children] == [6.0, 1.0]
         kept.clear()
         del out, a, middle, operand
+        collect()
+
+
+def kept_with_closures(mg: Any) -> tuple[Any, Any]:
+    """A graph of closures that the collector has found dead, kept by a finalizer: leaf and root."""
+    kept: list[Any] = []
+    holder_class = type("Holder", (), {"__del__": lambda self: kept.extend(self.ends)})
+
+    def make() -> None:
+        leaf, holder = mg.Value(2.0), holder_class()
+        holder.ends = leaf, (halved(mg, halved(mg, leaf) * 3.0) + 1.0).tanh()
+        holder.itself = holder
+
+    make()
+    collect()
+    leaf, root = kept
+    kept.clear()
+    return leaf, root
+
+
+KEPT_ROOTS: dict[str, Callable[[Any], Any]] = {
+    "itself": lambda root: root,
+    "with more on top": lambda root: root * 1.0,
+    "found from above": lambda root: (root * 1.0)._children[0],
+}
+
+
+@pytest.mark.parametrize("name", KEPT_ROOTS)
+def test_backward_of_a_kept_graph_calls_its_closures(mg: Any, name: str) -> None:
+    with balanced(mg):
+        leaf, root = kept_with_closures(mg)
+        top = KEPT_ROOTS[name](root)
+        top.backward()
+        below = top
+        while below._prev:
+            below = next(iter(below._prev))
+        assert below.grad == leaf.grad == 0.75 * (1.0 - root.data * root.data)
+        del leaf, root, top, below
+        collect()
+
+
+def test_closure_given_to_an_operand_of_a_kept_graph_stays(mg: Any) -> None:
+    kept: list[Any] = []
+    holder_class = type("Holder", (), {"__del__": lambda self: kept.append(self.out)})
+
+    def make() -> None:
+        leaf, holder = mg.Value(2.0), holder_class()
+        first, second = leaf * 3.0, leaf * 5.0
+        first.up = [leaf]
+        holder.out = first * second
+        holder.itself = holder
+
+    make()
+    collect()
+    seen: list[float] = []
+    second = kept[0]._children[1]
+    second._backward = lambda: seen.append(1.0)
+    del second
+    collect()
+    kept[0].backward()
+    assert seen == [1.0]
+
+
+def test_copy_of_a_kept_graph_has_its_closures(mg: Any) -> None:
+    with balanced(mg):
+        leaf, root = kept_with_closures(mg)
+        own = [v for v in mg.engine.graph(copy.deepcopy(root)) if "_backward" in vars(v)]
+        assert [v._op for v in own] == ["half", "half"]
+        del leaf, root, own
+        collect()
+
+
+def test_finalizers_that_use_their_values_leave_no_cycle_behind(mg: Any) -> None:
+    def finish(self: Any) -> None:
+        mg.Value(1.0, (self, self), "last", local_grads=(2.0, 3.0))
+
+    cls = type("Weight", (mg.Value,), {"__del__": finish})
+
+    def make() -> None:
+        weight = cls(1.0)
+        out = cls(2.0, (halved(mg, weight * 3.0), weight), local_grads=(1.0, 1.0))
+        weight.up = [out]
+
+    with balanced(mg):
+        make()
+        collect()
+
+
+def lowest_recursion_limit() -> int:
+    """Return the lowest limit that can be set here."""
+    for limit in itertools.count(1):
+        try:
+            sys.setrecursionlimit(limit)
+        except RecursionError:
+            continue
+        return limit
+    raise AssertionError
+
+
+@pytest.mark.parametrize("frames", range(1, 16))
+def test_value_that_a_finalizer_keeps_near_the_recursion_limit_has_its_node(
+    mg: Any, frames: int
+) -> None:
+    kept: list[Any] = []
+    holder_class = type("Holder", (), {"__del__": lambda self: kept.append(self.out)})
+    limit = sys.getrecursionlimit()
+    with balanced(mg):
+        held = mg.Value(1.0)
+        held.up = [held * 2.0]  # for the collector to be shown something
+        holder = holder_class()
+        holder.out = mg.Value(2.0) * 3.0
+        holder.itself = holder
+        del holder
+        try:
+            sys.setrecursionlimit(lowest_recursion_limit() + frames)
+            with contextlib.suppress(RecursionError):
+                gc.collect()
+        finally:
+            sys.setrecursionlimit(limit)
+        collect()
+        others = [mg.Value(7.0) * 11.0 for _ in range(100)]
+        assert [(v.data, [c.data for c in v._children]) for v in kept] == [(6.0, [2.0, 3.0])]
+        assert [v.data for v in others] == [77.0] * 100
+        kept.clear()
+        del held, others
         collect()
 
 

@@ -158,7 +158,10 @@ PyObject *value_trace(PyObject *Py_UNUSED(module), PyObject *args) {
     if (!good) return NULL;
     mg_node **nodes = value_take_operands(inputs);
     if (nodes == NULL) return NULL;
-    PyObject *result = trace_nodes(value_node(anchor), &start, nodes, PyTuple_GET_SIZE(inputs));
+    mg_node *root = value_node(anchor);
+    value_pin(root); /* which keeps all that is captured, whatever runs while it is shown */
+    PyObject *result = trace_nodes(root, &start, nodes, PyTuple_GET_SIZE(inputs));
+    value_unpin(root);
     PyMem_Free(nodes);
     return result;
 }
