@@ -371,7 +371,6 @@ def test_trim_gives_unused_memory_back(mg: Any) -> None:
     assert after.free_pages < before.free_pages
 
 
-@counted
 @pytest.mark.parametrize(
     "result",
     [
