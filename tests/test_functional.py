@@ -6,6 +6,7 @@ import contextlib
 import gc
 import importlib
 import math
+import random
 import sys
 import weakref
 from collections.abc import Callable
@@ -121,11 +122,14 @@ elements = st.one_of(values, values, numbers)
 
 
 def rows(count: int) -> st.SearchStrategy[list[Any]]:
-    return st.integers(1, 70).flatmap(
-        lambda n: st.tuples(
-            *[st.lists(elements, min_size=n, max_size=n) for _ in range(count)]
-        ).map(list)
-    )
+    """Lists of equal length, of a few elements again and again: to draw each takes ten times."""
+
+    def fill(length: int, pool: list[Any], seed: int) -> list[Any]:
+        choose = random.Random(seed)
+        return [choose.choices(pool, k=length) for _ in range(count)]
+
+    pools = st.lists(elements, min_size=1, max_size=12)
+    return st.builds(fill, st.integers(1, 70), pools, st.integers(0, 2**32))
 
 
 @given(pair=rows(2), bias=st.one_of(st.none(), elements))
