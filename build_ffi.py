@@ -70,7 +70,7 @@ def declarations() -> str:
 
 
 ffibuilder = FFI()
-ffibuilder.cdef(declarations())
+ffibuilder.cdef(declarations() + "int mg_interrupted(void);")
 ffibuilder.set_source(
     "micrograd_c._engine",
     '#include "micrograd.h"\n#include "python/keep_gil.h"',

@@ -306,6 +306,13 @@ void mg_arena_set_plain(mg_arena *arena, int plain) {
     mg_lock_give(&arena->lock);
 }
 
+void mg_arena_set_poll(mg_arena *arena, int (*interrupted)(void)) {
+    mg_lock_take(&arena->lock);
+    arena->interrupted = interrupted;
+    arena->gave_up = false;
+    mg_lock_give(&arena->lock);
+}
+
 void mg_retain(mg_node *node) {
     mg_arena *arena = mg_page_of(node)->arena;
     mg_lock_take(&arena->lock);

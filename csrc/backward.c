@@ -180,11 +180,12 @@ mg_status mg_partial(const mg_node *node, size_t i, double *partial) {
 typedef mg_status (*mg_visit)(mg_node *node, mg_cursor *at, mg_node **next);
 
 /* Visit, in descending order of creation, the root and every node that a visit reaches. After an
- * error the rest of the walk only clears marks. */
+ * error, or when it gives up between two pages, the rest of the walk only clears marks. */
 ALWAYS_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_node **culprit) {
     mg_status status = MG_OK;
     mg_node *node = root;
     mg_ahead ahead = {.page = mg_page_of(root)};
+    size_t pages = 0;
     root->mark = 1;
     at->page = mg_page_of(root);
     at->low = root;
@@ -206,12 +207,15 @@ ALWAYS_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_no
         at->low = at->page->low;
         at->page->low = MG_NONE_REACHED;
         node = mg_page_nodes(at->page) + MG_PAGE_NODES - 1;
+        if (status == MG_OK && mg_gives_up(at->arena, (++pages << 9) - 1)) status = MG_INTERRUPTED;
     }
 }
 
 ALWAYS_INLINE mg_status visit_push(mg_node *node, mg_cursor *at, mg_node **next) {
     return push(node, at, next);
 }
+
+enum { AT_A_TIME = 1 << 19 }; /* nodes pushed between two looks for a signal */
 
 /* ---- with closures: first a list, then the pushing ----
  *
@@ -220,6 +224,7 @@ ALWAYS_INLINE mg_status visit_push(mg_node *node, mg_cursor *at, mg_node **next)
 
 static mg_status list_node(mg_cursor *at, mg_node *node) {
     mg_order *order = at->order;
+    if (mg_gives_up(at->arena, order->count)) return MG_INTERRUPTED;
     if (order->count == order->capacity) {
         size_t capacity = 2 * order->capacity;
         order = mg_reallocate(at->arena, order, sizeof *order + capacity * sizeof(mg_node *));
@@ -260,15 +265,20 @@ static mg_status list_leaves(mg_cursor *at) {
     return status;
 }
 
-static mg_order *list(mg_arena *arena, mg_node *root, const mg_position *start) {
+static mg_order *new_order(mg_arena *arena) {
     const size_t capacity = 64;
+    mg_order *order = mg_allocate(arena, sizeof(mg_order) + capacity * sizeof(mg_node *));
+    if (order == NULL) return NULL;
+    order->count = 0;
+    order->capacity = capacity;
+    order->next = 0;
+    return order;
+}
+
+static mg_order *list(mg_arena *arena, mg_node *root, const mg_position *start) {
     mg_node *culprit;
-    mg_cursor at = {.arena = arena, .start = start};
-    at.order = mg_allocate(arena, sizeof(mg_order) + capacity * sizeof(mg_node *));
+    mg_cursor at = {.arena = arena, .start = start, .order = new_order(arena)};
     if (at.order == NULL) return NULL;
-    at.order->count = 0;
-    at.order->capacity = capacity;
-    at.order->next = 0;
     mg_status status = walk(root, &at, visit_list, &culprit);
     if (status == MG_OK && start == NULL) status = list_leaves(&at);
     if (status == MG_OK) return at.order;
@@ -284,9 +294,15 @@ mg_order *mg_list_since(mg_arena *arena, mg_node *root, const mg_position *start
     return list(arena, root, start);
 }
 
+bool mg_is_done(const mg_order *order) {
+    return order->next == order->count;
+}
+
 mg_status mg_resume(mg_order *order, mg_node **closure, mg_node **culprit) {
+    const size_t left = order->count - order->next;
+    const size_t stop = order->next + (left < AT_A_TIME ? left : AT_A_TIME);
     *closure = NULL;
-    while (order->next < order->count) {
+    while (order->next < stop) {
         mg_node *node = order->nodes[order->next++];
         if (node->flags & MG_CLOSURE) {
             *closure = node;
@@ -306,7 +322,7 @@ mg_status mg_sweep(mg_arena *arena, mg_node *root, mg_order **order, mg_node **c
     *culprit = NULL;
     if (arena->closures != 0) {
         *order = mg_list(arena, root);
-        if (*order == NULL) return MG_NO_MEMORY;
+        if (*order == NULL) return mg_why(arena);
         root->grad = 1.0;
         return MG_OK;
     }
@@ -358,6 +374,10 @@ mg_status mg_push(mg_arena *arena, mg_node *node) {
     mg_status status = mg_push_node(node);
     mg_lock_give(&arena->lock);
     return status;
+}
+
+int mg_order_done(const mg_order *order) {
+    return mg_is_done(order);
 }
 
 int mg_node_has_partials(const mg_node *node) {

@@ -36,6 +36,7 @@ typedef enum {
     MG_RANGE,         /* finite operands, a result too large for a double: exp(1000) */
     MG_ZERO_DIVISION, /* a negative power of zero */
     MG_OPAQUE,        /* a node whose backward the engine does not know */
+    MG_INTERRUPTED,   /* what mg_arena_set_poll was given has said so */
     MG_UNSOUND        /* entries that no trace has: operands that do not stand before */
 } mg_status;
 
@@ -67,6 +68,11 @@ void mg_arena_statistics(mg_arena *arena, mg_statistics *out);
 void mg_arena_trim(mg_arena *arena);
 /* For tests: let the n-th allocation from now fail, once; 0 lets all succeed. */
 void mg_arena_fail_after(mg_arena *arena, size_t n);
+/* Have long work ask, every few milliseconds, whether to give up: backward; tracing, and making and
+ * preparing programs, which then is as if it had not been begun. NULL, as at first: nobody is
+ * asked.
+ */
+void mg_arena_set_poll(mg_arena *arena, int (*interrupted)(void));
 /* Whether mg_record_plain records at all; 1 at first. */
 void mg_arena_set_plain(mg_arena *arena, int plain);
 
@@ -266,12 +272,16 @@ void mg_node_set_closure(mg_arena *arena, mg_node *node, int closure);
 /* Set the root's gradient to 1 and push gradients down to every node it was made from, in
  * descending order of creation. Where closures are alive in the arena nothing is pushed yet:
  * *order is then a list for mg_order_next, to be freed with mg_order_free; else it is NULL.
+ * MG_INTERRUPTED: the gradients of some nodes have been pushed, or of none.
  * An error other than MG_NO_MEMORY comes from the partial derivatives of one node, *culprit:
  * the gradients of the nodes above it have been pushed, it and those below have not. */
 mg_status mg_backward(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit);
 /* Push the gradients of the nodes in order up to the next closure; *closure is that node, or NULL
- * at the end. The root must stay alive meanwhile. */
+ * at the end, and after some hundred thousand nodes, see mg_order_done. The root must stay alive
+ * meanwhile. */
 mg_status mg_order_next(mg_arena *arena, mg_order *order, mg_node **closure, mg_node **culprit);
+/* Whether there is nothing left to be pushed. */
+int mg_order_done(const mg_order *order);
 void mg_order_free(mg_arena *arena, mg_order *order);
 /* The order alone: the root and every node it was made from, leaves in leaf pages left out, in
  * descending order of creation. NULL: no memory. */
@@ -432,14 +442,15 @@ typedef struct {
     int failures; /* 1: a guard failed for some row */
 } mg_progress;
 
-/* The program owns a copy of all it is made of. NULL: *status says why: MG_NO_MEMORY, MG_UNSOUND.
- */
+/* The program owns a copy of all it is made of. NULL: *status says why: MG_NO_MEMORY, MG_UNSOUND,
+ * MG_INTERRUPTED. */
 mg_program *mg_program_new(mg_arena *memory, const mg_entry *entries, size_t count, size_t inputs,
                            size_t captured, const uint32_t *outputs, size_t output_count,
                            const mg_guard *guards, size_t guard_count, mg_status *status);
 void mg_program_free(mg_program *program);
 void mg_program_describe(const mg_program *program, mg_program_facts *out);
-/* Make ready for replays in this mode; before the first. */
+/* Make ready for replays in this mode; before the first. MG_NO_MEMORY, MG_INTERRUPTED: it is not.
+ */
 mg_status mg_program_prepare(mg_program *program, mg_mode mode);
 /* About how many multiplications and additions a row takes; ready for this mode. */
 size_t mg_program_work(const mg_program *program, mg_mode mode);

@@ -143,8 +143,10 @@ struct mg_arena {
     mg_block *blocks; /* everything taken from the system */
     size_t bytes;
     size_t fail_after;
-    bool plain;        /* see mg_arena_set_plain */
-    size_t recordings; /* traces being recorded: leaves lie in order of creation */
+    bool plain;               /* see mg_arena_set_plain */
+    bool gave_up;             /* interrupted() has said so, since the work under way began */
+    int (*interrupted)(void); /* see mg_arena_set_poll */
+    size_t recordings;        /* traces being recorded: leaves lie in order of creation */
     mg_lock lock;
     mg_arena *next; /* of all arenas, see memory.c */
 };
@@ -192,6 +194,20 @@ static inline bool mg_is_recent(const mg_node *node, const mg_position *start) {
     if (sequence == MG_LEAF_PAGE) return false;
     return sequence != start->sequence ? sequence > start->sequence
                                        : (uintptr_t)node >= start->place;
+}
+
+/* ---- long work ---- */
+
+/* To be asked at each step of it; true: give up. */
+static inline bool mg_gives_up(mg_arena *arena, size_t step) {
+    if ((step & 0x7fff) == 0x7fff && arena->interrupted != NULL && arena->interrupted() != 0)
+        arena->gave_up = true;
+    return arena->gave_up;
+}
+
+/* Why work has failed that takes memory. */
+static inline mg_status mg_why(const mg_arena *arena) {
+    return arena->gave_up ? MG_INTERRUPTED : MG_NO_MEMORY;
 }
 
 /* ---- memory.c: everything taken from the system passes here ---- */
@@ -299,6 +315,7 @@ mg_order *mg_list_since(mg_arena *arena, mg_node *root, const mg_position *start
 
 mg_status mg_sweep(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit);
 mg_status mg_resume(mg_order *order, mg_node **closure, mg_node **culprit);
+bool mg_is_done(const mg_order *order);
 mg_status mg_push_node(mg_node *node);
 mg_status mg_partial(const mg_node *node, size_t i, double *partial);
 

@@ -97,6 +97,7 @@ static bool find_values(mg_arena *memory, mg_program *program) {
     memset(known.table, 0xff, known.size * sizeof(uint32_t));
     for (uint32_t i = 0; i < program->count; i++) {
         mg_fate *fate = &program->fates[i];
+        if (mg_gives_up(memory, i)) break;
         if (!fate->needed) continue;
         fold(program, i);
         const mg_entry *entry = &program->entries[i];
@@ -107,7 +108,7 @@ static bool find_values(mg_arena *memory, mg_program *program) {
             fate->value = program->fates[entry->x].value;
     }
     mg_deallocate(memory, known.table);
-    return true;
+    return !memory->gave_up;
 }
 
 /* ---- what is needed ---- */
@@ -275,6 +276,7 @@ mg_program *mg_program_new(mg_arena *memory, const mg_entry *entries, size_t cou
     *status = MG_NO_MEMORY;
     if (count >= MG_SCALAR / 4) return NULL;
     mg_lock_take(&memory->lock);
+    memory->gave_up = false;
     mg_program *program =
         new_program(memory, entries, count, outputs, output_count, guards, guard_count);
     if (program != NULL) {
@@ -293,8 +295,8 @@ mg_program *mg_program_new(mg_arena *memory, const mg_entry *entries, size_t cou
             program = NULL;
         }
     }
+    *status = program != NULL ? MG_OK : mg_why(memory);
     mg_lock_give(&memory->lock);
-    if (program != NULL) *status = MG_OK;
     return program;
 }
 
@@ -308,6 +310,7 @@ void mg_program_free(mg_program *program) {
 mg_status mg_program_prepare(mg_program *program, mg_mode mode) {
     mg_status status = MG_OK;
     mg_lock_take(&program->memory->lock);
+    program->memory->gave_up = false;
     if (!program->schedules[mode].ready) status = mg_make_schedule(program->memory, program, mode);
     mg_lock_give(&program->memory->lock);
     return status;

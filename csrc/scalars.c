@@ -152,6 +152,7 @@ static void place_steps(mg_program *program, const uint32_t *uses) {
     for (uint32_t i = 0; i < program->count; i++) {
         mg_fate *fate = &program->fates[i];
         const mg_entry *entry = &program->entries[i];
+        if (mg_gives_up(program->memory, i)) return;
         if (!fate->needed) continue;
         if (fate->level == MG_LEVEL_ROW) {
             if (fate->value == i && entry->op != MG_TRACE_INPUT) program->row_count++;
@@ -201,7 +202,7 @@ bool mg_place_scalars(mg_arena *memory, mg_program *program) {
                 program->places != NULL && program->steps != NULL && program->scalar_terms != NULL;
     if (good) place_steps(program, uses);
     mg_deallocate(memory, uses);
-    return good;
+    return good && !memory->gave_up;
 }
 
 /* ---- evaluating ---- */

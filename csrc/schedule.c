@@ -279,7 +279,7 @@ static void emit_forward(scheduler *at) {
     const mg_program *program = at->program;
     emit_loads(at);
     absorb_terms(at);
-    for (uint32_t i = 0; i < program->count; i++)
+    for (uint32_t i = 0; i < program->count && !mg_gives_up(at->memory, i); i++)
         if (computes_row(at, i) && !at->absorbed[i]) emit_entry(at, i);
     for (uint32_t i = 0; i < program->guard_count; i++) {
         mg_instruction guard = blank(MG_CODE_GUARD);
@@ -481,7 +481,7 @@ static void emit_backward(scheduler *at) {
         emit(at, seed);
         contribute(at, program->outputs[i], MG_NOTHING, seed.out);
     }
-    for (uint32_t i = (uint32_t)program->count; i-- > 0;)
+    for (uint32_t i = (uint32_t)program->count; i-- > 0 && !mg_gives_up(at->memory, i);)
         if (at->wanted[i] && program->fates[i].level == MG_LEVEL_ROW) emit_reverse(at, i);
     flush(at);
 }
@@ -507,6 +507,7 @@ static void make(scheduler *at) {
         memset(at->last, 0xff, (count + 1) * sizeof(uint32_t));
         emit_forward(at);
         if (at->mode != MG_FORWARD) emit_backward(at);
+        at->failed |= at->memory->gave_up;
         if (!at->failed)
             at->failed = !mg_assign_slots(at->memory, at->program, at->mode, at->registers);
     }
@@ -530,7 +531,7 @@ mg_status mg_make_schedule(mg_arena *memory, mg_program *program, mg_mode mode) 
     make(&at);
     if (at.failed) {
         mg_drop_schedule(memory, at.out);
-        return MG_NO_MEMORY;
+        return mg_why(memory);
     }
     at.out->ready = true;
     return MG_OK;

@@ -143,6 +143,7 @@ static bool leave_rows_out(mg_arena *memory, mg_schedule *out, uint32_t values,
     memset(at.live, 0, registers);
     for (uint32_t i = (uint32_t)out->count; good && count < MOST_CUTS && i-- > out->forward;) {
         mg_instruction *in = &out->code[i];
+        if (mg_gives_up(memory, i)) good = false;
         const bool push = in->code == MG_CODE_PUSH_X || in->code == MG_CODE_PUSH_Y;
         if (in->code == MG_CODE_SEED || (push && !has_finite_partials[in->op])) break;
         note_made(&at, in->out);
@@ -200,6 +201,7 @@ static bool assign_slots(mg_arena *memory, mg_schedule *out, size_t kept, size_t
     for (at.place = 0; at.place < out->count; at.place++) {
         mg_instruction *in = &out->code[at.place];
         const uint32_t result = in->out;
+        if (mg_gives_up(memory, at.place)) break;
         if (result != MG_NOTHING) {
             at.slot_of[result] = at.spares != 0 ? at.spare[--at.spares] : (uint32_t)out->slots++;
             in->out = at.slot_of[result];
@@ -210,7 +212,7 @@ static bool assign_slots(mg_arena *memory, mg_schedule *out, size_t kept, size_t
             at.spare[at.spares++] = at.slot_of[result]; /* used by nobody */
     }
     mg_deallocate(memory, table);
-    return true;
+    return !memory->gave_up;
 }
 
 bool mg_assign_slots(mg_arena *memory, mg_program *program, mg_mode mode, uint32_t registers) {

@@ -169,6 +169,7 @@ static mg_status append_all(tracer *at, const mg_order *order, const mg_node *an
     }
     for (size_t i = mg_order_count(order); i-- > 0;) {
         mg_node *node = mg_order_node(order, i);
+        if (mg_gives_up(at->arena, i)) return MG_INTERRUPTED;
         if (node == anchor || !mg_is_recent(node, at->start)) continue;
         if (node->grad > 0.0 || (count != 0 && node == inputs[0])) continue; /* an input */
         if (node->flags & MG_CLOSURE) {
@@ -241,6 +242,7 @@ mg_trace *mg_make_trace(mg_arena *arena, const mg_node *anchor, const mg_positio
     *culprit = NULL;
     *status = MG_NO_MEMORY;
     mg_order *order = mg_list_since(arena, (mg_node *)(uintptr_t)anchor, start);
+    if (order == NULL) *status = mg_why(arena);
     if (order == NULL) return NULL;
     double *grads = clear_grads(arena, order, start);
     mg_trace *trace = grads != NULL ? new_trace(&at, mg_arity_of(anchor)) : NULL;

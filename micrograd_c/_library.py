@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from ._engine import ffi, lib
 
-__all__ = ["ffi", "lib"]
+__all__ = ["POLL", "ffi", "lib"]
+
+POLL = ffi.addressof(lib, "mg_interrupted")  # for mg_arena_set_poll
 
 _STRUCTS = [
     *("mg_adam", "mg_call", "mg_column", "mg_entry", "mg_guard", "mg_position"),
@@ -18,6 +20,7 @@ _STRUCTS = [
 _OTHERS = [
     *("char[]", "double", "double *", "double[]", "intptr_t", "size_t", "uint32_t", "uint32_t[]"),
     "unsigned char[]",
+    "int(*)(void)",
     *("mg_node *", "mg_node **", "mg_node *[]", "mg_order **", "mg_status *"),
 ]
 

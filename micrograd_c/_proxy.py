@@ -7,10 +7,11 @@ proxies and nodes owe each other is in _lifetimes.py.
 from __future__ import annotations
 
 from collections.abc import Callable, KeysView
+from signal import SIGINT, default_int_handler, getsignal
 from typing import Any
 
 from . import _thread_modes as modes
-from ._library import ffi, lib
+from ._library import POLL, ffi, lib
 from ._lifetimes import (
     Life,
     Slots,
@@ -442,7 +443,13 @@ class Value(Slots):
         order = ffi.new("mg_order **")
         culprit = ffi.new("mg_node **")
         root = self._node
+        # A handler of a program's own may only take note of Ctrl-C: then all is done to the end.
+        raises = getsignal(SIGINT) is default_int_handler
+        lib.mg_arena_set_poll(arena, POLL if raises else _NULL)
         status = lib.mg_backward(arena, root, order, culprit)
+        lib.mg_arena_set_poll(arena, _NULL)
+        if status == lib.MG_INTERRUPTED:
+            raise KeyboardInterrupt
         if status:
             raise partial_error(status, culprit[0])
         if order[0]:
@@ -462,7 +469,9 @@ class Value(Slots):
             if status:
                 raise partial_error(status, culprit[0])
             if not closure[0]:
-                break
+                if lib.mg_order_done(order):
+                    break
+                continue  # for a signal to be handled
             node = closure[0]
             proxy = proxy_of(node)
             if "_backward" not in proxy.__dict__:  # a finalizer has kept the graph

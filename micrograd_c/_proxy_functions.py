@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from ._library import ffi, lib
+from ._library import POLL, ffi, lib
 from ._lifetimes import arena, graph, hold, note, proxy_of, release, wrap, wrap_as
 from ._operators import CUSTOM, EXPONENT, NAMES, OPS, of_form
 from ._proxy import (
@@ -459,7 +459,12 @@ def trace(
     """Return entries and roots of a trace, as bytes, and the list of captured Values."""
     nodes = [value._node for value in inputs]
     status, culprit = ffi.new("mg_status *"), ffi.new("mg_node **")
-    made = lib.mg_trace_new(arena, anchor._node, position, nodes, len(inputs), status, culprit)
+    args = arena, anchor._node, position, nodes, len(inputs), status, culprit
+    lib.mg_arena_set_poll(arena, POLL)
+    made = lib.mg_trace_new(*args)
+    lib.mg_arena_set_poll(arena, _NULL)
+    if not made and status[0] == lib.MG_INTERRUPTED:
+        made = lib.mg_trace_new(*args)
     if not made:
         if status[0] == lib.MG_OPAQUE:
             raise TypeError("a Value with a _backward of its own cannot be replayed")

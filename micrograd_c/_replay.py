@@ -8,15 +8,17 @@ from __future__ import annotations
 import time
 from _thread import allocate_lock, start_new_thread
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
-from ._library import ffi, lib
+from ._library import POLL, ffi, lib
 from .engine import Value, attributes
 
 # Programs take their memory from an arena of their own, on every backend.
 _memory = lib.mg_arena_new()
 if not _memory:
     raise MemoryError("no memory for an arena")
+lib.mg_arena_set_poll(_memory, POLL)
 
 FORWARD, PARAMETERS, INPUTS = lib.MG_FORWARD, lib.MG_PARAMETERS, lib.MG_INPUTS
 ALL = lib.MG_ALL
@@ -63,8 +65,7 @@ class Trace:
             len(v._children) or "_backward" in (attributes(v) or {}) for v in captured
         )
         status = ffi.new("mg_status *")
-        made = lib.mg_program_new(
-            _memory,
+        parts = (
             ffi.from_buffer("mg_entry[]", entries),
             len(entries) // ffi.sizeof("mg_entry"),
             inputs,
@@ -75,6 +76,7 @@ class Trace:
             len(guards),
             status,
         )
+        made = _to_the_end(lambda: (lib.mg_program_new(_memory, *parts), status[0]))
         if status[0] == lib.MG_UNSOUND:
             raise ValueError("these are no entries of a program: one refers to what is not there")
         self.program = ffi.gc(_checked(made, "a program"), lib.mg_program_free)
@@ -118,8 +120,23 @@ class Trace:
 
 
 def prepare(trace: Trace, mode: int) -> None:
-    if lib.mg_program_prepare(trace.program, mode):
+    if _to_the_end(lambda: (lib.mg_program_prepare(trace.program, mode),) * 2):
         raise MemoryError("no memory for a program")
+
+
+def _to_the_end(work: Callable[[], tuple[Any, int]]) -> Any:
+    """Return what work() gives beside its status, once Ctrl-C, which it gives up for, is handled.
+
+    A handler that does not raise has the work done from the beginning, and to its end.
+    """
+    made, status = work()
+    if status == lib.MG_INTERRUPTED:
+        lib.mg_arena_set_poll(_memory, NULL)
+        try:
+            made, _ = work()
+        finally:
+            lib.mg_arena_set_poll(_memory, POLL)
+    return made
 
 
 class Frame:

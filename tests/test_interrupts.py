@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import random
 import signal
 import sys
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -318,3 +320,106 @@ def test_a_constructor_that_is_replaced_is_asked_anew(mg: Any) -> None:
     assert type(p * 2) is mg.Value
     Own.__init__ = lambda self, *args: mg.Value.__init__(self, *args)  # type: ignore[method-assign]
     assert type(p * 2) is Own
+
+
+# ---- Ctrl-C in the middle of long work of C ----
+
+
+@pytest.fixture
+def press() -> Any:
+    """Return what has another process send SIGINT to this one; handled by what it is given."""
+    before = signal.getsignal(signal.SIGINT)
+    children: list[int] = []
+
+    def after(seconds: float, handler: Any) -> None:
+        signal.signal(signal.SIGINT, handler)
+        child = os.fork()
+        if child == 0:
+            time.sleep(seconds)
+            os.kill(os.getppid(), signal.SIGINT)
+            os._exit(0)
+        children.append(child)
+
+    yield after
+    for child in children:
+        os.waitpid(child, 0)
+    signal.signal(signal.SIGINT, before)
+
+
+def scattered(mg: Any, count: int) -> Any:
+    """A graph whose operands lie anywhere below, and its leaf."""
+    draw = random.Random(0)
+    leaf = mg.Value(1.0)
+    pool = [leaf]
+    for _ in range(count):
+        pool.append(pool[draw.randrange(len(pool))] * 0.5 + pool[draw.randrange(len(pool))])
+    return mg.total(pool[-1000:]), leaf
+
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+
+
+@forks
+@pytest.mark.parametrize("kind", ["plain", "closure"])
+def test_a_handler_that_does_not_raise_changes_no_gradient(mg: Any, press: Any, kind: str) -> None:
+    root, leaf = scattered(mg, 100_000 if mg.engine.BACKEND == "native" else 20_000)
+    if kind == "closure":
+        other = mg.Value(1.0)
+        other._backward = lambda: None
+    root.backward()
+    expected = leaf.grad
+    seen: list[int] = []
+    for k in range(12):
+        leaf.grad = 0.0
+        for v in mg.engine.graph(root):
+            v.grad = 0.0
+        press(0.0004 * k, lambda *_: seen.append(1))
+        root.backward()
+        assert leaf.grad == expected
+    while len(seen) < 12:
+        time.sleep(0.001)
+
+
+@forks
+def test_a_backward_that_is_interrupted_leaves_a_graph_that_works(mg: Any, press: Any) -> None:
+    root, leaf = scattered(mg, 400_000 if mg.engine.BACKEND == "native" else 20_000)
+    root.backward()
+    expected = leaf.grad
+
+    for k in range(8):
+        try:
+            press(0.004 * k, signal.default_int_handler)
+            root.backward()
+            time.sleep(10)
+        except KeyboardInterrupt:
+            pass
+        for v in mg.engine.graph(root):
+            v.grad = 0.0
+        leaf.grad = 0.0
+        root.backward()
+        assert leaf.grad == expected
+
+
+def test_a_poll_is_asked_while_programs_are_made(mg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numpy")
+    mg.compile(lambda x: x, 1.0)
+    library = sys.modules["micrograd_c._library"]
+    replay = sys.modules["micrograd_c._replay"]
+    lib, ffi = library.lib, library.ffi
+
+    def fn(x: Any) -> Any:
+        for _ in range(20_000):
+            x = (x * 0.5).tanh()
+        return x
+
+    plain = mg.compile(fn, 1.0)([1.0])
+    asked: list[int] = []
+    poll = ffi.callback("int(*)(void)", lambda: asked.append(1) or 1)
+    lib.mg_arena_set_poll(replay._memory, poll)  # gives up at the first question, then goes on
+    try:
+        program = mg.compile(fn, 1.0)
+        assert program.gradient([1.0]).shape == (1,)
+        assert program([1.0]) == plain
+    finally:
+        lib.mg_arena_set_poll(replay._memory, library.POLL)
+    assert len(asked) >= 1

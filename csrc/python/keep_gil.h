@@ -4,7 +4,17 @@
  * record a node or to release one. With MG_KEEP_GIL the macros of Python.h by which it does so keep
  * it; but for replays, which take long and know no arena. The arenas then need no lock of their
  * own, see lock.h. Nor does the library tell anything by errno, of which cffi keeps a copy for each
- * thread around every call. To be included between cffi's macros and the functions it writes. */
+ * thread around every call. To be included between cffi's macros and the functions it writes.
+ *
+ * And what the library asks during long work, see mg_arena_set_poll: whether Ctrl-C waits. */
+static int mg_interrupted(void) {
+    PyGILState_STATE state = PyGILState_Ensure();
+    int interrupted = PyOS_InterruptOccurred();
+    if (interrupted) PyErr_SetInterrupt(); /* which the question has taken back */
+    PyGILState_Release(state);
+    return interrupted;
+}
+
 #if !defined(MG_KEEP_GIL_H) && defined(MG_KEEP_GIL)
 #define MG_KEEP_GIL_H
 

@@ -178,6 +178,8 @@ PyObject *value_restore(PyObject *module, PyObject *args);
 
 /* This thread's recorder, or NULL. */
 PyObject *value_recorder(void);
+/* For mg_arena_set_poll: whether Ctrl-C waits to be handled. */
+int value_interrupted(void);
 /* What the recorder's method returns for this Value. */
 PyObject *value_ask(const char *method, PyObject *self);
 /* -1 with an error set if this thread records a program, which cannot contain this. */

@@ -1,4 +1,6 @@
 /* value_attributes.c: what a Value shows of its node: numbers, names, operands, backward. */
+#include <signal.h>
+
 #include "value.h"
 
 /* ---- numbers and names ---- */
@@ -257,16 +259,42 @@ static int follow_order(mg_order *order) {
             value_raise_partial(status, culprit);
             return -1;
         }
-        if (closure == NULL) return 0;
-        if (call_closure(closure) < 0) return -1;
+        if (closure != NULL && call_closure(closure) < 0) return -1;
+        if (closure == NULL && mg_is_done(order)) return 0;
+        if (closure == NULL && PyErr_CheckSignals() < 0) return -1;
     }
+}
+
+enum { LARGE = 4096 }; /* pages in use: a backward may take longer than anybody notices */
+
+/* Whether Ctrl-C raises KeyboardInterrupt, so that what it interrupts need not be done to its end:
+ * a handler of a program's own may only take note of it. */
+static bool interrupt_raises(void) {
+    PyObject *module = PyImport_ImportModule("_signal");
+    PyObject *handler =
+        module != NULL ? PyObject_CallMethod(module, "getsignal", "i", SIGINT) : NULL;
+    PyObject *raising =
+        handler != NULL ? PyObject_GetAttrString(module, "default_int_handler") : NULL;
+    const bool raises = raising != NULL && handler == raising;
+    Py_XDECREF(raising);
+    Py_XDECREF(handler);
+    Py_XDECREF(module);
+    PyErr_Clear();
+    return raises;
 }
 
 PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored)) {
     mg_order *order;
     mg_node *culprit, *root = value_node(self);
     if (value_refuse("calling backward()") < 0) return NULL;
+    const bool large = mg_module.arena->pages > LARGE;
+    if (large && interrupt_raises()) mg_arena_set_poll(mg_module.arena, value_interrupted);
     mg_status status = mg_sweep(mg_module.arena, root, &order, &culprit);
+    if (large) mg_arena_set_poll(mg_module.arena, NULL);
+    if (status == MG_INTERRUPTED) {
+        if (PyErr_CheckSignals() == 0) PyErr_SetNone(PyExc_KeyboardInterrupt);
+        return NULL;
+    }
     if (status != MG_OK) {
         value_raise_partial(status, culprit);
         return NULL;

@@ -9,6 +9,12 @@ PyObject *value_recorder(void) {
     return recorder;
 }
 
+int value_interrupted(void) {
+    if (!PyOS_InterruptOccurred()) return 0;
+    PyErr_SetInterrupt(); /* which the question has taken back */
+    return 1;
+}
+
 /* The recorder's answer to a question about a Value. */
 PyObject *value_ask(const char *method, PyObject *self) {
     return PyObject_CallMethod(recorder, method, "O", self);
@@ -132,8 +138,15 @@ static PyObject *trace_nodes(mg_node *anchor, const mg_position *start, mg_node 
                              Py_ssize_t count) {
     mg_status status;
     mg_node *culprit;
+    mg_arena_set_poll(mg_module.arena, value_interrupted);
     mg_trace *trace =
         mg_make_trace(mg_module.arena, anchor, start, inputs, (size_t)count, &status, &culprit);
+    mg_arena_set_poll(mg_module.arena, NULL);
+    if (trace == NULL && status == MG_INTERRUPTED) {
+        if (PyErr_CheckSignals() < 0) return NULL;
+        trace =
+            mg_make_trace(mg_module.arena, anchor, start, inputs, (size_t)count, &status, &culprit);
+    }
     if (trace == NULL) {
         if (status == MG_OPAQUE)
             PyErr_SetString(PyExc_TypeError,
