@@ -337,6 +337,7 @@ mg_status mg_sweep(mg_arena *arena, mg_node *root, mg_order **order, mg_node **c
 mg_status mg_backward(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit) {
     mg_lock_take(&arena->lock);
     mg_status status = mg_sweep(arena, root, order, culprit);
+    mg_forget_poll(arena);
     mg_lock_give(&arena->lock);
     return status;
 }

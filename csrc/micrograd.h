@@ -68,10 +68,9 @@ void mg_arena_statistics(mg_arena *arena, mg_statistics *out);
 void mg_arena_trim(mg_arena *arena);
 /* For tests: let the n-th allocation from now fail, once; 0 lets all succeed. */
 void mg_arena_fail_after(mg_arena *arena, size_t n);
-/* Have long work ask, every few milliseconds, whether to give up: backward; tracing, and making and
- * preparing programs, which then is as if it had not been begun. NULL, as at first: nobody is
- * asked.
- */
+/* Have long work ask, every few milliseconds, whether to give up: the next mg_backward or
+ * mg_trace_new; of an arena for programs all that is made and prepared, which then is as if it had
+ * not been begun. NULL, as at first: nobody is asked. */
 void mg_arena_set_poll(mg_arena *arena, int (*interrupted)(void));
 /* Whether mg_record_plain records at all; 1 at first. */
 void mg_arena_set_plain(mg_arena *arena, int plain);

@@ -205,6 +205,12 @@ static inline bool mg_gives_up(mg_arena *arena, size_t step) {
     return arena->gave_up;
 }
 
+/* The work that was to ask is over. */
+static inline void mg_forget_poll(mg_arena *arena) {
+    arena->interrupted = NULL;
+    arena->gave_up = false;
+}
+
 /* Why work has failed that takes memory. */
 static inline mg_status mg_why(const mg_arena *arena) {
     return arena->gave_up ? MG_INTERRUPTED : MG_NO_MEMORY;

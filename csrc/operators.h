@@ -93,7 +93,9 @@ static inline double mg_power_dy(double x, double z) {
 
 /* clang-format off */
 
-/*  name      symbol     form               finite?
+/* New rows come last: pickled programs know operators by their numbers.
+ *
+ *  name      symbol     form               finite?
       value                 error in value
       dz/dx                 dz/dy              error in partials */
 #define MG_OPERATORS(X)                                                                            \
@@ -109,9 +111,6 @@ static inline double mg_power_dy(double x, double z) {
   X(power,    "**",      MG_FORM_INFIX,     false,                                                 \
       mg_pow(x, y),         mg_check_power(x, y, z),                                               \
       mg_power_dx(x, y),    mg_power_dy(x, z), mg_check_power_dx(x, y, dx))                        \
-  X(number_power, "**",  MG_FORM_INFIX,     false,                                                 \
-      mg_pow(x, y),         mg_check_power(x, y, z),                                               \
-      mg_number_power_dx(x, y), mg_power_dy(x, z), MG_OK)                                          \
   X(exp,      "exp",     MG_FORM_METHOD,    true,                                                  \
       exp(x),               mg_check_range(x, z),                                                  \
       z,                    0.0,               MG_OK)                                              \
@@ -144,7 +143,10 @@ static inline double mg_power_dy(double x, double z) {
       mg_share(x, y),       mg_share(y, x),    MG_OK)                                              \
   X(minimum,  "min",     MG_FORM_FUNCTION,  true,                                                  \
       -mg_larger(-x, -y),   MG_OK,                                                                 \
-      mg_share(y, x),       mg_share(x, y),    MG_OK)
+      mg_share(y, x),       mg_share(x, y),    MG_OK)                                              \
+  X(number_power, "**",  MG_FORM_INFIX,     false,                                                 \
+      mg_pow(x, y),         mg_check_power(x, y, z),                                               \
+      mg_number_power_dx(x, y), mg_power_dy(x, z), MG_OK)
 
 /* clang-format on */
 

@@ -284,6 +284,7 @@ mg_trace *mg_trace_new(mg_arena *arena, const mg_node *anchor, const mg_position
                        mg_node *const *inputs, size_t count, mg_status *status, mg_node **culprit) {
     mg_lock_take(&arena->lock);
     mg_trace *trace = mg_make_trace(arena, anchor, start, inputs, count, status, culprit);
+    mg_forget_poll(arena);
     mg_lock_give(&arena->lock);
     return trace;
 }

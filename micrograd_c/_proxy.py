@@ -447,7 +447,6 @@ class Value(Slots):
         raises = getsignal(SIGINT) is default_int_handler
         lib.mg_arena_set_poll(arena, POLL if raises else _NULL)
         status = lib.mg_backward(arena, root, order, culprit)
-        lib.mg_arena_set_poll(arena, _NULL)
         if status == lib.MG_INTERRUPTED:
             raise KeyboardInterrupt
         if status:

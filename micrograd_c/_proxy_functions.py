@@ -462,7 +462,6 @@ def trace(
     args = arena, anchor._node, position, nodes, len(inputs), status, culprit
     lib.mg_arena_set_poll(arena, POLL)
     made = lib.mg_trace_new(*args)
-    lib.mg_arena_set_poll(arena, _NULL)
     if not made and status[0] == lib.MG_INTERRUPTED:
         made = lib.mg_trace_new(*args)
     if not made:

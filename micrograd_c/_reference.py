@@ -110,6 +110,8 @@ class Value:
             except ArithmeticError:
                 if not is_number:
                     raise
+                to_base = math.inf
+            if is_number and not math.isfinite(to_base):
                 to_base = 0.0  # nobody asks for the slope of a number that is no Value
             to_exponent = 0.0
             if self.data != 0:
@@ -225,7 +227,10 @@ class Value:
             return NotImplemented
         if type(self).__pow__ is not Value.__pow__:
             return self.__class__(other) ** self
-        return self.__class__(other)._pow_value(self, is_number=True)
+        return self._exponent_of(other)
+
+    def _exponent_of(self, base: Number) -> Value:
+        return self.__class__(base)._pow_value(self, is_number=True)
 
     def __lt__(self, other: Operand) -> bool:
         return self.data < _data(other) if _is_operand(other) else NotImplemented

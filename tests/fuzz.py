@@ -20,7 +20,6 @@ import contextlib
 import copy
 import faulthandler
 import gc
-import math
 import multiprocessing
 import os
 import pickle
@@ -313,16 +312,13 @@ class Model(CreationOrdered):
         return self._operate("__mul__", _constant(other))
 
     def __pow__(self, other: Any) -> Any:
-        fraction = isinstance(other, float) and math.isfinite(other) and other % 1 != 0
-        if fraction and -math.inf < self.data < 0:
-            raise ValueError  # Python goes by way of complex numbers, which may overflow first
         return self._operate("__pow__", other)
 
     def _unary(self, data: float, op: str, partial: Callable[[Any], float]) -> Any:
         return self._operate("_unary", data, op, partial)
 
     def __rpow__(self, other: Any) -> Any:
-        return _with_plain(self._operate("__rpow__", other), 0)
+        return _with_plain(self._operate("_exponent_of", other), 0)
 
     # ---- copying ----
 

@@ -290,7 +290,7 @@ PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored)) {
     const bool large = mg_module.arena->pages > LARGE;
     if (large && interrupt_raises()) mg_arena_set_poll(mg_module.arena, value_interrupted);
     mg_status status = mg_sweep(mg_module.arena, root, &order, &culprit);
-    if (large) mg_arena_set_poll(mg_module.arena, NULL);
+    mg_forget_poll(mg_module.arena);
     if (status == MG_INTERRUPTED) {
         if (PyErr_CheckSignals() == 0) PyErr_SetNone(PyExc_KeyboardInterrupt);
         return NULL;

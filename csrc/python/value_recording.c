@@ -141,7 +141,7 @@ static PyObject *trace_nodes(mg_node *anchor, const mg_position *start, mg_node 
     mg_arena_set_poll(mg_module.arena, value_interrupted);
     mg_trace *trace =
         mg_make_trace(mg_module.arena, anchor, start, inputs, (size_t)count, &status, &culprit);
-    mg_arena_set_poll(mg_module.arena, NULL);
+    mg_forget_poll(mg_module.arena);
     if (trace == NULL && status == MG_INTERRUPTED) {
         if (PyErr_CheckSignals() < 0) return NULL;
         trace =
