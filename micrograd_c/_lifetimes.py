@@ -269,11 +269,17 @@ def operands_of(node: Any) -> list[Any]:
     return [lib.mg_node_operand(node, i) for i in range(lib.mg_node_arity(node))]
 
 
-def proxies_of(nodes: list[Any], bound: Any = ()) -> tuple[Value, ...]:
-    """Return the proxies of nodes: of those bound, where they are."""
+def children_of(node: Any, bound: Any = ()) -> tuple[Value, ...]:
+    """Return the proxies of a node's operands, repeats included: of those bound, where they are.
+
+    The node is good for as long as this has the pointer: see show.
+    """
+    return tuple(_proxies_of(operands_of(node), bound))  # at once: nobody finds half a tuple
+
+
+def _proxies_of(nodes: list[Any], bound: Any) -> list[Value]:
     known = {proxy._node: proxy for proxy in bound}
-    proxies = [known[node] if node in known else proxy_of(node) for node in nodes]
-    return tuple(proxies)  # at once: half a tuple must not be found by way of the collector
+    return [known[node] if node in known else proxy_of(node) for node in nodes]
 
 
 def graph(root: Value) -> list[Value]:
@@ -281,11 +287,12 @@ def graph(root: Value) -> list[Value]:
 
     After a finalizer has kept what the collector found dead, its proxies are found from above.
     """
-    order = lib.mg_order_new(arena, root._node)
+    top = root._node  # good for as long as this has the pointer: see show
+    order = lib.mg_order_new(arena, top)
     if not order:
         raise MemoryError("no memory for the nodes of a graph")
     try:
-        bound = {root._node: root}
+        bound = {top: root}
         proxies = []
         for i in range(lib.mg_order_count(order)):
             node = lib.mg_order_node(order, i)
@@ -354,7 +361,7 @@ def expose_cycles() -> None:
         before = [getattr(proxy, "_bound", ()) for proxy in proxies]  # go when all is done
         for proxy, bound in zip(proxies, before):
             cyclic = [node for node in operands_of(proxy._node) if lib.mg_node_is_cyclic(node)]
-            _set_bound(proxy, list(proxies_of(cyclic, bound)))
+            _set_bound(proxy, _proxies_of(cyclic, bound))
             _keep(proxy, _CYCLIC)
             operands += cyclic
         for node, parents in Counter(operands).items():

@@ -16,14 +16,13 @@ from ._lifetimes import (
     Life,
     Slots,
     arena,
+    children_of,
     graph,
     hold,
     living,
     lock,
     note,
     of_slots,
-    operands_of,
-    proxies_of,
     proxy_died,
     proxy_of,
     release,
@@ -92,7 +91,7 @@ def _result_by_call(cls: type[Value], node: Any) -> Value:
         if modes.recordings and modes.recording.recorder is not None:
             pointer = ffi.cast("mg_node *", node)  # the other one will be the result's
             data = modes.recording.recorder.read(proxy_of(pointer))
-        result = cls(data, proxies_of(operands_of(node)), symbol_of(node))
+        result = cls(data, children_of(node), symbol_of(node))
         if isinstance(result, Value):
             data = lib.mg_node_data(result._node)
             if data != lib.mg_node_data(node):
@@ -383,7 +382,7 @@ class Value(Slots):
     @property
     def _children(self) -> tuple[Value, ...]:
         """The operands in order, repeats included."""
-        return proxies_of(operands_of(self._node), getattr(self, "_bound", ()))
+        return children_of(self._node, getattr(self, "_bound", ()))
 
     @property
     def _prev(self) -> KeysView[Value]:
