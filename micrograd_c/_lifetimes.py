@@ -60,14 +60,16 @@ def of_slots(cls: Any) -> Any:
 class Life(ref):  # type: ignore[type-arg]
     """The weak reference from a node to its proxy."""
 
-    __slots__ = ("node",)
+    __slots__ = ("bound", "node")
+    bound: bool  # set if the proxy refers to those of its node's operands: see expose_cycles
     node: Any  # None if the reference to the node is not to be given back by this
 
 
 class _Anchor(ref):  # type: ignore[type-arg]
     """The weak reference to the pointer of a proxy that the collector has found dead."""
 
-    __slots__ = ("node",)
+    __slots__ = ("bound", "node")
+    bound: bool
     node: Any
 
 
@@ -88,9 +90,10 @@ class _FoundDead:
         self.anchors: dict[int, _Anchor] = {}  # by id
         self.collecting = False  # a collection is under way
 
-    def add(self, node: Any, anchor_type: Any = _Anchor, cast: Any = ffi.cast) -> None:
+    def add(self, node: Any, bound: bool, anchor_type: Any = _Anchor, cast: Any = ffi.cast) -> None:
         """Let a reference to a node go with this pointer to it."""
         anchor = anchor_type(node, self.pointer_died)
+        anchor.bound = bound
         anchor.node = cast("mg_node *", node)
         self.anchors[id(anchor)] = anchor
 
@@ -118,7 +121,7 @@ def proxy_died(
         return
     del living[node]
     if dead.collecting:
-        dead.add(node)
+        dead.add(node, hasattr(life, "bound"))
     elif mg_release(node):
         _drain_orphans()
 
@@ -133,7 +136,7 @@ def _leave(life: Life) -> None:
     node, life.node = life.node, None
     if node is not None:
         del living[node]
-        _found_dead.add(node)
+        _found_dead.add(node, False)
 
 
 def release(node: Any) -> None:
@@ -363,6 +366,8 @@ def expose_cycles() -> None:
             cyclic = [node for node in operands_of(proxy._node) if lib.mg_node_is_cyclic(node)]
             _set_bound(proxy, _proxies_of(cyclic, bound))
             _keep(proxy, _CYCLIC)
+            if proxy._node in living:
+                living[proxy._node].bound = True
             operands += cyclic
         for node, parents in Counter(operands).items():
             if lib.mg_node_unhold(arena, node, parents):
@@ -383,14 +388,13 @@ def _above_cyclic() -> tuple[list[Value], list[Any]]:
     shown: list[Any] = []
     kept: list[Any] = []
     used: set[Any] = set()
-    dead = {anchor.node for anchor in list(_found_dead.anchors.values())}
+    dead = {anchor.node for anchor in list(_found_dead.anchors.values()) if anchor.bound}
     try:
         node = lib.mg_arena_next_above_cyclic(arena, ffi.NULL)
         while node:
             nodes.append(node)
             used.update(operands_of(node))
-            was_bound = lib.mg_node_is_cyclic(node)
-            is_kept = was_bound and node in dead and node not in living and node not in _held
+            is_kept = node in dead and node not in living and node not in _held
             (kept if is_kept else shown).append(node)
             lib.mg_node_set_cyclic(arena, node)  # and so its parents come, too
             node = lib.mg_arena_next_above_cyclic(arena, node)

@@ -1122,6 +1122,39 @@ def test_closure_given_to_an_operand_of_a_kept_graph_stays(mg: Any) -> None:
     assert seen == [1.0]
 
 
+def test_state_of_an_operand_of_a_kept_result_stays(mg: Any) -> None:
+    class Collecting(mg.Value):  # type: ignore[misc,name-defined]
+        def __new__(cls, *args: Any) -> Any:
+            gc.collect()  # when the node of a result has been recorded
+            return super().__new__(cls)
+
+        def __init__(self, data: Any, children: Any = (), op: str = "") -> None:
+            super().__init__(data, children, op)
+
+    kept: list[Any] = []
+    holder_class = type("Holder", (), {"__del__": lambda self: kept.append(self.out)})
+
+    def make() -> None:
+        operand = Collecting(2.0)
+        operand.up = [operand]
+        before = operand * 2.0
+        gc.collect()
+        out = operand * 3.0
+        del before
+        holder = holder_class()
+        holder.out, holder.itself = out, holder
+
+    gc.disable()
+    try:
+        make()
+        gc.collect(0)
+    finally:
+        gc.enable()
+    collect()
+    operand = kept[0]._children[0]
+    assert operand.up == [operand]
+
+
 def test_copy_of_a_kept_graph_has_its_closures(mg: Any) -> None:
     with balanced(mg):
         leaf, root = kept_with_closures(mg)
