@@ -379,6 +379,34 @@ def test_value_that_its_finalizer_kept_may_be_dropped_by_another_thread(mg: Any)
     run_together(collect_cycles, drop)
 
 
+def test_long_finalizer_in_one_thread_does_not_hold_up_what_another_lets_go_of(mg: Any) -> None:
+    begun, died = threading.Event(), threading.Event()
+
+    def result_of(state: Any) -> Any:
+        operand = mg.Value(2.0) * 3.0
+        operand.state = [state]
+        return operand.tanh()  # whose death is the operand's
+
+    class Waiting:
+        def __del__(self) -> None:
+            begun.set()
+            assert died.wait(60.0)
+
+    class Quick:
+        def __del__(self) -> None:
+            died.set()
+
+    def let_go_slowly() -> None:
+        result_of(Waiting())
+
+    def let_go() -> None:
+        assert begun.wait(60.0)
+        result_of(Quick())
+
+    with balanced(mg):
+        run_together(let_go_slowly, let_go)
+
+
 # ---- recording switched off ----
 
 
