@@ -122,7 +122,7 @@ elements = st.one_of(values, values, numbers)
 
 
 def rows(count: int) -> st.SearchStrategy[list[Any]]:
-    """Lists of equal length, of a few elements again and again: to draw each takes ten times."""
+    """Lists of equal length, of few elements each: to draw every place takes six times as long."""
 
     def fill(length: int, pool: list[Any], seed: int) -> list[Any]:
         choose = random.Random(seed)
