@@ -265,20 +265,15 @@ static mg_status list_leaves(mg_cursor *at) {
     return status;
 }
 
-static mg_order *new_order(mg_arena *arena) {
-    const size_t capacity = 64;
-    mg_order *order = mg_allocate(arena, sizeof(mg_order) + capacity * sizeof(mg_node *));
-    if (order == NULL) return NULL;
-    order->count = 0;
-    order->capacity = capacity;
-    order->next = 0;
-    return order;
-}
-
 static mg_order *list(mg_arena *arena, mg_node *root, const mg_position *start) {
+    const size_t capacity = 64;
     mg_node *culprit;
-    mg_cursor at = {.arena = arena, .start = start, .order = new_order(arena)};
+    mg_cursor at = {.arena = arena, .start = start};
+    at.order = mg_allocate(arena, sizeof(mg_order) + capacity * sizeof(mg_node *));
     if (at.order == NULL) return NULL;
+    at.order->count = 0;
+    at.order->capacity = capacity;
+    at.order->next = 0;
     mg_status status = walk(root, &at, visit_list, &culprit);
     if (status == MG_OK && start == NULL) status = list_leaves(&at);
     if (status == MG_OK) return at.order;

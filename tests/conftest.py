@@ -12,6 +12,7 @@ import faulthandler
 import gc
 import importlib
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -218,3 +219,20 @@ def lib(request: pytest.FixtureRequest) -> Iterator[Any]:
     else:
         with _package(request.param, request.node) as package:
             yield package
+
+
+class AlarmError(Exception):
+    """What the fixture `alarm` raises."""
+
+
+@pytest.fixture
+def alarm() -> Iterator[Any]:
+    """Raise AlarmError in the main thread after so many seconds; 0: not any more."""
+
+    def ring(*_: object) -> None:
+        raise AlarmError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)

@@ -13,28 +13,11 @@ import time
 from typing import Any
 
 import pytest
-from conftest import balanced, collect, live
-
-
-class RingError(Exception):
-    pass
-
-
-@pytest.fixture
-def ring() -> Any:
-    """Raise RingError in the main thread after so many seconds, or at once."""
-
-    def raise_it(*_: object) -> None:
-        raise RingError
-
-    before = signal.signal(signal.SIGALRM, raise_it)
-    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
+from conftest import AlarmError, balanced, collect, live
 
 
 class Interrupting:
-    """Raise RingError at the n-th event of a trace: a call, a line or an instruction."""
+    """Raise AlarmError at the n-th event of a trace: a call, a line or an instruction."""
 
     def __init__(self, n: int) -> None:
         self.left = n
@@ -44,7 +27,7 @@ class Interrupting:
         self.left -= 1
         if self.left == 0:
             sys.settrace(None)
-            raise RingError
+            raise AlarmError
         return self
 
 
@@ -57,7 +40,7 @@ def at_every_step(work: Any, stride: int = 1) -> int:
         sys.settrace(Interrupting(n))
         try:
             work()
-        except RingError:
+        except AlarmError:
             continue
         else:
             return n
@@ -92,17 +75,17 @@ def test_a_thread_records_whatever_ended_its_no_grad(native: Any) -> None:
     assert records(native)
 
 
-def test_interrupts_at_any_moment_leave_recording_on(native: Any, ring: Any) -> None:
+def test_interrupts_at_any_moment_leave_recording_on(native: Any, alarm: Any) -> None:
     w = native.Value(1.0)
     for k in range(300):
         try:
-            ring(1e-6 * (1 + k % 97))
+            alarm(1e-6 * (1 + k % 97))
             for _ in range(10_000):
                 with native.no_grad(), native.no_grad():
                     w * 2
-        except RingError:
+        except AlarmError:
             pass
-        ring(0)
+        alarm(0)
         assert records(native)
 
 

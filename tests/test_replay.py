@@ -8,12 +8,12 @@ import itertools
 import math
 import pickle
 import random
-import signal
 import subprocess
 import sys
 from typing import Any
 
 import pytest
+from conftest import AlarmError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -248,23 +248,6 @@ def test_an_array_with_other_strides_is_read_by_them(mg: Any) -> None:
 
 
 # ---- exceptions in the middle ----
-
-
-class AlarmError(Exception):
-    pass
-
-
-@pytest.fixture
-def alarm() -> Any:
-    """Raise AlarmError in the main thread after so many seconds."""
-
-    def ring(*_: object) -> None:
-        raise AlarmError
-
-    before = signal.signal(signal.SIGALRM, ring)
-    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
 
 
 def deep(mg: Any, w: Any) -> Any:
