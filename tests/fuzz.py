@@ -25,6 +25,7 @@ import os
 import pickle
 import queue
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -1197,8 +1198,9 @@ def _watch(seed: int, seconds: float, programs: int) -> tuple[int, str | None, i
             try:
                 line = lines.get(timeout=SILENCE)
             except queue.Empty:
-                process.kill()
-                return index, "it hangs", index
+                process.send_signal(signal.SIGABRT)  # faulthandler says where
+                trace = "".join(iter(lines.get, None))
+                return index, f"it hangs\n{trace}", index
             if line is None:
                 break
             if line.startswith("program "):
