@@ -14,32 +14,17 @@ from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent
 
-LIBRARY = [
-    "csrc/memory.c",
-    "csrc/arena.c",
-    "csrc/release.c",
-    "csrc/operators.c",
-    "csrc/record.c",
-    "csrc/fold.c",
-    "csrc/bulk.c",
-    "csrc/optim.c",
-    "csrc/backward.c",
-    "csrc/trace.c",
-]
 
-# What replays traces needs no node, and no backend: it is in this module alone.
-PROGRAMS = [
-    "csrc/program.c",
-    "csrc/scalars.c",
-    "csrc/schedule.c",
-    "csrc/slots.c",
-    "csrc/replay.c",
-    "csrc/listing.c",
-]
+def room(*patterns: str) -> list[str]:
+    """Return the files of csrc/ that match, as setuptools wants them: relative to this file."""
+    found = (path for pattern in patterns for path in (ROOT / "csrc").glob(pattern))
+    return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
-HEADERS = ["csrc/micrograd.h", "csrc/node.h", "csrc/operators.h", "csrc/lock.h"]
-PROGRAM_HEADERS = ["csrc/program.h", "csrc/lanes.h", "csrc/apply.h", "csrc/run.h"]
-CALL_HEADERS = ["csrc/python/keep_gil.h"]
+
+# Both modules have the graph; what replays traces needs no node and is in this one alone.
+GRAPH = room("graph/*.c", "program/trace.c")
+PROGRAMS = [path for path in room("program/*.c") if path not in GRAPH]
+HEADERS = room("**/*.h")
 
 # Where there is no lock of Python's the arenas have one of their own.
 KEEP_GIL = not sysconfig.get_config_var("Py_GIL_DISABLED")
@@ -74,8 +59,8 @@ ffibuilder.cdef(declarations() + "int mg_interrupted(void);")
 ffibuilder.set_source(
     "micrograd_c._engine",
     '#include "micrograd.h"\n#include "python/keep_gil.h"',
-    sources=[*LIBRARY, *PROGRAMS],
-    depends=[*HEADERS, *PROGRAM_HEADERS, *CALL_HEADERS],
+    sources=[*GRAPH, *PROGRAMS],
+    depends=HEADERS,
     include_dirs=["csrc"],
     libraries=MATHEMATICS,
     define_macros=[("MG_KEEP_GIL", None)] if KEEP_GIL else [],

@@ -9,27 +9,13 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from build_ffi import COMPILE_ARGS, HEADERS, LIBRARY, MATHEMATICS
+from build_ffi import COMPILE_ARGS, GRAPH, HEADERS, MATHEMATICS, room
 
 ACCELERATOR = Extension(
     "micrograd_c._value_type",
-    sources=[
-        *LIBRARY,
-        "csrc/python/module.c",
-        "csrc/python/value_object.c",
-        "csrc/python/value_cycles.c",
-        "csrc/python/value_attributes.c",
-        "csrc/python/value_construct.c",
-        "csrc/python/value_copying.c",
-        "csrc/python/value_threads.c",
-        "csrc/python/value_terms.c",
-        "csrc/python/value_recording.c",
-        "csrc/python/value_bulk.c",
-        "csrc/python/value_network.c",
-        "csrc/python/value_optim.c",
-        "csrc/python/value_operators.c",
-    ],
-    depends=[*HEADERS, "csrc/python/value.h", "csrc/python/value_terms.h"],
+    sources=[*GRAPH, *room("python/*.c")],
+    depends=HEADERS,
+    include_dirs=["csrc"],
     libraries=MATHEMATICS,
     extra_compile_args=COMPILE_ARGS,
     optional=True,

@@ -1,7 +1,7 @@
 /* module.c: micrograd_c._value_type, the accelerator as a Python module. The module is one for the
  * process, of the interpreter that first imports it: its arena and its type are as good as static.
  */
-#include "value.h"
+#include "python/object.h"
 
 value_module mg_module;
 

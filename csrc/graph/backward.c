@@ -1,0 +1,399 @@
+/* backward.c: gradients, from a root down to everything it was made from.
+ *
+ * Creation order is a topological order, so the sweep needs no search: it walks the pages from the
+ * root's downwards and the nodes of each page from top to bottom, and handles those that carry a
+ * mark; handling a node marks its operands. Each page remembers the lowest node marked in it, the
+ * cursor the oldest page with a mark: pages and parts of pages that belong to other graphs are
+ * passed over. Every mark is cleared as it is met, so between sweeps there are none.
+ *
+ * The order in which contributions are added, and with it every last bit of every gradient, depends
+ * on the order of creation alone. */
+#include "graph/node.h"
+
+#if defined(__GNUC__)
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#else
+#define ALWAYS_INLINE static inline
+#endif
+
+/* ---- one node ---- */
+
+/* Where the sweep is. */
+typedef struct {
+    mg_page *page;            /* the page under way */
+    mg_node *low;             /* the lowest node reached in it */
+    uint64_t oldest;          /* sequence of the oldest page reached */
+    mg_order *order;          /* listing: where nodes with their turn go */
+    const mg_position *start; /* listing: nodes older than this are not looked into; or NULL */
+    mg_arena *arena;
+} mg_cursor;
+
+struct mg_order {
+    size_t count;
+    size_t capacity;
+    size_t next; /* to be pushed next */
+    mg_node *nodes[];
+};
+
+ALWAYS_INLINE void reach(mg_cursor *at, mg_node *node) {
+    node->mark = 1;
+    mg_page *page = mg_page_of(node);
+    if (page == at->page) {
+        if (node < at->low) at->low = node;
+    } else if (node < page->low) {
+        page->low = node;
+        if (page->sequence < at->oldest) at->oldest = page->sequence;
+    }
+}
+
+/* The product of one term of a folded node, whose gradient is g. */
+ALWAYS_INLINE void push_product(const mg_links *term, double g, mg_cursor *at) {
+    mg_node *left = term->left, *right = term->right;
+    const double x = left->data, y = right->data;
+    left->grad += y * g;
+    reach(at, left);
+    right->grad += x * g;
+    reach(at, right);
+}
+
+/* The same where the second factor is a number, which has a leaf of its own. */
+ALWAYS_INLINE void push_multiple(const mg_links *term, mg_node *leaf, double g, mg_cursor *at) {
+    mg_node *left = term->left;
+    const double x = left->data;
+    left->grad += term->number * g;
+    reach(at, left);
+    leaf->grad = 0.0 + x * g;
+}
+
+/* All of a folded node: from the last to the first, every sum and then its product. Each of them
+ * has the gradient of the sum above, added to its own 0. Returns the lowest slot. */
+ALWAYS_INLINE mg_node *push_folded(mg_node *node, mg_cursor *at) {
+    mg_node *first = mg_folded_first(node), *start = mg_links_of(node)->left;
+    mg_links *terms = mg_links_of(first);
+    const size_t count = mg_folded_terms(node);
+    const double g = 0.0 + node->grad;
+    terms[count].rest.grad = g;
+    terms[count].rest.swept = true;
+    if (node->flags & MG_NUMBERS) {
+        for (size_t i = count; i-- > 1;) push_multiple(&terms[i], first + 3 * i, g, at);
+        start->grad += g;
+        reach(at, start);
+        push_multiple(&terms[0], first, g, at);
+    } else {
+        for (size_t i = count; i-- > 1;) push_product(&terms[i], g, at);
+        start->grad += g;
+        reach(at, start);
+        push_product(&terms[0], g, at);
+    }
+    return first;
+}
+
+/* Push the node's gradient into its operands; reach them, if there is a sweep. *next is where it
+ * goes on: below that slot. */
+ALWAYS_INLINE mg_status push(mg_node *node, mg_cursor *at, mg_node **next) {
+    mg_links *links = mg_links_of(node);
+    const double g = node->grad;
+    const double z = node->data;
+    (void)z;
+    switch (node->op) {
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
+    case MG_OP_##name: {                                                       \
+        mg_node *left = links->left, *right = links->right;                    \
+        const double x = left->data;                                           \
+        const double y = (form) == MG_FORM_EXPONENT ? links->exponent          \
+                         : MG_ARITY(form) == 2      ? right->data              \
+                                                    : 0.0;                          \
+        const double dx = (dzdx);                                              \
+        const double dy = (dzdy);                                              \
+        const mg_status status = (partial_error);                              \
+        (void)x, (void)y;                                                      \
+        if (status != MG_OK) return status;                                    \
+        left->grad += dx * g;                                                  \
+        if (at != NULL) reach(at, left);                                       \
+        if (MG_ARITY(form) == 2) {                                             \
+            right->grad += dy * g;                                             \
+            if (at != NULL) reach(at, right);                                  \
+        }                                                                      \
+        return MG_OK;                                                          \
+    }
+        MG_OPERATORS(X)
+#undef X
+        case MG_OP_custom:
+            for (size_t i = 0; i < links->extra->count; i++) {
+                mg_node *operand = links->extra->operands[i];
+                if (links->extra->partials != NULL) operand->grad += links->extra->partials[i] * g;
+                if (at != NULL) reach(at, operand);
+            }
+            return MG_OK;
+        case MG_OP_folded: /* here only in a sweep */
+            if (at == NULL) return MG_OK;
+            if (!mg_links_of(links->right)[mg_folded_terms(node)].rest.swept) {
+                *next = push_folded(node, at);
+                return MG_OK;
+            }
+            mg_push_node(node); /* which unfolds it */
+            reach(at, links->left);
+            reach(at, links->right);
+            return MG_OK;
+        default:
+            return MG_OK;
+    }
+}
+
+mg_status mg_push_node(mg_node *node) {
+    mg_open(node);
+    return push(node, NULL, NULL);
+}
+
+mg_status mg_partial(const mg_node *node, size_t i, double *partial) {
+    mg_open(node);
+    const mg_links *links = mg_links_of(node);
+    const double z = node->data;
+    (void)z;
+    switch (node->op) {
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
+    case MG_OP_##name: {                                                       \
+        const double x = links->left->data;                                    \
+        const double y = (form) == MG_FORM_EXPONENT ? links->exponent          \
+                         : MG_ARITY(form) == 2      ? links->right->data       \
+                                                    : 0.0;                          \
+        const double dx = (dzdx);                                              \
+        const double dy = (dzdy);                                              \
+        (void)x, (void)y;                                                      \
+        *partial = i == 0 ? dx : dy;                                           \
+        return (partial_error);                                                \
+    }
+        MG_OPERATORS(X)
+#undef X
+        case MG_OP_custom:
+            *partial = links->extra->partials != NULL ? links->extra->partials[i] : 0.0;
+            return MG_OK;
+        default:
+            *partial = 0.0;
+            return MG_OK;
+    }
+}
+
+/* ---- every node below a root ---- */
+
+/* *next is the node; if the visit leaves something lower there, the walk goes on below that. */
+typedef mg_status (*mg_visit)(mg_node *node, mg_cursor *at, mg_node **next);
+
+/* Visit, in descending order of creation, the root and every node that a visit reaches. After an
+ * error, or when it gives up between two pages, the rest of the walk only clears marks. */
+ALWAYS_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_node **culprit) {
+    mg_status status = MG_OK;
+    mg_node *node = root;
+    mg_ahead ahead = {.page = mg_page_of(root)};
+    size_t pages = 0;
+    root->mark = 1;
+    at->page = mg_page_of(root);
+    at->low = root;
+    at->oldest = at->page->sequence;
+    for (;;) {
+        const mg_foresight foreseen = mg_foresee(at->arena, at->page, &ahead);
+        for (; node >= at->low; node--) {
+            mg_ask(&foreseen, node);
+            if (!node->mark) continue;
+            node->mark = 0;
+            if (status != MG_OK) continue;
+            mg_node *next = node;
+            status = visit(node, at, &next);
+            if (status != MG_OK) *culprit = node;
+            node = next;
+        }
+        if (at->page->sequence == at->oldest) return status;
+        at->page = mg_next_reached(at->page, &ahead);
+        at->low = at->page->low;
+        at->page->low = MG_NONE_REACHED;
+        node = mg_page_nodes(at->page) + MG_PAGE_NODES - 1;
+        if (status == MG_OK && mg_gives_up(at->arena, (++pages << 9) - 1)) status = MG_INTERRUPTED;
+    }
+}
+
+ALWAYS_INLINE mg_status visit_push(mg_node *node, mg_cursor *at, mg_node **next) {
+    return push(node, at, next);
+}
+
+enum { AT_A_TIME = 1 << 19 }; /* nodes pushed between two looks for a signal */
+
+/* ---- with closures: first a list, then the pushing ----
+ *
+ * A closure is foreign code: it may record, release, even call backward itself. No mark may be set
+ * meanwhile, so the walk only lists the nodes; all of them live as long as the root does. */
+
+static mg_status list_node(mg_cursor *at, mg_node *node) {
+    mg_order *order = at->order;
+    if (mg_gives_up(at->arena, order->count)) return MG_INTERRUPTED;
+    if (order->count == order->capacity) {
+        size_t capacity = 2 * order->capacity;
+        order = mg_reallocate(at->arena, order, sizeof *order + capacity * sizeof(mg_node *));
+        if (order == NULL) return MG_NO_MEMORY;
+        order->capacity = capacity;
+        at->order = order;
+    }
+    order->nodes[order->count++] = node;
+    return MG_OK;
+}
+
+static mg_status visit_list(mg_node *node, mg_cursor *at, mg_node **next) {
+    bool opaque = at->start != NULL && !mg_is_recent(node, at->start);
+    size_t arity = opaque ? 0 : mg_arity_of(node);
+    (void)next;
+    for (size_t i = 0; i < arity; i++) reach(at, mg_operand_of(node, i));
+    return list_node(at, node);
+}
+
+/* Leaf pages are not walked over. The leaves that have a closure come last, each once. */
+static mg_status list_leaves(mg_cursor *at) {
+    size_t interior = at->order->count;
+    mg_status status = MG_OK;
+    for (size_t i = 0; i < interior && status == MG_OK; i++) {
+        mg_node *node = at->order->nodes[i];
+        size_t arity = mg_arity_of(node);
+        for (size_t k = 0; k < arity && status == MG_OK; k++) {
+            mg_node *leaf = mg_operand_of(node, k);
+            if (leaf->op != MG_OP_leaf || (leaf->flags & (MG_CLOSURE | MG_LISTED)) != MG_CLOSURE)
+                continue;
+            if (mg_page_of(leaf)->sequence != MG_LEAF_PAGE) continue;
+            status = list_node(at, leaf);
+            if (status == MG_OK) leaf->flags |= MG_LISTED;
+        }
+    }
+    for (size_t i = interior; i < at->order->count; i++)
+        at->order->nodes[i]->flags &= (uint8_t)~MG_LISTED;
+    return status;
+}
+
+static mg_order *list(mg_arena *arena, mg_node *root, const mg_position *start) {
+    const size_t capacity = 64;
+    mg_node *culprit;
+    mg_cursor at = {.arena = arena, .start = start};
+    at.order = mg_allocate(arena, sizeof(mg_order) + capacity * sizeof(mg_node *));
+    if (at.order == NULL) return NULL;
+    at.order->count = 0;
+    at.order->capacity = capacity;
+    at.order->next = 0;
+    mg_status status = walk(root, &at, visit_list, &culprit);
+    if (status == MG_OK && start == NULL) status = list_leaves(&at);
+    if (status == MG_OK) return at.order;
+    mg_deallocate(arena, at.order);
+    return NULL;
+}
+
+mg_order *mg_list(mg_arena *arena, mg_node *root) {
+    return list(arena, root, NULL);
+}
+
+mg_order *mg_list_since(mg_arena *arena, mg_node *root, const mg_position *start) {
+    return list(arena, root, start);
+}
+
+bool mg_is_done(const mg_order *order) {
+    return order->next == order->count;
+}
+
+mg_status mg_resume(mg_order *order, mg_node **closure, mg_node **culprit) {
+    const size_t left = order->count - order->next;
+    const size_t stop = order->next + (left < AT_A_TIME ? left : AT_A_TIME);
+    *closure = NULL;
+    while (order->next < stop) {
+        mg_node *node = order->nodes[order->next++];
+        if (node->flags & MG_CLOSURE) {
+            *closure = node;
+            return MG_OK;
+        }
+        mg_status status = mg_push_node(node);
+        if (status != MG_OK) {
+            *culprit = node;
+            return status;
+        }
+    }
+    return MG_OK;
+}
+
+mg_status mg_sweep(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit) {
+    *order = NULL;
+    *culprit = NULL;
+    if (arena->closures != 0) {
+        *order = mg_list(arena, root);
+        if (*order == NULL) return mg_why(arena);
+        root->grad = 1.0;
+        return MG_OK;
+    }
+    root->grad = 1.0;
+    if (mg_arity(root) == 0) return MG_OK;
+    mg_cursor at = {.arena = arena};
+    return walk(root, &at, visit_push, culprit);
+}
+
+/* ---- the public functions ---- */
+
+mg_status mg_backward(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit) {
+    mg_lock_take(&arena->lock);
+    mg_status status = mg_sweep(arena, root, order, culprit);
+    mg_forget_poll(arena);
+    mg_lock_give(&arena->lock);
+    return status;
+}
+
+mg_status mg_order_next(mg_arena *arena, mg_order *order, mg_node **closure, mg_node **culprit) {
+    mg_lock_take(&arena->lock);
+    mg_status status = mg_resume(order, closure, culprit);
+    mg_lock_give(&arena->lock);
+    return status;
+}
+
+void mg_order_free(mg_arena *arena, mg_order *order) {
+    mg_lock_take(&arena->lock);
+    mg_deallocate(arena, order);
+    mg_lock_give(&arena->lock);
+}
+
+mg_order *mg_order_new(mg_arena *arena, mg_node *root) {
+    mg_lock_take(&arena->lock);
+    mg_order *order = mg_list(arena, root);
+    mg_lock_give(&arena->lock);
+    return order;
+}
+
+size_t mg_order_count(const mg_order *order) {
+    return order->count;
+}
+
+mg_node *mg_order_node(const mg_order *order, size_t i) {
+    return order->nodes[i];
+}
+
+mg_status mg_push(mg_arena *arena, mg_node *node) {
+    mg_lock_take(&arena->lock);
+    mg_status status = mg_push_node(node);
+    mg_lock_give(&arena->lock);
+    return status;
+}
+
+int mg_order_done(const mg_order *order) {
+    return mg_is_done(order);
+}
+
+int mg_node_has_partials(const mg_node *node) {
+    mg_arena *arena = mg_page_of(node)->arena;
+    mg_lock_take(&arena->lock);
+    int has_partials = node->op != MG_OP_custom || mg_extra_of(node)->partials != NULL;
+    mg_lock_give(&arena->lock);
+    return has_partials;
+}
+
+mg_status mg_node_partial(const mg_node *node, size_t i, double *partial) {
+    mg_arena *arena = mg_page_of(node)->arena;
+    mg_lock_take(&arena->lock);
+    mg_status status = mg_partial(node, i, partial);
+    mg_lock_give(&arena->lock);
+    return status;
+}
+
+void mg_node_set_closure(mg_arena *arena, mg_node *node, int closure) {
+    mg_lock_take(&arena->lock);
+    mg_close(arena, node, closure != 0);
+    mg_lock_give(&arena->lock);
+}

@@ -1,0 +1,95 @@
+/* dots.c: dot products folded up. The dot product of a vector of nodes with one of nodes, or of
+ * numbers, is recorded as the leaves, products and partial sums that the plain expression makes,
+ * each with a slot; but of these only the last sum is written out as a node. Of the others there is
+ * the little that cannot be found again: per term two operands and their product, packed where the
+ * other halves of its nodes begin (see mg_links). Backward takes such a dot product as one, and so
+ * does release as long as no proxy has state, whose order of dying could be seen: that spares them
+ * most of the memory and of the work. A folded node lies within one page: where a page has no room
+ * for two terms more, the next one begins.
+ *
+ * Whoever looks at its operands unfolds it: then it is the nodes that it stands for, with the data
+ * that they got and the gradients that they would have by now, at the very addresses, in the order
+ * of creation, that they were recorded for. That takes no memory, so it cannot fail.
+ *
+ * The slots inside a folded node carry no mark and no references. */
+#include "graph/node.h"
+
+size_t mg_fold(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t count, mg_node **sum) {
+    mg_node *start = *sum;
+    const bool numbers = xs[0].node == NULL;
+    const size_t stride = numbers ? 3 : 2;
+    if (count < 2 || ws[0].node == NULL || ws[1].node == NULL || (xs[1].node == NULL) != numbers)
+        return 0;
+    if ((size_t)(arena->end - arena->bump) < 2 * stride && !mg_take_interior_page(arena)) return 0;
+    mg_node *first = arena->bump;
+    const size_t room = (size_t)(arena->end - first) / stride;
+    if (count > room) count = room;
+    mg_links *terms = mg_links_of(first);
+    double total = start->data;
+    size_t n = 0;
+    for (; n < count; n++) {
+        mg_node *w = ws[n].node, *x = xs[n].node;
+        if (w == NULL || (x == NULL) != numbers) break;
+        mg_revive(first + n);
+        terms[n].left = w;
+        w->refs++;
+        if (numbers) {
+            terms[n].number = xs[n].number;
+            terms[n].product = w->data * xs[n].number;
+        } else {
+            terms[n].right = x;
+            terms[n].product = w->data * x->data;
+            x->refs++;
+        }
+        total += terms[n].product;
+    }
+    mg_revive(first + n);
+    mg_links *behind = mg_links_of(first + n);
+    behind->rest.start = start->data;
+    behind->rest.swept = false;
+    mg_node *node = first + stride * n - 1;
+    mg_fill(node, MG_OP_folded, total);
+    if (numbers) node->flags = MG_NUMBERS;
+    mg_link(node, start, first);
+    start->refs++;
+    arena->bump = node + 1;
+    *sum = node;
+    return n;
+}
+
+/* A node inside, which has one parent. */
+static void write_out(mg_node *node, int op, double data, double grad) {
+    mg_fill(node, op, data);
+    node->grad = grad;
+    node->refs = 1;
+}
+
+/* The data of the sums inside, which have their own row, go first; then the nodes from the last to
+ * the first, whose links lie above those terms that are still packed. */
+mg_node *mg_unfold(mg_node *node) {
+    mg_node *const first = mg_folded_first(node), *const start = mg_links_of(node)->left;
+    const size_t stride = mg_folded_stride(node), count = mg_folded_terms(node);
+    const mg_links *terms = mg_links_of(first), rest = terms[count];
+    const double grad = rest.rest.swept ? rest.rest.grad : 0.0;
+    double total = rest.rest.start;
+    for (size_t i = 0; i + 1 < count; i++) {
+        mg_node *sum = first + stride * (i + 1) - 1;
+        mg_revive(sum);
+        sum->data = total += terms[i].product;
+    }
+    for (size_t i = count; i-- > 0;) {
+        const mg_links term = terms[i];
+        mg_node *sum = first + stride * (i + 1) - 1, *product = sum - 1, *right = term.right;
+        if (node->flags & MG_NUMBERS) {
+            right = product - 1;
+            write_out(right, MG_OP_leaf, term.number, rest.rest.swept ? right->grad : 0.0);
+        }
+        write_out(product, MG_OP_multiply, term.product, grad);
+        mg_link(product, term.left, right);
+        if (sum != node) write_out(sum, MG_OP_add, sum->data, grad);
+        mg_link(sum, i != 0 ? sum - stride : start, product);
+    }
+    node->op = MG_OP_add;
+    node->flags &= (uint8_t)~MG_NUMBERS;
+    return first;
+}

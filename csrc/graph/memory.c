@@ -1,0 +1,137 @@
+/* memory.c: everything an arena takes from the system passes here: it is counted, it is on one
+ * list, so that freeing the arena frees all of it, and it can be made to fail for a test. */
+#include <stdlib.h>
+
+#include "graph/node.h"
+
+struct mg_block {
+    mg_block *previous;
+    mg_block *next;
+    size_t size;   /* as asked for */
+    size_t unused; /* keeps what follows aligned for any type */
+};
+
+static void link_block(mg_arena *arena, mg_block *block) {
+    block->previous = NULL;
+    block->next = arena->blocks;
+    if (block->next != NULL) block->next->previous = block;
+    arena->blocks = block;
+    arena->bytes += block->size;
+}
+
+static void unlink_block(mg_arena *arena, mg_block *block) {
+    if (block->next != NULL) block->next->previous = block->previous;
+    if (block->previous != NULL)
+        block->previous->next = block->next;
+    else
+        arena->blocks = block->next;
+    arena->bytes -= block->size;
+}
+
+static bool fails(mg_arena *arena, size_t size) {
+    if (size > SIZE_MAX - sizeof(mg_block)) return true;
+    return arena->fail_after != 0 && --arena->fail_after == 0;
+}
+
+void *mg_allocate(mg_arena *arena, size_t size) {
+    if (fails(arena, size)) return NULL;
+    mg_block *block = calloc(1, sizeof(mg_block) + size);
+    if (block == NULL) return NULL;
+    block->size = size;
+    link_block(arena, block);
+    return block + 1;
+}
+
+void *mg_reallocate(mg_arena *arena, void *memory, size_t size) {
+    if (fails(arena, size)) return NULL;
+    mg_block *old = (mg_block *)memory - 1;
+    unlink_block(arena, old);
+    mg_block *block = realloc(old, sizeof(mg_block) + size);
+    if (block != NULL) block->size = size;
+    link_block(arena, block != NULL ? block : old);
+    return block != NULL ? block + 1 : NULL;
+}
+
+void mg_deallocate(mg_arena *arena, void *memory) {
+    if (memory == NULL) return;
+    mg_block *block = (mg_block *)memory - 1;
+    unlink_block(arena, block);
+    free(block);
+}
+
+/* ---- arenas, and forks ---- */
+
+#ifdef MG_LOCKS_MEET_FORKS
+
+/* Every arena there is. Whoever forks takes all their locks before, so that the child finds no
+ * arena in the middle of a change by a thread that it does not have. */
+static mg_arena *arenas;
+static mg_lock arenas_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void before_fork(void) {
+    mg_lock_take(&arenas_lock);
+    for (mg_arena *arena = arenas; arena != NULL; arena = arena->next) mg_lock_take(&arena->lock);
+}
+
+static void after_fork(void) {
+    for (mg_arena *arena = arenas; arena != NULL; arena = arena->next) mg_lock_give(&arena->lock);
+    mg_lock_give(&arenas_lock);
+}
+
+static bool enlist(mg_arena *arena) {
+    static bool prepared;
+    mg_lock_take(&arenas_lock);
+    if (!prepared) prepared = pthread_atfork(before_fork, after_fork, after_fork) == 0;
+    if (prepared) {
+        arena->next = arenas;
+        arenas = arena;
+    }
+    mg_lock_give(&arenas_lock);
+    return prepared;
+}
+
+static void strike_off(mg_arena *arena) {
+    mg_lock_take(&arenas_lock);
+    mg_arena **link = &arenas;
+    while (*link != arena) link = &(*link)->next;
+    *link = arena->next;
+    mg_lock_give(&arenas_lock);
+}
+
+#else
+
+static bool enlist(mg_arena *arena) {
+    (void)arena;
+    return true;
+}
+
+static void strike_off(mg_arena *arena) {
+    (void)arena;
+}
+
+#endif
+
+mg_arena *mg_arena_new(void) {
+    mg_arena *arena = calloc(1, sizeof *arena);
+    if (arena == NULL) return NULL;
+    arena->plain = true;
+    mg_lock_init(&arena->lock);
+    if (enlist(arena)) return arena;
+    mg_lock_destroy(&arena->lock);
+    free(arena);
+    return NULL;
+}
+
+void mg_arena_free(mg_arena *arena) {
+    if (arena == NULL) return;
+    strike_off(arena);
+    while (arena->blocks != NULL) mg_deallocate(arena, arena->blocks + 1);
+    mg_lock_destroy(&arena->lock);
+    free(arena);
+}
+
+void mg_arena_fail_after(mg_arena *arena, size_t n) {
+    mg_lock_take(&arena->lock);
+    arena->fail_after = n;
+    mg_lock_give(&arena->lock);
+}

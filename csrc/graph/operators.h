@@ -1,0 +1,192 @@
+/* operators.h: the operator table. Everything the library knows about an operator stands in its
+ * row; the enum, the names, the forward evaluation, the partial derivatives and the error checks
+ * are generated from here.
+ *
+ * A row: name, symbol, form, whether the partials are finite wherever operands and value are (if in
+ * doubt: false), then expressions in
+ *     x  the first operand,  y  the second operand or the exponent,  z  the value:
+ * value, what is wrong with the value (a mg_status), dz/dx, dz/dy, what is wrong with the partials
+ * (there, dx is dz/dx as just computed).
+ *
+ * The expressions are those of the pure-Python class, in its order of operations, on the same
+ * libm: results agree with it to the last bit. Hence pow(x, 2) and not x * x, which differ in the
+ * last bit about once in a thousand times. */
+#ifndef MG_OPERATORS_H
+#define MG_OPERATORS_H
+
+#include <math.h>
+#include <stdbool.h>
+
+#include "micrograd.h"
+
+/* ---- the errors Python raises ---- */
+
+/* float.__pow__: 0 to a negative power, a fractional power of a negative number, overflow */
+static inline mg_status mg_check_power(double x, double y, double z) {
+    if (!isfinite(x) || !isfinite(y)) return MG_OK;
+    if (x == 0.0 && y < 0.0) return MG_ZERO_DIVISION;
+    if (x < 0.0 && y != floor(y)) return MG_DOMAIN;
+    return isinf(z) ? MG_RANGE : MG_OK;
+}
+
+/* math.*: finite in, infinite out */
+static inline mg_status mg_check_range(double x, double z) {
+    return isinf(z) && isfinite(x) ? MG_RANGE : MG_OK;
+}
+
+/* ---- functions too long for a row ---- */
+
+/* tanh x = (e^2x - 1) / (e^2x + 1), and its limit where e^2x is no longer finite */
+static inline double mg_tanh(double x) {
+    double e = exp(2.0 * x);
+    return isinf(e) ? 1.0 : (e - 1.0) / (e + 1.0);
+}
+
+/* 1 / (1 + e^-x), written so that the exponential cannot overflow */
+static inline double mg_sigmoid(double x) {
+    if (x >= 0.0) return 1.0 / (1.0 + exp(-x));
+    double e = exp(x);
+    return e / (1.0 + e);
+}
+
+/* pow as it is in the library: with a constant exponent compilers would make pow(t, 2.0) t * t and
+ * pow(t, -1.0) 1 / t, whose last bits differ from Python's t**2 and t**-1 now and then. */
+static inline double mg_pow(double x, double y) {
+    volatile double opaque = y;
+    return pow(x, opaque);
+}
+
+/* d|x|/dx, 0 at 0, nan at nan */
+static inline double mg_sign(double x) {
+    return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x == 0.0 ? 0.0 : x;
+}
+
+/* the share of the larger operand's gradient that x gets: half of it at a tie, nan at nan */
+static inline double mg_share(double x, double y) {
+    return x > y ? 1.0 : x < y ? 0.0 : x == y ? 0.5 : x + y;
+}
+
+static inline double mg_larger(double x, double y) {
+    return x >= y ? x : y > x ? y : x + y;
+}
+
+/* d(x^y)/dx = y x^(y-1), and 0 for y = 0 whatever x is: x^0 is 1 */
+static inline double mg_power_dx(double x, double y) {
+    return y == 0.0 ? 0.0 : y * mg_pow(x, y - 1.0);
+}
+
+/* The same for x a number that is no Value: nobody asks for its slope, so 0 where there is none. */
+static inline double mg_number_power_dx(double x, double y) {
+    const double dx = mg_power_dx(x, y);
+    return isfinite(dx) ? dx : 0.0;
+}
+
+static inline mg_status mg_check_power_dx(double x, double y, double dx) {
+    return isfinite(dx) ? MG_OK : mg_check_power(x, y - 1.0, mg_pow(x, y - 1.0));
+}
+
+/* d(x^y)/dy = x^y log x, and its limit 0 at x = 0 (as PyTorch has it); nan for negative x, where
+ * x^y is defined for integers y alone */
+static inline double mg_power_dy(double x, double z) {
+    return x == 0.0 ? 0.0 : z * log(x);
+}
+
+/* clang-format off */
+
+/* New rows come last: pickled programs know operators by their numbers.
+ *
+ *  name      symbol     form               finite?
+      value                 error in value
+      dz/dx                 dz/dy              error in partials */
+#define MG_OPERATORS(X)                                                                            \
+  X(add,      "+",       MG_FORM_INFIX,     true,                                                  \
+      x + y,                MG_OK,                                                                 \
+      1.0,                  1.0,               MG_OK)                                              \
+  X(multiply, "*",       MG_FORM_INFIX,     true,                                                  \
+      x * y,                MG_OK,                                                                 \
+      y,                    x,                 MG_OK)                                              \
+  X(exponent, "**",      MG_FORM_EXPONENT,  false,                                                 \
+      mg_pow(x, y),         mg_check_power(x, y, z),                                               \
+      mg_power_dx(x, y),    0.0,               mg_check_power_dx(x, y, dx))                        \
+  X(power,    "**",      MG_FORM_INFIX,     false,                                                 \
+      mg_pow(x, y),         mg_check_power(x, y, z),                                               \
+      mg_power_dx(x, y),    mg_power_dy(x, z), mg_check_power_dx(x, y, dx))                        \
+  X(exp,      "exp",     MG_FORM_METHOD,    true,                                                  \
+      exp(x),               mg_check_range(x, z),                                                  \
+      z,                    0.0,               MG_OK)                                              \
+  X(log,      "log",     MG_FORM_METHOD,    false,                                                 \
+      log(x),               x <= 0.0 ? MG_DOMAIN : MG_OK,                                          \
+      1.0 / x,              0.0,               x == 0.0 ? MG_ZERO_DIVISION : MG_OK)                \
+  X(tanh,     "tanh",    MG_FORM_METHOD,    true,                                                  \
+      mg_tanh(x),           MG_OK,                                                                 \
+      1.0 - mg_pow(z, 2.0), 0.0,               mg_check_range(z, z * z))                           \
+  X(relu,     "ReLU",    MG_FORM_METHOD,    true,                                                  \
+      x < 0.0 ? 0.0 : x,    MG_OK,                                                                 \
+      z > 0.0 ? 1.0 : 0.0,  0.0,               MG_OK)                                              \
+  X(sigmoid,  "sigmoid", MG_FORM_METHOD,    true,                                                  \
+      mg_sigmoid(x),        MG_OK,                                                                 \
+      z * (1.0 - z),        0.0,               MG_OK)                                              \
+  X(sin,      "sin",     MG_FORM_METHOD,    true,                                                  \
+      sin(x),               isinf(x) ? MG_DOMAIN : MG_OK,                                          \
+      cos(x),               0.0,               isinf(x) ? MG_DOMAIN : MG_OK)                       \
+  X(cos,      "cos",     MG_FORM_METHOD,    true,                                                  \
+      cos(x),               isinf(x) ? MG_DOMAIN : MG_OK,                                          \
+      -sin(x),              0.0,               isinf(x) ? MG_DOMAIN : MG_OK)                       \
+  X(sqrt,     "sqrt",    MG_FORM_METHOD,    false,                                                 \
+      sqrt(x),              x < 0.0 ? MG_DOMAIN : MG_OK,                                           \
+      0.5 / z,              0.0,               z == 0.0 ? MG_ZERO_DIVISION : MG_OK)                \
+  X(abs,      "abs",     MG_FORM_METHOD,    true,                                                  \
+      fabs(x),              MG_OK,                                                                 \
+      mg_sign(x),           0.0,               MG_OK)                                              \
+  X(maximum,  "max",     MG_FORM_FUNCTION,  true,                                                  \
+      mg_larger(x, y),      MG_OK,                                                                 \
+      mg_share(x, y),       mg_share(y, x),    MG_OK)                                              \
+  X(minimum,  "min",     MG_FORM_FUNCTION,  true,                                                  \
+      -mg_larger(-x, -y),   MG_OK,                                                                 \
+      mg_share(y, x),       mg_share(x, y),    MG_OK)                                              \
+  X(number_power, "**",  MG_FORM_INFIX,     false,                                                 \
+      mg_pow(x, y),         mg_check_power(x, y, z),                                               \
+      mg_number_power_dx(x, y), mg_power_dy(x, z), MG_OK)
+
+/* clang-format on */
+
+enum {
+    MG_OP_leaf,
+    MG_OP_custom,
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) MG_OP_##name,
+    MG_OPERATORS(X)
+#undef X
+        MG_OP_COUNT,
+    MG_OP_folded = MG_OP_COUNT /* a sum, with the nodes below it: see dots.c */
+};
+
+/* The number of operand nodes that an operator of this form has. */
+#define MG_ARITY(form) ((form) == MG_FORM_INFIX || (form) == MG_FORM_FUNCTION ? 2 : 1)
+
+/* The number of operands of every operator; that of a custom node is in its extra. */
+#define MG_ARITY_CUSTOM 3
+#define MG_ARITY_FOLDED 4
+static const unsigned char mg_arities[MG_OP_COUNT + 1] = {0, MG_ARITY_CUSTOM,
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) MG_ARITY(form),
+                                                          MG_OPERATORS(X)
+#undef X
+                                                              MG_ARITY_FOLDED};
+
+/* z = op(x, y). With op known at compile time this is one expression. */
+static inline mg_status mg_evaluate(int op, double x, double y, double *result) {
+    double z;
+    switch (op) {
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
+    case MG_OP_##name:                                                         \
+        z = (value);                                                           \
+        *result = z;                                                           \
+        return (error);
+        MG_OPERATORS(X)
+#undef X
+        default:
+            *result = x;
+            return MG_OK;
+    }
+}
+
+#endif

@@ -1,0 +1,59 @@
+/* optimizers.c: gradient descent over many parameters in one call, as PyTorch defines it
+ * (torch.optim.SGD, Adam, AdamW). What an optimizer remembers of each parameter is in arrays of the
+ * caller's, zero at first. */
+#include "graph/node.h"
+
+/* b = momentum b + (g + weight_decay p),  p = p - lr b */
+void mg_update_sgd(mg_node *const *nodes, size_t count, const mg_sgd *how, double *buffer) {
+    for (size_t i = 0; i < count; i++) {
+        mg_node *p = nodes[i];
+        double step = p->grad + how->weight_decay * p->data;
+        if (how->momentum != 0.0) step = buffer[i] = how->momentum * buffer[i] + step;
+        p->data -= how->lr * step;
+    }
+}
+
+/* m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,
+ * p = p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps);
+ * before that the decay: g = g + weight_decay p or, decoupled, p = p - lr weight_decay p */
+void mg_update_adam(mg_node *const *nodes, size_t count, const mg_adam *how, double *m, double *v) {
+    const double correction1 = 1.0 - pow(how->beta1, how->step);
+    const double correction2 = sqrt(1.0 - pow(how->beta2, how->step));
+    for (size_t i = 0; i < count; i++) {
+        mg_node *p = nodes[i];
+        double g = p->grad;
+        if (how->decoupled)
+            p->data -= how->lr * how->weight_decay * p->data;
+        else
+            g += how->weight_decay * p->data;
+        m[i] = how->beta1 * m[i] + (1.0 - how->beta1) * g;
+        v[i] = how->beta2 * v[i] + (1.0 - how->beta2) * g * g;
+        p->data -= how->lr / correction1 * m[i] / (sqrt(v[i]) / correction2 + how->eps);
+    }
+}
+
+void mg_clear_grads(mg_node *const *nodes, size_t count) {
+    for (size_t i = 0; i < count; i++) nodes[i]->grad = 0.0;
+}
+
+/* ---- the public functions ---- */
+
+void mg_sgd_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_sgd *how,
+                 double *buffer) {
+    mg_lock_take(&arena->lock);
+    mg_update_sgd(nodes, count, how, buffer);
+    mg_lock_give(&arena->lock);
+}
+
+void mg_adam_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_adam *how,
+                  double *m, double *v) {
+    mg_lock_take(&arena->lock);
+    mg_update_adam(nodes, count, how, m, v);
+    mg_lock_give(&arena->lock);
+}
+
+void mg_zero_grads(mg_arena *arena, mg_node *const *nodes, size_t count) {
+    mg_lock_take(&arena->lock);
+    mg_clear_grads(nodes, count);
+    mg_lock_give(&arena->lock);
+}

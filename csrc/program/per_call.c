@@ -1,0 +1,327 @@
+/* per_call.c: what a program computes once a call, from captured nodes alone: where it lies, its
+ * values, and the way of its adjoints down to the captured nodes.
+ *
+ * A sum of products, such as a penalty on all weights, is one step, as it is for rows. */
+#include <string.h>
+
+#include "program/program.h"
+
+/* ---- placing ---- */
+
+static bool is_scalar_level(const mg_program *program, size_t i) {
+    return program->fates[i].needed && program->fates[i].level == MG_LEVEL_SCALAR;
+}
+
+/* Give the scalars that rows use, whose adjoints are sums over rows, the first places. */
+static void place_adjoints(mg_program *program) {
+    uint32_t *adjoints = program->adjoints;
+    uint32_t operands[3], next = 0;
+    bool through;
+    memset(adjoints, 0xff, program->count * sizeof(uint32_t));
+    for (size_t i = 0; i < program->output_count; i++) {
+        const uint32_t output = program->outputs[i];
+        if (is_scalar_level(program, output) && adjoints[output] == MG_NOTHING)
+            adjoints[output] = next++;
+    }
+    for (size_t i = 0; i < program->count; i++) {
+        const mg_fate *fate = &program->fates[i];
+        unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
+        if (!fate->needed || fate->level != MG_LEVEL_ROW || !fate->reached || !through) continue;
+        if (program->entries[i].op == MG_TRACE_LINK) arity = 2;
+        for (unsigned k = 0; k < arity; k++)
+            if (is_scalar_level(program, operands[k]) && adjoints[operands[k]] == MG_NOTHING)
+                adjoints[operands[k]] = next++;
+    }
+    program->sum_count = next;
+    for (size_t i = 0; i < program->count; i++)
+        if (is_scalar_level(program, i) && adjoints[i] == MG_NOTHING) adjoints[i] = next++;
+    program->adjoint_count = next;
+}
+
+static mg_scalar_step step_of(const mg_program *program, uint32_t i) {
+    const mg_entry *entry = &program->entries[i];
+    const mg_fate *fate = &program->fates[i];
+    uint32_t operands[3];
+    bool through;
+    unsigned arity = mg_entry_operands(entry, operands, &through);
+    mg_scalar_step step = {.op = entry->op,
+                           .out = fate->scalar,
+                           .x = entry->x,
+                           .adjoint = program->adjoints[i],
+                           .adjoint_x = MG_NOTHING,
+                           .adjoint_y = MG_NOTHING,
+                           .entry = i,
+                           .shared = fate->value != i,
+                           .reached = fate->reached,
+                           .number = entry->number};
+    if (arity > 0) step.x = program->fates[entry->x].scalar;
+    if (arity > 1) step.y = program->fates[entry->y].scalar;
+    if (arity > 2) step.z = program->fates[entry->z].scalar;
+    if (through) step.adjoint_x = program->adjoints[entry->x];
+    if (through && arity > 1) step.adjoint_y = program->adjoints[entry->y];
+    return step;
+}
+
+/* How often each entry is used, by whatever: those used once may be part of a sum. */
+static void count_all_uses(const mg_program *program, uint32_t *uses) {
+    uint32_t operands[3];
+    bool through;
+    memset(uses, 0, program->count * sizeof(uint32_t));
+    for (size_t i = 0; i < program->output_count; i++) uses[program->outputs[i]]++;
+    for (size_t i = 0; i < program->guard_count; i++) {
+        uses[program->guards[i].left]++;
+        uses[program->guards[i].right]++;
+    }
+    for (size_t i = 0; i < program->count; i++) {
+        if (!program->fates[i].needed) continue;
+        unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
+        for (unsigned k = 0; k < arity; k++) uses[operands[k]]++;
+    }
+}
+
+/* Whether a sum may take entry i over. */
+static bool is_private(const mg_program *program, const uint32_t *uses, uint32_t i) {
+    const mg_fate *fate = &program->fates[i];
+    const uint32_t op = program->entries[i].op;
+    return is_scalar_level(program, i) && fate->value == i && fate->uses == 1 && uses[i] == 1 &&
+           (op == MG_OP_add || op == MG_OP_multiply);
+}
+
+/* The private sum that an addition goes on from, or MG_NOTHING. */
+static uint32_t sum_before(const mg_program *program, const uint32_t *uses, const mg_entry *entry) {
+    if (is_private(program, uses, entry->x) && program->entries[entry->x].op == MG_OP_add)
+        return entry->x;
+    if (is_private(program, uses, entry->y) && program->entries[entry->y].op == MG_OP_add)
+        return entry->y;
+    return MG_NOTHING;
+}
+
+/* Mark what sums take over with MG_NOTHING for uses. */
+static void absorb(const mg_program *program, uint32_t *uses) {
+    for (uint32_t i = (uint32_t)program->count; i-- > 0;) {
+        const mg_entry *entry = &program->entries[i];
+        const uint32_t operands[] = {entry->x, entry->y};
+        if (!is_scalar_level(program, i) || program->fates[i].value != i || entry->op != MG_OP_add)
+            continue;
+        const uint32_t before = sum_before(program, uses, entry);
+        for (int k = 0; k < 2; k++)
+            if (operands[k] == before || (is_private(program, uses, operands[k]) &&
+                                          program->entries[operands[k]].op == MG_OP_multiply))
+                uses[operands[k]] = MG_NOTHING;
+    }
+}
+
+static void add_term(mg_program *program, const uint32_t *uses, uint32_t i) {
+    mg_scalar_term *term = &program->scalar_terms[program->scalar_term_count++];
+    const mg_entry *entry = &program->entries[i];
+    const bool product = uses[i] == MG_NOTHING;
+    const uint32_t a = product ? entry->x : i;
+    term->a = program->fates[a].scalar;
+    term->adjoint_a = program->adjoints[a];
+    term->b = product ? program->fates[entry->y].scalar : MG_NOTHING;
+    term->adjoint_b = product ? program->adjoints[entry->y] : MG_NOTHING;
+}
+
+/* The terms of the sum that ends in entry i, the last one first, and turned round. */
+static void add_terms(mg_program *program, const uint32_t *uses, uint32_t i, mg_scalar_step *step) {
+    const size_t first = program->scalar_term_count;
+    for (;;) {
+        const mg_entry *entry = &program->entries[i];
+        const uint32_t operands[] = {entry->y, entry->x};
+        uint32_t before = MG_NOTHING;
+        for (int k = 0; k < 2; k++)
+            if (uses[operands[k]] == MG_NOTHING && program->entries[operands[k]].op == MG_OP_add)
+                before = operands[k];
+        for (int k = 0; k < 2; k++)
+            if (operands[k] != before) add_term(program, uses, operands[k]);
+        if (before == MG_NOTHING) break;
+        i = before;
+    }
+    step->op = MG_STEP_SUM;
+    step->x = (uint32_t)(program->scalar_term_count - first);
+    step->y = (uint32_t)first;
+    mg_scalar_term *terms = program->scalar_terms + first;
+    for (size_t low = 0, high = step->x; low + 1 < high; low++, high--) {
+        mg_scalar_term term = terms[low];
+        terms[low] = terms[high - 1];
+        terms[high - 1] = term;
+    }
+}
+
+static void place_steps(mg_program *program, const uint32_t *uses) {
+    for (uint32_t i = 0; i < program->count; i++) {
+        mg_fate *fate = &program->fates[i];
+        const mg_entry *entry = &program->entries[i];
+        if (mg_gives_up(program->memory, i)) return;
+        if (!fate->needed) continue;
+        if (fate->level == MG_LEVEL_ROW) {
+            if (fate->value == i && entry->op != MG_TRACE_INPUT) program->row_count++;
+            continue;
+        }
+        if (fate->value != i) {
+            fate->scalar = program->fates[fate->value].scalar;
+        } else {
+            fate->scalar = (uint32_t)program->scalar_count++;
+            program->is_constant[fate->scalar] = entry->op == MG_TRACE_CONSTANT;
+            program->constants[fate->scalar] = entry->op == MG_TRACE_CONSTANT ? entry->number : 0.0;
+        }
+        if (fate->level != MG_LEVEL_SCALAR || uses[i] == MG_NOTHING) continue;
+        if (entry->op == MG_TRACE_CAPTURED) {
+            mg_place *place = &program->places[program->place_count++];
+            place->captured = entry->x;
+            place->scalar = fate->scalar;
+            place->adjoint = fate->reached ? program->adjoints[i] : MG_NOTHING;
+            continue;
+        }
+        mg_scalar_step *step = &program->steps[program->step_count++];
+        *step = step_of(program, i);
+        if (entry->op == MG_OP_add && fate->value == i) add_terms(program, uses, i, step);
+    }
+}
+
+bool mg_place_scalars(mg_arena *memory, mg_program *program) {
+    const size_t most = program->count + 1;
+    uint32_t *uses = mg_allocate(memory, most * sizeof(uint32_t));
+    size_t scalars = 0, steps = 0;
+    if (uses == NULL) return false;
+    for (size_t i = 0; i < program->count; i++) {
+        const mg_fate *fate = &program->fates[i];
+        if (!fate->needed || fate->level == MG_LEVEL_ROW) continue;
+        if (fate->level == MG_LEVEL_SCALAR) steps++;
+        if (fate->value == i) scalars++;
+    }
+    count_all_uses(program, uses);
+    absorb(program, uses);
+    place_adjoints(program);
+    program->constants = mg_allocate(memory, (scalars + 1) * sizeof(double));
+    program->is_constant = mg_allocate(memory, (scalars + 1) * sizeof(bool));
+    program->places = mg_allocate(memory, (steps + 1) * sizeof(mg_place));
+    program->steps = mg_allocate(memory, (steps + 1) * sizeof(mg_scalar_step));
+    program->scalar_terms = mg_allocate(memory, (2 * steps + 1) * sizeof(mg_scalar_term));
+    bool good = program->constants != NULL && program->is_constant != NULL &&
+                program->places != NULL && program->steps != NULL && program->scalar_terms != NULL;
+    if (good) place_steps(program, uses);
+    mg_deallocate(memory, uses);
+    return good && !memory->gave_up;
+}
+
+/* ---- evaluating ---- */
+
+/* The first error of a checked call: no row's. */
+static void note_trap(mg_call *call, mg_status status, const mg_scalar_step *step, bool derivative,
+                      double x, double y) {
+    if (status == MG_OK || !call->check || call->trap.status != MG_OK) return;
+    call->trap = (mg_trap){.row = SIZE_MAX,
+                           .status = (int)status,
+                           .op = mg_is_table_op(step->op) ? (int)step->op : -1,
+                           .derivative = derivative,
+                           .x = x,
+                           .y = y};
+}
+
+static double sum_scalars(const mg_program *program, const mg_scalar_step *step,
+                          const double *scalars) {
+    const mg_scalar_term *term = program->scalar_terms + step->y, *const end = term + step->x;
+    double sum = -0.0;
+    for (; term < end; term++)
+        sum += term->b == MG_NOTHING ? scalars[term->a] : scalars[term->a] * scalars[term->b];
+    return sum;
+}
+
+static void push_sum(const mg_program *program, const mg_scalar_step *step, const double *scalars,
+                     double *adjoints) {
+    const mg_scalar_term *const terms = program->scalar_terms + step->y;
+    const double g = adjoints[step->adjoint];
+    for (const mg_scalar_term *term = terms + step->x; term-- > terms;) {
+        if (term->adjoint_a != MG_NOTHING && term->adjoint_a == term->adjoint_b) { /* a square */
+            const double half = scalars[term->a] * g;
+            adjoints[term->adjoint_a] = (adjoints[term->adjoint_a] + half) + half;
+            continue;
+        }
+        if (term->adjoint_a != MG_NOTHING)
+            adjoints[term->adjoint_a] += term->b == MG_NOTHING ? g : scalars[term->b] * g;
+        if (term->adjoint_b != MG_NOTHING) adjoints[term->adjoint_b] += scalars[term->a] * g;
+    }
+}
+
+void mg_evaluate_scalars(const mg_program *program, mg_call *call) {
+    double *const scalars = call->scalars;
+    const mg_scalar_step *const end = program->steps + program->step_count;
+    for (size_t i = 0; i < program->place_count; i++)
+        scalars[program->places[i].scalar] = call->captured[program->places[i].captured];
+    for (const mg_scalar_step *step = program->steps; step < end; step++) {
+        mg_status status = MG_OK;
+        if (step->shared) continue;
+        if (step->op == MG_STEP_SUM) {
+            scalars[step->out] = sum_scalars(program, step, scalars);
+            continue;
+        }
+        const double x = scalars[step->x];
+        const double y = step->op == MG_OP_exponent ? step->number : scalars[step->y];
+        if (step->op == MG_OP_multiply) {
+            scalars[step->out] = x * y;
+        } else if (step->op == MG_TRACE_LINK || step->op == MG_TRACE_DETACH) {
+            scalars[step->out] = x;
+        } else if (step->op == MG_TRACE_DIVIDE) {
+            scalars[step->out] = x / y;
+            status = y == 0.0 ? MG_ZERO_DIVISION : MG_OK;
+        } else {
+            status = mg_evaluate((int)step->op, x, y, &scalars[step->out]);
+        }
+        note_trap(call, status, step, false, x, y);
+    }
+}
+
+/* The partial derivatives of a step's value. */
+static mg_status differentiate(const mg_scalar_step *step, double x, double y, double z, double *px,
+                               double *py) {
+    (void)z;
+    switch (step->op) {
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
+    case MG_OP_##name: {                                                       \
+        const double dx = (dzdx);                                              \
+        *px = dx;                                                              \
+        *py = (dzdy);                                                          \
+        return (partial_error);                                                \
+    }
+        MG_OPERATORS(X)
+#undef X
+        default:
+            return MG_OK;
+    }
+}
+
+void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints) {
+    const double *const scalars = call->scalars;
+    const bool again = call->scale != 1.0; /* see mg_replay_end */
+    for (size_t i = 0; !again && i < program->captured; i++) call->captured_grads[i] = 0.0;
+    for (const mg_scalar_step *step = program->steps + program->step_count;
+         step-- > program->steps;) {
+        const double g = adjoints[step->adjoint];
+        double dx = 1.0, dy = 1.0;
+        if (!step->reached) continue;
+        if (step->op == MG_STEP_SUM) {
+            push_sum(program, step, scalars, adjoints);
+            continue;
+        }
+        const double x = scalars[step->x];
+        const double y = step->op == MG_OP_exponent ? step->number : scalars[step->y];
+        if (step->op == MG_OP_multiply) {
+            dx = y;
+            dy = x;
+        } else if (step->op == MG_TRACE_LINK) {
+            dy = scalars[step->z];
+        } else if (step->op != MG_OP_add) { /* an add that shares another's value */
+            mg_status status = differentiate(step, x, y, scalars[step->out], &dx, &dy);
+            note_trap(call, status, step, true, x, y);
+        }
+        if (step->adjoint_x != MG_NOTHING) adjoints[step->adjoint_x] += dx * g;
+        if (step->adjoint_y != MG_NOTHING) adjoints[step->adjoint_y] += dy * g;
+    }
+    for (size_t i = 0; i < program->place_count; i++) {
+        const mg_place *place = &program->places[i];
+        double *grad = &call->captured_grads[place->captured];
+        if (place->adjoint != MG_NOTHING && (!again || !isfinite(*grad)))
+            *grad = adjoints[place->adjoint] / call->scale;
+    }
+}

@@ -1,0 +1,224 @@
+/* slots.c: from registers to slots, and where rows may be left out in reverse.
+ *
+ * Registers share slots: one is free again after its last use. Where reverse may be gone through
+ * for one output after the other, what it needs of the values stays.
+ *
+ * The gradient of a loss such as relu(1 - y * f(x)) is zero for many rows as soon as it has passed
+ * the relu, and so is all that comes of it. Where one gradient alone is under way, MG_CODE_KEEP
+ * lets the rest of the program go on with the rows for which it is not zero. It is placed where
+ * much is left to do and little is to be moved. What a row adds to sums is a product of that
+ * gradient and of values, scalars and partial derivatives: it is zero, and changes no sum, if all
+ * of these are finite. Values and scalars are looked at; of the operators' derivatives the table
+ * knows it, and before those that may be infinite no row is left out. */
+#include <string.h>
+
+#include "program/program.h"
+
+enum { MOST_CUTS = 32, LEAST_SAVED = 4 };
+
+/* Something to be done with each reference to a register that an instruction has, except `out`. */
+typedef void (*visitor)(void *context, uint32_t *reference);
+
+static void visit(void *context, uint32_t *reference, visitor how) {
+    if (*reference != MG_NOTHING && (*reference & MG_SCALAR) == 0) how(context, reference);
+}
+
+static void visit_operands(mg_schedule *out, mg_instruction *in, void *context, visitor how) {
+    uint32_t *const fields[] = {&in->x, &in->y, &in->z, &in->g};
+    for (size_t k = 0; k < 4; k++) visit(context, fields[k], how);
+    if (in->code == MG_CODE_REDUCE)
+        for (uint32_t k = 0; k < in->count; k++) visit(context, &out->terms[in->first + k].b, how);
+    if (in->code == MG_CODE_KEEP)
+        for (uint32_t k = 0; k < in->count; k++) visit(context, &out->terms[in->first + k].a, how);
+    if (in->code != MG_CODE_SUM) return;
+    for (uint32_t r = 0; r < in->count; r++) {
+        const mg_run *run = &out->runs[in->first + r];
+        for (uint32_t k = 0; k < run->count; k++) {
+            visit(context, &out->terms[run->first + k].a, how);
+            visit(context, &out->terms[run->first + k].b, how);
+        }
+    }
+}
+
+/* ---- where rows may be left out ---- */
+
+/* Going back over the code: which registers are used from here on. */
+typedef struct {
+    mg_schedule *out;
+    uint32_t values; /* registers before this one are values, the others gradients */
+    uint32_t registers;
+    bool *live;
+    size_t live_values;
+    size_t live_gradients;
+} liveness;
+
+static void note_live(void *context, uint32_t *reference) {
+    liveness *at = context;
+    if (at->live[*reference]) return;
+    at->live[*reference] = true;
+    *(*reference < at->values ? &at->live_values : &at->live_gradients) += 1;
+}
+
+static void note_made(liveness *at, uint32_t reference) {
+    if (reference == MG_NOTHING || !at->live[reference]) return;
+    at->live[reference] = false;
+    *(reference < at->values ? &at->live_values : &at->live_gradients) -= 1;
+}
+
+/* By operator: whether its partial derivatives are finite wherever operands and value are. */
+static const bool has_finite_partials[MG_OP_COUNT] = {false, false,
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) finite,
+                                                      MG_OPERATORS(X)
+#undef X
+};
+
+/* How many multiplications or the like an instruction does for a lane. */
+static double work_of(const mg_schedule *out, const mg_instruction *in) {
+    double terms = 0.0;
+    if (in->code == MG_CODE_REDUCE) return in->count;
+    if (in->code != MG_CODE_SUM) return 1.0;
+    for (uint32_t r = 0; r < in->count; r++) terms += out->runs[in->first + r].count;
+    return terms;
+}
+
+/* The instruction that leaves rows out before `place`; what it moves is listed behind the terms. */
+static bool add_cut(mg_arena *memory, liveness *at, mg_instruction *cut, uint32_t place,
+                    double work) {
+    mg_schedule *out = at->out;
+    const size_t room = out->term_count + at->live_values;
+    if (room > SIZE_MAX / 2 / sizeof(mg_product)) return false;
+    mg_product *terms = mg_allocate(memory, (room + 1) * sizeof(mg_product));
+    if (terms == NULL) return false;
+    memcpy(terms, out->terms, out->term_count * sizeof(mg_product));
+    mg_deallocate(memory, out->terms);
+    out->terms = terms;
+    out->term_room = room + 1;
+    *cut = (mg_instruction){.code = MG_CODE_KEEP,
+                            .out = MG_NOTHING,
+                            .y = MG_NOTHING,
+                            .z = MG_NOTHING,
+                            .g = MG_NOTHING,
+                            .index = place,
+                            .first = (uint32_t)out->term_count,
+                            .count = (uint32_t)at->live_values,
+                            .number = work};
+    for (uint32_t i = 0; i < at->registers; i++) {
+        if (!at->live[i]) continue;
+        if (i < at->values)
+            terms[out->term_count++] = (mg_product){i, MG_NOTHING};
+        else
+            cut->x = i;
+    }
+    return true;
+}
+
+/* Put the cuts, of which the last one in the code comes first, into the code. */
+static bool insert_cuts(mg_arena *memory, mg_schedule *out, const mg_instruction *cuts,
+                        size_t count) {
+    size_t to = out->count + count, from = out->count;
+    if (count == 0) return true;
+    mg_instruction *code = mg_allocate(memory, to * sizeof(mg_instruction));
+    if (code == NULL) return false;
+    for (size_t i = 0; i < count; i++) {
+        while (from > cuts[i].index) code[--to] = out->code[--from];
+        code[--to] = cuts[i];
+    }
+    memcpy(code, out->code, from * sizeof(mg_instruction));
+    mg_deallocate(memory, out->code);
+    out->code = code;
+    out->count = out->code_room = out->count + count;
+    return true;
+}
+
+/* From the end on back: each cut saves twice what the one behind it does, or more. */
+static bool leave_rows_out(mg_arena *memory, mg_schedule *out, uint32_t values,
+                           uint32_t registers) {
+    mg_instruction cuts[MOST_CUTS];
+    size_t count = 0;
+    double work = 0.0, enough = 0.0;
+    bool good = true;
+    liveness at = {.out = out, .values = values, .registers = registers};
+    at.live = mg_allocate(memory, registers + 1);
+    if (at.live == NULL) return false;
+    memset(at.live, 0, registers);
+    for (uint32_t i = (uint32_t)out->count; good && count < MOST_CUTS && i-- > out->forward;) {
+        mg_instruction *in = &out->code[i];
+        if (mg_gives_up(memory, i)) good = false;
+        const bool push = in->code == MG_CODE_PUSH_X || in->code == MG_CODE_PUSH_Y;
+        if (in->code == MG_CODE_SEED || (push && !has_finite_partials[in->op])) break;
+        note_made(&at, in->out);
+        visit_operands(out, in, &at, note_live);
+        work += work_of(out, in);
+        if (at.live_gradients != 1 || work < enough ||
+            work < LEAST_SAVED * (double)(at.live_values + 1))
+            continue;
+        good = add_cut(memory, &at, &cuts[count++], i, work);
+        enough = 2.0 * work;
+    }
+    mg_deallocate(memory, at.live);
+    return good && insert_cuts(memory, out, cuts, count);
+}
+
+/* ---- from registers to slots ---- */
+
+typedef struct {
+    uint32_t place;    /* of the instruction under way */
+    uint32_t *last;    /* by register: the place of its last use; MG_NOTHING: none is left */
+    uint32_t *slot_of; /* by register */
+    uint32_t *spare;
+    size_t spares;
+} slots;
+
+static void note_use(void *context, uint32_t *reference) {
+    slots *at = context;
+    at->last[*reference] = at->place;
+}
+
+/* Slots whose last use this instruction was are free; its own operands still name registers. */
+static void free_slot(void *context, uint32_t *reference) {
+    slots *at = context;
+    if (at->last[*reference] != at->place) return;
+    at->spare[at->spares++] = at->slot_of[*reference];
+    at->last[*reference] = MG_NOTHING; /* once, however often it is used here */
+}
+
+static void take_slot(void *context, uint32_t *reference) {
+    const slots *at = context;
+    *reference = at->slot_of[*reference];
+}
+
+/* Values before `kept` that are used in reverse keep their slots. */
+static bool assign_slots(mg_arena *memory, mg_schedule *out, size_t kept, size_t registers) {
+    uint32_t *table = mg_allocate(memory, (3 * registers + 1) * sizeof(uint32_t));
+    slots at = {.last = table, .slot_of = table + registers, .spare = table + 2 * registers};
+    if (table == NULL) return false;
+    memset(table, 0xff, registers * sizeof(uint32_t));
+    for (at.place = 0; at.place < out->count; at.place++)
+        visit_operands(out, &out->code[at.place], &at, note_use);
+    for (size_t i = 0; i < kept; i++)
+        if (at.last[i] != MG_NOTHING && at.last[i] >= out->forward)
+            at.last[i] = (uint32_t)out->count;
+    for (at.place = 0; at.place < out->count; at.place++) {
+        mg_instruction *in = &out->code[at.place];
+        const uint32_t result = in->out;
+        if (mg_gives_up(memory, at.place)) break;
+        if (result != MG_NOTHING) {
+            at.slot_of[result] = at.spares != 0 ? at.spare[--at.spares] : (uint32_t)out->slots++;
+            in->out = at.slot_of[result];
+        }
+        visit_operands(out, in, &at, free_slot);
+        visit_operands(out, in, &at, take_slot);
+        if (result != MG_NOTHING && at.last[result] == MG_NOTHING)
+            at.spare[at.spares++] = at.slot_of[result]; /* used by nobody */
+    }
+    mg_deallocate(memory, table);
+    return !memory->gave_up;
+}
+
+bool mg_assign_slots(mg_arena *memory, mg_program *program, mg_mode mode, uint32_t registers) {
+    mg_schedule *out = &program->schedules[mode];
+    const uint32_t values = (uint32_t)program->count;
+    const bool again = program->output_count > 1 && (mode == MG_INPUTS || mode == MG_ALL);
+    if (mode == MG_PARAMETERS && !leave_rows_out(memory, out, values, registers)) return false;
+    return assign_slots(memory, out, again ? values : 0, registers);
+}

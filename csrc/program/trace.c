@@ -1,0 +1,318 @@
+/* trace.c: what a program recorded, from nodes to an array that needs the arena no more.
+ *
+ * The nodes are listed as backward lists them, so an entry's operands stand before it. The place of
+ * a recent node in the array is kept, while the trace is made, where its gradient is otherwise;
+ * that of a captured node in a hash table. */
+#include <string.h>
+
+#include "graph/node.h"
+
+/* ---- while recording ---- */
+
+void mg_start_recording(mg_arena *arena, mg_position *start) {
+    arena->recordings++;
+    start->sequence = arena->sequence;
+    start->place = arena->bump != NULL ? (uintptr_t)arena->bump : UINTPTR_MAX;
+}
+
+mg_node *mg_new_rule(mg_arena *arena, mg_rule rule, double data, mg_node *const *operands,
+                     size_t count) {
+    mg_node *node = mg_new_custom(arena, data, operands, count, NULL);
+    if (node != NULL) mg_extra_of(node)->rule = rule;
+    return node;
+}
+
+/* ---- the table of captured nodes ---- */
+
+typedef struct {
+    const mg_node *node;
+    uint32_t place;
+} capture;
+
+typedef struct {
+    mg_arena *arena;
+    const mg_position *start;
+    mg_trace *trace;
+    capture *table;
+    size_t size; /* a power of two, more than half of it free */
+} tracer;
+
+static capture *find(tracer *at, const mg_node *node) {
+    uint64_t hash = (uint64_t)((uintptr_t)node / sizeof(mg_node)) * 0x9E3779B97F4A7C15u;
+    size_t i = (size_t)(hash >> 32);
+    for (i &= at->size - 1; at->table[i].node != NULL; i = (i + 1) & (at->size - 1))
+        if (at->table[i].node == node) break;
+    return &at->table[i];
+}
+
+static bool grow_table(tracer *at) {
+    capture *old = at->table;
+    size_t size = at->size;
+    capture *table = mg_allocate(at->arena, 2 * size * sizeof(capture));
+    if (table == NULL) return false;
+    memset(table, 0, 2 * size * sizeof(capture));
+    at->table = table;
+    at->size = 2 * size;
+    for (size_t i = 0; i < size; i++)
+        if (old[i].node != NULL) *find(at, old[i].node) = old[i];
+    mg_deallocate(at->arena, old);
+    return true;
+}
+
+/* ---- entries ---- */
+
+static bool append(tracer *at, mg_entry entry) {
+    mg_trace *trace = at->trace;
+    if (trace->count == trace->capacity) {
+        if (trace->capacity > UINT32_MAX / 4) return false;
+        size_t capacity = 2 * trace->capacity;
+        mg_entry *entries = mg_reallocate(at->arena, trace->entries, capacity * sizeof(mg_entry));
+        if (entries == NULL) return false;
+        trace->entries = entries;
+        trace->capacity = capacity;
+    }
+    trace->entries[trace->count++] = entry;
+    return true;
+}
+
+/* A node that was there before, seen for the first time. */
+static bool capture_node(tracer *at, mg_node *node, uint32_t *place) {
+    mg_trace *trace = at->trace;
+    if (2 * (trace->captures + 1) > at->size) {
+        if (!grow_table(at)) return false;
+        mg_node **captured =
+            mg_reallocate(at->arena, trace->captured, at->size / 2 * sizeof(mg_node *));
+        if (captured == NULL) return false;
+        trace->captured = captured;
+    }
+    *place = (uint32_t)trace->count;
+    if (!append(at, (mg_entry){.op = MG_TRACE_CAPTURED, .x = (uint32_t)trace->captures}))
+        return false;
+    trace->captured[trace->captures++] = node;
+    *find(at, node) = (capture){node, *place};
+    return true;
+}
+
+static bool place_of(tracer *at, mg_node *node, uint32_t *place) {
+    if (mg_is_recent(node, at->start)) {
+        *place = (uint32_t)node->grad;
+        return true;
+    }
+    const capture *known = find(at, node);
+    if (known->node == NULL) return capture_node(at, node, place);
+    *place = known->place;
+    return true;
+}
+
+/* A custom node is its value, linked in turn to each operand by a partial derivative. */
+static bool append_links(tracer *at, const mg_node *node) {
+    const mg_extra *extra = mg_extra_of(node);
+    const bool given = extra->rule == MG_RULE_LINK;
+    mg_entry link = {.op = MG_TRACE_LINK};
+    if (given && !place_of(at, extra->operands[0], &link.x)) return false;
+    if (!given) {
+        link.x = (uint32_t)at->trace->count;
+        if (!append(at, (mg_entry){.op = MG_TRACE_CONSTANT, .number = node->data})) return false;
+    } else if (!append(at, (mg_entry){.op = MG_TRACE_DETACH, .x = link.x})) {
+        return false;
+    }
+    link.x = (uint32_t)at->trace->count - 1;
+    if (!given && extra->partials == NULL) return true;
+    for (size_t i = given ? 1 : 0; i < extra->count; i += given ? 2 : 1) {
+        if (!place_of(at, extra->operands[i], &link.y)) return false;
+        if (given) {
+            if (!place_of(at, extra->operands[i + 1], &link.z)) return false;
+        } else {
+            link.z = (uint32_t)at->trace->count;
+            mg_entry partial = {.op = MG_TRACE_CONSTANT, .number = extra->partials[i]};
+            if (!append(at, partial)) return false;
+        }
+        if (!append(at, link)) return false;
+        link.x = (uint32_t)at->trace->count - 1;
+    }
+    return true;
+}
+
+/* The entries of a node; the last one stands for it. */
+static bool append_node(tracer *at, mg_node *node) {
+    const mg_links *links = mg_links_of(node);
+    mg_entry entry = {.op = node->op};
+    switch (node->op) {
+        case MG_OP_leaf:
+            entry.op = MG_TRACE_CONSTANT;
+            entry.number = node->data;
+            break;
+        case MG_OP_custom: {
+            const mg_extra *extra = links->extra;
+            if (extra->rule != MG_RULE_DETACH && extra->rule != MG_RULE_DIVIDE)
+                return append_links(at, node);
+            entry.op = extra->rule == MG_RULE_DETACH ? MG_TRACE_DETACH : MG_TRACE_DIVIDE;
+            if (!place_of(at, extra->operands[0], &entry.x)) return false;
+            if (entry.op == MG_TRACE_DIVIDE && !place_of(at, extra->operands[1], &entry.y))
+                return false;
+            break;
+        }
+        default:
+            if (!place_of(at, links->left, &entry.x)) return false;
+            if (mg_arity(node) == 2 && !place_of(at, links->right, &entry.y)) return false;
+            if (node->op == MG_OP_exponent) entry.number = links->exponent;
+    }
+    return append(at, entry);
+}
+
+static mg_status append_all(tracer *at, const mg_order *order, const mg_node *anchor,
+                            mg_node *const *inputs, size_t count, mg_node **culprit) {
+    mg_trace *trace = at->trace;
+    for (size_t i = 0; i < count; i++) {
+        inputs[i]->grad = (double)trace->count;
+        if (!append(at, (mg_entry){.op = MG_TRACE_INPUT, .x = (uint32_t)i})) return MG_NO_MEMORY;
+    }
+    for (size_t i = mg_order_count(order); i-- > 0;) {
+        mg_node *node = mg_order_node(order, i);
+        if (mg_gives_up(at->arena, i)) return MG_INTERRUPTED;
+        if (node == anchor || !mg_is_recent(node, at->start)) continue;
+        if (node->grad > 0.0 || (count != 0 && node == inputs[0])) continue; /* an input */
+        if (node->flags & MG_CLOSURE) {
+            *culprit = node;
+            return MG_OPAQUE;
+        }
+        if (!append_node(at, node)) return MG_NO_MEMORY;
+        node->grad = (double)(trace->count - 1);
+    }
+    for (size_t i = 0; i < trace->roots; i++)
+        if (!place_of(at, mg_operand_of(anchor, i), &trace->root[i])) return MG_NO_MEMORY;
+    return MG_OK;
+}
+
+/* Room for places in the recent nodes: their gradients, which are zero but for those of a graph
+ * that another thread has made meanwhile. */
+static double *clear_grads(mg_arena *arena, const mg_order *order, const mg_position *start) {
+    const size_t count = mg_order_count(order);
+    double *grads = mg_allocate(arena, (count + 1) * sizeof(double));
+    for (size_t i = 0; grads != NULL && i < count; i++) {
+        mg_node *node = mg_order_node(order, i);
+        grads[i] = node->grad;
+        if (mg_is_recent(node, start)) node->grad = 0.0;
+    }
+    return grads;
+}
+
+static void restore_grads(const mg_order *order, const mg_position *start, const double *grads,
+                          mg_node *const *inputs, size_t count) {
+    for (size_t i = 0; i < mg_order_count(order); i++)
+        if (mg_is_recent(mg_order_node(order, i), start)) mg_order_node(order, i)->grad = grads[i];
+    for (size_t i = 0; i < count; i++) inputs[i]->grad = 0.0;
+}
+
+/* ---- a trace ---- */
+
+void mg_drop_trace(mg_arena *arena, mg_trace *trace) {
+    if (trace == NULL) return;
+    mg_deallocate(arena, trace->entries);
+    mg_deallocate(arena, trace->root);
+    mg_deallocate(arena, trace->captured);
+    mg_deallocate(arena, trace);
+}
+
+static mg_trace *new_trace(tracer *at, size_t roots) {
+    mg_trace *trace = mg_allocate(at->arena, sizeof *trace);
+    if (trace == NULL) return NULL;
+    memset(trace, 0, sizeof *trace);
+    trace->capacity = 64;
+    trace->roots = roots;
+    at->size = 64;
+    trace->entries = mg_allocate(at->arena, trace->capacity * sizeof(mg_entry));
+    trace->root = mg_allocate(at->arena, (roots + 1) * sizeof(uint32_t));
+    trace->captured = mg_allocate(at->arena, at->size / 2 * sizeof(mg_node *));
+    at->table = mg_allocate(at->arena, at->size * sizeof(capture));
+    if (at->table != NULL) memset(at->table, 0, at->size * sizeof(capture));
+    at->trace = trace;
+    if (trace->entries != NULL && trace->root != NULL && trace->captured != NULL &&
+        at->table != NULL)
+        return trace;
+    mg_deallocate(at->arena, at->table);
+    mg_drop_trace(at->arena, trace);
+    return NULL;
+}
+
+mg_trace *mg_make_trace(mg_arena *arena, const mg_node *anchor, const mg_position *start,
+                        mg_node *const *inputs, size_t count, mg_status *status,
+                        mg_node **culprit) {
+    tracer at = {.arena = arena, .start = start};
+    *culprit = NULL;
+    *status = MG_NO_MEMORY;
+    mg_order *order = mg_list_since(arena, (mg_node *)(uintptr_t)anchor, start);
+    if (order == NULL) *status = mg_why(arena);
+    if (order == NULL) return NULL;
+    double *grads = clear_grads(arena, order, start);
+    mg_trace *trace = grads != NULL ? new_trace(&at, mg_arity_of(anchor)) : NULL;
+    if (trace != NULL) {
+        *status = append_all(&at, order, anchor, inputs, count, culprit);
+        mg_deallocate(arena, at.table);
+        if (*status != MG_OK) {
+            mg_drop_trace(arena, trace);
+            trace = NULL;
+        }
+    }
+    if (grads != NULL) restore_grads(order, start, grads, inputs, count);
+    mg_deallocate(arena, grads);
+    mg_deallocate(arena, order);
+    return trace;
+}
+
+/* ---- the public functions ---- */
+
+void mg_begin_recording(mg_arena *arena, mg_position *start) {
+    mg_lock_take(&arena->lock);
+    mg_start_recording(arena, start);
+    mg_lock_give(&arena->lock);
+}
+
+void mg_end_recording(mg_arena *arena) {
+    mg_lock_take(&arena->lock);
+    arena->recordings--;
+    mg_lock_give(&arena->lock);
+}
+
+mg_node *mg_record_rule(mg_arena *arena, mg_rule rule, double data, mg_node *const *operands,
+                        size_t count, mg_status *status) {
+    mg_lock_take(&arena->lock);
+    return mg_hand_over(arena, mg_new_rule(arena, rule, data, operands, count), MG_OK, status);
+}
+
+mg_trace *mg_trace_new(mg_arena *arena, const mg_node *anchor, const mg_position *start,
+                       mg_node *const *inputs, size_t count, mg_status *status, mg_node **culprit) {
+    mg_lock_take(&arena->lock);
+    mg_trace *trace = mg_make_trace(arena, anchor, start, inputs, count, status, culprit);
+    mg_forget_poll(arena);
+    mg_lock_give(&arena->lock);
+    return trace;
+}
+
+void mg_trace_free(mg_arena *arena, mg_trace *trace) {
+    mg_lock_take(&arena->lock);
+    mg_drop_trace(arena, trace);
+    mg_lock_give(&arena->lock);
+}
+
+int mg_node_is_fresh(const mg_node *node, const mg_position *start) {
+    return node->refs == 1 && mg_is_recent(node, start);
+}
+
+uint64_t mg_node_serial(const mg_node *node) {
+    mg_page *page = mg_page_of(node);
+    if (page->sequence == MG_LEAF_PAGE) return 0;
+    return page->sequence * MG_PAGE_NODES + (uint64_t)(node - mg_page_nodes(page));
+}
+
+void mg_get_data(mg_arena *arena, mg_node *const *nodes, size_t count, double *data) {
+    mg_lock_take(&arena->lock);
+    for (size_t i = 0; i < count; i++) data[i] = nodes[i]->data;
+    mg_lock_give(&arena->lock);
+}
+
+void mg_add_grads(mg_arena *arena, mg_node *const *nodes, size_t count, const double *grads) {
+    mg_lock_take(&arena->lock);
+    for (size_t i = 0; i < count; i++) nodes[i]->grad += grads[i];
+    mg_lock_give(&arena->lock);
+}

@@ -1,0 +1,337 @@
+/* attributes.c: what a Value shows of its node: numbers, names, operands, backward. */
+#include <signal.h>
+
+#include "python/object.h"
+
+/* ---- numbers and names ---- */
+
+static int refuse_delete(PyObject *value, const char *name) {
+    if (value != NULL) return 0;
+    PyErr_Format(PyExc_AttributeError, "cannot delete %s of a Value", name);
+    return -1;
+}
+
+/* A real number for this attribute or parameter. */
+int value_take_number(PyObject *value, const char *name, double *number) {
+    int found = value_number(value, number);
+    if (found == 0)
+        PyErr_Format(PyExc_TypeError, "%s must be a real number, not '%.200s'", name,
+                     Py_TYPE(value)->tp_name);
+    return found == 1 ? 0 : -1;
+}
+
+static PyObject *get_data(PyObject *self, void *Py_UNUSED(closure)) {
+    if (!MG_LIKELY(mg_module.recordings == 0) && value_is_recording())
+        return value_ask("read", self);
+    return PyFloat_FromDouble(value_node(self)->data);
+}
+
+static int set_data(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
+    double number;
+    if (refuse_delete(value, "data") < 0) return -1;
+    if (value_is_recording()) {
+        PyObject *result = PyObject_CallMethod(value_recorder(), "assign", "OO", self, value);
+        Py_XDECREF(result);
+        return result == NULL ? -1 : 0;
+    }
+    if (value_take_number(value, "data", &number) < 0) return -1;
+    value_node(self)->data = number;
+    return 0;
+}
+
+static PyObject *get_grad(PyObject *self, void *Py_UNUSED(closure)) {
+    if (value_refuse("reading .grad") < 0) return NULL;
+    return PyFloat_FromDouble(value_node(self)->grad);
+}
+
+static int set_grad(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
+    double number;
+    if (value_refuse("assigning .grad") < 0) return -1;
+    if (refuse_delete(value, "grad") < 0 || value_take_number(value, "grad", &number) < 0)
+        return -1;
+    value_node(self)->grad = number;
+    return 0;
+}
+
+/* The first short labels of a program are numbered, of results as many as any tag holds: a label is
+ * then no state of the proxy. Others stand in the proxy, and what is no str in its dict. */
+static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure)) {
+    PyObject *label = ((value_object *)self)->label;
+    if (label == NULL && value_node(self)->tag == 0) {
+        label = value_own_entry(self, mg_module.label_key);
+        if (label != NULL || PyErr_Occurred()) return label;
+    }
+    return Py_NewRef(label != NULL ? label : mg_module.labels[mg_tag_of(value_node(self))]);
+}
+
+int value_label_tag(PyObject *label, int most) {
+    if (!PyUnicode_CheckExact(label) || PyUnicode_GET_LENGTH(label) > MG_LABEL_LENGTH) return 0;
+    PyObject *known = PyDict_GetItemWithError(mg_module.label_tags, label);
+    int tag = known != NULL ? (int)PyLong_AsLong(known) : 0;
+    if (known != NULL) return tag < most ? tag : 0;
+    if (PyErr_Occurred()) return -1;
+    if (mg_module.label_count >= most) return 0;
+    PyObject *number = PyLong_FromLong(mg_module.label_count);
+    if (number == NULL || PyDict_SetItem(mg_module.label_tags, label, number) < 0) {
+        Py_XDECREF(number);
+        return -1;
+    }
+    Py_DECREF(number);
+    mg_module.labels[mg_module.label_count] = Py_NewRef(label);
+    return mg_module.label_count++;
+}
+
+static int most_labels(const mg_node *node) {
+    return node->op == MG_OP_leaf ? MG_LABELS : MG_WIDE_TAG;
+}
+
+int value_set_label(PyObject *object, PyObject *value, void *Py_UNUSED(closure)) {
+    value_object *self = (value_object *)object;
+    if (refuse_delete(value, "label") < 0) return -1;
+    bool none = value == mg_module.labels[0];
+    bool text = PyUnicode_CheckExact(value);
+    int tag = none ? 0 : value_label_tag(value, most_labels(self->node));
+    if (tag < 0) return -1;
+    if (text && tag == 0 && !none && PyUnicode_GET_LENGTH(value) != 0 && value_keep(self) < 0)
+        return -1;
+    if (!text && value_set_own_entry(object, mg_module.label_key, value) < 0) return -1;
+    if (text && value_delete_own_entry(object, mg_module.label_key) < 0) return -1;
+    mg_set_tag(self->node, (uint32_t)tag);
+    Py_XSETREF(self->label, text && tag == 0 && !none ? Py_NewRef(value) : NULL);
+    return 0;
+}
+
+int value_set_op(PyObject *self, PyObject *text) {
+    return value_set_own_entry(self, mg_module.op_key, text);
+}
+
+PyObject *value_get_exponent(const mg_node *node) {
+    if (node->op != MG_OP_exponent) return Py_NewRef(Py_None);
+    return node->flags & MG_INTEGER ? PyLong_FromDouble(mg_links_of(node)->exponent)
+                                    : PyFloat_FromDouble(mg_links_of(node)->exponent);
+}
+
+PyObject *value_get_op(PyObject *self, void *Py_UNUSED(closure)) {
+    PyObject *text = value_own_entry(self, mg_module.op_key);
+    if (text != NULL || PyErr_Occurred()) return text;
+    const mg_node *node = value_node(self);
+    if (node->op != MG_OP_exponent) return Py_NewRef(mg_module.symbols[mg_operator_of(node)]);
+    PyObject *exponent = value_get_exponent(node);
+    if (exponent == NULL) return NULL;
+    text = PyUnicode_FromFormat("**%R", exponent);
+    Py_DECREF(exponent);
+    return text;
+}
+
+static int set_op(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
+    return refuse_delete(value, "_op") < 0 ? -1 : value_set_op(self, value);
+}
+
+/* ---- operands ---- */
+
+PyObject *value_of_node(mg_node *node) {
+    if (value_living(node) == NULL && value_prepare() < 0) return NULL;
+    PyObject *proxy = value_living(node); /* only now, for a collection may have run */
+    return proxy != NULL ? Py_NewRef(proxy) : value_wrap(node);
+}
+
+static PyObject *children_of(const mg_node *node) {
+    Py_ssize_t arity = (Py_ssize_t)mg_node_arity(node);
+    PyObject *children = PyTuple_New(arity);
+    if (children == NULL || arity == 0) return children;
+    value_hide(children);
+    for (Py_ssize_t i = 0; i < arity; i++) {
+        PyObject *child = value_of_node(mg_node_operand(node, (size_t)i));
+        if (child == NULL) {
+            Py_DECREF(children);
+            return NULL;
+        }
+        PyTuple_SET_ITEM(children, i, child);
+    }
+    return value_unhide(children);
+}
+
+/* All of them in order, with repeats. */
+PyObject *value_get_children(PyObject *self, void *Py_UNUSED(closure)) {
+    mg_node *node = value_node(self);
+    value_pin(node);
+    PyObject *children = children_of(node);
+    value_unpin(node);
+    return children;
+}
+
+/* The distinct operands, in order, as a set: the keys of a dict. */
+static PyObject *get_prev(PyObject *self, void *Py_UNUSED(closure)) {
+    PyObject *children = value_get_children(self, NULL);
+    if (children == NULL) return NULL;
+    PyObject *distinct = PyObject_CallMethod((PyObject *)&PyDict_Type, "fromkeys", "(O)", children);
+    Py_DECREF(children);
+    if (distinct == NULL) return NULL;
+    PyObject *keys = PyObject_CallMethod(distinct, "keys", NULL);
+    Py_DECREF(distinct);
+    return keys;
+}
+
+static PyObject *partials_of(const mg_node *node) {
+    bool none = node->op == MG_OP_custom && mg_extra_of(node)->partials == NULL;
+    size_t arity = none ? 0 : mg_node_arity(node);
+    PyObject *partials = PyTuple_New((Py_ssize_t)arity);
+    if (partials == NULL) return NULL;
+    for (size_t i = 0; i < arity; i++) {
+        double number;
+        mg_status status = mg_partial(node, i, &number);
+        if (status != MG_OK) value_raise_partial(status, node);
+        PyObject *partial = status == MG_OK ? PyFloat_FromDouble(number) : NULL;
+        if (partial == NULL) {
+            Py_DECREF(partials);
+            return NULL;
+        }
+        PyTuple_SET_ITEM(partials, (Py_ssize_t)i, partial);
+    }
+    return partials;
+}
+
+static PyObject *get_partials(PyObject *self, void *Py_UNUSED(closure)) {
+    if (value_refuse("reading ._local_grads") < 0) return NULL;
+    PyObject *given = value_own_entry(self, mg_module.partials_key);
+    if (given != NULL || PyErr_Occurred()) return given;
+    mg_node *node = value_node(self);
+    value_pin(node);
+    PyObject *partials = partials_of(node);
+    value_unpin(node);
+    return partials;
+}
+
+/* ---- backward ---- */
+
+static PyObject *push(PyObject *self, PyObject *Py_UNUSED(ignored)) {
+    if (value_refuse("calling _backward()") < 0) return NULL;
+    mg_status status = mg_push_node(value_node(self));
+    if (status != MG_OK) {
+        value_raise_partial(status, value_node(self));
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef push_method = {"_backward", push, METH_NOARGS,
+                                  PyDoc_STR("Push this node's gradient into its operands, once.")};
+
+static PyObject *get_backward(PyObject *self, void *Py_UNUSED(closure)) {
+    PyObject *own = value_own_entry(self, mg_module.backward_key);
+    if (own != NULL || PyErr_Occurred()) return own;
+    return PyCFunction_New(&push_method, self);
+}
+
+static int set_backward(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
+    if (value_refuse("a _backward of a Value's own") < 0) return -1;
+    if (value == NULL) { /* back to the native rule */
+        mg_close(mg_module.arena, value_node(self), false);
+        return value_delete_own_entry(self, mg_module.backward_key);
+    }
+    if (!PyCallable_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "_backward must be callable, not '%.200s'",
+                     Py_TYPE(value)->tp_name);
+        return -1;
+    }
+    if (value_set_own_entry(self, mg_module.backward_key, value) < 0) return -1;
+    mg_close(mg_module.arena, value_node(self), true);
+    value_set_cyclic((value_object *)self);
+    return 0;
+}
+
+static int call_closure(mg_node *node) {
+    PyObject *self = value_of_node(node);
+    PyObject *closure = self == NULL ? NULL : get_backward(self, NULL);
+    PyObject *result = closure == NULL ? NULL : PyObject_CallNoArgs(closure);
+    Py_XDECREF(closure);
+    Py_XDECREF(self);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* With closures in the graph: native nodes by the engine, closures in between by Python. */
+static int follow_order(mg_order *order) {
+    mg_node *closure, *culprit;
+    for (;;) {
+        mg_status status = mg_resume(order, &closure, &culprit);
+        if (status != MG_OK) {
+            value_raise_partial(status, culprit);
+            return -1;
+        }
+        if (closure != NULL && call_closure(closure) < 0) return -1;
+        if (closure == NULL && mg_is_done(order)) return 0;
+        if (closure == NULL && PyErr_CheckSignals() < 0) return -1;
+    }
+}
+
+enum { LARGE = 4096 }; /* pages in use: a backward may take longer than anybody notices */
+
+/* Whether Ctrl-C raises KeyboardInterrupt, so that what it interrupts need not be done to its end:
+ * a handler of a program's own may only take note of it. */
+static bool interrupt_raises(void) {
+    PyObject *module = PyImport_ImportModule("_signal");
+    PyObject *handler =
+        module != NULL ? PyObject_CallMethod(module, "getsignal", "i", SIGINT) : NULL;
+    PyObject *raising =
+        handler != NULL ? PyObject_GetAttrString(module, "default_int_handler") : NULL;
+    const bool raises = raising != NULL && handler == raising;
+    Py_XDECREF(raising);
+    Py_XDECREF(handler);
+    Py_XDECREF(module);
+    PyErr_Clear();
+    return raises;
+}
+
+PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored)) {
+    mg_order *order;
+    mg_node *culprit, *root = value_node(self);
+    if (value_refuse("calling backward()") < 0) return NULL;
+    const bool large = mg_module.arena->pages > LARGE;
+    if (large && interrupt_raises()) mg_arena_set_poll(mg_module.arena, value_interrupted);
+    mg_status status = mg_sweep(mg_module.arena, root, &order, &culprit);
+    mg_forget_poll(mg_module.arena);
+    if (status == MG_INTERRUPTED) {
+        if (PyErr_CheckSignals() == 0) PyErr_SetNone(PyExc_KeyboardInterrupt);
+        return NULL;
+    }
+    if (status != MG_OK) {
+        value_raise_partial(status, culprit);
+        return NULL;
+    }
+    if (order == NULL) Py_RETURN_NONE;
+    value_pin(root); /* a closure could give self another node */
+    int result = follow_order(order);
+    mg_deallocate(mg_module.arena, order);
+    value_unpin(root);
+    if (result < 0) return NULL;
+    Py_RETURN_NONE;
+}
+
+/* ---- the table ---- */
+
+/* Who has the dict can put anything into it. */
+static PyObject *show_dict(PyObject *self, void *closure) {
+    PyObject *dict = value_get_dict(self, closure);
+    if (dict != NULL) value_set_cyclic((value_object *)self);
+    return dict;
+}
+
+PyGetSetDef value_attributes_table[] = {
+    {"data", get_data, set_data, PyDoc_STR("The node's value, a float."), NULL},
+    {"grad", get_grad, set_grad, PyDoc_STR("The derivative accumulated so far, a float."), NULL},
+    {"label", get_label, value_set_label, PyDoc_STR("A name of your own for this node."), NULL},
+    {"_op", value_get_op, set_op, PyDoc_STR("The operator that made this node; '' for a leaf."),
+     NULL},
+    {"_prev", get_prev, NULL, PyDoc_STR("The distinct operands, an ordered set."), NULL},
+    {"_children", value_get_children, NULL, PyDoc_STR("The operands in order, repeats included."),
+     NULL},
+    {"_local_grads", get_partials, NULL,
+     PyDoc_STR("The partial derivatives with respect to _children."), NULL},
+    {"_backward", get_backward, set_backward,
+     PyDoc_STR("Call it to push this node's gradient into its operands; assign a closure to\n"
+               "compute that yourself."),
+     NULL},
+    {"__dict__", show_dict, value_set_dict, NULL, NULL},
+    {NULL},
+};

@@ -1,0 +1,257 @@
+/* object.c: the life of a proxy (made, given state, let go of) and its attributes. */
+
+#include "python/object.h"
+
+/* ---- memory ---- */
+
+value_object *value_allocate(void) {
+    value_object *self = PyObject_GC_New(value_object, mg_module.type);
+    if (self == NULL) return NULL;
+    self->dict = NULL;
+    self->weakrefs = NULL;
+    return self;
+}
+
+MG_COLD static void give_memory_back(value_object *self) {
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    PyObject_GC_Del(self);
+    Py_DECREF((PyObject *)type);
+}
+
+/* A dead proxy of the exact type, untracked and without state: put it on the free list. Its
+ * reference to the type stays with it. */
+MG_INLINE void recycle(value_object *self) {
+    if (MG_LIKELY(mg_module.free_count != MG_FREE_LIST_LENGTH)) {
+        self->next = mg_module.free_list;
+        mg_module.free_list = self;
+        mg_module.free_count++;
+    } else {
+        give_memory_back(self);
+    }
+}
+
+int value_prepare(void) {
+    if (mg_module.free_list != NULL) return 0;
+    value_object *fresh = value_allocate();
+    if (fresh == NULL) return -1;
+    fresh->next = mg_module.free_list;
+    mg_module.free_list = fresh;
+    mg_module.free_count++;
+    return 0;
+}
+
+/* Letting go of a proxy runs foreign code, which may let go of more: that is left to the loop up
+ * the stack, so that there is no recursion. Each thread has a loop of its own: it neither waits for
+ * the foreign code of another one nor relies on it, which a forked child does not have. */
+MG_COLD void value_drain_orphans(void) {
+    static _Thread_local bool draining;
+    mg_node *node;
+    if (draining) return;
+    draining = true;
+    while ((node = mg_next_orphan(mg_module.arena)) != NULL) {
+        if (node->flags & MG_CYCLIC) mg_module.cyclic_held--;
+        Py_DECREF((PyObject *)mg_owner(node));
+    }
+    draining = false;
+}
+
+/* Give up the proxy's reference to its node. What dies with it may have held other proxies, whose
+ * death may free more: one loop, at the outermost call, lets go of them all. */
+MG_INLINE void drop_node(value_object *self) {
+    mg_node *node = self->node;
+    mg_set_owner(node, NULL);
+    mg_drop(mg_module.arena, node);
+    if (mg_module.arena->orphans != NULL) value_drain_orphans();
+}
+
+/* A proxy that may have state. From the start the node is without a proxy: who asks for it while
+ * foreign code runs here (the callbacks of weak references, say) gets another one. */
+MG_COLD static void dealloc_with_state(value_object *self) {
+    bool has_finalizer = Py_TYPE((PyObject *)self)->tp_finalize != NULL;
+    if (has_finalizer && PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) return;
+    PyTypeObject *type =
+        Py_TYPE((PyObject *)self); /* only now, for the finalizer may change both */
+    mg_node *node = self->node;
+    PyObject *bound = NULL;
+    PyObject_GC_UnTrack(self);
+    if (mg_owner(node) == self) {
+        bound = value_take_bound(node);
+        if (bound != NULL && node->refs > 1) value_hold_operands(node); /* it lives on */
+        mg_unkeep(mg_module.arena, node);
+        mg_set_owner(node, NULL);
+    }
+    if (self->weakrefs != NULL) PyObject_ClearWeakRefs((PyObject *)self);
+    Py_CLEAR(self->label);
+    Py_CLEAR(self->dict);
+    mg_drop(mg_module.arena, node);
+    Py_XDECREF(bound);
+    if (mg_module.arena->orphans != NULL) value_drain_orphans();
+    if (type == mg_module.type && !has_finalizer && type->tp_finalize == NULL) {
+        recycle(self);
+    } else if (type == mg_module.type) { /* the collector would remember that it has run */
+        give_memory_back(self);
+    } else {
+        type->tp_free(self);
+        Py_DECREF((PyObject *)type);
+    }
+}
+
+static void dealloc(PyObject *object) {
+    value_object *self = (value_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    if (MG_LIKELY(type == mg_module.type && (self->node->flags & MG_KEEP) == 0 &&
+                  self->weakrefs == NULL && type->tp_finalize == NULL)) {
+        drop_node(self);
+        recycle(self);
+        return;
+    }
+    dealloc_with_state(self);
+}
+
+static int traverse(PyObject *object, visitproc visit, void *arg) {
+    value_object *self = (value_object *)object;
+    Py_VISIT(self->dict);
+    if (self->node != NULL && self->node->flags & MG_EXTRA)
+        Py_VISIT((PyObject *)mg_extra_of(self->node)->bound);
+    Py_VISIT((PyObject *)Py_TYPE(object));
+    return 0;
+}
+
+/* The dict itself stays: it says that the object is not an empty one. */
+static int clear(PyObject *object) {
+    value_object *self = (value_object *)object;
+    if (self->dict != NULL) PyDict_Clear(self->dict);
+    if (self->node != NULL) Py_XDECREF(value_take_bound(self->node));
+    return 0;
+}
+
+/* ---- state ---- */
+
+/* From now on the node holds the proxy while it has parents. */
+int value_keep(value_object *self) {
+    if (mg_keep(mg_module.arena, self->node) != MG_OK) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    value_hold(self->node);
+    return 0;
+}
+
+/* The proxy refers to objects that may refer back to it: let the garbage collector see it. */
+void value_track(value_object *self) {
+    if (!PyObject_GC_IsTracked((PyObject *)self)) PyObject_GC_Track(self);
+}
+
+/* The instance has a dict since now. */
+static int keep_dict(value_object *self) {
+    if (value_keep(self) < 0) {
+        Py_CLEAR(self->dict);
+        return -1;
+    }
+    value_track(self);
+    return 0;
+}
+
+/* Whether data and grad are still what they were at first: the type can be changed. */
+static inline bool numbers_are_own(PyTypeObject *type) {
+    const unsigned int version = value_type_version(type);
+    if (version == 0) return false;
+    if (MG_LIKELY(version == mg_module.own_version)) return true;
+    if (PyDict_GetItem(type->tp_dict, mg_module.data_key) != mg_module.data_descriptor ||
+        PyDict_GetItem(type->tp_dict, mg_module.grad_key) != mg_module.grad_descriptor)
+        return false;
+    mg_module.own_version = version;
+    return true;
+}
+
+/* The double that an assignment to data or grad writes to; NULL: go the long way. */
+static inline double *number_to_set(PyObject *object, PyObject *name) {
+    if (!value_is_exact(object) || !numbers_are_own(mg_module.type) || value_is_recording())
+        return NULL;
+    if (name == mg_module.data_key) return &value_node(object)->data;
+    return name == mg_module.grad_key ? &value_node(object)->grad : NULL;
+}
+
+static int set_attribute(PyObject *object, PyObject *name, PyObject *value) {
+    value_object *self = (value_object *)object;
+    if (value != NULL && (PyFloat_CheckExact(value) || PyLong_CheckExact(value))) {
+        double number, *place = number_to_set(object, name);
+        if (place != NULL) {
+            if (value_number(value, &number) < 0) return -1;
+            *place = number;
+            return 0;
+        }
+    }
+    bool had_dict = self->dict != NULL;
+    int result = PyObject_GenericSetAttr(object, name, value);
+    if (!had_dict && self->dict != NULL && keep_dict(self) < 0) return -1;
+    if (!value_is_exact(object) && value_keep(self) < 0) return -1; /* __class__ was set */
+    if (value != NULL && PyObject_IS_GC(value) && self->node->flags & MG_KEEP)
+        value_set_cyclic(self);
+    return result;
+}
+
+PyObject *value_get_dict(PyObject *object, void *Py_UNUSED(closure)) {
+    value_object *self = (value_object *)object;
+    if (self->dict == NULL) {
+        if ((self->dict = PyDict_New()) == NULL || keep_dict(self) < 0) return NULL;
+    }
+    return Py_NewRef(self->dict);
+}
+
+int value_set_dict(PyObject *object, PyObject *value, void *closure) {
+    value_object *self = (value_object *)object;
+    if (value == NULL || !PyDict_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "__dict__ must be set to a dictionary");
+        return -1;
+    }
+    PyObject *old = value_get_dict(object, closure);
+    if (old == NULL) return -1;
+    Py_SETREF(self->dict, Py_NewRef(value));
+    Py_DECREF(old);
+    return 0;
+}
+
+PyObject *value_own_entry(PyObject *object, PyObject *key) {
+    PyObject *dict = Py_XNewRef(((value_object *)object)->dict);
+    PyObject *entry = dict == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(dict, key));
+    Py_XDECREF(dict);
+    return entry;
+}
+
+int value_delete_own_entry(PyObject *self, PyObject *key) {
+    PyObject *dict = Py_XNewRef(((value_object *)self)->dict);
+    int result = dict == NULL ? 0 : PyDict_Contains(dict, key);
+    if (result > 0) result = PyDict_DelItem(dict, key);
+    Py_XDECREF(dict);
+    return result;
+}
+
+int value_set_own_entry(PyObject *object, PyObject *key, PyObject *value) {
+    PyObject *dict = value_get_dict(object, NULL);
+    if (dict == NULL) return -1;
+    int result = PyDict_SetItem(dict, key, value);
+    Py_DECREF(dict);
+    return result;
+}
+/* ---- the type ---- */
+
+static PyMemberDef offsets[] = {
+    {"__dictoffset__", T_PYSSIZET, offsetof(value_object, dict), READONLY, NULL},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(value_object, weakrefs), READONLY, NULL},
+    {NULL},
+};
+
+PyType_Slot value_object_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("Value(data, children=(), op='', label='')\n--\n\n"
+                                  "A float that remembers what it was computed from.")},
+    {Py_tp_new, value_new},
+    {Py_tp_init, value_init},
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_traverse, traverse},
+    {Py_tp_clear, clear},
+    {Py_tp_setattro, set_attribute},
+    {Py_tp_getset, value_attributes_table},
+    {Py_tp_members, offsets},
+    {0, NULL},
+};

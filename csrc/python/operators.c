@@ -1,0 +1,543 @@
+/* operators.c: Python's operators on Values. What an operator computes stands in the operator
+ * table; here is only how Python asks for it, and which nodes the notebook's class records. */
+#include "python/object.h"
+
+/* ---- numbers ---- */
+
+int value_number(PyObject *object, double *number) {
+    if (PyLong_Check(object)) {
+        *number = PyLong_AsDouble(object);
+        return *number == -1.0 && PyErr_Occurred() ? -1 : 1;
+    }
+    if (PyFloat_Check(object)) {
+        *number = PyFloat_AS_DOUBLE(object);
+        return 1;
+    }
+    if (value_check(object)) return 0;
+    PyObject *real = PyObject_CallOneArg(mg_module.as_real, object);
+    if (real == NULL) return -1;
+    int found = PyFloat_Check(real);
+    if (found) *number = PyFloat_AS_DOUBLE(real);
+    Py_DECREF(real);
+    return found;
+}
+
+/* ---- errors ---- */
+
+MG_COLD static void raise_error(mg_status status, int op, double x, double y, bool derivative) {
+    if (status == MG_NO_MEMORY || status == MG_OK) {
+        PyErr_NoMemory();
+        return;
+    }
+    PyObject *error = PyObject_CallFunction(mg_module.make_error, "isddi", (int)status,
+                                            mg_operator_name(op), x, y, (int)derivative);
+    if (error != NULL && value_is_recording())
+        Py_SETREF(error, PyObject_CallMethod(value_recorder(), "note", "O", error));
+    if (error == NULL) return;
+    PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_DECREF(error);
+}
+
+void value_raise_partial(mg_status status, const mg_node *node) {
+    double y = 0.0;
+    if (status == MG_NO_MEMORY) {
+        PyErr_NoMemory();
+        return;
+    }
+    if (node->op == MG_OP_exponent)
+        y = mg_links_of(node)->exponent;
+    else if (mg_arity(node) == 2)
+        y = mg_links_of(node)->right->data;
+    raise_error(status, node->op, mg_links_of(node)->left->data, y, true);
+}
+
+/* ---- results ---- */
+
+/* Operands with state are held for the new node, and the node gets its proxy. */
+MG_COLD static PyObject *finish_slow(mg_node *node, mg_node *x, mg_node *y) {
+    if (node == NULL) return PyErr_NoMemory();
+    if (mg_module.no_grad != 0 && value_grad_is_off()) {
+        node = value_as_leaf(node);
+        return node == NULL ? PyErr_NoMemory() : value_wrap(node);
+    }
+    value_hold(x);
+    value_hold(y);
+    return value_wrap(node);
+}
+
+MG_INLINE PyObject *finish(mg_node *node, mg_node *x, mg_node *y) {
+    bool plain = node != NULL && mg_module.no_grad == 0 && mg_module.free_list != NULL &&
+                 ((x->flags | y->flags) & MG_KEEP) == 0;
+    return MG_LIKELY(plain) ? value_wrap(node) : finish_slow(node, x, y);
+}
+
+/* The same where an operand may be of a subclass: self's class is the result's class. */
+static PyObject *finish_as(PyObject *self, mg_node *node, mg_node *x, mg_node *y) {
+    if (value_is_exact(self)) return finish(node, x, y);
+    if (node != NULL && value_grad_is_off()) node = value_as_leaf(node);
+    if (node == NULL) return PyErr_NoMemory();
+    value_hold(x);
+    value_hold(y);
+    return value_wrap_as(Py_TYPE(self), node);
+}
+
+/* ---- an operand on either side ---- */
+
+typedef enum { IS_ERROR, IS_OTHER, IS_NUMBER, IS_VALUE } operand_kind;
+
+/* A plain number is told by its type alone; any other object's bases are looked at. */
+static operand_kind kind_of(PyObject *object, double *number) {
+    bool is_plain_number = PyFloat_CheckExact(object) || PyLong_CheckExact(object);
+    if (!is_plain_number && value_check(object)) return IS_VALUE;
+    int found = value_number(object, number);
+    return found < 0 ? IS_ERROR : found == 0 ? IS_OTHER : IS_NUMBER;
+}
+
+/* The operands of one call: at least one is a Value. */
+typedef struct {
+    operand_kind left;
+    operand_kind right;
+    mg_node *x; /* where left is a Value */
+    mg_node *y;
+    double a; /* where left is a number */
+    double b;
+    PyObject *self; /* the Value whose class decides the result's */
+} operands;
+
+/* 1: go on; 0: *result is what to return. */
+static int take_operands(operands *in, PyObject *left, PyObject *right, PyObject **result) {
+    in->left = kind_of(left, &in->a);
+    in->right = in->left > IS_OTHER ? kind_of(right, &in->b) : IS_OTHER;
+    if (in->left == IS_ERROR || in->right == IS_ERROR) {
+        *result = NULL;
+        return 0;
+    }
+    if (in->left == IS_OTHER || in->right == IS_OTHER) {
+        *result = Py_NewRef(Py_NotImplemented);
+        return 0;
+    }
+    if (in->left == IS_VALUE) in->x = value_node(left);
+    if (in->right == IS_VALUE) in->y = value_node(right);
+    in->self = in->left == IS_VALUE ? left : right;
+    return 1;
+}
+
+/* ---- one operator, two nodes or a node and a number ---- */
+
+static inline PyObject *record(int op, PyObject *self, mg_node *x, mg_node *y) {
+    double z;
+    mg_status status = mg_evaluate(op, x->data, y->data, &z);
+    if (status != MG_OK) {
+        raise_error(status, op, x->data, y->data, false);
+        return NULL;
+    }
+    return finish_as(self, mg_new_binary(mg_module.arena, op, z, x, y), x, y);
+}
+
+static inline PyObject *record_number(int op, PyObject *self, mg_node *x, double y) {
+    double z;
+    mg_status status = mg_evaluate(op, x->data, y, &z);
+    if (status != MG_OK) {
+        raise_error(status, op, x->data, y, false);
+        return NULL;
+    }
+    return finish_as(self, mg_new_with_number(mg_module.arena, op, z, x, y), x, x);
+}
+
+static PyObject *record_reflected(int op, PyObject *self, double x, mg_node *y) {
+    double z;
+    mg_status status = mg_evaluate(op, x, y->data, &z);
+    if (status != MG_OK) {
+        raise_error(status, op, x, y->data, false);
+        return NULL;
+    }
+    return finish_as(self, mg_new_reflected(mg_module.arena, op, z, x, y), y, y);
+}
+
+/* + and *: a number on the left changes sides, as the notebook's __radd__ and __rmul__ do; in a
+ * subclass through the operators, for it may have its own. */
+MG_COLD static PyObject *commutative_slow(int op, PyObject *left, PyObject *right) {
+    operands in;
+    PyObject *result;
+    if (!take_operands(&in, left, right, &result)) return result;
+    if (in.left == IS_NUMBER && !value_is_exact(right))
+        return op == MG_OP_add ? PyNumber_Add(right, left) : PyNumber_Multiply(right, left);
+    if (in.left == IS_NUMBER) return record_number(op, in.self, in.y, in.a);
+    if (in.right == IS_NUMBER) return record_number(op, in.self, in.x, in.b);
+    return record(op, in.self, in.x, in.y);
+}
+
+MG_INLINE PyObject *commutative(int op, PyObject *left, PyObject *right) {
+    if (MG_LIKELY(value_is_exact(left))) {
+        mg_node *x = value_node(left);
+        double z;
+        if (MG_LIKELY(value_is_exact(right))) {
+            mg_node *y = value_node(right);
+            mg_evaluate(op, x->data, y->data, &z);
+            return finish(mg_new_binary(mg_module.arena, op, z, x, y), x, y);
+        }
+        if (PyFloat_CheckExact(right)) {
+            double y = PyFloat_AS_DOUBLE(right);
+            mg_evaluate(op, x->data, y, &z);
+            return finish(mg_new_with_number(mg_module.arena, op, z, x, y), x, x);
+        }
+    }
+    return commutative_slow(op, left, right);
+}
+
+static PyObject *add(PyObject *left, PyObject *right) {
+    return commutative(MG_OP_add, left, right);
+}
+
+static PyObject *multiply(PyObject *left, PyObject *right) {
+    return commutative(MG_OP_multiply, left, right);
+}
+
+/* ---- the operators the notebook composes of others ---- */
+
+/* operator(left, right), with a reference to right, which may be NULL, taken over. */
+static PyObject *consume(PyObject *right, PyObject *left, binaryfunc operator) {
+    PyObject *result = right != NULL ? operator(left, right) : NULL;
+    Py_XDECREF(right);
+    return result;
+}
+
+static PyObject *consume_left(PyObject *left, PyObject *right, binaryfunc operator) {
+    PyObject *result = left != NULL ? operator(left, right) : NULL;
+    Py_XDECREF(left);
+    return result;
+}
+
+static PyObject *negative(PyObject *self) {
+    if (!value_is_exact(self)) return consume(PyLong_FromLong(-1), self, PyNumber_Multiply);
+    mg_node *x = value_node(self);
+    return finish(mg_new_negative(mg_module.arena, x), x, x);
+}
+
+/* A subclass may have operators of its own: compose of those. */
+static PyObject *subtract_as_written(PyObject *left, PyObject *right) {
+    PyObject *opposite = PyNumber_Negative(right);
+    return value_check(left) ? consume(opposite, left, PyNumber_Add)
+                             : consume_left(opposite, left, PyNumber_Add);
+}
+
+static PyObject *divide_as_written(PyObject *left, PyObject *right) {
+    PyObject *minus_one = PyLong_FromLong(-1);
+    if (minus_one == NULL) return NULL;
+    PyObject *inverse = PyNumber_Power(right, minus_one, Py_None);
+    Py_DECREF(minus_one);
+    return value_check(left) ? consume(inverse, left, PyNumber_Multiply)
+                             : consume_left(inverse, left, PyNumber_Multiply);
+}
+
+static PyObject *positive(PyObject *self) {
+    return Py_NewRef(self);
+}
+
+/* A node of the middle of an expression, which only the next node owns; then that next node, an
+ * operator of the middle node and a number. */
+static PyObject *record_over(mg_node *middle, int op, double number, mg_node *x) {
+    if (middle == NULL) return PyErr_NoMemory();
+    double z;
+    mg_evaluate(op, middle->data, number, &z);
+    mg_node *node = mg_new_with_number(mg_module.arena, op, z, middle, number);
+    if (node == NULL) value_discard(middle);
+    return finish(node, x, x);
+}
+
+static bool any_subclass(PyObject *left, PyObject *right) {
+    return (value_check(left) && !value_is_exact(left)) ||
+           (value_check(right) && !value_is_exact(right));
+}
+
+/* -number, as Python has it: -0.0 is not 0.0, but -0 is 0 */
+static double negated(PyObject *object, double number) {
+    return PyFloat_Check(object) ? -number : 0.0 - number;
+}
+
+/* x - y is x + (y * -1); number - y is (y * -1) + number */
+static PyObject *subtract(PyObject *left, PyObject *right) {
+    operands in;
+    PyObject *result;
+    if (!take_operands(&in, left, right, &result)) return result;
+    if (any_subclass(left, right)) return subtract_as_written(left, right);
+    if (in.right == IS_NUMBER) return record_number(MG_OP_add, in.self, in.x, negated(right, in.b));
+    if (in.left == IS_VALUE)
+        return finish(mg_new_difference(mg_module.arena, in.x, in.y), in.x, in.y);
+    return record_over(mg_new_negative(mg_module.arena, in.y), MG_OP_add, in.a, in.y);
+}
+
+/* x / y is x * y**-1; number / y is y**-1 * number */
+static PyObject *divide(PyObject *left, PyObject *right) {
+    operands in;
+    PyObject *result;
+    double inverse;
+    if (!take_operands(&in, left, right, &result)) return result;
+    if (any_subclass(left, right)) return divide_as_written(left, right);
+    double divisor = in.right == IS_NUMBER ? in.b : in.y->data;
+    mg_status status = mg_evaluate(MG_OP_exponent, divisor, -1.0, &inverse);
+    if (status != MG_OK) {
+        raise_error(status, MG_OP_exponent, divisor, -1.0, false);
+        return NULL;
+    }
+    if (in.right == IS_NUMBER) return record_number(MG_OP_multiply, in.self, in.x, inverse);
+    if (in.left == IS_VALUE) {
+        mg_node *node = mg_new_quotient(mg_module.arena, in.x, in.y, &status);
+        return finish(node, in.x, in.y);
+    }
+    mg_node *power = mg_new_power(mg_module.arena, inverse, in.y, -1.0, true);
+    return record_over(power, MG_OP_multiply, in.a, in.y);
+}
+
+/* ---- powers ---- */
+
+/* Whether an exponent is an int that a double is sure to hold exactly: then '**2', and not '**2.0'.
+ */
+static bool is_plain_integer(PyObject *exponent, double number) {
+    return PyLong_CheckExact(exponent) && fabs(number) < 9007199254740992.0;
+}
+
+/* Other exponents than int and float are shown as Python formats them: '**1/2', '**True'. */
+static int set_power_text(PyObject *self, PyObject *exponent) {
+    PyObject *format = PyObject_Format(exponent, NULL);
+    if (format == NULL) return -1;
+    PyObject *text = PyUnicode_FromFormat("**%U", format);
+    Py_DECREF(format);
+    if (text == NULL) return -1;
+    PyObject *shown = PyObject_GetAttr(self, mg_module.op_key);
+    int same = shown == NULL ? -1 : PyObject_RichCompareBool(shown, text, Py_EQ);
+    Py_XDECREF(shown);
+    int result = same < 0 ? -1 : same ? 0 : value_set_op(self, text);
+    Py_DECREF(text);
+    return result;
+}
+
+static PyObject *record_power(PyObject *self, mg_node *x, PyObject *exponent, double y) {
+    double z;
+    mg_status status = mg_evaluate(MG_OP_exponent, x->data, y, &z);
+    if (status != MG_OK) {
+        raise_error(status, MG_OP_exponent, x->data, y, false);
+        return NULL;
+    }
+    bool integer = is_plain_integer(exponent, y);
+    mg_node *node = mg_new_power(mg_module.arena, z, x, y, integer);
+    PyObject *result = finish_as(self, node, x, x);
+    if (result == NULL || integer || PyFloat_CheckExact(exponent)) return result;
+    if (!value_check(result) || value_node(result)->op != MG_OP_exponent) return result;
+    if (set_power_text(result, exponent) == 0) return result;
+    Py_DECREF(result);
+    return NULL;
+}
+
+/* number ** value of a subclass that has a power of its own: type(value)(number) ** value. *result
+ * is NULL with an error set, or untouched where the class has none (false). */
+static bool own_power(PyObject *number, PyObject *value, PyObject **result) {
+    PyObject *type = Py_NewRef((PyObject *)Py_TYPE(value)); /* looking up is foreign code */
+    PyObject *own = PyObject_GetAttrString(type, "__pow__");
+    PyObject *ours =
+        own != NULL ? PyObject_GetAttrString((PyObject *)mg_module.type, "__pow__") : NULL;
+    bool has_own = ours == NULL || own != ours;
+    PyObject *base = has_own && ours != NULL ? PyObject_CallOneArg(type, number) : NULL;
+    if (has_own) *result = base != NULL ? PyNumber_Power(base, value, Py_None) : NULL;
+    Py_XDECREF(base);
+    Py_XDECREF(own);
+    Py_XDECREF(ours);
+    Py_DECREF(type);
+    return has_own;
+}
+
+static PyObject *power(PyObject *left, PyObject *right, PyObject *modulus) {
+    operands in;
+    PyObject *result;
+    if (modulus != Py_None) return Py_NewRef(Py_NotImplemented);
+    if (!take_operands(&in, left, right, &result)) return result;
+    if (in.left == IS_NUMBER) {
+        if (!value_is_exact(right) && own_power(left, right, &result)) return result;
+        return record_reflected(MG_OP_number_power, right, in.a, value_node(right));
+    }
+    if (in.right == IS_NUMBER) return record_power(in.self, in.x, right, in.b);
+    return record(MG_OP_power, in.self, in.x, in.y);
+}
+
+/* ---- methods of one node, functions of two: from the table ---- */
+
+static inline PyObject *unary(int op, PyObject *self) {
+    mg_node *x = value_node(self);
+    double z;
+    mg_status status = mg_evaluate(op, x->data, 0.0, &z);
+    if (status != MG_OK) {
+        raise_error(status, op, x->data, 0.0, false);
+        return NULL;
+    }
+    return finish_as(self, mg_new_unary(mg_module.arena, op, z, x), x, x);
+}
+
+static PyObject *function_of_two(int op, PyObject *const *args, Py_ssize_t count) {
+    operands in;
+    PyObject *result;
+    if (count != 2) {
+        PyErr_Format(PyExc_TypeError, "%s() takes exactly 2 arguments (%zd given)",
+                     mg_operator_name(op), count);
+        return NULL;
+    }
+    if (!take_operands(&in, args[0], args[1], &result)) {
+        if (result != Py_NotImplemented) return NULL;
+        Py_DECREF(result);
+        if (value_is_recording()) {
+            result = PyObject_CallMethod(value_recorder(), "apply", "sOO", mg_operator_name(op),
+                                         args[0], args[1]);
+            if (result != Py_NotImplemented) return result;
+            Py_DECREF(result);
+        }
+        PyErr_Format(PyExc_TypeError,
+                     "%s() takes Values and real numbers, not '%.100s' and '%.100s'",
+                     mg_operator_name(op), Py_TYPE(args[0])->tp_name, Py_TYPE(args[1])->tp_name);
+        return NULL;
+    }
+    if (in.left == IS_VALUE && in.right == IS_VALUE) return record(op, in.self, in.x, in.y);
+    if (in.left == IS_VALUE) return record_number(op, in.self, in.x, in.b);
+    if (in.right == IS_VALUE) return record_reflected(op, in.self, in.a, in.y);
+    mg_node *x = mg_new_leaf(mg_module.arena, in.a);
+    PyObject *leaf = x == NULL ? PyErr_NoMemory() : value_wrap(x);
+    if (leaf == NULL) return NULL;
+    result = record_number(op, leaf, x, in.b);
+    Py_DECREF(leaf);
+    return result;
+}
+
+#define DEFINE_MG_FORM_INFIX(name)
+#define DEFINE_MG_FORM_EXPONENT(name)
+#define DEFINE_MG_FORM_METHOD(name)                                               \
+    static PyObject *value_##name(PyObject *self, PyObject *Py_UNUSED(ignored)) { \
+        return unary(MG_OP_##name, self);                                         \
+    }
+#define DEFINE_MG_FORM_FUNCTION(name)                                                    \
+    static PyObject *function_##name(PyObject *Py_UNUSED(module), PyObject *const *args, \
+                                     Py_ssize_t count) {                                 \
+        return function_of_two(MG_OP_##name, args, count);                               \
+    }
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) DEFINE_##form(name)
+MG_OPERATORS(X)
+#undef X
+
+#define METHOD_MG_FORM_INFIX(name)
+#define METHOD_MG_FORM_EXPONENT(name)
+#define METHOD_MG_FORM_FUNCTION(name)
+#define METHOD_MG_FORM_METHOD(name)    \
+    {#name, value_##name, METH_NOARGS, \
+     PyDoc_STR(#name "($self, /)\n--\n\nRecord " #name " of this Value and return the result.")},
+static PyMethodDef methods[] = {
+    {"backward", value_backward, METH_NOARGS,
+     PyDoc_STR("backward($self, /)\n--\n\n"
+               "Set this node's gradient to 1 and add to the gradient of every node it was made\n"
+               "from, in reverse topological order.")},
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) METHOD_##form(name)
+    MG_OPERATORS(X)
+#undef X
+        {0},
+};
+
+#define FUNCTION_MG_FORM_INFIX(name)
+#define FUNCTION_MG_FORM_EXPONENT(name)
+#define FUNCTION_MG_FORM_METHOD(name)
+#define FUNCTION_MG_FORM_FUNCTION(name)                                  \
+    {#name, (PyCFunction)(void (*)(void))function_##name, METH_FASTCALL, \
+     PyDoc_STR(#name "(a, b, /)\n--\n\nRecord the " #name " of two Values or numbers.")},
+PyMethodDef value_functions[] = {
+#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) FUNCTION_##form(name)
+    MG_OPERATORS(X)
+#undef X
+        {0},
+};
+
+static PyObject *absolute(PyObject *self) {
+    return unary(MG_OP_abs, self);
+}
+
+/* ---- comparisons: of data; equality stays identity ---- */
+
+/* In a program the number of a Value on the right is read by the number on the left. */
+#define COMPARE(name, how)                                     \
+    static PyObject *name(PyObject *number, PyObject *right) { \
+        return PyObject_RichCompare(number, right, how);       \
+    }
+COMPARE(is_less, Py_LT)
+COMPARE(is_less_or_equal, Py_LE)
+COMPARE(is_greater, Py_GT)
+COMPARE(is_greater_or_equal, Py_GE)
+static const binaryfunc relation[] = {[Py_LT] = is_less,
+                                      [Py_LE] = is_less_or_equal,
+                                      [Py_GT] = is_greater,
+                                      [Py_GE] = is_greater_or_equal};
+
+/* == and != of a Value with a number, in a program; else, and of two Values, they are identity. */
+MG_COLD static PyObject *equal_in_program(PyObject *left, PyObject *right, int how) {
+    PyObject *result = PyObject_CallMethod(value_recorder(), "equals", "OO", left, right);
+    if (how == Py_EQ || result == NULL || result == Py_NotImplemented) return result;
+    int equal = PyObject_IsTrue(result);
+    Py_DECREF(result);
+    return equal < 0 ? NULL : PyBool_FromLong(!equal);
+}
+
+static PyObject *compare(PyObject *left, PyObject *right, int how) {
+    if (how == Py_EQ || how == Py_NE) {
+        if (value_is_recording()) return equal_in_program(left, right, how);
+        Py_RETURN_NOTIMPLEMENTED;
+    }
+    if (value_is_recording()) return consume_left(value_ask("read", left), right, relation[how]);
+    if (value_check(right))
+        Py_RETURN_RICHCOMPARE(value_node(left)->data, value_node(right)->data, how);
+    double number;
+    if (!PyLong_Check(right)) { /* any number, however large, can be compared with a float */
+        int found = value_number(right, &number);
+        if (found < 0 && !PyErr_ExceptionMatches(PyExc_OverflowError)) return NULL;
+        if (found < 0) PyErr_Clear();
+        if (found == 0) Py_RETURN_NOTIMPLEMENTED;
+    }
+    PyObject *data = PyFloat_FromDouble(value_node(left)->data);
+    if (data == NULL) return NULL;
+    PyObject *result = PyObject_RichCompare(data, right, how);
+    Py_DECREF(data);
+    return result;
+}
+
+/* Defining a comparison would otherwise take the hash away. */
+static Py_hash_t hash(PyObject *self) {
+    if (value_is_recording()) {
+        PyObject *result = value_ask("check_hash", self);
+        if (result == NULL) return -1;
+        Py_DECREF(result);
+    }
+    return PyBaseObject_Type.tp_hash(self);
+}
+
+/* A Value is true; in a program an argument that is 0 is not. A subclass may have a length. */
+static int is_true(PyObject *self) {
+    if (value_is_recording()) {
+        PyObject *result = value_ask("truth", self);
+        int answer = result != NULL ? PyObject_IsTrue(result) : -1;
+        Py_XDECREF(result);
+        return answer;
+    }
+    if (value_is_exact(self)) return 1;
+    const PyTypeObject *type = Py_TYPE(self);
+    if (type->tp_as_sequence == NULL || type->tp_as_sequence->sq_length == NULL) return 1;
+    const Py_ssize_t length = PyObject_Size(self);
+    return length < 0 ? -1 : length != 0;
+}
+
+PyType_Slot value_operator_slots[] = {
+    {Py_tp_methods, methods},
+    {Py_nb_add, add},
+    {Py_nb_multiply, multiply},
+    {Py_nb_subtract, subtract},
+    {Py_nb_true_divide, divide},
+    {Py_nb_power, power},
+    {Py_nb_negative, negative},
+    {Py_nb_positive, positive},
+    {Py_nb_absolute, absolute},
+    {Py_tp_richcompare, compare},
+    {Py_tp_hash, hash},
+    {Py_nb_bool, is_true},
+    {0, NULL},
+};

@@ -1,0 +1,227 @@
+/* recording.c: what a Value does while its program is being recorded to be compiled. An
+ * object of micrograd_c/_recording.py, the recorder, decides; it is its thread's own. */
+#include "python/object.h"
+
+static _Thread_local PyObject *recorder; /* of this thread, or NULL; with a reference */
+static _Thread_local value_grad_off *grad_was_off;
+
+PyObject *value_recorder(void) {
+    return recorder;
+}
+
+int value_interrupted(void) {
+    if (!PyOS_InterruptOccurred()) return 0;
+    PyErr_SetInterrupt(); /* which the question has taken back */
+    return 1;
+}
+
+/* The recorder's answer to a question about a Value. */
+PyObject *value_ask(const char *method, PyObject *self) {
+    return PyObject_CallMethod(recorder, method, "O", self);
+}
+
+int value_refuse_recording(const char *what) {
+    if (!value_is_recording()) return 0;
+    PyObject *result = PyObject_CallMethod(recorder, "refuse", "s", what);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* ---- functions of the module ---- */
+
+PyObject *value_start_recording(PyObject *Py_UNUSED(module), PyObject *object) {
+    mg_position start;
+    if (recorder != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "a program is being recorded already");
+        return NULL;
+    }
+    mg_start_recording(mg_module.arena, &start);
+    PyObject *position = PyBytes_FromStringAndSize((const char *)&start, sizeof start);
+    if (position == NULL) {
+        mg_module.arena->recordings--;
+        return NULL;
+    }
+    grad_was_off = value_take_grad_off();
+    recorder = Py_NewRef(object);
+    mg_module.recordings++;
+    return position;
+}
+
+PyObject *value_stop_recording(PyObject *Py_UNUSED(module), PyObject *object) {
+    if (recorder == object) {
+        mg_module.arena->recordings--;
+        mg_module.recordings--;
+        value_put_grad_off(grad_was_off);
+        Py_CLEAR(recorder);
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *value_after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) {
+    mg_module.recordings = mg_module.arena->recordings = recorder != NULL;
+    Py_RETURN_NONE;
+}
+
+PyObject *value_rule(PyObject *Py_UNUSED(module), PyObject *args) {
+    int rule;
+    double data;
+    PyObject *operands;
+    if (!PyArg_ParseTuple(args, "idO!:rule", &rule, &data, &PyTuple_Type, &operands)) return NULL;
+    mg_node **nodes = value_take_operands(operands);
+    if (nodes == NULL) return NULL;
+    size_t count = (size_t)PyTuple_GET_SIZE(operands);
+    mg_node *node = mg_new_rule(mg_module.arena, (mg_rule)rule, data, nodes, count);
+    for (size_t i = 0; node != NULL && i < count; i++) value_hold(nodes[i]);
+    PyMem_Free(nodes);
+    return node != NULL ? value_wrap(node) : PyErr_NoMemory();
+}
+
+static bool require_value(PyObject *object) {
+    if (value_check(object)) return true;
+    PyErr_Format(PyExc_TypeError, "a Value is required, not '%.200s'", Py_TYPE(object)->tp_name);
+    return false;
+}
+
+bool value_are_values(PyObject *values) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(values); i++)
+        if (!require_value(PyTuple_GET_ITEM(values, i))) return false;
+    return true;
+}
+
+PyObject *value_number_of(PyObject *Py_UNUSED(module), PyObject *value) {
+    return require_value(value) ? PyFloat_FromDouble(value_node(value)->data) : NULL;
+}
+
+/* What start_recording has returned; false: with an error set. */
+static bool take_position(const Py_buffer *bytes, mg_position *start) {
+    if (bytes->len == sizeof *start) {
+        memcpy(start, bytes->buf, sizeof *start);
+        return true;
+    }
+    PyErr_SetString(PyExc_ValueError, "this is no position in a recording");
+    return false;
+}
+
+PyObject *value_is_fresh(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *value;
+    mg_position start;
+    Py_buffer position;
+    if (!PyArg_ParseTuple(args, "Oy*:is_fresh", &value, &position)) return NULL;
+    bool good = take_position(&position, &start) && require_value(value);
+    PyBuffer_Release(&position);
+    if (!good) return NULL;
+    return PyBool_FromLong(mg_node_is_fresh(value_node(value), &start));
+}
+
+PyObject *value_serial(PyObject *Py_UNUSED(module), PyObject *value) {
+    if (!require_value(value)) return NULL;
+    return PyLong_FromUnsignedLongLong(mg_node_serial(value_node(value)));
+}
+
+/* The entries and the places of the roots as bytes, and a list of the captured Values. */
+static PyObject *show_trace(const mg_trace *trace) {
+    PyObject *captured = value_hide(PyList_New((Py_ssize_t)trace->captures));
+    for (size_t i = 0; captured != NULL && i < trace->captures; i++) {
+        PyObject *value = value_of_node(trace->captured[i]);
+        if (value == NULL)
+            Py_CLEAR(captured);
+        else
+            PyList_SET_ITEM(captured, (Py_ssize_t)i, value);
+    }
+    if (captured == NULL) return NULL;
+    return Py_BuildValue("y#y#N", (const char *)trace->entries,
+                         (Py_ssize_t)(trace->count * sizeof(mg_entry)), (const char *)trace->root,
+                         (Py_ssize_t)(trace->roots * sizeof(uint32_t)), value_unhide(captured));
+}
+
+static PyObject *trace_nodes(mg_node *anchor, const mg_position *start, mg_node **inputs,
+                             Py_ssize_t count) {
+    mg_status status;
+    mg_node *culprit;
+    mg_arena_set_poll(mg_module.arena, value_interrupted);
+    mg_trace *trace =
+        mg_make_trace(mg_module.arena, anchor, start, inputs, (size_t)count, &status, &culprit);
+    mg_forget_poll(mg_module.arena);
+    if (trace == NULL && status == MG_INTERRUPTED) {
+        if (PyErr_CheckSignals() < 0) return NULL;
+        trace =
+            mg_make_trace(mg_module.arena, anchor, start, inputs, (size_t)count, &status, &culprit);
+    }
+    if (trace == NULL) {
+        if (status == MG_OPAQUE)
+            PyErr_SetString(PyExc_TypeError,
+                            "a Value with a _backward of its own cannot be replayed");
+        else
+            PyErr_NoMemory();
+        return NULL;
+    }
+    PyObject *result = show_trace(trace);
+    mg_drop_trace(mg_module.arena, trace);
+    return result;
+}
+
+PyObject *value_trace(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *anchor, *inputs;
+    mg_position start;
+    Py_buffer position;
+    if (!PyArg_ParseTuple(args, "OO!y*:trace", &anchor, &PyTuple_Type, &inputs, &position))
+        return NULL;
+    bool good = take_position(&position, &start) && require_value(anchor);
+    PyBuffer_Release(&position);
+    if (!good) return NULL;
+    mg_node **nodes = value_take_operands(inputs);
+    if (nodes == NULL) return NULL;
+    mg_node *root = value_node(anchor);
+    value_pin(root); /* which keeps all that is captured, whatever runs while it is shown */
+    PyObject *result = trace_nodes(root, &start, nodes, PyTuple_GET_SIZE(inputs));
+    value_unpin(root);
+    PyMem_Free(nodes);
+    return result;
+}
+
+/* ---- between parameters and arrays ---- */
+
+static double *take_doubles(PyObject *object, Py_ssize_t count, Py_buffer *view, int flags) {
+    if (PyObject_GetBuffer(object, view, flags) < 0) return NULL;
+    if (view->len == count * (Py_ssize_t)sizeof(double)) return view->buf;
+    PyErr_Format(PyExc_ValueError, "an array of %zd doubles is required", count);
+    PyBuffer_Release(view);
+    return NULL;
+}
+
+/* Two arguments: a tuple and an array. */
+static bool takes_two(PyObject *const *args, Py_ssize_t count) {
+    if (count == 2 && PyTuple_Check(args[0])) return true;
+    PyErr_SetString(PyExc_TypeError, "a tuple of Values and an array are required");
+    return false;
+}
+
+PyObject *value_get_numbers(PyObject *Py_UNUSED(module), PyObject *const *args,
+                            Py_ssize_t arguments) {
+    Py_buffer view;
+    if (value_refuse("calling a program") < 0 || !takes_two(args, arguments)) return NULL;
+    PyObject *const values = args[0];
+    const Py_ssize_t count = PyTuple_GET_SIZE(values);
+    double *numbers = take_doubles(args[1], count, &view, PyBUF_WRITABLE);
+    Py_ssize_t i = 0;
+    if (numbers == NULL) return NULL;
+    for (; i < count && require_value(PyTuple_GET_ITEM(values, i)); i++)
+        numbers[i] = value_node(PyTuple_GET_ITEM(values, i))->data;
+    PyBuffer_Release(&view);
+    if (i < count) return NULL;
+    Py_RETURN_NONE;
+}
+
+PyObject *value_add_grads(PyObject *Py_UNUSED(module), PyObject *const *args,
+                          Py_ssize_t arguments) {
+    Py_buffer view;
+    if (!takes_two(args, arguments) || !value_are_values(args[0])) return NULL;
+    PyObject *const values = args[0];
+    const Py_ssize_t count = PyTuple_GET_SIZE(values);
+    double *numbers = take_doubles(args[1], count, &view, PyBUF_SIMPLE);
+    if (numbers == NULL) return NULL;
+    for (Py_ssize_t i = 0; i < count; i++)
+        value_node(PyTuple_GET_ITEM(values, i))->grad += numbers[i];
+    PyBuffer_Release(&view);
+    Py_RETURN_NONE;
+}
