@@ -14,7 +14,7 @@ import pytest
 np = pytest.importorskip("numpy")
 
 import micrograd_c as mg  # noqa: E402
-from micrograd_c import _reference  # noqa: E402
+from micrograd_c._command import reference as _reference  # noqa: E402
 
 from . import compiled, other_engines, programs  # noqa: E402
 from .conftest import Measure, needs_c  # noqa: E402

@@ -26,8 +26,8 @@ from .graph import draw_dot, trace
 from .nn import MLP, Layer, Module, Neuron
 
 if TYPE_CHECKING:
-    from .program import Program as Program
-    from .program import compile as compile
+    from ._compile.program import Program as Program
+    from ._compile.program import compile as compile
 
 __version__ = "0.1.0"
 
@@ -65,6 +65,6 @@ def __getattr__(name: str) -> Any:
     """
     if name not in ("Program", "compile"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import program
+    from ._compile import program
 
     return getattr(program, name)

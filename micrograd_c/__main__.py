@@ -16,7 +16,9 @@ from subprocess import CalledProcessError
 import graphviz
 from tqdm import tqdm
 
-from . import __version__, _demo, _rows
+from . import __version__
+from ._command import demo
+from ._compile import arguments
 from .engine import BACKEND
 from .graph import draw_dot
 from .nn import MLP
@@ -91,15 +93,15 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def train(
     model: MLP,
-    problem: _demo.Problem,
+    problem: demo.Problem,
     rates: list[float],
-    take_step: Callable[[float], _demo.Step] | None = None,
-) -> list[_demo.Step]:
+    take_step: Callable[[float], demo.Step] | None = None,
+) -> list[demo.Step]:
     """Train with a learning rate for each step; print some ten of the losses on the way."""
     print(f"  {model}: {len(model.parameters())} parameters, {len(problem.points)} points")
     steps = []
     every = max(1, len(rates) // 10)
-    with _demo.collector(on=True), tqdm(rates, unit="step", leave=False, disable=None) as bar:
+    with demo.collector(on=True), tqdm(rates, unit="step", leave=False, disable=None) as bar:
         for k, rate in enumerate(bar):
             step = problem.step(model, rate) if take_step is None else take_step(rate)
             steps.append(step)
@@ -111,21 +113,21 @@ def train(
 def train_lecture(seed: int) -> None:
     """Train the lecture's network and print what it then predicts."""
     random.seed(seed)
-    model, problem = MLP(3, [4, 4, 1]), _demo.four_examples()
+    model, problem = MLP(3, [4, 4, 1]), demo.four_examples()
     print("\nThe lecture: four examples, tanh, sum of squared errors")
     train(model, problem, [0.05] * 50)
     for score, y in zip(problem.scores(model), problem.targets):
         print(f"  target {y:+.0f}   prediction {score.data:+.3f}")
 
 
-def moons(seed: int, steps: int, points: int) -> tuple[MLP, _demo.Problem, list[float]]:
+def moons(seed: int, steps: int, points: int) -> tuple[MLP, demo.Problem, list[float]]:
     """Return a network for the moons, the moons, and the learning rate of each step."""
     random.seed(seed)
     model = MLP(2, [16, 16, 1], activation=["relu", "relu", None])
-    return model, _demo.two_moons(points, seed), [1.0 - 0.9 * k / steps for k in range(steps)]
+    return model, demo.two_moons(points, seed), [1.0 - 0.9 * k / steps for k in range(steps)]
 
 
-def train_moons(seed: int, steps: int, points: int) -> tuple[MLP, _demo.Problem, list[_demo.Step]]:
+def train_moons(seed: int, steps: int, points: int) -> tuple[MLP, demo.Problem, list[demo.Step]]:
     """Train on two moons and print the final accuracy."""
     model, problem, rates = moons(seed, steps, points)
     print("\nTwo moons: max-margin loss, L2 regularisation, learning rate 1.0 falling to 0.1")
@@ -134,10 +136,10 @@ def train_moons(seed: int, steps: int, points: int) -> tuple[MLP, _demo.Problem,
     return model, problem, history
 
 
-def train_compiled(seed: int, steps: int, points: int, recorded: list[_demo.Step]) -> None:
+def train_compiled(seed: int, steps: int, points: int, recorded: list[demo.Step]) -> None:
     """Train on the same moons by a compiled program; print how much faster that is."""
     model, problem, rates = moons(seed, steps, points)
-    compiled = _demo.CompiledMoons(model, problem)
+    compiled = demo.CompiledMoons(model, problem)
     print("\nTwo moons compiled: one point's loss, recorded once, replayed over all points")
     print(f"  {compiled.program!r}")
     history = train(model, problem, rates, compiled.step)
@@ -148,17 +150,17 @@ def train_compiled(seed: int, steps: int, points: int, recorded: list[_demo.Step
     )
 
 
-def compare(model: MLP, problem: _demo.Problem, history: list[_demo.Step]) -> None:
+def compare(model: MLP, problem: demo.Problem, history: list[demo.Step]) -> None:
     """Print the time of a step on two moons, here and in pure Python."""
-    twin = _demo.on_reference(model)
-    difference = _demo.largest_difference(problem, model, twin)
+    twin = demo.on_reference(model)
+    difference = demo.largest_difference(problem, model, twin)
     if difference > 1e-9:
         raise ArithmeticError(f"the gradients are not those of pure Python, off by {difference}")
     here = median(step.seconds for step in history)
     print("\nA step on the moons: forward, backward, update (median time)")
     print(f"  {'micrograd_c, ' + BACKEND:20}{here * 1e3:10.2f} ms   of {len(history)}, gc on")
     for gc in ("on", "off"):
-        times = _demo.step_times(problem, twin, gc_on=gc == "on")
+        times = demo.step_times(problem, twin, gc_on=gc == "on")
         there = median(times)
         label, ratio = f"of {len(times)}, gc {gc}", f"{there / here:.1f} times as long"
         print(f"  {'pure Python':20}{there * 1e3:10.2f} ms   {label:12}   {ratio}")
@@ -183,7 +185,7 @@ def save(path: Path, picture: bytes) -> None:
 def save_neuron(place: Path) -> None:
     """Write the graph of the lecture's neuron, as SVG if the dot program is there and works."""
     place.mkdir(parents=True, exist_ok=True)
-    graph = draw_dot(_demo.lecture_neuron())
+    graph = draw_dot(demo.lecture_neuron())
     try:
         name, picture = "neuron.svg", graph.pipe("svg", quiet=True)
     except (graphviz.ExecutableNotFound, CalledProcessError, OSError):
@@ -191,23 +193,21 @@ def save_neuron(place: Path) -> None:
     save(place / name, picture)
 
 
-def save_figures(
-    place: Path, model: MLP, problem: _demo.Problem, history: list[_demo.Step]
-) -> None:
+def save_figures(place: Path, model: MLP, problem: demo.Problem, history: list[demo.Step]) -> None:
     """Write the loss curve and the decision boundary, if matplotlib is there."""
     try:
-        from . import _figures
+        from ._command import figures
     except ImportError as error:
         print(f"No loss curve and no decision boundary without matplotlib ({error})")
         return
-    save(place / "loss.png", _figures.loss_curve(history))
-    save(place / "boundary.png", _figures.decision_boundary(model, problem))
+    save(place / "loss.png", figures.loss_curve(history))
+    save(place / "boundary.png", figures.decision_boundary(model, problem))
 
 
 def run(options: argparse.Namespace) -> None:
     """Do what the command is for."""
     if options.compile:
-        _rows.numpy()  # raises ImportError, before any training
+        arguments.numpy()  # raises ImportError, before any training
     print(f"micrograd_c {__version__}, backend {BACKEND}, Python {platform.python_version()}")
     if options.save:  # first, so that a directory one cannot write to is known at once
         save_neuron(options.save)

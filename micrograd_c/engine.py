@@ -50,7 +50,7 @@ else:
                         f"which was not built here ({error})"
                     ) from error
         try:
-            return import_module("._proxy_functions", __package__)
+            return import_module("._cffi.functions", __package__)
         except ImportError as error:
             raise _missing(
                 f"the compiled part of micrograd_c cannot be imported ({error}); "
@@ -87,9 +87,7 @@ __all__ = [
     "trim",
 ]
 
-bulk = (
-    _backend  # dot, linear, total, ...: see functional.py; start_recording, trace, ...: program.py
-)
+bulk = _backend  # dot, linear, total, ...: see functional.py; start_recording, ...: _compile/
 
 BACKEND: str = "native" if _backend.__name__.endswith("_value_type") else "cffi"
 

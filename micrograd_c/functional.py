@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import index
 from typing import Any
 
-from ._recording import Number, largest
+from ._compile.recording import Number, largest
 from ._value_methods import as_real
 from .engine import Value, bulk, maximum
 

@@ -47,7 +47,8 @@ if __name__ == "__main__":  # the backend is chosen before the package is import
 
 from reference import CreationOrdered, _clock  # noqa: E402
 
-from micrograd_c import _reference, dot, engine  # noqa: E402
+from micrograd_c import dot, engine  # noqa: E402
+from micrograd_c._command import reference as _reference  # noqa: E402
 
 Step = tuple[Any, ...]
 Program = list[Step]

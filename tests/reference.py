@@ -21,7 +21,7 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from micrograd_c._reference import Number, Value, maximum, minimum
+from micrograd_c._command.reference import Number, Value, maximum, minimum
 
 __all__ = [
     "CREATION_ORDERED",

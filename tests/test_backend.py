@@ -129,7 +129,7 @@ def test_types_of_the_library_are_made_when_it_is_loaded(mg: Any) -> None:
     library = importlib.import_module("micrograd_c._library")
     made = {*library._STRUCTS, *library._OTHERS}
     made |= {f"{name}{suffix}" for name in library._STRUCTS for suffix in (" *", "[]")}
-    sources = Path(mg.__file__).parent.glob("*.py")
+    sources = Path(mg.__file__).parent.rglob("*.py")
     used = {
         name for file in sources for name in re.findall(r'\bffi\.\w+\("(.+?)"', file.read_text())
     }

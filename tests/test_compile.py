@@ -496,7 +496,7 @@ def steep(v: Any) -> Any:
 def test_only_rows_that_are_not_finite_are_gone_through_again(
     mg: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from micrograd_c import _replay as module
+    from micrograd_c._compile import replay as module
 
     replayed: list[int] = []
     run = module.Frame.run
@@ -514,7 +514,7 @@ def test_only_rows_that_are_not_finite_are_gone_through_again(
 
 
 def test_programs_of_single_results_are_made_once(mg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from micrograd_c import _replay as module
+    from micrograd_c._compile import replay as module
 
     made: list[Any] = []
     make = module.Trace.__init__
@@ -531,7 +531,7 @@ def test_programs_of_single_results_are_made_once(mg: Any, monkeypatch: pytest.M
 def test_not_all_programs_of_single_results_are_kept_where_they_are_large(
     mg: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from micrograd_c import _replay as module
+    from micrograd_c._compile import replay as module
 
     monkeypatch.setattr(module, "_KEPT", 1)  # less than one of them
     program = mg.compile(steep, [1.0, 1.0])
@@ -1111,7 +1111,7 @@ def test_gradients_of_no_row_at_all_are_zero_without_a_sign(mg: Any) -> None:
 def test_rows_are_left_out_alike_on_every_processor(
     mg: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from micrograd_c import _replay as module
+    from micrograd_c._compile import replay as module
 
     model, loss, _, _, _ = moons(mg)
     points, targets, found = normal(333, 2, seed=5), np.sign(normal(333, seed=6)), []
@@ -1237,7 +1237,7 @@ def test_a_program_may_be_called_by_several_threads(mg: Any) -> None:
 def test_results_do_not_depend_on_the_processor(
     mg: Any, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
-    from micrograd_c import _replay as module
+    from micrograd_c._compile import replay as module
 
     random.seed(4)
     model = mg.MLP(3, [7, 5, 1])
@@ -1376,7 +1376,7 @@ def test_the_options_sensitivities_are_those_of_differences_and_of_the_formula(
 
 
 def test_every_allocation_may_fail_and_nothing_is_lost(mg: Any) -> None:
-    from micrograd_c import _replay as module
+    from micrograd_c._compile import replay as module
 
     w = mg.Value(2.0)
 

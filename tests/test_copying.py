@@ -519,7 +519,7 @@ def test_pickle_of_one_backend_is_read_by_the_other(mg: Any) -> None:
     """No backend's own names stand in a pickle."""
     text = pickle.dumps(everything(mg))
     assert b"_value_type" not in text
-    assert b"_proxy" not in text
+    assert b"_cffi" not in text
 
 
 # ---- depth ----

@@ -271,7 +271,7 @@ def test_a_result_is_plain_where_the_constructor_takes_other_arguments(lib: Any)
         def __init__(self, data: float) -> None:
             super().__init__(data)
 
-    if lib.Value.__module__.startswith("micrograd_c._reference"):
+    if lib.Value.__module__.startswith("micrograd_c._command.reference"):
         pytest.skip("the reference makes results by self.__class__, as the notebook does")
     p = Parameter(2.0)
     for result in (p * 2, p + p, -p, p**2, p.exp(), 1 / p):
@@ -387,7 +387,7 @@ def test_a_poll_is_asked_while_programs_are_made(mg: Any, monkeypatch: pytest.Mo
     pytest.importorskip("numpy")
     mg.compile(lambda x: x, 1.0)
     library = sys.modules["micrograd_c._library"]
-    replay = sys.modules["micrograd_c._replay"]
+    replay = sys.modules["micrograd_c._compile.replay"]
     lib, ffi = library.lib, library.ffi
 
     def fn(x: Any) -> Any:

@@ -372,7 +372,7 @@ def test_an_interrupt_is_status_130_and_a_message(
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module(mg, "_demo").Problem, "step", interrupt)
+    monkeypatch.setattr(module(mg, "_command.demo").Problem, "step", interrupt)
     assert main(mg, *QUICK) == 130
     assert capsys.readouterr().err == "python -m micrograd_c: error: interrupted\n"
 
@@ -380,20 +380,20 @@ def test_an_interrupt_is_status_130_and_a_message(
 def test_gradients_that_are_not_pure_pythons_are_status_1(
     mg: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module(mg, "_demo"), "largest_difference", lambda *_: 0.5)
+    monkeypatch.setattr(module(mg, "_command.demo"), "largest_difference", lambda *_: 0.5)
     assert main(mg, *QUICK) == 1
     assert "not those of pure Python, off by 0.5" in capsys.readouterr().err
 
 
 def test_the_reference_takes_the_same_step(mg: Any) -> None:
-    demo = module(mg, "_demo")
+    demo = module(mg, "_command.demo")
     model = mg.MLP(2, [4, 1], activation=["relu", None])
     problem = demo.two_moons(10, seed=1)
     assert demo.largest_difference(problem, model, demo.on_reference(model)) < 1e-12
 
 
 def test_a_reference_with_another_parameter_is_found_to_differ(mg: Any) -> None:
-    demo = module(mg, "_demo")
+    demo = module(mg, "_command.demo")
     model = mg.MLP(2, [4, 1], activation=["relu", None])
     twin = demo.on_reference(model)
     twin.layers[1].neurons[0].b.data += 1e-6
@@ -403,7 +403,7 @@ def test_a_reference_with_another_parameter_is_found_to_differ(mg: Any) -> None:
 def test_making_the_reference_leaves_the_network_as_it_was(mg: Any) -> None:
     model = mg.MLP(2, [4, 1])
     before = model.parameters()
-    module(mg, "_demo").on_reference(model)
+    module(mg, "_command.demo").on_reference(model)
     assert model.parameters() == before
 
 
@@ -419,11 +419,11 @@ def test_making_the_reference_leaves_the_network_as_it_was(mg: Any) -> None:
     ],
 )
 def test_a_difference_is_relative_above_one(mg: Any, p: float, q: float, expected: float) -> None:
-    assert module(mg, "_demo").difference(p, q) == expected
+    assert module(mg, "_command.demo").difference(p, q) == expected
 
 
 def test_the_moons_without_noise_are_two_half_circles(mg: Any) -> None:
-    problem = module(mg, "_demo").two_moons(50, seed=1, noise=0.0)
+    problem = module(mg, "_command.demo").two_moons(50, seed=1, noise=0.0)
     for (x, y), target in zip(problem.points, problem.targets):
         centre, side = ((1.0, 0.5), -1) if target > 0 else ((0.0, 0.0), 1)
         assert math.hypot(x - centre[0], y - centre[1]) == pytest.approx(1.0)
@@ -431,11 +431,11 @@ def test_the_moons_without_noise_are_two_half_circles(mg: Any) -> None:
 
 
 def test_the_moons_have_equally_many_points(mg: Any) -> None:
-    assert sum(module(mg, "_demo").two_moons(100, seed=1).targets) == 0.0
+    assert sum(module(mg, "_command.demo").two_moons(100, seed=1).targets) == 0.0
 
 
 def test_the_moons_of_one_seed_are_always_the_same(mg: Any) -> None:
-    two_moons = module(mg, "_demo").two_moons
+    two_moons = module(mg, "_command.demo").two_moons
     assert two_moons(9, seed=1) == two_moons(9, seed=1) != two_moons(9, seed=2)
 
 
@@ -445,7 +445,7 @@ def test_the_collector_is_as_asked_for_and_then_as_it_was(mg: Any, on: bool, was
     before = gc.isenabled()
     (gc.enable if was_on else gc.disable)()
     try:
-        with module(mg, "_demo").collector(on=on):
+        with module(mg, "_command.demo").collector(on=on):
             inside = gc.isenabled()
         assert (inside, gc.isenabled()) == (on, was_on)
     finally:

@@ -259,7 +259,7 @@ def deep(mg: Any, w: Any) -> Any:
 def test_an_exception_ends_a_replay_in_the_middle(
     mg: Any, monkeypatch: pytest.MonkeyPatch, alarm: Any, threads: int
 ) -> None:
-    replay = importlib.import_module("micrograd_c._replay")
+    replay = importlib.import_module("micrograd_c._compile.replay")
     monkeypatch.setattr(replay, "PIECE", 1 << 16)
     w = mg.Value(1.0)
     program = deep(mg, w)
@@ -280,7 +280,7 @@ def test_an_exception_ends_a_replay_in_the_middle(
 def test_threads_have_stopped_when_a_replay_is_left(
     mg: Any, monkeypatch: pytest.MonkeyPatch, alarm: Any
 ) -> None:
-    replay = importlib.import_module("micrograd_c._replay")
+    replay = importlib.import_module("micrograd_c._compile.replay")
     monkeypatch.setattr(replay, "PIECE", 1 << 16)
     crews: list[Any] = []
     stop = replay._Crew.stop
@@ -305,7 +305,9 @@ def test_a_thread_that_cannot_be_started_leaves_its_share_to_others(
     def refuse(*_: object) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
-    monkeypatch.setattr(importlib.import_module("micrograd_c._replay"), "start_new_thread", refuse)
+    monkeypatch.setattr(
+        importlib.import_module("micrograd_c._compile.replay"), "start_new_thread", refuse
+    )
     program = deep(mg, mg.Value(1.0))
     assert program(np.ones(1000), threads=2).tolist() == [499500.0] * 1000
 
@@ -313,7 +315,7 @@ def test_a_thread_that_cannot_be_started_leaves_its_share_to_others(
 def test_a_frame_is_not_used_again_after_an_exception(
     mg: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replay = importlib.import_module("micrograd_c._replay")
+    replay = importlib.import_module("micrograd_c._compile.replay")
     w = mg.Value(1.0)
     program = deep(mg, w)
     x = np.ones(1000)
@@ -341,7 +343,7 @@ def test_pieces_change_no_bit(mg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).normal(size=5000)
     whole = program.backward(x), w.grad, program(x).tobytes(), program.gradient(x).tobytes()
     for piece in (1, 1000, 30_000):
-        monkeypatch.setattr(importlib.import_module("micrograd_c._replay"), "PIECE", piece)
+        monkeypatch.setattr(importlib.import_module("micrograd_c._compile.replay"), "PIECE", piece)
         w.grad = 0.0
         found = program.backward(x), w.grad, program(x).tobytes(), program.gradient(x).tobytes()
         assert found == whole

@@ -1,5 +1,5 @@
 /* recording.c: what a Value does while its program is being recorded to be compiled. An
- * object of micrograd_c/_recording.py, the recorder, decides; it is its thread's own. */
+ * object of micrograd_c/_compile/recording.py, the recorder, decides; it is its thread's own. */
 #include "python/object.h"
 
 static _Thread_local PyObject *recorder; /* of this thread, or NULL; with a reference */

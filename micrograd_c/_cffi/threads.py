@@ -8,10 +8,10 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from ._library import ffi, lib
-from ._lifetimes import arena, lock
+from .._library import ffi, lib
+from .lifetimes import arena, lock
 
-recordings = 0  # threads that record a program to be compiled: see _recording.py
+recordings = 0  # threads that record a program to be compiled: see _compile/recording.py
 
 # Stays in no_grad, each its thread and the id of its GradOff. One list, so that one step begins a
 # stay, and one ends it: an interrupt comes before or after.

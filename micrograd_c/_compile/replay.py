@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ._library import POLL, ffi, lib
-from .engine import Value, attributes
+from .._library import POLL, ffi, lib
+from ..engine import Value, attributes
 
 # Programs take their memory from an arena of their own, on every backend.
 _memory = lib.mg_arena_new()

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from ._demo import Problem, Step
-from .nn import MLP
+from ..nn import MLP
+from .demo import Problem, Step
 
 BLUE, RED, GREY = "#2f6fb0", "#d1495b", "#555555"
 SHADES = ["#9cc0e0", "#d3e3f1", "#f6d9dd", "#e9a6af"]  # of scores below -1, 0, 1 and above

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import _thread_modes as modes
-from ._library import ffi, lib
-from ._lifetimes import arena
-from ._value_methods import arithmetic_error
+from .._library import ffi, lib
+from .._value_methods import arithmetic_error
+from . import threads as modes
+from .lifetimes import arena
 
 OPS: dict[str, int] = {
     ffi.string(lib.mg_operator_name(op)).decode(): op for op in range(lib.mg_operator_count())

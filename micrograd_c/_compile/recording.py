@@ -14,9 +14,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from . import _rows
-from ._value_methods import as_real
-from .engine import Value, bulk, maximum, minimum, restore
+from .._value_methods import as_real
+from ..engine import Value, bulk, maximum, minimum, restore
+from . import arguments
 
 # Of csrc/micrograd.h: mg_rule and mg_relation.
 NO_RULE, DETACH, DIVIDE, LINK = range(4)
@@ -372,7 +372,7 @@ class Number:
 
     def __getattr__(self, name: str) -> Any:
         """Return what numpy looks for: np.exp(number) calls number.exp()."""
-        np = _rows.numpy()
+        np = arguments.numpy()
         function = getattr(np, name, None)
         if not isinstance(function, np.ufunc) or function.nin != 1:
             raise AttributeError(f"'float' object has no attribute {name!r}")

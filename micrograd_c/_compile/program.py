@@ -15,13 +15,13 @@ from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from . import _rows
-from ._library import ffi, lib
-from ._recording import NO_RULE, Guard, Number, Recorder
-from ._replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, PIECE, Frame, Trace
-from ._rows import Array, Members, Shape
-from ._value_methods import arithmetic_error, as_count
-from .engine import Value, bulk, restore
+from .._library import ffi, lib
+from .._value_methods import arithmetic_error, as_count
+from ..engine import Value, bulk, restore
+from . import arguments
+from .arguments import Array, Members, Shape
+from .recording import NO_RULE, Guard, Number, Recorder
+from .replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, PIECE, Frame, Trace
 
 __all__ = ["Program", "compile"]
 
@@ -57,7 +57,7 @@ class Program:
         max_specializations: int,
         allow_constants: bool,
     ) -> None:
-        self._np = _rows.numpy()
+        self._np = arguments.numpy()
         self.fn = fn
         self.parameters: tuple[Value, ...] = ()
         self._shapes = tuple(shapes)
@@ -72,7 +72,7 @@ class Program:
         _programs.add(self)
         self._last: tuple[Any, ...] = ()
         self._ready: list[tuple[Any, ...]] = []
-        self._arrays = [array for shape in self._shapes for array in _rows.arrays(shape)]
+        self._arrays = [array for shape in self._shapes for array in arguments.arrays(shape)]
         self._flat = all(isinstance(shape, Array) for shape in self._shapes)
 
     # ---- recording ----
@@ -83,7 +83,7 @@ class Program:
 
         def work() -> tuple[Shape, Trace]:
             leaves = recorder.make_inputs(numbers)
-            result = self.fn(*(_rows.rebuild(shape, leaves) for shape in self._shapes))
+            result = self.fn(*(arguments.rebuild(shape, leaves) for shape in self._shapes))
             recorder.finish()
             roots: list[Value] = []
             shape = _describe_result(result, roots, recorder, "the result", self._result)
@@ -150,8 +150,8 @@ class Program:
             raise TypeError(f"the program takes {len(self._shapes)} arguments, not {len(args)}")
         flat: list[tuple[Array, Any, str]] = []
         for i, (shape, arg) in enumerate(zip(self._shapes, args)):
-            _rows.flatten(shape, arg, f"argument {i}", flat)
-        arrays = [_rows.as_rows(self._np, s.shape, batch, where) for s, batch, where in flat]
+            arguments.flatten(shape, arg, f"argument {i}", flat)
+        arrays = [arguments.as_rows(self._np, s.shape, batch, where) for s, batch, where in flat]
         if not arrays:
             raise TypeError("a program without arguments has no rows")
         count = len(arrays[0])
@@ -292,7 +292,7 @@ class Program:
         return self._nest(list(block))
 
     def _nest(self, leaves: list[Any]) -> Any:
-        return _rows.rebuild(self._result, leaves)
+        return arguments.rebuild(self._result, leaves)
 
     def backward(
         self,
@@ -394,12 +394,12 @@ class Program:
             raise ValueError("weights and seeds exclude each other")
         flat: list[tuple[Array, Any, str]] = []
         if seeds is not None:
-            _rows.flatten(self._result, seeds, "seeds", flat)
+            arguments.flatten(self._result, seeds, "seeds", flat)
         else:
             flat.append((Array((), 0, 1), weights, "weights"))
             if len(self._traces[0].outputs) != 1:
                 raise ValueError("weights are for a function with one result; use seeds=")
-        arrays = [_rows.as_rows(np, (), batch, where) for _, batch, where in flat]
+        arrays = [arguments.as_rows(np, (), batch, where) for _, batch, where in flat]
         for array, (_, _, where) in zip(arrays, flat):
             if len(array) != count:
                 raise ValueError(f"{where} must have the shape ({count},), not {array.shape}")
@@ -580,7 +580,7 @@ def _add_grads(trace: Trace, frame: Frame) -> None:
 def _nest_arrays(shape: Shape, found: Any) -> Any:
     if isinstance(shape, Array):
         return next(found)
-    return _rows.pack(shape, [_nest_arrays(item, found) for item in shape.items])
+    return arguments.pack(shape, [_nest_arrays(item, found) for item in shape.items])
 
 
 def _describe_result(
@@ -663,11 +663,11 @@ def _check(shapes: Any, options: Any, result: Any, parameters: Any, traces: Any)
     inputs, most, allow_constants = options
     leaves = 0
     for shape in shapes:
-        leaves = _rows.count_leaves(shape, leaves)
+        leaves = arguments.count_leaves(shape, leaves)
     if leaves != inputs or type(most) is not int or type(allow_constants) is not bool:
         raise ValueError(f"arguments of {leaves} numbers do not fit the options {options}")
-    outputs = _rows.count_leaves(result)
-    if any(array.shape for array in _rows.arrays(result)) or not traces:
+    outputs = arguments.count_leaves(result)
+    if any(array.shape for array in arguments.arrays(result)) or not traces:
         raise ValueError("the results of a program are numbers, and it has a recording")
     for entries, places, _, captured in traces:
         if type(entries) is not bytes or len(places) != outputs:
@@ -716,7 +716,7 @@ def compile(
     max_specializations = as_count("max_specializations", max_specializations)
     numbers: list[float] = []
     shapes = [
-        _rows.describe(example, numbers, f"example {i}") for i, example in enumerate(examples)
+        arguments.describe(example, numbers, f"example {i}") for i, example in enumerate(examples)
     ]
     program = Program(fn, shapes, len(numbers), max_specializations, allow_constants)
     program._record(numbers)

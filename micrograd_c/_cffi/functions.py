@@ -1,6 +1,6 @@
-"""The functions of the cffi backend: what `_proxy.Value` is used for as a whole.
+"""The functions of the cffi backend: what Value is used for as a whole.
 
-Together with Value, maximum and minimum of `_proxy` and with the functions of `_thread_modes` this
+Together with Value, maximum and minimum of value.py and with the functions of threads.py this
 is the backend's module, as `_value_type` is the accelerator's.
 """
 
@@ -9,10 +9,19 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from ._library import POLL, ffi, lib
-from ._lifetimes import arena, graph, hold, note, proxy_of, release, wrap, wrap_as
-from ._operators import CUSTOM, EXPONENT, NAMES, OPS, of_form
-from ._proxy import (
+from .._library import POLL, ffi, lib
+from .lifetimes import arena, graph, hold, note, proxy_of, release, wrap, wrap_as
+from .operators import CUSTOM, EXPONENT, NAMES, OPS, of_form
+from .threads import (
+    GradOff,
+    after_fork,
+    grad_is_off,
+    recording,
+    refuse,
+    start_recording,
+    stop_recording,
+)
+from .value import (
     _LARGEST_INTEGER,
     _NULL,
     Value,
@@ -21,15 +30,6 @@ from ._proxy import (
     _make_node,
     maximum,
     minimum,
-)
-from ._thread_modes import (
-    GradOff,
-    after_fork,
-    grad_is_off,
-    recording,
-    refuse,
-    start_recording,
-    stop_recording,
 )
 
 __all__ = [

@@ -16,11 +16,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from ._library import ffi, lib
-from ._value_methods import ValueMethods
+from .._library import ffi, lib
+from .._value_methods import ValueMethods
 
 if TYPE_CHECKING:
-    from ._proxy import Value
+    from .value import Value
 
 arena = lib.mg_arena_new()
 if not arena:

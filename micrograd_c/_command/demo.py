@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, NamedTuple, cast
 
-from . import _reference
-from .engine import Value
-from .nn import MLP, Neuron
+from ..engine import Value
+from ..nn import MLP, Neuron
+from . import reference
 
 Points = list[list[float]]
 Loss = Callable[[list[Any], list[float], list[Any]], Any]
@@ -70,8 +70,8 @@ class CompiledMoons:
     """Training on two moons by a program compiled from the loss of one point."""
 
     def __init__(self, model: MLP, problem: Problem) -> None:
-        from ._rows import numpy
-        from .program import compile
+        from .._compile.arguments import numpy
+        from .._compile.program import compile
 
         np = numpy()
         self.params = model.parameters()
@@ -166,8 +166,8 @@ def on_reference(model: MLP) -> MLP:
 def neuron_on_reference(neuron: Neuron) -> Neuron:
     """Return the neuron with its parameters as Values of the pure-Python reference."""
     twin: Any = copy(neuron)
-    twin.w = [_reference.Value(w.data, label=w.label) for w in neuron.w]
-    twin.b = _reference.Value(neuron.b.data, label=neuron.b.label)
+    twin.w = [reference.Value(w.data, label=w.label) for w in neuron.w]
+    twin.b = reference.Value(neuron.b.data, label=neuron.b.label)
     return cast(Neuron, twin)
 
 

@@ -1,7 +1,7 @@
 """Value as a thin Python proxy over calls to the C library.
 
 The portable form of the accelerated Value, and the reference for it: the two do the same. What
-proxies and nodes owe each other is in _lifetimes.py.
+proxies and nodes owe each other is in lifetimes.py.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from collections.abc import Callable, KeysView
 from signal import SIGINT, default_int_handler, getsignal
 from typing import Any
 
-from . import _thread_modes as modes
-from ._library import POLL, ffi, lib
-from ._lifetimes import (
+from .._library import POLL, ffi, lib
+from .._value_methods import as_real, makes_results
+from . import threads as modes
+from .lifetimes import (
     Life,
     Slots,
     arena,
@@ -31,7 +32,7 @@ from ._lifetimes import (
     wrap,
     wrap_as,
 )
-from ._operators import (
+from .operators import (
     ADD,
     EXPONENT,
     LEAF,
@@ -45,7 +46,6 @@ from ._operators import (
     partial_error,
     symbol_of,
 )
-from ._value_methods import as_real, makes_results
 
 _NULL = ffi.NULL
 _LARGEST_INTEGER = 2**53

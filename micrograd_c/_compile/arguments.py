@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ._value_methods import as_real
-from .engine import Value
+from .._value_methods import as_real
+from ..engine import Value
 
 
 def numpy() -> Any:

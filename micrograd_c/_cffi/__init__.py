@@ -1,0 +1,1 @@
+"""Value as a Python proxy over calls to the C library: the portable backend."""

@@ -1,0 +1,1 @@
+"""Compiled programs: what a function records, replayed over many rows."""
