@@ -107,7 +107,7 @@ class Value:
         def _backward() -> None:
             try:
                 to_base = _power_slope(self.data, other.data)
-            except ArithmeticError:
+            except (ArithmeticError, ValueError):
                 if not is_number:
                     raise
                 to_base = math.inf
