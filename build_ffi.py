@@ -21,8 +21,10 @@ def room(*patterns: str) -> list[str]:
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
 
-# Both modules have the graph; what replays traces needs no node and is in this one alone.
-GRAPH = room("graph/*.c", "program/trace.c")
+# Both modules have the graph. In this one alone are the public functions, which lock the arena, and
+# what replays traces, which needs no node.
+API = ["csrc/graph/api.c"]
+GRAPH = [path for path in room("graph/*.c", "program/trace.c") if path not in API]
 PROGRAMS = [path for path in room("program/*.c") if path not in GRAPH]
 HEADERS = room("**/*.h")
 
@@ -59,7 +61,7 @@ ffibuilder.cdef(declarations() + "int mg_interrupted(void);")
 ffibuilder.set_source(
     "micrograd_c._engine",
     '#include "micrograd.h"\n#include "python/keep_gil.h"',
-    sources=[*GRAPH, *PROGRAMS],
+    sources=[*API, *GRAPH, *PROGRAMS],
     depends=HEADERS,
     include_dirs=["csrc"],
     libraries=MATHEMATICS,

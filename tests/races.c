@@ -68,7 +68,7 @@ static mg_node *record_loss(mg_arena *arena, mg_node **parameters, mg_node **inp
     return next;
 }
 
-/* A dot product of the parameters, looked at by all threads: unfolded by one of them. */
+/* A dot product of the parameters, looked at by all threads: unpacked by one of them. */
 static mg_node *make_dot(mg_arena *arena, mg_node **parameters) {
     mg_term terms[PARAMETERS];
     for (int i = 0; i < PARAMETERS; i++) terms[i] = (mg_term){parameters[i], 0.0, 0};

@@ -8,7 +8,11 @@
  *
  * The order in which contributions are added, and with it every last bit of every gradient, depends
  * on the order of creation alone. */
-#include "graph/node.h"
+#include "graph/backward.h"
+
+#include "graph/look.h"
+#include "graph/memory.h"
+#include "graph/prefetch.h"
 
 #if defined(__GNUC__)
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -28,13 +32,6 @@ typedef struct {
     mg_arena *arena;
 } mg_cursor;
 
-struct mg_order {
-    size_t count;
-    size_t capacity;
-    size_t next; /* to be pushed next */
-    mg_node *nodes[];
-};
-
 ALWAYS_INLINE void reach(mg_cursor *at, mg_node *node) {
     node->mark = 1;
     mg_page *page = mg_page_of(node);
@@ -46,7 +43,7 @@ ALWAYS_INLINE void reach(mg_cursor *at, mg_node *node) {
     }
 }
 
-/* The product of one term of a folded node, whose gradient is g. */
+/* The product of one term of a packed node, whose gradient is g. */
 ALWAYS_INLINE void push_product(const mg_links *term, double g, mg_cursor *at) {
     mg_node *left = term->left, *right = term->right;
     const double x = left->data, y = right->data;
@@ -65,12 +62,12 @@ ALWAYS_INLINE void push_multiple(const mg_links *term, mg_node *leaf, double g, 
     leaf->grad = 0.0 + x * g;
 }
 
-/* All of a folded node: from the last to the first, every sum and then its product. Each of them
+/* All of a packed node: from the last to the first, every sum and then its product. Each of them
  * has the gradient of the sum above, added to its own 0. Returns the lowest slot. */
-ALWAYS_INLINE mg_node *push_folded(mg_node *node, mg_cursor *at) {
-    mg_node *first = mg_folded_first(node), *start = mg_links_of(node)->left;
+ALWAYS_INLINE mg_node *push_packed(mg_node *node, mg_cursor *at) {
+    mg_node *first = mg_packed_first(node), *start = mg_links_of(node)->left;
     mg_links *terms = mg_links_of(first);
-    const size_t count = mg_folded_terms(node);
+    const size_t count = mg_packed_terms(node);
     const double g = 0.0 + node->grad;
     terms[count].rest.grad = g;
     terms[count].rest.swept = true;
@@ -125,13 +122,13 @@ ALWAYS_INLINE mg_status push(mg_node *node, mg_cursor *at, mg_node **next) {
                 if (at != NULL) reach(at, operand);
             }
             return MG_OK;
-        case MG_OP_folded: /* here only in a sweep */
+        case MG_OP_packed: /* here only in a sweep */
             if (at == NULL) return MG_OK;
-            if (!mg_links_of(links->right)[mg_folded_terms(node)].rest.swept) {
-                *next = push_folded(node, at);
+            if (!mg_links_of(links->right)[mg_packed_terms(node)].rest.swept) {
+                *next = push_packed(node, at);
                 return MG_OK;
             }
-            mg_push_node(node); /* which unfolds it */
+            mg_push_node(node); /* which unpacks it */
             reach(at, links->left);
             reach(at, links->right);
             return MG_OK;
@@ -289,10 +286,6 @@ mg_order *mg_list_since(mg_arena *arena, mg_node *root, const mg_position *start
     return list(arena, root, start);
 }
 
-bool mg_is_done(const mg_order *order) {
-    return order->next == order->count;
-}
-
 mg_status mg_resume(mg_order *order, mg_node **closure, mg_node **culprit) {
     const size_t left = order->count - order->next;
     const size_t stop = order->next + (left < AT_A_TIME ? left : AT_A_TIME);
@@ -325,75 +318,4 @@ mg_status mg_sweep(mg_arena *arena, mg_node *root, mg_order **order, mg_node **c
     if (mg_arity(root) == 0) return MG_OK;
     mg_cursor at = {.arena = arena};
     return walk(root, &at, visit_push, culprit);
-}
-
-/* ---- the public functions ---- */
-
-mg_status mg_backward(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit) {
-    mg_lock_take(&arena->lock);
-    mg_status status = mg_sweep(arena, root, order, culprit);
-    mg_forget_poll(arena);
-    mg_lock_give(&arena->lock);
-    return status;
-}
-
-mg_status mg_order_next(mg_arena *arena, mg_order *order, mg_node **closure, mg_node **culprit) {
-    mg_lock_take(&arena->lock);
-    mg_status status = mg_resume(order, closure, culprit);
-    mg_lock_give(&arena->lock);
-    return status;
-}
-
-void mg_order_free(mg_arena *arena, mg_order *order) {
-    mg_lock_take(&arena->lock);
-    mg_deallocate(arena, order);
-    mg_lock_give(&arena->lock);
-}
-
-mg_order *mg_order_new(mg_arena *arena, mg_node *root) {
-    mg_lock_take(&arena->lock);
-    mg_order *order = mg_list(arena, root);
-    mg_lock_give(&arena->lock);
-    return order;
-}
-
-size_t mg_order_count(const mg_order *order) {
-    return order->count;
-}
-
-mg_node *mg_order_node(const mg_order *order, size_t i) {
-    return order->nodes[i];
-}
-
-mg_status mg_push(mg_arena *arena, mg_node *node) {
-    mg_lock_take(&arena->lock);
-    mg_status status = mg_push_node(node);
-    mg_lock_give(&arena->lock);
-    return status;
-}
-
-int mg_order_done(const mg_order *order) {
-    return mg_is_done(order);
-}
-
-int mg_node_has_partials(const mg_node *node) {
-    mg_arena *arena = mg_page_of(node)->arena;
-    mg_lock_take(&arena->lock);
-    int has_partials = node->op != MG_OP_custom || mg_extra_of(node)->partials != NULL;
-    mg_lock_give(&arena->lock);
-    return has_partials;
-}
-
-mg_status mg_node_partial(const mg_node *node, size_t i, double *partial) {
-    mg_arena *arena = mg_page_of(node)->arena;
-    mg_lock_take(&arena->lock);
-    mg_status status = mg_partial(node, i, partial);
-    mg_lock_give(&arena->lock);
-    return status;
-}
-
-void mg_node_set_closure(mg_arena *arena, mg_node *node, int closure) {
-    mg_lock_take(&arena->lock);
-    mg_close(arena, node, closure != 0);
-    mg_lock_give(&arena->lock);
 }

@@ -1,20 +1,22 @@
-/* dots.c: dot products folded up. The dot product of a vector of nodes with one of nodes, or of
+/* dots.c: dot products packed. The dot product of a vector of nodes with one of nodes, or of
  * numbers, is recorded as the leaves, products and partial sums that the plain expression makes,
  * each with a slot; but of these only the last sum is written out as a node. Of the others there is
  * the little that cannot be found again: per term two operands and their product, packed where the
  * other halves of its nodes begin (see mg_links). Backward takes such a dot product as one, and so
  * does release as long as no proxy has state, whose order of dying could be seen: that spares them
- * most of the memory and of the work. A folded node lies within one page: where a page has no room
+ * most of the memory and of the work. A packed node lies within one page: where a page has no room
  * for two terms more, the next one begins.
  *
- * Whoever looks at its operands unfolds it: then it is the nodes that it stands for, with the data
+ * Whoever looks at its operands unpacks it: then it is the nodes that it stands for, with the data
  * that they got and the gradients that they would have by now, at the very addresses, in the order
  * of creation, that they were recorded for. That takes no memory, so it cannot fail.
  *
- * The slots inside a folded node carry no mark and no references. */
-#include "graph/node.h"
+ * The slots inside a packed node carry no mark and no references. */
+#include "graph/dots.h"
 
-size_t mg_fold(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t count, mg_node **sum) {
+#include "graph/pages.h"
+
+size_t mg_pack(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t count, mg_node **sum) {
     mg_node *start = *sum;
     const bool numbers = xs[0].node == NULL;
     const size_t stride = numbers ? 3 : 2;
@@ -48,9 +50,10 @@ size_t mg_fold(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t cou
     behind->rest.start = start->data;
     behind->rest.swept = false;
     mg_node *node = first + stride * n - 1;
-    mg_fill(node, MG_OP_folded, total);
+    mg_fill(node, MG_OP_packed, total);
     if (numbers) node->flags = MG_NUMBERS;
-    mg_link(node, start, first);
+    mg_links_of(node)->left = start;
+    mg_links_of(node)->right = first;
     start->refs++;
     arena->bump = node + 1;
     *sum = node;
@@ -64,11 +67,17 @@ static void write_out(mg_node *node, int op, double data, double grad) {
     node->refs = 1;
 }
 
+/* Their references are counted already. */
+static void set_operands(mg_node *node, mg_node *left, mg_node *right) {
+    mg_links_of(node)->left = left;
+    mg_links_of(node)->right = right;
+}
+
 /* The data of the sums inside, which have their own row, go first; then the nodes from the last to
  * the first, whose links lie above those terms that are still packed. */
-mg_node *mg_unfold(mg_node *node) {
-    mg_node *const first = mg_folded_first(node), *const start = mg_links_of(node)->left;
-    const size_t stride = mg_folded_stride(node), count = mg_folded_terms(node);
+mg_node *mg_unpack(mg_node *node) {
+    mg_node *const first = mg_packed_first(node), *const start = mg_links_of(node)->left;
+    const size_t stride = mg_packed_stride(node), count = mg_packed_terms(node);
     const mg_links *terms = mg_links_of(first), rest = terms[count];
     const double grad = rest.rest.swept ? rest.rest.grad : 0.0;
     double total = rest.rest.start;
@@ -85,9 +94,9 @@ mg_node *mg_unfold(mg_node *node) {
             write_out(right, MG_OP_leaf, term.number, rest.rest.swept ? right->grad : 0.0);
         }
         write_out(product, MG_OP_multiply, term.product, grad);
-        mg_link(product, term.left, right);
+        set_operands(product, term.left, right);
         if (sum != node) write_out(sum, MG_OP_add, sum->data, grad);
-        mg_link(sum, i != 0 ? sum - stride : start, product);
+        set_operands(sum, i != 0 ? sum - stride : start, product);
     }
     node->op = MG_OP_add;
     node->flags &= (uint8_t)~MG_NUMBERS;

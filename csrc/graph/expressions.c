@@ -4,7 +4,12 @@
  * A term is a node or a number. A node without references is a temporary of this file: the
  * operation that uses it takes it over, also when it fails. After a failure all further operations
  * only free what they are given, so an expression is written without a check at every step. */
-#include "graph/node.h"
+#include "graph/expressions.h"
+
+#include "graph/dots.h"
+#include "graph/memory.h"
+#include "graph/record.h"
+#include "graph/release.h"
 
 typedef struct {
     mg_arena *arena;
@@ -137,7 +142,7 @@ mg_node *mg_new_dot(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_
     recorder to = {arena, MG_OK};
     mg_term total = bias != NULL ? *bias : number_term(0.0);
     for (size_t i = 0, done = 0; i < count && to.status == MG_OK; i += done) {
-        done = total.node != NULL ? mg_fold(arena, ws + i, xs + i, count - i, &total.node) : 0;
+        done = total.node != NULL ? mg_pack(arena, ws + i, xs + i, count - i, &total.node) : 0;
         if (done != 0) continue;
         total = add(&to, total, multiply(&to, ws[i], xs[i]));
         done = 1;
@@ -337,96 +342,16 @@ static mg_status record_rows(mg_arena *arena, mg_node *const *ws, size_t rows, m
     return status;
 }
 
-/* ---- the public functions ---- */
-
-mg_status mg_linear(mg_arena *arena, mg_node *const *ws, size_t rows, mg_node *const *xs,
-                    const double *numbers, size_t count, mg_node *const *biases, int op, int tag,
-                    mg_node **out) {
-    mg_status status = MG_OPAQUE;
-    mg_lock_take(&arena->lock);
-    if (count != 0 && are_plain(ws, rows * count) && are_plain(xs, count) &&
-        (biases == NULL || are_plain(biases, rows))) {
-        mg_term *inputs = take_inputs(arena, xs, numbers, count);
-        status = MG_NO_MEMORY;
-        if (inputs != NULL) status = record_rows(arena, ws, rows, inputs, count, biases, op, out);
-        mg_deallocate(arena, inputs);
-        for (size_t i = 0; status == MG_OK && i < rows; i++) out[i]->tag = (uint8_t)tag;
-    }
-    mg_lock_give(&arena->lock);
+mg_status mg_new_linear(mg_arena *arena, mg_node *const *ws, size_t rows, mg_node *const *xs,
+                        const double *numbers, size_t count, mg_node *const *biases, int op,
+                        int tag, mg_node **out) {
+    if (count == 0 || !are_plain(ws, rows * count) || !are_plain(xs, count) ||
+        (biases != NULL && !are_plain(biases, rows)))
+        return MG_OPAQUE;
+    mg_term *inputs = take_inputs(arena, xs, numbers, count);
+    if (inputs == NULL) return MG_NO_MEMORY;
+    mg_status status = record_rows(arena, ws, rows, inputs, count, biases, op, out);
+    mg_deallocate(arena, inputs);
+    for (size_t i = 0; status == MG_OK && i < rows; i++) out[i]->tag = (uint8_t)tag;
     return status;
-}
-
-mg_node *mg_dot(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t count,
-                const mg_term *bias, int op, mg_status *status) {
-    mg_status wrong;
-    mg_lock_take(&arena->lock);
-    mg_node *node = mg_new_dot(arena, ws, xs, count, bias, op, &wrong);
-    return mg_hand_over(arena, node, wrong, status);
-}
-
-mg_node *mg_total(mg_arena *arena, const mg_term *values, size_t count, mg_status *status) {
-    mg_status wrong;
-    mg_lock_take(&arena->lock);
-    mg_node *node = mg_new_total(arena, values, count, &wrong);
-    return mg_hand_over(arena, node, wrong, status);
-}
-
-mg_node *mg_mean(mg_arena *arena, const mg_term *values, size_t count, mg_status *status) {
-    mg_status wrong;
-    mg_lock_take(&arena->lock);
-    mg_node *node = mg_new_mean(arena, values, count, &wrong);
-    return mg_hand_over(arena, node, wrong, status);
-}
-
-mg_status mg_softmax(mg_arena *arena, const mg_term *logits, size_t count, mg_node **out) {
-    mg_lock_take(&arena->lock);
-    mg_status status = mg_new_softmax(arena, logits, count, out);
-    mg_lock_give(&arena->lock);
-    return status;
-}
-
-mg_status mg_log_softmax(mg_arena *arena, const mg_term *logits, size_t count, mg_node **out) {
-    mg_lock_take(&arena->lock);
-    mg_status status = mg_new_log_softmax(arena, logits, count, out);
-    mg_lock_give(&arena->lock);
-    return status;
-}
-
-mg_node *mg_logsumexp(mg_arena *arena, const mg_term *logits, size_t count, mg_status *status) {
-    mg_status wrong;
-    mg_lock_take(&arena->lock);
-    mg_node *node = mg_new_logsumexp(arena, logits, count, &wrong);
-    return mg_hand_over(arena, node, wrong, status);
-}
-
-mg_node *mg_cross_entropy(mg_arena *arena, const mg_term *logits, size_t count, size_t target,
-                          mg_status *status) {
-    mg_status wrong;
-    mg_lock_take(&arena->lock);
-    mg_node *node = mg_new_cross_entropy(arena, logits, count, target, &wrong);
-    return mg_hand_over(arena, node, wrong, status);
-}
-
-mg_node *mg_mse(mg_arena *arena, const mg_term *predictions, const mg_term *targets, size_t count,
-                mg_status *status) {
-    mg_status wrong;
-    mg_lock_take(&arena->lock);
-    mg_node *node = mg_new_mse(arena, predictions, targets, count, &wrong);
-    return mg_hand_over(arena, node, wrong, status);
-}
-
-mg_node *mg_hinge(mg_arena *arena, const mg_term *scores, const mg_term *targets, size_t count,
-                  mg_status *status) {
-    mg_status wrong;
-    mg_lock_take(&arena->lock);
-    mg_node *node = mg_new_hinge(arena, scores, targets, count, &wrong);
-    return mg_hand_over(arena, node, wrong, status);
-}
-
-mg_node *mg_logistic(mg_arena *arena, const mg_term *logits, const mg_term *targets, size_t count,
-                     mg_status *status) {
-    mg_status wrong;
-    mg_lock_take(&arena->lock);
-    mg_node *node = mg_new_logistic(arena, logits, targets, count, &wrong);
-    return mg_hand_over(arena, node, wrong, status);
 }

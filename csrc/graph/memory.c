@@ -1,8 +1,8 @@
 /* memory.c: everything an arena takes from the system passes here: it is counted, it is on one
  * list, so that freeing the arena frees all of it, and it can be made to fail for a test. */
-#include <stdlib.h>
+#include "graph/memory.h"
 
-#include "graph/node.h"
+#include <stdlib.h>
 
 struct mg_block {
     mg_block *previous;
@@ -128,10 +128,4 @@ void mg_arena_free(mg_arena *arena) {
     while (arena->blocks != NULL) mg_deallocate(arena, arena->blocks + 1);
     mg_lock_destroy(&arena->lock);
     free(arena);
-}
-
-void mg_arena_fail_after(mg_arena *arena, size_t n) {
-    mg_lock_take(&arena->lock);
-    arena->fail_after = n;
-    mg_lock_give(&arena->lock);
 }

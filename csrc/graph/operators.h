@@ -157,7 +157,7 @@ enum {
     MG_OPERATORS(X)
 #undef X
         MG_OP_COUNT,
-    MG_OP_folded = MG_OP_COUNT /* a sum, with the nodes below it: see dots.c */
+    MG_OP_packed = MG_OP_COUNT /* a sum, with the nodes below it: see dots.c */
 };
 
 /* The number of operand nodes that an operator of this form has. */
@@ -165,12 +165,12 @@ enum {
 
 /* The number of operands of every operator; that of a custom node is in its extra. */
 #define MG_ARITY_CUSTOM 3
-#define MG_ARITY_FOLDED 4
+#define MG_ARITY_PACKED 4
 static const unsigned char mg_arities[MG_OP_COUNT + 1] = {0, MG_ARITY_CUSTOM,
 #define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) MG_ARITY(form),
                                                           MG_OPERATORS(X)
 #undef X
-                                                              MG_ARITY_FOLDED};
+                                                              MG_ARITY_PACKED};
 
 /* z = op(x, y). With op known at compile time this is one expression. */
 static inline mg_status mg_evaluate(int op, double x, double y, double *result) {

@@ -1,7 +1,7 @@
 /* optimizers.c: gradient descent over many parameters in one call, as PyTorch defines it
  * (torch.optim.SGD, Adam, AdamW). What an optimizer remembers of each parameter is in arrays of the
  * caller's, zero at first. */
-#include "graph/node.h"
+#include "graph/optimizers.h"
 
 /* b = momentum b + (g + weight_decay p),  p = p - lr b */
 void mg_update_sgd(mg_node *const *nodes, size_t count, const mg_sgd *how, double *buffer) {
@@ -34,26 +34,4 @@ void mg_update_adam(mg_node *const *nodes, size_t count, const mg_adam *how, dou
 
 void mg_clear_grads(mg_node *const *nodes, size_t count) {
     for (size_t i = 0; i < count; i++) nodes[i]->grad = 0.0;
-}
-
-/* ---- the public functions ---- */
-
-void mg_sgd_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_sgd *how,
-                 double *buffer) {
-    mg_lock_take(&arena->lock);
-    mg_update_sgd(nodes, count, how, buffer);
-    mg_lock_give(&arena->lock);
-}
-
-void mg_adam_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_adam *how,
-                  double *m, double *v) {
-    mg_lock_take(&arena->lock);
-    mg_update_adam(nodes, count, how, m, v);
-    mg_lock_give(&arena->lock);
-}
-
-void mg_zero_grads(mg_arena *arena, mg_node *const *nodes, size_t count) {
-    mg_lock_take(&arena->lock);
-    mg_clear_grads(nodes, count);
-    mg_lock_give(&arena->lock);
 }

@@ -1,11 +1,13 @@
-/* pages.c: pages, leaves, and the state beside a node.
+/* pages.c: pages of nodes, and leaves.
  *
  * Pages come from the system 128 at a time, a segment of a mebibyte. A page is one of: an interior
  * page (on the list from newest to oldest), a leaf page (current, roomy, or full and then on no
  * list), or free. A segment whose pages are all free goes back to the system when far more pages
  * are free than in use; short of that pages are kept, for the next training step wants them again.
  */
-#include "graph/node.h"
+#include "graph/pages.h"
+
+#include "graph/memory.h"
 
 /* Node counts stay below 2^31, so that 32 bits count the references of any node: each of the
  * other nodes holds at most two, custom nodes' operand lists are bounded likewise. */
@@ -124,19 +126,6 @@ void mg_retire_page(mg_arena *arena, mg_page *page) {
     give_page(arena, page);
 }
 
-mg_page *mg_next_reached(mg_page *page, mg_ahead *ahead) {
-    do {
-        page = page->older;
-        if (ahead->page->older != NULL) ahead->page = ahead->page->older;
-        if (ahead->lead < MG_PAGES_AHEAD && ahead->page->older != NULL) {
-            ahead->page = ahead->page->older;
-            ahead->lead++;
-        }
-        mg_prefetch(ahead->page->older); /* for the next step */
-    } while (page->low == MG_NONE_REACHED);
-    return page;
-}
-
 /* ---- leaf pages ---- */
 
 static bool is_full(const mg_page *page) {
@@ -161,7 +150,7 @@ static mg_page *next_leaf_page(mg_arena *arena) {
 
 mg_node *mg_new_leaf(mg_arena *arena, double data) {
     if (arena->recordings != 0) {
-        mg_node *constant = mg_next_slot(arena);
+        mg_node *constant = mg_take_slot(arena);
         if (constant != NULL) mg_fill(constant, MG_OP_leaf, data);
         return constant;
     }
@@ -197,84 +186,6 @@ void mg_free_leaf(mg_arena *arena, mg_node *leaf) {
     }
 }
 
-/* ---- state beside a node ---- */
-
-mg_extra *mg_attach_extra(mg_arena *arena, mg_node *node) {
-    if (node->flags & MG_EXTRA) return mg_extra_of(node);
-    mg_extra *extra = mg_allocate(arena, sizeof *extra);
-    if (extra == NULL) return NULL;
-    extra->owner = mg_links_of(node)->owner;
-    extra->bound = NULL;
-    extra->next_orphan = NULL;
-    extra->count = 0;
-    extra->operands = NULL;
-    extra->partials = NULL;
-    mg_links_of(node)->extra = extra;
-    node->flags |= MG_EXTRA;
-    return extra;
-}
-
-mg_status mg_keep(mg_arena *arena, mg_node *node) {
-    if (mg_attach_extra(arena, node) == NULL) return MG_NO_MEMORY;
-    if (!(node->flags & MG_KEEP)) arena->kept++;
-    node->flags |= MG_KEEP;
-    return MG_OK;
-}
-
-bool mg_unkeep(mg_arena *arena, mg_node *node) {
-    bool held = (node->flags & MG_HELD) != 0;
-    if (node->flags & MG_KEEP) arena->kept--;
-    if (node->flags & MG_ORPHAN) {
-        mg_node **link = &arena->orphans;
-        while (*link != node) link = &mg_extra_of(*link)->next_orphan;
-        *link = mg_extra_of(node)->next_orphan;
-    }
-    node->flags &= (uint8_t) ~(MG_KEEP | MG_HELD | MG_ORPHAN | MG_CYCLIC);
-    return held;
-}
-
-bool mg_unhold(mg_node *node, size_t parents) {
-    if ((node->flags & (MG_HELD | MG_ORPHAN)) != MG_HELD || node->refs != parents + 1) return false;
-    node->flags &= (uint8_t)~MG_HELD;
-    return true;
-}
-
-static bool is_above_cyclic(const mg_node *node) {
-    size_t arity = node->refs != 0 ? mg_arity_of(node) : 0;
-    for (size_t i = 0; i < arity; i++)
-        if (mg_operand_of(node, i)->flags & MG_CYCLIC) return true;
-    return false;
-}
-
-mg_node *mg_next_above_cyclic(mg_arena *arena, mg_node *node) {
-    mg_page *page = arena->newest;
-    if (node != NULL)
-        page = mg_page_of(node++);
-    else
-        while (page != NULL && page->older != NULL) page = page->older;
-    for (; page != NULL; page = page->newer, node = NULL) {
-        bool filling = page == arena->newest && arena->bump != NULL;
-        mg_node *end = filling ? arena->bump : mg_page_nodes(page) + MG_PAGE_NODES;
-        for (node = node != NULL ? node : mg_page_nodes(page); node < end; node++) {
-            if (node->refs != 0 && node->op == MG_OP_folded) node = mg_unfold(node);
-            if (is_above_cyclic(node)) return node;
-        }
-    }
-    return NULL;
-}
-
-mg_node *mg_next_orphan(mg_arena *arena) {
-    while (arena->orphans != NULL) {
-        mg_node *node = arena->orphans;
-        arena->orphans = mg_extra_of(node)->next_orphan;
-        node->flags &= (uint8_t)~MG_ORPHAN;
-        if (node->refs > 1) continue; /* it has found a parent meanwhile */
-        node->flags &= (uint8_t)~MG_HELD;
-        return node;
-    }
-    return NULL;
-}
-
 void mg_get_statistics(mg_arena *arena, mg_statistics *out) {
     size_t nodes = 0;
     for (mg_page *page = arena->newest; page != NULL; page = page->older) nodes += page->alive;
@@ -284,100 +195,4 @@ void mg_get_statistics(mg_arena *arena, mg_statistics *out) {
     out->pages = arena->pages;
     out->free_pages = arena->free_pages;
     out->bytes = arena->bytes;
-}
-
-/* ---- the public functions ---- */
-
-void mg_arena_statistics(mg_arena *arena, mg_statistics *out) {
-    mg_lock_take(&arena->lock);
-    mg_get_statistics(arena, out);
-    mg_lock_give(&arena->lock);
-}
-
-void mg_arena_trim(mg_arena *arena) {
-    mg_lock_take(&arena->lock);
-    mg_trim(arena);
-    mg_lock_give(&arena->lock);
-}
-
-void mg_arena_set_plain(mg_arena *arena, int plain) {
-    mg_lock_take(&arena->lock);
-    arena->plain = plain != 0;
-    mg_lock_give(&arena->lock);
-}
-
-void mg_arena_set_poll(mg_arena *arena, int (*interrupted)(void)) {
-    mg_lock_take(&arena->lock);
-    arena->interrupted = interrupted;
-    arena->gave_up = false;
-    mg_lock_give(&arena->lock);
-}
-
-void mg_retain(mg_node *node) {
-    mg_arena *arena = mg_page_of(node)->arena;
-    mg_lock_take(&arena->lock);
-    node->refs++;
-    mg_lock_give(&arena->lock);
-}
-
-int mg_release(mg_node *node) {
-    mg_arena *arena = mg_page_of(node)->arena;
-    mg_lock_take(&arena->lock);
-    mg_give_back(arena, node);
-    int orphans = arena->orphans != NULL;
-    mg_lock_give(&arena->lock);
-    return orphans;
-}
-
-mg_status mg_node_keep(mg_arena *arena, mg_node *node) {
-    mg_lock_take(&arena->lock);
-    mg_status status = mg_keep(arena, node);
-    mg_lock_give(&arena->lock);
-    return status;
-}
-
-int mg_node_hold(mg_arena *arena, mg_node *node) {
-    mg_lock_take(&arena->lock);
-    bool held = mg_hold(node);
-    mg_lock_give(&arena->lock);
-    return held;
-}
-
-int mg_node_unkeep(mg_arena *arena, mg_node *node) {
-    mg_lock_take(&arena->lock);
-    bool held = mg_unkeep(arena, node);
-    mg_lock_give(&arena->lock);
-    return held;
-}
-
-void mg_node_set_cyclic(mg_arena *arena, mg_node *node) {
-    mg_lock_take(&arena->lock);
-    node->flags |= MG_CYCLIC;
-    mg_lock_give(&arena->lock);
-}
-
-int mg_node_is_cyclic(const mg_node *node) {
-    return (node->flags & MG_CYCLIC) != 0;
-}
-
-int mg_node_unhold(mg_arena *arena, mg_node *node, size_t parents) {
-    mg_lock_take(&arena->lock);
-    bool held = mg_unhold(node, parents);
-    mg_lock_give(&arena->lock);
-    return held;
-}
-
-mg_node *mg_arena_next_above_cyclic(mg_arena *arena, mg_node *node) {
-    mg_lock_take(&arena->lock);
-    mg_node *next = mg_next_above_cyclic(arena, node);
-    if (next != NULL) next->refs++;
-    mg_lock_give(&arena->lock);
-    return next;
-}
-
-mg_node *mg_arena_next_orphan(mg_arena *arena) {
-    mg_lock_take(&arena->lock);
-    mg_node *node = mg_next_orphan(arena);
-    mg_lock_give(&arena->lock);
-    return node;
 }

@@ -6,7 +6,12 @@
  * would jump about in memory; so from there on it is a sweep, as backward is one: down the pages in
  * descending order of creation, over the nodes that carry a mark. A node's parents were created
  * after it and have therefore died before the sweep comes to it. */
-#include "graph/node.h"
+#include "graph/release.h"
+
+#include "graph/dots.h"
+#include "graph/memory.h"
+#include "graph/pages.h"
+#include "graph/prefetch.h"
 
 #define FEW 64
 
@@ -57,10 +62,10 @@ static inline void free_slot(mg_arena *arena, mg_node *node) {
 
 typedef void (*on_death)(void *context, mg_node *node);
 
-/* What follows for a folded node, whose slots inside are free by this. */
+/* What follows for a packed node, whose slots inside are free by this. */
 static inline void let_terms_go(mg_arena *arena, mg_node *node, on_death pass, void *context) {
-    mg_node *first = mg_folded_first(node), *start = mg_links_of(node)->left;
-    const size_t count = mg_folded_terms(node);
+    mg_node *first = mg_packed_first(node), *start = mg_links_of(node)->left;
+    const size_t count = mg_packed_terms(node);
     const mg_links *terms = mg_links_of(first);
     const bool numbers = (node->flags & MG_NUMBERS) != 0;
     for (size_t i = count; i-- > 0;) {
@@ -79,13 +84,13 @@ static inline mg_node *let_go(mg_arena *arena, mg_node *node, on_death pass, voi
     const mg_links *links = mg_links_of(node);
     mg_node *lowest = node;
     switch (mg_arity(node)) {
-        case MG_ARITY_FOLDED:
+        case MG_ARITY_PACKED:
             if (arena->kept == 0) {
-                lowest = mg_folded_first(node);
+                lowest = mg_packed_first(node);
                 let_terms_go(arena, node, pass, context);
                 break;
             }
-            mg_unfold(node); /* the order in which proxies with state die can be seen */
+            mg_unpack(node); /* the order in which proxies with state die can be seen */
             /* fall through */
         case 2:
             if (lose_reference(arena, links->left)) pass(context, links->left);

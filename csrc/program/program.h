@@ -11,7 +11,7 @@
 #ifndef MG_PROGRAM_H
 #define MG_PROGRAM_H
 
-#include "graph/node.h"
+#include "graph/memory.h"
 
 /* References to values in instructions: a slot or, with this bit, a scalar. */
 #define MG_SCALAR 0x80000000u

@@ -3,9 +3,14 @@
  * The nodes are listed as backward lists them, so an entry's operands stand before it. The place of
  * a recent node in the array is kept, while the trace is made, where its gradient is otherwise;
  * that of a captured node in a hash table. */
+#include "program/trace.h"
+
 #include <string.h>
 
-#include "graph/node.h"
+#include "graph/backward.h"
+#include "graph/look.h"
+#include "graph/memory.h"
+#include "graph/record.h"
 
 /* ---- while recording ---- */
 
@@ -167,8 +172,8 @@ static mg_status append_all(tracer *at, const mg_order *order, const mg_node *an
         inputs[i]->grad = (double)trace->count;
         if (!append(at, (mg_entry){.op = MG_TRACE_INPUT, .x = (uint32_t)i})) return MG_NO_MEMORY;
     }
-    for (size_t i = mg_order_count(order); i-- > 0;) {
-        mg_node *node = mg_order_node(order, i);
+    for (size_t i = order->count; i-- > 0;) {
+        mg_node *node = order->nodes[i];
         if (mg_gives_up(at->arena, i)) return MG_INTERRUPTED;
         if (node == anchor || !mg_is_recent(node, at->start)) continue;
         if (node->grad > 0.0 || (count != 0 && node == inputs[0])) continue; /* an input */
@@ -187,10 +192,10 @@ static mg_status append_all(tracer *at, const mg_order *order, const mg_node *an
 /* Room for places in the recent nodes: their gradients, which are zero but for those of a graph
  * that another thread has made meanwhile. */
 static double *clear_grads(mg_arena *arena, const mg_order *order, const mg_position *start) {
-    const size_t count = mg_order_count(order);
+    const size_t count = order->count;
     double *grads = mg_allocate(arena, (count + 1) * sizeof(double));
     for (size_t i = 0; grads != NULL && i < count; i++) {
-        mg_node *node = mg_order_node(order, i);
+        mg_node *node = order->nodes[i];
         grads[i] = node->grad;
         if (mg_is_recent(node, start)) node->grad = 0.0;
     }
@@ -199,8 +204,8 @@ static double *clear_grads(mg_arena *arena, const mg_order *order, const mg_posi
 
 static void restore_grads(const mg_order *order, const mg_position *start, const double *grads,
                           mg_node *const *inputs, size_t count) {
-    for (size_t i = 0; i < mg_order_count(order); i++)
-        if (mg_is_recent(mg_order_node(order, i), start)) mg_order_node(order, i)->grad = grads[i];
+    for (size_t i = 0; i < order->count; i++)
+        if (mg_is_recent(order->nodes[i], start)) order->nodes[i]->grad = grads[i];
     for (size_t i = 0; i < count; i++) inputs[i]->grad = 0.0;
 }
 
@@ -258,61 +263,4 @@ mg_trace *mg_make_trace(mg_arena *arena, const mg_node *anchor, const mg_positio
     mg_deallocate(arena, grads);
     mg_deallocate(arena, order);
     return trace;
-}
-
-/* ---- the public functions ---- */
-
-void mg_begin_recording(mg_arena *arena, mg_position *start) {
-    mg_lock_take(&arena->lock);
-    mg_start_recording(arena, start);
-    mg_lock_give(&arena->lock);
-}
-
-void mg_end_recording(mg_arena *arena) {
-    mg_lock_take(&arena->lock);
-    arena->recordings--;
-    mg_lock_give(&arena->lock);
-}
-
-mg_node *mg_record_rule(mg_arena *arena, mg_rule rule, double data, mg_node *const *operands,
-                        size_t count, mg_status *status) {
-    mg_lock_take(&arena->lock);
-    return mg_hand_over(arena, mg_new_rule(arena, rule, data, operands, count), MG_OK, status);
-}
-
-mg_trace *mg_trace_new(mg_arena *arena, const mg_node *anchor, const mg_position *start,
-                       mg_node *const *inputs, size_t count, mg_status *status, mg_node **culprit) {
-    mg_lock_take(&arena->lock);
-    mg_trace *trace = mg_make_trace(arena, anchor, start, inputs, count, status, culprit);
-    mg_forget_poll(arena);
-    mg_lock_give(&arena->lock);
-    return trace;
-}
-
-void mg_trace_free(mg_arena *arena, mg_trace *trace) {
-    mg_lock_take(&arena->lock);
-    mg_drop_trace(arena, trace);
-    mg_lock_give(&arena->lock);
-}
-
-int mg_node_is_fresh(const mg_node *node, const mg_position *start) {
-    return node->refs == 1 && mg_is_recent(node, start);
-}
-
-uint64_t mg_node_serial(const mg_node *node) {
-    mg_page *page = mg_page_of(node);
-    if (page->sequence == MG_LEAF_PAGE) return 0;
-    return page->sequence * MG_PAGE_NODES + (uint64_t)(node - mg_page_nodes(page));
-}
-
-void mg_get_data(mg_arena *arena, mg_node *const *nodes, size_t count, double *data) {
-    mg_lock_take(&arena->lock);
-    for (size_t i = 0; i < count; i++) data[i] = nodes[i]->data;
-    mg_lock_give(&arena->lock);
-}
-
-void mg_add_grads(mg_arena *arena, mg_node *const *nodes, size_t count, const double *grads) {
-    mg_lock_take(&arena->lock);
-    for (size_t i = 0; i < count; i++) nodes[i]->grad += grads[i];
-    mg_lock_give(&arena->lock);
 }

@@ -136,12 +136,12 @@ PyObject *value_of_node(mg_node *node) {
 }
 
 static PyObject *children_of(const mg_node *node) {
-    Py_ssize_t arity = (Py_ssize_t)mg_node_arity(node);
+    Py_ssize_t arity = (Py_ssize_t)mg_arity_of(node);
     PyObject *children = PyTuple_New(arity);
     if (children == NULL || arity == 0) return children;
     value_hide(children);
     for (Py_ssize_t i = 0; i < arity; i++) {
-        PyObject *child = value_of_node(mg_node_operand(node, (size_t)i));
+        PyObject *child = value_of_node(mg_operand_of(node, (size_t)i));
         if (child == NULL) {
             Py_DECREF(children);
             return NULL;
@@ -174,7 +174,7 @@ static PyObject *get_prev(PyObject *self, void *Py_UNUSED(closure)) {
 
 static PyObject *partials_of(const mg_node *node) {
     bool none = node->op == MG_OP_custom && mg_extra_of(node)->partials == NULL;
-    size_t arity = none ? 0 : mg_node_arity(node);
+    size_t arity = none ? 0 : mg_arity_of(node);
     PyObject *partials = PyTuple_New((Py_ssize_t)arity);
     if (partials == NULL) return NULL;
     for (size_t i = 0; i < arity; i++) {
@@ -288,9 +288,9 @@ PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored)) {
     mg_node *culprit, *root = value_node(self);
     if (value_refuse("calling backward()") < 0) return NULL;
     const bool large = mg_module.arena->pages > LARGE;
-    if (large && interrupt_raises()) mg_arena_set_poll(mg_module.arena, value_interrupted);
+    if (large && interrupt_raises()) mg_set_poll(mg_module.arena, value_interrupted);
     mg_status status = mg_sweep(mg_module.arena, root, &order, &culprit);
-    mg_forget_poll(mg_module.arena);
+    mg_set_poll(mg_module.arena, NULL);
     if (status == MG_INTERRUPTED) {
         if (PyErr_CheckSignals() == 0) PyErr_SetNone(PyExc_KeyboardInterrupt);
         return NULL;

@@ -62,10 +62,10 @@ PyObject *value_graph(PyObject *Py_UNUSED(module), PyObject *root) {
     mg_order *order = mg_list(mg_module.arena, node);
     if (order == NULL) return PyErr_NoMemory();
     value_pin(node);
-    size_t count = mg_order_count(order);
+    size_t count = order->count;
     PyObject *list = value_hide(PyList_New((Py_ssize_t)count));
     for (size_t i = 0; list != NULL && i < count; i++) {
-        PyObject *value = value_of_node(mg_order_node(order, count - 1 - i));
+        PyObject *value = value_of_node(order->nodes[count - 1 - i]);
         if (value == NULL)
             Py_CLEAR(list);
         else

@@ -24,7 +24,7 @@ PyObject *value_take_bound(mg_node *node) {
 }
 
 void value_hold_operands(mg_node *node) {
-    for (size_t i = 0; i < mg_node_arity(node); i++) value_hold(mg_node_operand(node, i));
+    for (size_t i = 0; i < mg_arity_of(node); i++) value_hold(mg_operand_of(node, i));
 }
 
 void value_leave(value_object *self, mg_node *node) {
@@ -45,8 +45,8 @@ void value_leave(value_object *self, mg_node *node) {
 /* The proxies of the node's cyclic operands, repeats included. */
 static PyObject *cyclic_operands(const mg_node *node) {
     PyObject *list = PyList_New(0);
-    for (size_t i = 0; list != NULL && i < mg_node_arity(node); i++) {
-        mg_node *operand = mg_node_operand(node, i);
+    for (size_t i = 0; list != NULL && i < mg_arity_of(node); i++) {
+        mg_node *operand = mg_operand_of(node, i);
         PyObject *proxy = operand->flags & MG_CYCLIC ? value_living(operand) : NULL;
         if (proxy != NULL && PyList_Append(list, proxy) < 0) Py_CLEAR(list);
     }
@@ -75,8 +75,8 @@ static int bind(value_object *self, PyObject *keepsakes) {
 
 /* Count a parent of each cyclic operand that is held. */
 static int count_parent(PyObject *parents, const mg_node *node) {
-    for (size_t i = 0; i < mg_node_arity(node); i++) {
-        mg_node *operand = mg_node_operand(node, i);
+    for (size_t i = 0; i < mg_arity_of(node); i++) {
+        mg_node *operand = mg_operand_of(node, i);
         if ((operand->flags & (MG_CYCLIC | MG_HELD)) != (MG_CYCLIC | MG_HELD)) continue;
         PyObject *proxy = mg_owner(operand);
         PyObject *before = PyDict_GetItemWithError(parents, proxy);

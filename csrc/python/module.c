@@ -22,7 +22,7 @@ static PyObject *trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 static PyObject *fail_after(PyObject *Py_UNUSED(module), PyObject *count) {
     size_t n = PyLong_AsSize_t(count);
     if (n == (size_t)-1 && PyErr_Occurred()) return NULL;
-    mg_arena_fail_after(mg_module.arena, n);
+    mg_module.arena->fail_after = n;
     Py_RETURN_NONE;
 }
 

@@ -13,7 +13,13 @@
 #include <Python.h>
 #include <structmember.h>
 
-#include "graph/node.h"
+#include "graph/backward.h"
+#include "graph/keep.h"
+#include "graph/look.h"
+#include "graph/memory.h"
+#include "graph/record.h"
+#include "graph/release.h"
+#include "program/trace.h"
 
 typedef struct value_object {
     PyObject_HEAD mg_node *node;

@@ -282,7 +282,7 @@ static PyObject *divide(PyObject *left, PyObject *right) {
     }
     if (in.right == IS_NUMBER) return record_number(MG_OP_multiply, in.self, in.x, inverse);
     if (in.left == IS_VALUE) {
-        mg_node *node = mg_new_quotient(mg_module.arena, in.x, in.y, &status);
+        mg_node *node = mg_new_quotient(mg_module.arena, in.x, in.y, inverse);
         return finish(node, in.x, in.y);
     }
     mg_node *power = mg_new_power(mg_module.arena, inverse, in.y, -1.0, true);

@@ -1,5 +1,7 @@
 /* optimizers.c: the functions of csrc/graph/optimizers.c for a tuple of Values and arrays of
  * doubles. */
+#include "graph/optimizers.h"
+
 #include "python/object.h"
 
 /* The doubles of an object with a writable buffer of count of them; NULL: with an error set. */

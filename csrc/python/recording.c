@@ -110,12 +110,12 @@ PyObject *value_is_fresh(PyObject *Py_UNUSED(module), PyObject *args) {
     bool good = take_position(&position, &start) && require_value(value);
     PyBuffer_Release(&position);
     if (!good) return NULL;
-    return PyBool_FromLong(mg_node_is_fresh(value_node(value), &start));
+    return PyBool_FromLong(mg_is_fresh(value_node(value), &start));
 }
 
 PyObject *value_serial(PyObject *Py_UNUSED(module), PyObject *value) {
     if (!require_value(value)) return NULL;
-    return PyLong_FromUnsignedLongLong(mg_node_serial(value_node(value)));
+    return PyLong_FromUnsignedLongLong(mg_serial(value_node(value)));
 }
 
 /* The entries and the places of the roots as bytes, and a list of the captured Values. */
@@ -138,10 +138,10 @@ static PyObject *trace_nodes(mg_node *anchor, const mg_position *start, mg_node 
                              Py_ssize_t count) {
     mg_status status;
     mg_node *culprit;
-    mg_arena_set_poll(mg_module.arena, value_interrupted);
+    mg_set_poll(mg_module.arena, value_interrupted);
     mg_trace *trace =
         mg_make_trace(mg_module.arena, anchor, start, inputs, (size_t)count, &status, &culprit);
-    mg_forget_poll(mg_module.arena);
+    mg_set_poll(mg_module.arena, NULL);
     if (trace == NULL && status == MG_INTERRUPTED) {
         if (PyErr_CheckSignals() < 0) return NULL;
         trace =

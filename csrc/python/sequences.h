@@ -3,6 +3,7 @@
 #ifndef MG_PYTHON_VALUE_TERMS_H
 #define MG_PYTHON_VALUE_TERMS_H
 
+#include "graph/expressions.h"
 #include "python/object.h"
 
 #define VALUE_FEW_TERMS 64

@@ -1,0 +1,35 @@
+/* backward.h: gradients, and the order in which they are pushed. See mg_backward. */
+#ifndef MG_BACKWARD_H
+#define MG_BACKWARD_H
+
+#include "graph/node.h"
+
+struct mg_order {
+    size_t count;
+    size_t capacity;
+    size_t next; /* to be pushed next */
+    mg_node *nodes[];
+};
+
+/* The nodes that a backward from root visits, in that order, a block of mg_allocate; NULL: no
+ * memory, or given up. */
+mg_order *mg_list(mg_arena *arena, mg_node *root);
+/* The same without what lies below nodes older than start. */
+mg_order *mg_list_since(mg_arena *arena, mg_node *root, const mg_position *start);
+
+/* See mg_backward, mg_order_next, mg_push, mg_node_partial. */
+mg_status mg_sweep(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit);
+mg_status mg_resume(mg_order *order, mg_node **closure, mg_node **culprit);
+mg_status mg_push_node(mg_node *node);
+mg_status mg_partial(const mg_node *node, size_t i, double *partial);
+
+/* See mg_node_has_partials, mg_order_done. */
+static inline bool mg_has_partials(const mg_node *node) {
+    return node->op != MG_OP_custom || mg_extra_of(node)->partials != NULL;
+}
+
+static inline bool mg_is_done(const mg_order *order) {
+    return order->next == order->count;
+}
+
+#endif

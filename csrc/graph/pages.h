@@ -1,0 +1,82 @@
+/* pages.h: slots for nodes, in order of creation or for leaves, and their pages. */
+#ifndef MG_PAGES_H
+#define MG_PAGES_H
+
+#include "graph/node.h"
+
+/* ---- dead slots ----
+ *
+ * Under AddressSanitizer, what nobody may touch of a dead node is poisoned: all but the link of the
+ * free list, the count of references and the mark. */
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+static inline void mg_bury(mg_node *node) {
+    ASAN_POISON_MEMORY_REGION(&node->data, sizeof node->data);
+    ASAN_POISON_MEMORY_REGION(mg_links_of(node), sizeof(mg_links));
+}
+static inline void mg_revive(mg_node *node) {
+    ASAN_UNPOISON_MEMORY_REGION(&node->data, sizeof node->data);
+    ASAN_UNPOISON_MEMORY_REGION(mg_links_of(node), sizeof(mg_links));
+}
+#else
+static inline void mg_bury(mg_node *node) {
+    (void)node;
+}
+static inline void mg_revive(mg_node *node) {
+    (void)node;
+}
+#endif
+
+/* ---- interior pages ---- */
+
+/* Start a new interior page; false: no memory. */
+bool mg_take_interior_page(mg_arena *arena);
+/* Give back an interior page whose last living node has died. */
+void mg_retire_page(mg_arena *arena, mg_page *page);
+
+/* The next slot in order of creation; NULL: no memory. */
+static inline mg_node *mg_take_slot(mg_arena *arena) {
+    if (arena->bump == arena->end && !mg_take_interior_page(arena)) return NULL;
+    return arena->bump++;
+}
+
+/* The next slots, in order of creation, few enough that they lie in two pages at most; false: no
+ * memory, and none was taken. */
+static inline bool mg_take_slots(mg_arena *arena, mg_node **slots, int count) {
+    for (int i = 0; i < count; i++) {
+        slots[i] = mg_take_slot(arena);
+        if (slots[i] != NULL) continue;
+        arena->bump -= i; /* they end the page that was and is the newest */
+        return false;
+    }
+    return true;
+}
+
+/* Make a slot a node, without operands and without references. */
+static inline void mg_fill(mg_node *node, int op, double data) {
+    mg_revive(node);
+    node->data = data;
+    node->grad = 0.0;
+    mg_links_of(node)->owner = NULL;
+    node->refs = 0;
+    node->op = (uint8_t)op;
+    node->tag = 0;
+    node->flags = 0;
+    node->mark = 0;
+}
+
+/* ---- leaves ---- */
+
+/* A leaf without references; NULL: no memory. */
+mg_node *mg_new_leaf(mg_arena *arena, double data);
+/* Give a dead leaf's slot back. */
+void mg_free_leaf(mg_arena *arena, mg_node *leaf);
+
+/* ---- all pages ---- */
+
+/* See mg_arena_trim, mg_arena_statistics. */
+void mg_trim(mg_arena *arena);
+void mg_get_statistics(mg_arena *arena, mg_statistics *out);
+
+#endif
