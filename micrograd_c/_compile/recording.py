@@ -22,7 +22,7 @@ from . import arguments
 NO_RULE, DETACH, DIVIDE, LINK = range(4)
 LESS, LESS_EQUAL, EQUAL = range(3)
 
-_FOLDER = os.path.dirname(__file__) + os.sep
+_FOLDER = os.path.dirname(os.path.dirname(__file__)) + os.sep  # of the package
 
 
 class Guard(NamedTuple):
