@@ -13,10 +13,10 @@
 #include "program/trace.h"
 
 /* The body of a function: do something, or return its result, with the arena locked. */
-#define LOCKED(arena, work)             \
-    mg_arena *const locked = (arena);   \
-    mg_lock_take(&locked->lock);        \
-    work;                               \
+#define LOCKED(arena, work)           \
+    mg_arena *const locked = (arena); \
+    mg_lock_take(&locked->lock);      \
+    work;                             \
     mg_lock_give(&locked->lock)
 #define RETURN_LOCKED(type, arena, work) \
     LOCKED(arena, type result = (work)); \
@@ -100,8 +100,7 @@ mg_node *mg_record_plain(int op, mg_node *x, mg_node *y) {
     mg_arena *arena = arena_of(x);
     mg_lock_take(&arena->lock);
     int flags = y != NULL ? x->flags | y->flags : x->flags;
-    if (arena->plain && (flags & MG_KEEP) == 0 &&
-        mg_evaluate(op, x->data, data_of(y), &z) == MG_OK)
+    if (arena->plain && (flags & MG_KEEP) == 0 && mg_evaluate(op, x->data, data_of(y), &z) == MG_OK)
         node = new_operation(arena, op, z, x, y);
     return hand_over(arena, node, MG_OK, NULL);
 }
@@ -175,10 +174,10 @@ mg_node *mg_restore(mg_arena *arena, int op, double data, mg_node *const *operan
 
 /* ---- expressions ---- */
 
-#define RECORD_EXPRESSION(recorded)         \
-    mg_status wrong;                        \
-    mg_lock_take(&arena->lock);             \
-    mg_node *const node = (recorded);       \
+#define RECORD_EXPRESSION(recorded)   \
+    mg_status wrong;                  \
+    mg_lock_take(&arena->lock);       \
+    mg_node *const node = (recorded); \
     return hand_over(arena, node, wrong, status)
 
 mg_node *mg_dot(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t count,
@@ -334,7 +333,8 @@ mg_status mg_node_partial(const mg_node *node, size_t i, double *partial) {
 /* ---- backward ---- */
 
 mg_status mg_backward(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit) {
-    LOCKED(arena, mg_status status = mg_sweep(arena, root, order, culprit); mg_set_poll(arena, NULL));
+    LOCKED(arena, mg_status status = mg_sweep(arena, root, order, culprit);
+           mg_set_poll(arena, NULL));
     return status;
 }
 
@@ -372,8 +372,8 @@ mg_node *mg_record_rule(mg_arena *arena, mg_rule rule, double data, mg_node *con
 
 mg_trace *mg_trace_new(mg_arena *arena, const mg_node *anchor, const mg_position *start,
                        mg_node *const *inputs, size_t count, mg_status *status, mg_node **culprit) {
-    LOCKED(arena, mg_trace *trace =
-                      mg_make_trace(arena, anchor, start, inputs, count, status, culprit);
+    LOCKED(arena,
+           mg_trace *trace = mg_make_trace(arena, anchor, start, inputs, count, status, culprit);
            mg_set_poll(arena, NULL));
     return trace;
 }

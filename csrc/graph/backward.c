@@ -10,15 +10,10 @@
  * on the order of creation alone. */
 #include "graph/backward.h"
 
+#include "compiler.h"
 #include "graph/look.h"
 #include "graph/memory.h"
 #include "graph/prefetch.h"
-
-#if defined(__GNUC__)
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#else
-#define ALWAYS_INLINE static inline
-#endif
 
 /* ---- one node ---- */
 
@@ -32,7 +27,7 @@ typedef struct {
     mg_arena *arena;
 } mg_cursor;
 
-ALWAYS_INLINE void reach(mg_cursor *at, mg_node *node) {
+MG_INLINE void reach(mg_cursor *at, mg_node *node) {
     node->mark = 1;
     mg_page *page = mg_page_of(node);
     if (page == at->page) {
@@ -43,8 +38,14 @@ ALWAYS_INLINE void reach(mg_cursor *at, mg_node *node) {
     }
 }
 
+/* The second operand of a node, or its exponent. */
+MG_INLINE double second_operand(mg_form form, const mg_links *links) {
+    if (form == MG_FORM_EXPONENT) return links->exponent;
+    return MG_ARITY(form) == 2 ? links->right->data : 0.0;
+}
+
 /* The product of one term of a packed node, whose gradient is g. */
-ALWAYS_INLINE void push_product(const mg_links *term, double g, mg_cursor *at) {
+MG_INLINE void push_product(const mg_links *term, double g, mg_cursor *at) {
     mg_node *left = term->left, *right = term->right;
     const double x = left->data, y = right->data;
     left->grad += y * g;
@@ -54,7 +55,7 @@ ALWAYS_INLINE void push_product(const mg_links *term, double g, mg_cursor *at) {
 }
 
 /* The same where the second factor is a number, which has a leaf of its own. */
-ALWAYS_INLINE void push_multiple(const mg_links *term, mg_node *leaf, double g, mg_cursor *at) {
+MG_INLINE void push_multiple(const mg_links *term, mg_node *leaf, double g, mg_cursor *at) {
     mg_node *left = term->left;
     const double x = left->data;
     left->grad += term->number * g;
@@ -64,7 +65,7 @@ ALWAYS_INLINE void push_multiple(const mg_links *term, mg_node *leaf, double g, 
 
 /* All of a packed node: from the last to the first, every sum and then its product. Each of them
  * has the gradient of the sum above, added to its own 0. Returns the lowest slot. */
-ALWAYS_INLINE mg_node *push_packed(mg_node *node, mg_cursor *at) {
+MG_INLINE mg_node *push_packed(mg_node *node, mg_cursor *at) {
     mg_node *first = mg_packed_first(node), *start = mg_links_of(node)->left;
     mg_links *terms = mg_links_of(first);
     const size_t count = mg_packed_terms(node);
@@ -85,42 +86,43 @@ ALWAYS_INLINE mg_node *push_packed(mg_node *node, mg_cursor *at) {
     return first;
 }
 
+/* A node of this operator of the table: push its gradient into its operands; reach them, if there
+ * is a sweep. */
+MG_INLINE mg_status push_operator(int op, mg_form form, const mg_node *node, mg_cursor *at) {
+    const mg_links *links = mg_links_of(node);
+    mg_node *left = links->left, *right = links->right;
+    const double g = node->grad, x = left->data, y = second_operand(form, links);
+    double dx, dy;
+    const mg_status status = mg_differentiate(op, x, y, node->data, &dx, &dy);
+    if (status != MG_OK) return status;
+    left->grad += dx * g;
+    if (at != NULL) reach(at, left);
+    if (MG_ARITY(form) == 1) return MG_OK;
+    right->grad += dy * g;
+    if (at != NULL) reach(at, right);
+    return MG_OK;
+}
+
+MG_INLINE void push_custom(const mg_extra *extra, double g, mg_cursor *at) {
+    for (size_t i = 0; i < extra->count; i++) {
+        mg_node *operand = extra->operands[i];
+        if (extra->partials != NULL) operand->grad += extra->partials[i] * g;
+        if (at != NULL) reach(at, operand);
+    }
+}
+
 /* Push the node's gradient into its operands; reach them, if there is a sweep. *next is where it
  * goes on: below that slot. */
-ALWAYS_INLINE mg_status push(mg_node *node, mg_cursor *at, mg_node **next) {
-    mg_links *links = mg_links_of(node);
-    const double g = node->grad;
-    const double z = node->data;
-    (void)z;
+MG_INLINE mg_status push(mg_node *node, mg_cursor *at, mg_node **next) {
+    const mg_links *links = mg_links_of(node);
     switch (node->op) {
-#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name: {                                                       \
-        mg_node *left = links->left, *right = links->right;                    \
-        const double x = left->data;                                           \
-        const double y = (form) == MG_FORM_EXPONENT ? links->exponent          \
-                         : MG_ARITY(form) == 2      ? right->data              \
-                                                    : 0.0;                          \
-        const double dx = (dzdx);                                              \
-        const double dy = (dzdy);                                              \
-        const mg_status status = (partial_error);                              \
-        (void)x, (void)y;                                                      \
-        if (status != MG_OK) return status;                                    \
-        left->grad += dx * g;                                                  \
-        if (at != NULL) reach(at, left);                                       \
-        if (MG_ARITY(form) == 2) {                                             \
-            right->grad += dy * g;                                             \
-            if (at != NULL) reach(at, right);                                  \
-        }                                                                      \
-        return MG_OK;                                                          \
-    }
+#define X(name, symbol, form, ...) \
+    case MG_OP_##name:             \
+        return push_operator(MG_OP_##name, form, node, at);
         MG_OPERATORS(X)
 #undef X
         case MG_OP_custom:
-            for (size_t i = 0; i < links->extra->count; i++) {
-                mg_node *operand = links->extra->operands[i];
-                if (links->extra->partials != NULL) operand->grad += links->extra->partials[i] * g;
-                if (at != NULL) reach(at, operand);
-            }
+            push_custom(links->extra, node->grad, at);
             return MG_OK;
         case MG_OP_packed: /* here only in a sweep */
             if (at == NULL) return MG_OK;
@@ -143,32 +145,17 @@ mg_status mg_push_node(mg_node *node) {
 }
 
 mg_status mg_partial(const mg_node *node, size_t i, double *partial) {
+    double dx, dy;
     mg_open(node);
     const mg_links *links = mg_links_of(node);
-    const double z = node->data;
-    (void)z;
-    switch (node->op) {
-#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name: {                                                       \
-        const double x = links->left->data;                                    \
-        const double y = (form) == MG_FORM_EXPONENT ? links->exponent          \
-                         : MG_ARITY(form) == 2      ? links->right->data       \
-                                                    : 0.0;                          \
-        const double dx = (dzdx);                                              \
-        const double dy = (dzdy);                                              \
-        (void)x, (void)y;                                                      \
-        *partial = i == 0 ? dx : dy;                                           \
-        return (partial_error);                                                \
-    }
-        MG_OPERATORS(X)
-#undef X
-        case MG_OP_custom:
-            *partial = links->extra->partials != NULL ? links->extra->partials[i] : 0.0;
-            return MG_OK;
-        default:
-            *partial = 0.0;
-            return MG_OK;
-    }
+    *partial = 0.0;
+    if (node->op == MG_OP_custom && links->extra->partials != NULL)
+        *partial = links->extra->partials[i];
+    if (node->op == MG_OP_custom || node->op == MG_OP_leaf) return MG_OK;
+    const double y = second_operand(mg_operator_form(node->op), links);
+    mg_status status = mg_differentiate(node->op, links->left->data, y, node->data, &dx, &dy);
+    *partial = i == 0 ? dx : dy;
+    return status;
 }
 
 /* ---- every node below a root ---- */
@@ -178,7 +165,7 @@ typedef mg_status (*mg_visit)(mg_node *node, mg_cursor *at, mg_node **next);
 
 /* Visit, in descending order of creation, the root and every node that a visit reaches. After an
  * error, or when it gives up between two pages, the rest of the walk only clears marks. */
-ALWAYS_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_node **culprit) {
+MG_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_node **culprit) {
     mg_status status = MG_OK;
     mg_node *node = root;
     mg_ahead ahead = {.page = mg_page_of(root)};
@@ -208,7 +195,7 @@ ALWAYS_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_no
     }
 }
 
-ALWAYS_INLINE mg_status visit_push(mg_node *node, mg_cursor *at, mg_node **next) {
+MG_INLINE mg_status visit_push(mg_node *node, mg_cursor *at, mg_node **next) {
     return push(node, at, next);
 }
 

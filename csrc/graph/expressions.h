@@ -1,5 +1,6 @@
 /* expressions.h: whole expressions in one call: what the public functions of the same names say
- * (mg_dot, mg_linear, ...), the nodes without a reference for the caller, but for arrays of them. */
+ * (mg_dot, mg_linear, ...), the nodes without a reference for the caller, but for arrays of them.
+ */
 #ifndef MG_EXPRESSIONS_H
 #define MG_EXPRESSIONS_H
 

@@ -11,8 +11,7 @@ typedef struct {
 
 static const operator_row rows[MG_OP_COUNT] = {{"leaf", "", MG_FORM_NONE},
                                                {"custom", "", MG_FORM_NONE},
-#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
-    {#name, symbol, form},
+#define X(name, symbol, form, ...) {#name, symbol, form},
                                                MG_OPERATORS(X)
 #undef X
 };

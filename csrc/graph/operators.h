@@ -5,8 +5,8 @@
  * A row: name, symbol, form, whether the partials are finite wherever operands and value are (if in
  * doubt: false), then expressions in
  *     x  the first operand,  y  the second operand or the exponent,  z  the value:
- * value, what is wrong with the value (a mg_status), dz/dx, dz/dy, what is wrong with the partials
- * (there, dx is dz/dx as just computed).
+ * value, what is wrong with the value (a mg_status); dz/dx and dz/dy, each with those of x, y and z
+ * that it is computed from; what is wrong with the partials (there, dx is dz/dx as just computed).
  *
  * The expressions are those of the pure-Python class, in its order of operations, on the same
  * libm: results agree with it to the last bit. Hence pow(x, 2) and not x * x, which differ in the
@@ -17,6 +17,7 @@
 #include <math.h>
 #include <stdbool.h>
 
+#include "compiler.h"
 #include "micrograd.h"
 
 /* ---- the errors Python raises ---- */
@@ -97,63 +98,83 @@ static inline double mg_power_dy(double x, double z) {
  *
  *  name      symbol     form               finite?
       value                 error in value
-      dz/dx                 dz/dy              error in partials */
+      dz/dx                 computed from
+      dz/dy                 computed from      error in partials */
 #define MG_OPERATORS(X)                                                                            \
   X(add,      "+",       MG_FORM_INFIX,     true,                                                  \
       x + y,                MG_OK,                                                                 \
-      1.0,                  1.0,               MG_OK)                                              \
+      1.0,                  MG_FROM_NONE,                                                          \
+      1.0,                  MG_FROM_NONE,      MG_OK)                                              \
   X(multiply, "*",       MG_FORM_INFIX,     true,                                                  \
       x * y,                MG_OK,                                                                 \
-      y,                    x,                 MG_OK)                                              \
+      y,                    MG_FROM_Y,                                                             \
+      x,                    MG_FROM_X,         MG_OK)                                              \
   X(exponent, "**",      MG_FORM_EXPONENT,  false,                                                 \
       mg_pow(x, y),         mg_check_power(x, y, z),                                               \
-      mg_power_dx(x, y),    0.0,               mg_check_power_dx(x, y, dx))                        \
+      mg_power_dx(x, y),    MG_FROM_X | MG_FROM_Y,                                                 \
+      0.0,                  MG_FROM_NONE,      mg_check_power_dx(x, y, dx))                        \
   X(power,    "**",      MG_FORM_INFIX,     false,                                                 \
       mg_pow(x, y),         mg_check_power(x, y, z),                                               \
-      mg_power_dx(x, y),    mg_power_dy(x, z), mg_check_power_dx(x, y, dx))                        \
+      mg_power_dx(x, y),    MG_FROM_X | MG_FROM_Y,                                                 \
+      mg_power_dy(x, z),    MG_FROM_X | MG_FROM_Z, mg_check_power_dx(x, y, dx))                    \
   X(exp,      "exp",     MG_FORM_METHOD,    true,                                                  \
       exp(x),               mg_check_range(x, z),                                                  \
-      z,                    0.0,               MG_OK)                                              \
+      z,                    MG_FROM_Z,                                                             \
+      0.0,                  MG_FROM_NONE,      MG_OK)                                              \
   X(log,      "log",     MG_FORM_METHOD,    false,                                                 \
       log(x),               x <= 0.0 ? MG_DOMAIN : MG_OK,                                          \
-      1.0 / x,              0.0,               x == 0.0 ? MG_ZERO_DIVISION : MG_OK)                \
+      1.0 / x,              MG_FROM_X,                                                             \
+      0.0,                  MG_FROM_NONE,      x == 0.0 ? MG_ZERO_DIVISION : MG_OK)                \
   X(tanh,     "tanh",    MG_FORM_METHOD,    true,                                                  \
       mg_tanh(x),           MG_OK,                                                                 \
-      1.0 - mg_pow(z, 2.0), 0.0,               mg_check_range(z, z * z))                           \
+      1.0 - mg_pow(z, 2.0), MG_FROM_Z,                                                             \
+      0.0,                  MG_FROM_NONE,      mg_check_range(z, z * z))                           \
   X(relu,     "ReLU",    MG_FORM_METHOD,    true,                                                  \
       x < 0.0 ? 0.0 : x,    MG_OK,                                                                 \
-      z > 0.0 ? 1.0 : 0.0,  0.0,               MG_OK)                                              \
+      z > 0.0 ? 1.0 : 0.0,  MG_FROM_Z,                                                             \
+      0.0,                  MG_FROM_NONE,      MG_OK)                                              \
   X(sigmoid,  "sigmoid", MG_FORM_METHOD,    true,                                                  \
       mg_sigmoid(x),        MG_OK,                                                                 \
-      z * (1.0 - z),        0.0,               MG_OK)                                              \
+      z * (1.0 - z),        MG_FROM_Z,                                                             \
+      0.0,                  MG_FROM_NONE,      MG_OK)                                              \
   X(sin,      "sin",     MG_FORM_METHOD,    true,                                                  \
       sin(x),               isinf(x) ? MG_DOMAIN : MG_OK,                                          \
-      cos(x),               0.0,               isinf(x) ? MG_DOMAIN : MG_OK)                       \
+      cos(x),               MG_FROM_X,                                                             \
+      0.0,                  MG_FROM_NONE,      isinf(x) ? MG_DOMAIN : MG_OK)                       \
   X(cos,      "cos",     MG_FORM_METHOD,    true,                                                  \
       cos(x),               isinf(x) ? MG_DOMAIN : MG_OK,                                          \
-      -sin(x),              0.0,               isinf(x) ? MG_DOMAIN : MG_OK)                       \
+      -sin(x),              MG_FROM_X,                                                             \
+      0.0,                  MG_FROM_NONE,      isinf(x) ? MG_DOMAIN : MG_OK)                       \
   X(sqrt,     "sqrt",    MG_FORM_METHOD,    false,                                                 \
       sqrt(x),              x < 0.0 ? MG_DOMAIN : MG_OK,                                           \
-      0.5 / z,              0.0,               z == 0.0 ? MG_ZERO_DIVISION : MG_OK)                \
+      0.5 / z,              MG_FROM_Z,                                                             \
+      0.0,                  MG_FROM_NONE,      z == 0.0 ? MG_ZERO_DIVISION : MG_OK)                \
   X(abs,      "abs",     MG_FORM_METHOD,    true,                                                  \
       fabs(x),              MG_OK,                                                                 \
-      mg_sign(x),           0.0,               MG_OK)                                              \
+      mg_sign(x),           MG_FROM_X,                                                             \
+      0.0,                  MG_FROM_NONE,      MG_OK)                                              \
   X(maximum,  "max",     MG_FORM_FUNCTION,  true,                                                  \
       mg_larger(x, y),      MG_OK,                                                                 \
-      mg_share(x, y),       mg_share(y, x),    MG_OK)                                              \
+      mg_share(x, y),       MG_FROM_X | MG_FROM_Y,                                                 \
+      mg_share(y, x),       MG_FROM_X | MG_FROM_Y, MG_OK)                                          \
   X(minimum,  "min",     MG_FORM_FUNCTION,  true,                                                  \
       -mg_larger(-x, -y),   MG_OK,                                                                 \
-      mg_share(y, x),       mg_share(x, y),    MG_OK)                                              \
+      mg_share(y, x),       MG_FROM_X | MG_FROM_Y,                                                 \
+      mg_share(x, y),       MG_FROM_X | MG_FROM_Y, MG_OK)                                          \
   X(number_power, "**",  MG_FORM_INFIX,     false,                                                 \
       mg_pow(x, y),         mg_check_power(x, y, z),                                               \
-      mg_number_power_dx(x, y), mg_power_dy(x, z), MG_OK)
+      mg_number_power_dx(x, y), MG_FROM_X | MG_FROM_Y,                                             \
+      mg_power_dy(x, z),    MG_FROM_X | MG_FROM_Z, MG_OK)
 
 /* clang-format on */
+
+/* What a partial derivative is computed from. */
+enum { MG_FROM_NONE = 0, MG_FROM_X = 1, MG_FROM_Y = 2, MG_FROM_Z = 4 };
 
 enum {
     MG_OP_leaf,
     MG_OP_custom,
-#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) MG_OP_##name,
+#define X(name, ...) MG_OP_##name,
     MG_OPERATORS(X)
 #undef X
         MG_OP_COUNT,
@@ -167,25 +188,112 @@ enum {
 #define MG_ARITY_CUSTOM 3
 #define MG_ARITY_PACKED 4
 static const unsigned char mg_arities[MG_OP_COUNT + 1] = {0, MG_ARITY_CUSTOM,
-#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) MG_ARITY(form),
+#define X(name, symbol, form, ...) MG_ARITY(form),
                                                           MG_OPERATORS(X)
 #undef X
                                                               MG_ARITY_PACKED};
 
-/* z = op(x, y). With op known at compile time this is one expression. */
-static inline mg_status mg_evaluate(int op, double x, double y, double *result) {
+/* ---- the table as functions: with op known at compile time each is one expression ---- */
+
+/* z = op(x, y) */
+MG_INLINE mg_status mg_evaluate(int op, double x, double y, double *result) {
     double z;
     switch (op) {
-#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name:                                                         \
-        z = (value);                                                           \
-        *result = z;                                                           \
+#define X(name, symbol, form, finite, value, error, ...) \
+    case MG_OP_##name:                                   \
+        z = (value);                                     \
+        *result = z;                                     \
         return (error);
         MG_OPERATORS(X)
 #undef X
         default:
             *result = x;
             return MG_OK;
+    }
+}
+
+/* What the table does not name as needed is not there: a row that names too little shows at once.
+ */
+#define MG_KEEP_ONLY(from)                \
+    do {                                  \
+        if (!((from)&MG_FROM_X)) x = NAN; \
+        if (!((from)&MG_FROM_Y)) y = NAN; \
+        if (!((from)&MG_FROM_Z)) z = NAN; \
+        (void)x, (void)y, (void)z;        \
+    } while (0)
+
+/* dz/dx where z = op(x, y) */
+MG_INLINE double mg_dx(int op, double x, double y, double z) {
+    switch (op) {
+#define X(name, symbol, form, finite, value, error, dzdx, from_x, ...) \
+    case MG_OP_##name:                                                 \
+        MG_KEEP_ONLY(from_x);                                          \
+        return (dzdx);
+        MG_OPERATORS(X)
+#undef X
+        default:
+            return 0.0;
+    }
+}
+
+/* dz/dy */
+MG_INLINE double mg_dy(int op, double x, double y, double z) {
+    switch (op) {
+#define X(name, symbol, form, finite, value, error, dzdx, from_x, dzdy, from_y, ...) \
+    case MG_OP_##name:                                                               \
+        MG_KEEP_ONLY(from_y);                                                        \
+        return (dzdy);
+        MG_OPERATORS(X)
+#undef X
+        default:
+            return 0.0;
+    }
+}
+
+/* What is wrong with the partial derivatives, of which dx is dz/dx. */
+MG_INLINE mg_status mg_check_partials(int op, double x, double y, double z, double dx) {
+    (void)x, (void)y, (void)z, (void)dx;
+    switch (op) {
+#define X(name, symbol, form, finite, value, error, dzdx, from_x, dzdy, from_y, wrong) \
+    case MG_OP_##name:                                                                 \
+        return (wrong);
+        MG_OPERATORS(X)
+#undef X
+        default:
+            return MG_OK;
+    }
+}
+
+/* Both partial derivatives. */
+MG_INLINE mg_status mg_differentiate(int op, double x, double y, double z, double *dx, double *dy) {
+    *dx = mg_dx(op, x, y, z);
+    *dy = mg_dy(op, x, y, z);
+    return mg_check_partials(op, x, y, z, *dx);
+}
+
+/* Whether the partial derivatives are finite wherever operands and value are. */
+static inline bool mg_has_finite_partials(int op) {
+    switch (op) {
+#define X(name, symbol, form, finite, ...) \
+    case MG_OP_##name:                     \
+        return (finite);
+        MG_OPERATORS(X)
+#undef X
+        default:
+            return false;
+    }
+}
+
+/* What dz/dx (side 0) or dz/dy (side 1) is computed from. */
+static inline int mg_computed_from(int op, int side) {
+    switch (op) {
+#define X(name, symbol, form, finite, value, error, dzdx, from_x, dzdy, from_y, ...) \
+    case MG_OP_##name:                                                               \
+        return side == 0 ? (from_x) : (from_y);
+        MG_OPERATORS(X)
+#undef X
+        default:
+            return MG_FROM_NONE;
     }
 }
 

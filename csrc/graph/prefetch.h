@@ -8,14 +8,8 @@
 #ifndef MG_PREFETCH_H
 #define MG_PREFETCH_H
 
+#include "compiler.h"
 #include "graph/node.h"
-
-
-#if defined(__GNUC__)
-#define mg_prefetch(address) __builtin_prefetch((const void *)(address), 1)
-#else
-#define mg_prefetch(address) ((void)(address))
-#endif
 
 #define MG_PAGES_AHEAD 32
 #define MG_NODES_AHEAD 64
@@ -45,7 +39,7 @@ static inline mg_page *mg_next_reached(mg_page *page, mg_ahead *ahead) {
             ahead->page = ahead->page->older;
             ahead->lead++;
         }
-        mg_prefetch(ahead->page->older); /* for the next step */
+        MG_PREFETCH(ahead->page->older); /* for the next step */
     } while (page->low == MG_NONE_REACHED);
     return page;
 }
@@ -65,14 +59,14 @@ static inline mg_foresight mg_foresee(const mg_arena *arena, mg_page *page, cons
 }
 
 static inline void mg_ask(const mg_foresight *at, const mg_node *node) {
-    mg_prefetch((uintptr_t)node + at->pages);
+    MG_PREFETCH((uintptr_t)node + at->pages);
 #if !defined(__SANITIZE_ADDRESS__)
     if (at->nodes != 0) {
         uintptr_t way = node < at->edge ? at->to_older : at->nodes;
         const mg_links *links = mg_links_of((const mg_node *)((uintptr_t)node + way));
-        mg_prefetch(mg_links_of((const mg_node *)((uintptr_t)node + at->pages)));
-        mg_prefetch(links->left);
-        mg_prefetch(links->right);
+        MG_PREFETCH(mg_links_of((const mg_node *)((uintptr_t)node + at->pages)));
+        MG_PREFETCH(links->left);
+        MG_PREFETCH(links->right);
     }
 #endif
 }

@@ -8,18 +8,13 @@
  * after it and have therefore died before the sweep comes to it. */
 #include "graph/release.h"
 
+#include "compiler.h"
 #include "graph/dots.h"
 #include "graph/memory.h"
 #include "graph/pages.h"
 #include "graph/prefetch.h"
 
 #define FEW 64
-
-#if defined(__GNUC__)
-#define NEVER_INLINE __attribute__((noinline))
-#else
-#define NEVER_INLINE
-#endif
 
 /* ---- one node ---- */
 
@@ -39,7 +34,7 @@ void mg_give_back(mg_arena *arena, mg_node *node) {
     if (lose_reference(arena, node)) mg_free_node(arena, node);
 }
 
-static NEVER_INLINE void free_attachments(mg_arena *arena, mg_node *node) {
+static MG_NEVER_INLINE void free_attachments(mg_arena *arena, mg_node *node) {
     if (node->flags & MG_CLOSURE) arena->closures--;
     if (node->flags & MG_KEEP) arena->kept--;
     if (node->flags & MG_EXTRA) mg_deallocate(arena, mg_extra_of(node));
@@ -179,7 +174,7 @@ static mg_page *sweep_page(cursor *at, mg_page *page, mg_ahead *ahead) {
     return next;
 }
 
-static NEVER_INLINE void sweep(mg_arena *arena, mg_node *dying) {
+static MG_NEVER_INLINE void sweep(mg_arena *arena, mg_node *dying) {
     cursor at = {.arena = arena, .oldest = UINT64_MAX};
     mg_page *page = doom_linked(&at, dying);
     mg_ahead ahead = {.page = page};

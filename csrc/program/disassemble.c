@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "compiler.h"
 #include "program/program.h"
 
 typedef struct {
@@ -12,11 +13,7 @@ typedef struct {
     size_t length; /* of the whole listing, whether there is room or not */
 } writer;
 
-#if defined(__GNUC__)
-__attribute__((format(printf, 2, 3)))
-#endif
-static void
-write_text(writer *to, const char *format, ...) {
+MG_FORMAT(2, 3) static void write_text(writer *to, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     const size_t room = to->length < to->size ? to->size - to->length : 0;

@@ -1,153 +1,96 @@
-/* lane_operators.h: a block of rows under way, and the operators' loops over its lanes. Internal to
- * replay.c, inlined into the interpreters that kernels.inc.h makes of it. All loops come from the
- * operator table; some operators have a faster one besides. */
-#ifndef MG_APPLY_H
-#define MG_APPLY_H
+/* lane_operators.h: the operators' loops over lanes, inlined into the interpreters of
+ * kernels.inc.h. They come from the operator table; some operators have a faster one besides. */
+#ifndef MG_LANE_OPERATORS_H
+#define MG_LANE_OPERATORS_H
 
+#include "program/block.h"
 #include "program/lanes.h"
-#include "program/program.h"
 
-#if defined(__GNUC__)
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#else
-#define ALWAYS_INLINE static inline
-#endif
+/* ---- operands ---- */
 
-/* ---- where things lie ---- */
+/* An operand over lanes: a row's numbers, or one number for all of them. */
+typedef struct {
+    const double *restrict row; /* NULL: */
+    double number;
+} mg_operand;
 
-/* A block of rows under way. */
-typedef struct block {
-    const mg_program *program;
-    const mg_schedule *schedule;
-    const mg_call *call;
-    mg_mode mode;
-    double *slots;
-    const double *scalars;
-    double *sums;
-    const double *ones;
-    const uint32_t *rows; /* the rows of the lanes */
-    size_t pass;          /* of a jacobian: the output whose gradients are under way */
-    size_t used;          /* lanes that are rows */
-    size_t lanes;         /* computed: a multiple of MG_LANES */
-    size_t stride;        /* from one slot to the next: the lanes there were at first */
-    unsigned char *failed;
-    double total;
-    signed char finite; /* whether all scalars are; -1: nobody has looked yet */
-    bool check;
-    mg_trap *trap;
-    void (*run)(struct block *at, size_t from, size_t to); /* the processor's */
-    void (*add_lanes)(const double *sums, size_t count, double *out);
-} block;
-
-ALWAYS_INLINE bool is_scalar(uint32_t reference) {
-    return (reference & MG_SCALAR) != 0;
+MG_INLINE mg_operand mg_operand_of(const mg_block *at, uint32_t reference) {
+    if (mg_is_scalar(reference)) return (mg_operand){NULL, mg_scalar(at, reference)};
+    return (mg_operand){mg_slot(at, reference), 0.0};
 }
 
-ALWAYS_INLINE double scalar(const block *at, uint32_t reference) {
-    return at->scalars[reference & ~MG_SCALAR];
+/* The second operand: where there is none the exponent, if there is one. */
+MG_INLINE mg_operand mg_second_operand_of(const mg_block *at, const mg_instruction *in) {
+    if (in->y == MG_NOTHING) return (mg_operand){NULL, in->number};
+    return mg_operand_of(at, in->y);
 }
 
-ALWAYS_INLINE double *slot(const block *at, uint32_t reference) {
-    return at->slots + (size_t)reference * at->stride;
-}
-
-/* All bits for each of MG_LANES lanes, then none: from MG_LANES - n on, for n of them. */
-static const uint64_t row_masks[2 * MG_LANES] = {~(uint64_t)0, ~(uint64_t)0, ~(uint64_t)0,
-                                                 ~(uint64_t)0, ~(uint64_t)0, ~(uint64_t)0,
-                                                 ~(uint64_t)0, ~(uint64_t)0};
-
-/* ---- the operators, lane by lane ---- */
-
+/* Loops for operands that are rows or numbers: the expression is in x and y, and in l. */
 #define EACH_LANE for (size_t l = 0; l < lanes; l++)
+#define EACH_ROW(in_x, in_y, expression)                 \
+    do {                                                 \
+        const double *restrict const row_x = (in_x).row; \
+        const double *restrict const row_y = (in_y).row; \
+        if (row_x != NULL && row_y != NULL) {            \
+            EACH_LANE {                                  \
+                const double x = row_x[l], y = row_y[l]; \
+                out[l] = (expression);                   \
+            }                                            \
+        } else if (row_x != NULL) {                      \
+            EACH_ROW_X(in_x, in_y, expression);          \
+        } else {                                         \
+            const double x = (in_x).number;              \
+            EACH_LANE {                                  \
+                const double y = row_y[l];               \
+                out[l] = (expression);                   \
+            }                                            \
+        }                                                \
+    } while (0)
 
-/* Loops over one operator: out = (value), its operands rows or scalars. */
-#define APPLY(value)                              \
-    if (is_scalar(in->x) && is_scalar(in->y)) {   \
-        const double x = xs, y = ys, z = (value); \
-        (void)x, (void)y;                         \
-        EACH_LANE out[l] = z;                     \
-    } else if (is_scalar(in->x)) {                \
-        const double x = xs;                      \
-        EACH_LANE {                               \
-            const double y = yr[l];               \
-            (void)x, (void)y;                     \
-            out[l] = (value);                     \
-        }                                         \
-    } else if (is_scalar(in->y)) {                \
-        const double y = ys;                      \
-        EACH_LANE {                               \
-            const double x = xr[l];               \
-            (void)x, (void)y;                     \
-            out[l] = (value);                     \
-        }                                         \
-    } else {                                      \
-        EACH_LANE {                               \
-            const double x = xr[l], y = yr[l];    \
-            (void)x, (void)y;                     \
-            out[l] = (value);                     \
-        }                                         \
-    }
+/* The same where x is a row and y is none. */
+#define EACH_ROW_X(in_x, in_y, expression)              \
+    do {                                                \
+        const double *restrict const only = (in_x).row; \
+        const double y = (in_y).number;                 \
+        (void)y;                                        \
+        EACH_LANE {                                     \
+            const double x = only[l];                   \
+            out[l] = (expression);                      \
+        }                                               \
+    } while (0)
 
-/* The same for a derivative times the gradient. */
-#define PUSH(derivative)                                  \
-    if (is_scalar(in->x)) {                               \
-        const double x = xs;                              \
-        EACH_LANE {                                       \
-            const double y = yr[l], z = zr[l];            \
-            (void)x, (void)y, (void)z;                    \
-            out[l] = (derivative)*gr[l];                  \
-        }                                                 \
-    } else if (is_scalar(in->y)) {                        \
-        const double y = ys;                              \
-        EACH_LANE {                                       \
-            const double x = xr[l], z = zr[l];            \
-            (void)x, (void)y, (void)z;                    \
-            out[l] = (derivative)*gr[l];                  \
-        }                                                 \
-    } else {                                              \
-        EACH_LANE {                                       \
-            const double x = xr[l], y = yr[l], z = zr[l]; \
-            (void)x, (void)y, (void)z;                    \
-            out[l] = (derivative)*gr[l];                  \
-        }                                                 \
-    }
+/* ---- values ---- */
 
-/* Where operands of an instruction are; a missing second one counts as a scalar. */
-#define OPERANDS                                                                 \
-    double *restrict const out = slot(at, in->out);                              \
-    const double *restrict const xr = is_scalar(in->x) ? NULL : slot(at, in->x); \
-    const double *restrict const yr = is_scalar(in->y) ? NULL : slot(at, in->y); \
-    const double xs = is_scalar(in->x) ? scalar(at, in->x) : 0.0;                \
-    const double ys = in->y == MG_NOTHING ? in->number                           \
-                      : is_scalar(in->y)  ? scalar(at, in->y)                    \
-                                          : 0.0;                                  \
-    const size_t lanes = at->lanes;                                              \
-    (void)xr, (void)yr, (void)xs, (void)ys
+/* x op y, for two rows or numbers */
+MG_INLINE double mg_value_of_op(int op, double x, double y) {
+    double z;
+    mg_evaluate(op, x, y, &z);
+    return z;
+}
 
-/* What is faster than the table's own expression over lanes. */
-ALWAYS_INLINE bool apply_fast(const block *at, const mg_instruction *in) {
-    OPERANDS;
-    if (is_scalar(in->x)) return false;
-    switch (in->op) {
+/* What is faster than the table's own expression over lanes: out = op(x, y). */
+MG_INLINE bool mg_apply_fast(int op, const double *restrict x, double y, size_t lanes,
+                             double *restrict out) {
+    switch (op) {
         case MG_OP_exp:
-            EACH_LANE out[l] = mg_lane_exp(xr[l]);
+            EACH_LANE out[l] = mg_lane_exp(x[l]);
             return true;
         case MG_OP_log:
-            EACH_LANE out[l] = mg_lane_log(xr[l]);
+            EACH_LANE out[l] = mg_lane_log(x[l]);
             return true;
         case MG_OP_tanh:
-            EACH_LANE out[l] = mg_lane_tanh(xr[l]);
+            EACH_LANE out[l] = mg_lane_tanh(x[l]);
             return true;
         case MG_OP_sigmoid:
-            EACH_LANE out[l] = mg_lane_sigmoid(xr[l]);
+            EACH_LANE out[l] = mg_lane_sigmoid(x[l]);
             return true;
         case MG_OP_exponent: /* at most half a unit in the last place from what pow returns */
-            if (ys == 2.0)
-                EACH_LANE out[l] = xr[l] * xr[l];
-            else if (ys == -1.0)
-                EACH_LANE out[l] = 1.0 / xr[l];
-            else if (ys == 1.0)
-                EACH_LANE out[l] = xr[l];
+            if (y == 2.0)
+                EACH_LANE out[l] = x[l] * x[l];
+            else if (y == -1.0)
+                EACH_LANE out[l] = 1.0 / x[l];
+            else if (y == 1.0)
+                EACH_LANE out[l] = x[l];
             else
                 return false;
             return true;
@@ -156,75 +99,74 @@ ALWAYS_INLINE bool apply_fast(const block *at, const mg_instruction *in) {
     }
 }
 
-ALWAYS_INLINE bool push_fast(const block *at, const mg_instruction *in) {
-    OPERANDS;
-    const double *restrict const gr = slot(at, in->g);
-    if (is_scalar(in->x)) return false;
+/* out = op(x, y); a row's value has a row among its operands, so the one of an operator of one
+ * operand is a row. */
+MG_INLINE void mg_apply_op(int op, mg_form form, mg_operand x_in, mg_operand y_in, size_t lanes,
+                           double *restrict out) {
+    if (op == MG_OP_add || op == MG_OP_multiply) return; /* these have instructions of their own */
+    if (MG_ARITY(form) == 2)
+        EACH_ROW(x_in, y_in, mg_value_of_op(op, x, y));
+    else if (!mg_apply_fast(op, x_in.row, y_in.number, lanes, out))
+        EACH_ROW_X(x_in, y_in, mg_value_of_op(op, x, y));
+}
+
+MG_INLINE void mg_apply(const mg_block *at, const mg_instruction *in) {
+    const mg_operand x = mg_operand_of(at, in->x), y = mg_second_operand_of(at, in);
     switch (in->op) {
-        case MG_OP_tanh: {
-            const double *restrict const zr = slot(at, in->z);
-            EACH_LANE out[l] = (1.0 - zr[l] * zr[l]) * gr[l];
+#define X(name, symbol, form, ...)                                              \
+    case MG_OP_##name:                                                          \
+        mg_apply_op(MG_OP_##name, form, x, y, at->lanes, mg_slot(at, in->out)); \
+        break;
+        MG_OPERATORS(X)
+#undef X
+        default:
+            break;
+    }
+}
+
+/* ---- derivatives, times the gradient g ---- */
+
+/* out = g dop/dx */
+MG_INLINE bool mg_push_fast(int op, const double *restrict x, double y, const double *restrict z,
+                            const double *restrict g, size_t lanes, double *restrict out) {
+    switch (op) {
+        case MG_OP_tanh:
+            EACH_LANE out[l] = (1.0 - z[l] * z[l]) * g[l];
             return true;
-        }
-        case MG_OP_exponent: {
-            if (ys == 2.0) {
-                EACH_LANE out[l] = 2.0 * xr[l] * gr[l];
-            } else if (ys == -1.0) {
-                EACH_LANE {
-                    const double z =
-                        1.0 / xr[l]; /* x * x overflows where x^-2 does not underflow */
-                    out[l] = -(z * z) * gr[l];
-                }
-            } else if (ys == 1.0) {
-                EACH_LANE out[l] = gr[l];
-            } else {
+        case MG_OP_exponent:
+            if (y == 2.0)
+                EACH_LANE out[l] = 2.0 * x[l] * g[l];
+            else if (y == -1.0) /* x * x overflows where x^-2 does not underflow */
+                EACH_LANE out[l] = -((1.0 / x[l]) * (1.0 / x[l])) * g[l];
+            else if (y == 1.0)
+                EACH_LANE out[l] = g[l];
+            else
                 return false;
-            }
             return true;
-        }
         default:
             return false;
     }
 }
 
-ALWAYS_INLINE void apply(const block *at, const mg_instruction *in) {
-    OPERANDS;
-    if (apply_fast(at, in)) return;
-    switch (in->op) {
-#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name:                                                         \
-        APPLY(value)                                                           \
-        break;
-        MG_OPERATORS(X)
-#undef X
-        default:
-            break;
-    }
+MG_INLINE void mg_push_op(int op, mg_form form, int side, mg_operand x_in, mg_operand y_in,
+                          const double *restrict z, const double *restrict g, size_t lanes,
+                          double *restrict out) {
+    if (op == MG_OP_add || op == MG_OP_multiply) return;
+    if (MG_ARITY(form) == 2 && side == 0)
+        EACH_ROW(x_in, y_in, mg_dx(op, x, y, z[l]) * g[l]);
+    else if (MG_ARITY(form) == 2)
+        EACH_ROW(x_in, y_in, mg_dy(op, x, y, z[l]) * g[l]);
+    else if (side == 0 && !mg_push_fast(op, x_in.row, y_in.number, z, g, lanes, out))
+        EACH_ROW_X(x_in, y_in, mg_dx(op, x, y, z[l]) * g[l]);
 }
 
-ALWAYS_INLINE void push_x(const block *at, const mg_instruction *in) {
-    OPERANDS;
-    const double *restrict const zr = slot(at, in->z), *restrict const gr = slot(at, in->g);
-    if (push_fast(at, in)) return;
+MG_INLINE void mg_push_side(const mg_block *at, const mg_instruction *in, int side) {
+    const mg_operand x = mg_operand_of(at, in->x), y = mg_second_operand_of(at, in);
+    const double *const z = mg_slot(at, in->z), *const g = mg_slot(at, in->g);
     switch (in->op) {
-#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name:                                                         \
-        PUSH(dzdx)                                                             \
-        break;
-        MG_OPERATORS(X)
-#undef X
-        default:
-            break;
-    }
-}
-
-ALWAYS_INLINE void push_y(const block *at, const mg_instruction *in) {
-    OPERANDS;
-    const double *restrict const zr = slot(at, in->z), *restrict const gr = slot(at, in->g);
-    switch (in->op) {
-#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name:                                                         \
-        PUSH(dzdy)                                                             \
+#define X(name, symbol, form, ...)                                                         \
+    case MG_OP_##name:                                                                     \
+        mg_push_op(MG_OP_##name, form, side, x, y, z, g, at->lanes, mg_slot(at, in->out)); \
         break;
         MG_OPERATORS(X)
 #undef X

@@ -13,19 +13,15 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__GNUC__)
-#define MG_LANE static inline __attribute__((always_inline))
-#else
-#define MG_LANE static inline
-#endif
+#include "compiler.h"
 
-MG_LANE uint64_t mg_lane_bits(double x) {
+MG_INLINE uint64_t mg_lane_bits(double x) {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits;
 }
 
-MG_LANE double mg_lane_double(uint64_t bits) {
+MG_INLINE double mg_lane_double(uint64_t bits) {
     double x;
     memcpy(&x, &bits, sizeof x);
     return x;
@@ -38,14 +34,14 @@ MG_LANE double mg_lane_double(uint64_t bits) {
 #define MG_LN2_LOW 1.90821492927058770002e-10
 
 /* 2^k for an integer k from -1022 to 1023 to which MG_SHIFT was added. */
-MG_LANE double mg_lane_power(double shifted) {
+MG_INLINE double mg_lane_power(double shifted) {
     return mg_lane_double((mg_lane_bits(shifted) + 1023) << 52);
 }
 
 /* e^x = 2^k e^r with |r| <= ln 2 / 2. r is kept in two parts, and so is 1 + r, so that little but
  * the last addition rounds. The series of e^r up to r^13: what is left out is below 2^-57. The
  * power of two is multiplied in two halves, for results that are subnormal. */
-MG_LANE double mg_lane_exp(double x) {
+MG_INLINE double mg_lane_exp(double x) {
     x = x > 710.0 ? 710.0 : x;
     x = x < -746.0 ? -746.0 : x;
     const double k = (x * 1.44269504088896338700e+00 + MG_SHIFT) - MG_SHIFT;
@@ -69,7 +65,7 @@ MG_LANE double mg_lane_exp(double x) {
 }
 
 /* log x = k ln 2 + log(1 + f) with sqrt(1/2) <= 1 + f < sqrt(2): fdlibm's e_log.c. */
-MG_LANE double mg_lane_log(double x) {
+MG_INLINE double mg_lane_log(double x) {
     const double tiny = 2.2250738585072014e-308; /* subnormals lie below */
     const double wide = x < tiny ? x * 18014398509481984.0 : x;
     const uint64_t bits = mg_lane_bits(wide);
@@ -91,13 +87,13 @@ MG_LANE double mg_lane_log(double x) {
     return x > 0.0 && x < INFINITY ? y : edge;
 }
 
-MG_LANE double mg_lane_tanh(double x) {
+MG_INLINE double mg_lane_tanh(double x) {
     const double e = mg_lane_exp(2.0 * x);
     const double y = (e - 1.0) / (e + 1.0);
     return e == INFINITY ? 1.0 : y;
 }
 
-MG_LANE double mg_lane_sigmoid(double x) {
+MG_INLINE double mg_lane_sigmoid(double x) {
     const double e = mg_lane_exp(x < 0.0 ? x : -x);
     return (x >= 0.0 ? 1.0 : e) / (1.0 + e);
 }

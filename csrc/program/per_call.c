@@ -272,25 +272,6 @@ void mg_evaluate_scalars(const mg_program *program, mg_call *call) {
     }
 }
 
-/* The partial derivatives of a step's value. */
-static mg_status differentiate(const mg_scalar_step *step, double x, double y, double z, double *px,
-                               double *py) {
-    (void)z;
-    switch (step->op) {
-#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
-    case MG_OP_##name: {                                                       \
-        const double dx = (dzdx);                                              \
-        *px = dx;                                                              \
-        *py = (dzdy);                                                          \
-        return (partial_error);                                                \
-    }
-        MG_OPERATORS(X)
-#undef X
-        default:
-            return MG_OK;
-    }
-}
-
 void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints) {
     const double *const scalars = call->scalars;
     const bool again = call->scale != 1.0; /* see mg_replay_end */
@@ -312,7 +293,7 @@ void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints)
         } else if (step->op == MG_TRACE_LINK) {
             dy = scalars[step->z];
         } else if (step->op != MG_OP_add) { /* an add that shares another's value */
-            mg_status status = differentiate(step, x, y, scalars[step->out], &dx, &dy);
+            mg_status status = mg_differentiate((int)step->op, x, y, scalars[step->out], &dx, &dy);
             note_trap(call, status, step, true, x, y);
         }
         if (step->adjoint_x != MG_NOTHING) adjoints[step->adjoint_x] += dx * g;

@@ -167,6 +167,10 @@ struct mg_workspace {
     double room[];
 };
 
+static inline bool mg_is_scalar(uint32_t reference) {
+    return (reference & MG_SCALAR) != 0;
+}
+
 static inline bool mg_is_table_op(uint32_t op) {
     return op < MG_OP_COUNT;
 }

@@ -88,13 +88,9 @@ static void push_product(scheduler *at, uint32_t a, uint32_t b) {
 
 /* ---- sums ---- */
 
-static bool is_scalar(uint32_t reference) {
-    return (reference & MG_SCALAR) != 0;
-}
-
 static mg_run_kind kind_of(mg_product term) {
-    if (term.b == MG_NOTHING) return is_scalar(term.a) ? MG_RUN_SCALAR : MG_RUN_ROW;
-    return is_scalar(term.a) ? MG_RUN_SCALAR_ROW : MG_RUN_ROW_ROW;
+    if (term.b == MG_NOTHING) return mg_is_scalar(term.a) ? MG_RUN_SCALAR : MG_RUN_ROW;
+    return mg_is_scalar(term.a) ? MG_RUN_SCALAR_ROW : MG_RUN_ROW_ROW;
 }
 
 static void emit_runs(scheduler *at, uint32_t out) {
@@ -136,7 +132,7 @@ static void emit_sum(scheduler *at, uint32_t out) {
         simple.z = terms[1].b;
     }
     /* a scalar stands on the left where there is one */
-    if (simple.code == MG_CODE_ADD && is_scalar(simple.y)) {
+    if (simple.code == MG_CODE_ADD && mg_is_scalar(simple.y)) {
         simple.x = terms[1].a;
         simple.y = terms[0].a;
     }
@@ -160,7 +156,7 @@ static uint32_t value_of(const scheduler *at, uint32_t i) {
 
 static mg_product product_of(const scheduler *at, const mg_entry *entry) {
     uint32_t a = value_of(at, entry->x), b = value_of(at, entry->y);
-    return is_scalar(b) ? (mg_product){b, a} : (mg_product){a, b};
+    return mg_is_scalar(b) ? (mg_product){b, a} : (mg_product){a, b};
 }
 
 /* Whether an addition may take entry i over: a sum or a product that nobody else uses. */
@@ -286,7 +282,7 @@ static void emit_forward(scheduler *at) {
         guard.index = i;
         guard.x = value_of(at, program->guards[i].left);
         guard.y = value_of(at, program->guards[i].right);
-        if (!is_scalar(guard.x) || !is_scalar(guard.y)) emit(at, guard);
+        if (!mg_is_scalar(guard.x) || !mg_is_scalar(guard.y)) emit(at, guard);
     }
     at->out->forward = at->out->count;
     for (uint32_t i = 0; i < program->output_count; i++) {
@@ -346,7 +342,7 @@ static void flush(scheduler *at) {
 
 /* Add the sum over rows of a * g, or of g, to a scalar's adjoint. */
 static void reduce(scheduler *at, uint32_t adjoint, uint32_t a, uint32_t g) {
-    if (a != MG_NOTHING && is_scalar(a)) {
+    if (a != MG_NOTHING && mg_is_scalar(a)) {
         uint32_t product = at->registers++;
         push_product(at, a, g);
         emit_sum(at, product);
@@ -390,36 +386,19 @@ static uint32_t gather(scheduler *at, uint32_t i) {
     return sum;
 }
 
-/* Whether an expression of the operator table names this operand. */
-static bool names(const char *expression, char operand) {
-    static const char word[] = "abcdefghijklmnopqrstuvwxyz_0123456789";
-    for (const char *c = expression; *c != 0; c++)
-        if (*c == operand && (c == expression || strchr(word, c[-1]) == NULL) &&
-            (c[1] == 0 || strchr(word, c[1]) == NULL))
-            return true;
-    return false;
-}
-
-/* Let another operand stand in for one that the derivative does not depend on: it need not be kept
- * until then. */
+/* Let another operand stand in for one that the derivative is not computed from: it need not be
+ * kept until then. */
 static void let_go(mg_instruction *push) {
-    static const char *const partials[MG_OP_COUNT][2] = {
-#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) \
-    [MG_OP_##name] = {#dzdx, #dzdy},
-        MG_OPERATORS(X)
-#undef X
-    };
-    const char *derivative = partials[push->op][push->code == MG_CODE_PUSH_X ? 0 : 1];
-    const bool x = names(derivative, 'x'), y = names(derivative, 'y');
-    const bool row_x = !is_scalar(push->x), row_y = !is_scalar(push->y);
-    if (!names(derivative, 'z')) {
-        if (x && row_x)
+    const int from = mg_computed_from(push->op, push->code == MG_CODE_PUSH_X ? 0 : 1);
+    const bool row_x = !mg_is_scalar(push->x), row_y = !mg_is_scalar(push->y);
+    if ((from & MG_FROM_Z) == 0) {
+        if ((from & MG_FROM_X) != 0 && row_x)
             push->z = push->x;
-        else if (y && row_y)
+        else if ((from & MG_FROM_Y) != 0 && row_y)
             push->z = push->y;
     }
-    if (!x && row_x) push->x = push->z;
-    if (!y && row_y) push->y = push->z;
+    if ((from & MG_FROM_X) == 0 && row_x) push->x = push->z;
+    if ((from & MG_FROM_Y) == 0 && row_y) push->y = push->z;
 }
 
 static void push_derivative(scheduler *at, uint32_t i, int side, uint32_t g) {

@@ -65,13 +65,6 @@ static void note_made(liveness *at, uint32_t reference) {
     *(reference < at->values ? &at->live_values : &at->live_gradients) -= 1;
 }
 
-/* By operator: whether its partial derivatives are finite wherever operands and value are. */
-static const bool has_finite_partials[MG_OP_COUNT] = {false, false,
-#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) finite,
-                                                      MG_OPERATORS(X)
-#undef X
-};
-
 /* How many multiplications or the like an instruction does for a lane. */
 static double work_of(const mg_schedule *out, const mg_instruction *in) {
     double terms = 0.0;
@@ -145,7 +138,7 @@ static bool leave_rows_out(mg_arena *memory, mg_schedule *out, uint32_t values,
         mg_instruction *in = &out->code[i];
         if (mg_gives_up(memory, i)) good = false;
         const bool push = in->code == MG_CODE_PUSH_X || in->code == MG_CODE_PUSH_Y;
-        if (in->code == MG_CODE_SEED || (push && !has_finite_partials[in->op])) break;
+        if (in->code == MG_CODE_SEED || (push && !mg_has_finite_partials(in->op))) break;
         note_made(&at, in->out);
         visit_operands(out, in, &at, note_live);
         work += work_of(out, in);

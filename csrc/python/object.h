@@ -13,6 +13,7 @@
 #include <Python.h>
 #include <structmember.h>
 
+#include "compiler.h"
 #include "graph/backward.h"
 #include "graph/keep.h"
 #include "graph/look.h"
@@ -71,16 +72,6 @@ typedef struct {
 extern value_module mg_module;
 
 #define MG_FREE_LIST_LENGTH 4096
-
-#if defined(__GNUC__)
-#define MG_LIKELY(x) __builtin_expect(!!(x), 1)
-#define MG_INLINE static inline __attribute__((always_inline))
-#define MG_COLD __attribute__((noinline, cold))
-#else
-#define MG_LIKELY(x) (x)
-#define MG_INLINE static inline
-#define MG_COLD
-#endif
 
 /* ---- object.c ---- */
 

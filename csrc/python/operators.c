@@ -416,7 +416,7 @@ static PyObject *function_of_two(int op, PyObject *const *args, Py_ssize_t count
                                      Py_ssize_t count) {                                 \
         return function_of_two(MG_OP_##name, args, count);                               \
     }
-#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) DEFINE_##form(name)
+#define X(name, symbol, form, ...) DEFINE_##form(name)
 MG_OPERATORS(X)
 #undef X
 
@@ -431,7 +431,7 @@ static PyMethodDef methods[] = {
      PyDoc_STR("backward($self, /)\n--\n\n"
                "Set this node's gradient to 1 and add to the gradient of every node it was made\n"
                "from, in reverse topological order.")},
-#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) METHOD_##form(name)
+#define X(name, symbol, form, ...) METHOD_##form(name)
     MG_OPERATORS(X)
 #undef X
         {0},
@@ -444,7 +444,7 @@ static PyMethodDef methods[] = {
     {#name, (PyCFunction)(void (*)(void))function_##name, METH_FASTCALL, \
      PyDoc_STR(#name "(a, b, /)\n--\n\nRecord the " #name " of two Values or numbers.")},
 PyMethodDef value_functions[] = {
-#define X(name, symbol, form, finite, value, error, dzdx, dzdy, partial_error) FUNCTION_##form(name)
+#define X(name, symbol, form, ...) FUNCTION_##form(name)
     MG_OPERATORS(X)
 #undef X
         {0},

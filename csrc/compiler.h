@@ -1,0 +1,21 @@
+/* compiler.h: what is asked of a compiler beyond C11, and what stands in for it elsewhere. */
+#ifndef MG_COMPILER_H
+#define MG_COMPILER_H
+
+#if defined(__GNUC__)
+#define MG_INLINE static inline __attribute__((always_inline))
+#define MG_COLD __attribute__((noinline, cold))
+#define MG_NEVER_INLINE __attribute__((noinline))
+#define MG_LIKELY(x) __builtin_expect(!!(x), 1)
+#define MG_PREFETCH(address) __builtin_prefetch((const void *)(address), 1)
+#define MG_FORMAT(string, arguments) __attribute__((format(printf, string, arguments)))
+#else
+#define MG_INLINE static inline
+#define MG_COLD
+#define MG_NEVER_INLINE
+#define MG_LIKELY(x) (x)
+#define MG_PREFETCH(address) ((void)(address))
+#define MG_FORMAT(string, arguments)
+#endif
+
+#endif

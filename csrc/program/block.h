@@ -1,0 +1,133 @@
+/* block.h: a block of rows under way, and what is done with it on any processor. Internal to
+ * replay.c and the interpreters that kernels.inc.h makes. */
+#ifndef MG_BLOCK_H
+#define MG_BLOCK_H
+
+#include "compiler.h"
+#include "program/program.h"
+
+#define MG_MOST_LANES 128
+
+typedef struct mg_block {
+    const mg_program *program;
+    const mg_schedule *schedule;
+    const mg_call *call;
+    mg_mode mode;
+    double *slots;
+    const double *scalars;
+    double *sums;
+    const double *ones;
+    const uint32_t *rows; /* the rows of the lanes */
+    size_t pass;          /* of a jacobian: the output whose gradients are under way */
+    size_t used;          /* lanes that are rows */
+    size_t lanes;         /* computed: a multiple of MG_LANES */
+    size_t stride;        /* from one slot to the next: the lanes there were at first */
+    unsigned char *failed;
+    double total;
+    signed char finite; /* whether all scalars are; -1: nobody has looked yet */
+    bool check;
+    mg_trap *trap;
+} mg_block;
+
+/* ---- where things lie ---- */
+
+MG_INLINE double mg_scalar(const mg_block *at, uint32_t reference) {
+    return at->scalars[reference & ~MG_SCALAR];
+}
+
+MG_INLINE double *mg_slot(const mg_block *at, uint32_t reference) {
+    return at->slots + (size_t)reference * at->stride;
+}
+
+/* ---- the interpreters, one for each kind of processor ---- */
+
+typedef struct {
+    /* Evaluate the instructions from..to-1 of the schedule. */
+    void (*run)(mg_block *at, size_t from, size_t to);
+    /* The sum of the MG_LANES lanes of each of `count` sums. */
+    void (*add_lanes)(const double *sums, size_t count, double *out);
+} mg_kernels;
+
+extern const mg_kernels mg_kernels_plain;
+#if defined(__GNUC__) && defined(__x86_64__)
+#define MG_HAS_KINDS
+extern const mg_kernels mg_kernels_avx2;
+extern const mg_kernels mg_kernels_avx512;
+#endif
+
+/* ---- between rows and lanes ---- */
+
+/* Whether sums over rows are asked for. */
+static inline bool mg_adds_up(mg_mode mode) {
+    return mode == MG_PARAMETERS || mode == MG_ALL;
+}
+
+MG_INLINE void mg_load_column(const mg_block *at, const mg_column *column, double *restrict out) {
+    for (size_t l = 0; l < at->used; l++)
+        out[l] = column->data[(ptrdiff_t)at->rows[l] * column->stride];
+}
+
+MG_INLINE void mg_load(const mg_block *at, const mg_instruction *in) {
+    double *out = mg_slot(at, in->out);
+    mg_load_column(at, &at->call->inputs[in->index], out);
+    for (size_t l = at->used; l < at->lanes; l++) out[l] = out[at->used - 1];
+}
+
+MG_INLINE void mg_load_seeds(const mg_block *at, const mg_instruction *in) {
+    double *out = mg_slot(at, in->out);
+    const mg_call *call = at->call;
+    const mg_column *column = &call->seeds[in->index];
+    const double seed = !call->jacobian ? call->seed : in->index == at->pass ? 1.0 : 0.0;
+    if (!call->jacobian && column->data != NULL)
+        mg_load_column(at, column, out);
+    else
+        for (size_t l = 0; l < at->used; l++) out[l] = seed;
+    for (size_t l = 0; l < at->used; l++) out[l] *= call->scale;
+    for (size_t l = at->used; l < at->lanes; l++) out[l] = 0.0;
+}
+
+MG_INLINE void mg_store_column(const mg_block *at, const mg_column *column, uint32_t reference) {
+    if (column->data == NULL) return;
+    const double *from = mg_is_scalar(reference) ? NULL : mg_slot(at, reference);
+    for (size_t l = 0; l < at->used; l++)
+        column->data[(ptrdiff_t)at->rows[l] * column->stride] =
+            from != NULL ? from[l] : mg_scalar(at, reference);
+}
+
+MG_INLINE void mg_store(mg_block *at, const mg_instruction *in) {
+    const mg_call *call = at->call;
+    mg_store_column(at, &call->outputs[in->index], in->x);
+    if (!mg_adds_up(at->mode) || call->jacobian) return;
+    const mg_column *seeds = &call->seeds[in->index];
+    for (size_t l = 0; l < at->used; l++) {
+        const double seed =
+            seeds->data != NULL ? seeds->data[(ptrdiff_t)at->rows[l] * seeds->stride] : call->seed;
+        at->total += seed * (mg_is_scalar(in->x) ? mg_scalar(at, in->x) : mg_slot(at, in->x)[l]);
+    }
+}
+
+MG_INLINE void mg_store_gradient(const mg_block *at, const mg_instruction *in) {
+    const mg_column *columns = at->call->gradients + at->pass * at->program->inputs;
+    mg_store_column(at, &columns[in->index], in->x);
+}
+
+/* ---- block.c ---- */
+
+/* Whether a comparison comes out as the guard says. */
+bool mg_holds(const mg_guard *guard, double x, double y);
+/* Mark the lanes in which a guard fails. */
+void mg_check_guard(const mg_block *at, const mg_instruction *in);
+
+/* How many lanes to go on with, if `zeros` of them add nothing; all of them, if leaving some out
+ * costs more than it saves. */
+size_t mg_lanes_to_keep(const mg_block *at, const mg_instruction *in, size_t zeros);
+size_t mg_count_zeros(const mg_block *at, const double *x);
+/* Go on with the lanes in which x is not zero and as many others as make them `kept`, a multiple of
+ * MG_LANES, of which there are enough: fewer lanes than before are kept. */
+void mg_keep_lanes(mg_block *at, const mg_instruction *in, const double *x, size_t zeros,
+                   size_t kept);
+
+/* Fill the trap if the row-by-row program would raise in a lane, earlier than the trap says. */
+void mg_check_lanes(const mg_block *at, const mg_instruction *in);
+
+#endif

@@ -1,0 +1,9 @@
+/* kernels_avx2.c: the interpreter for x86-64 processors with AVX2. */
+#if defined(__GNUC__) && defined(__x86_64__)
+#define TARGET __attribute__((target("avx2")))
+#define PACK_BYTES 32
+#define KERNELS mg_kernels_avx2
+#include "program/kernels.inc.h"
+#else
+typedef int mg_no_avx2; /* a file of C has a declaration */
+#endif

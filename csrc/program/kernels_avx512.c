@@ -1,0 +1,9 @@
+/* kernels_avx512.c: the interpreter for x86-64 processors with AVX-512. */
+#if defined(__GNUC__) && defined(__x86_64__)
+#define TARGET __attribute__((target("avx512f")))
+#define PACK_BYTES 64
+#define KERNELS mg_kernels_avx512
+#include "program/kernels.inc.h"
+#else
+typedef int mg_no_avx512; /* a file of C has a declaration */
+#endif

@@ -1,0 +1,10 @@
+/* kernels_plain.c: the interpreter for any processor; GCC and clang know vectors of two doubles on
+ * each. */
+#define TARGET
+#if defined(__GNUC__)
+#define PACK_BYTES 16
+#else
+#define PACK_BYTES 8
+#endif
+#define KERNELS mg_kernels_plain
+#include "program/kernels.inc.h"
