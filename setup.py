@@ -23,7 +23,11 @@ ACCELERATOR = Extension(
 
 
 class BuildAndSay(build_ext):
-    """Build, and say so if the accelerator could not be built."""
+    """Build the two at a time, and say so if the accelerator could not be built."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or True
 
     def run(self) -> None:
         super().run()
