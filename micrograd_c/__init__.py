@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 # In the source folder, where the compiled parts are not: those of the installed package.
 __path__ = extend_path(__path__, __name__)
 
-from . import optim
+from . import _copying, optim  # noqa: F401
 from .engine import Value, maximum, minimum, no_grad
 from .functional import (
     binary_cross_entropy_with_logits,

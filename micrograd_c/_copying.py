@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from ._value_methods import ValueMethods
 from .engine import Value, attributes, graph, recorded, restore, set_attributes
 
 # ---- one node: what it is made from, and the state beside it ----
@@ -225,3 +226,21 @@ class _Probe(pickle.Pickler):
 
     def persistent_id(self, thing: Any) -> Any:
         return 0 if isinstance(thing, Value) else None
+
+
+# ---- the methods of Value ----
+
+
+def _reduce_ex(value: Value, protocol: Any) -> Any:
+    if type(value).__reduce__ is not object.__reduce__:
+        return value.__reduce__()
+    return reduce(value)
+
+
+for _name, _method in {
+    "__copy__": copy_one,
+    "__deepcopy__": copy_graph,
+    "__reduce_ex__": _reduce_ex,
+    "__setstate__": set_state,
+}.items():
+    setattr(ValueMethods, _name, _method)

@@ -5,15 +5,11 @@ from __future__ import annotations
 import inspect
 import sys
 from decimal import Decimal
-from functools import cache
 from numbers import Real
 from operator import index
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 from weakref import WeakKeyDictionary
-
-if TYPE_CHECKING:
-    from .engine import Value
 
 # The statuses of csrc/micrograd.h, and what Python calls them.
 _ERRORS: dict[int, tuple[type[ArithmeticError] | type[ValueError], str]] = {
@@ -91,15 +87,11 @@ def _can_take_three(constructor: Any) -> bool:
     return True
 
 
-@cache
-def _copying() -> Any:
-    from . import _copying  # which imports Value, and that this module
-
-    return _copying
-
-
 class ValueMethods:
-    """The base class of Value: representation and the conversions it refuses."""
+    """The base class of Value: representation and the conversions it refuses.
+
+    `_copying` adds how Values are copied and pickled.
+    """
 
     __slots__ = ()
 
@@ -113,20 +105,6 @@ class ValueMethods:
     def __format__(self, spec: str) -> str:
         """Format the data; without a format specification, the Value itself."""
         return format(self.data, spec) if spec else str(self)
-
-    def __copy__(self) -> Any:
-        return _copying().copy_one(cast("Value", self))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return _copying().copy_graph(cast("Value", self), memo)
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        if type(self).__reduce__ is not object.__reduce__:
-            return self.__reduce__()
-        return _copying().reduce(cast("Value", self))
-
-    def __setstate__(self, state: Any) -> None:
-        _copying().set_state(cast("Value", self), state)
 
     def __int__(self) -> int:
         raise TypeError(

@@ -1,0 +1,88 @@
+"""The rooms of csrc/: which files may use which."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+CSRC = Path(__file__).resolve().parents[1] / "csrc"
+BELOW = {  # by room: the rooms whose headers it may include; . has the public header and api.c
+    "graph": {".", "graph"},
+    "program": {".", "graph", "program"},
+    "python": {".", "graph", "program", "python"},
+}
+NOT_BY_ROOMS = {"program/program.h", "program/block.h", "program/kernels.inc.h"}  # by python
+
+
+def includes(path: Path) -> set[str]:
+    """The project's headers that a file includes, as written: from csrc/."""
+    return set(re.findall(r'#include "(.+?)"', path.read_text()))
+
+
+def sources(room: str) -> list[Path]:
+    return sorted(path for path in (CSRC / room).iterdir() if path.suffix in (".c", ".h"))
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_room_includes_only_what_stands_below_it(room: str) -> None:
+    for path in sources(room):
+        for header in includes(path):
+            assert (CSRC / header).exists(), (path, header)
+            assert str(Path(header).parent) in BELOW[room], (path, header)
+            assert room != "python" or header not in NOT_BY_ROOMS, (path, header)
+
+
+def in_order(uses: dict[str, set[str]]) -> None:
+    """Assert that nothing uses, by way of others, itself."""
+    try:
+        TopologicalSorter({user: used - {user} for user, used in uses.items()}).prepare()
+    except CycleError as error:
+        raise AssertionError(f"a circle: {' -> '.join(error.args[1])}") from None
+
+
+def test_headers_include_each_other_in_one_direction() -> None:
+    headers = CSRC.rglob("*.h")
+    in_order({header.relative_to(CSRC).as_posix(): includes(header) for header in headers})
+
+
+def symbols(compiled: Path, kind: str) -> set[str]:
+    """The names that a compiled file defines ('T', 'R', 'B', 'D') or needs ('U')."""
+    command = ["nm", "--format=posix", str(compiled)]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return {line.split()[0] for line in listed.splitlines() if line.split()[1] in kind}
+
+
+@pytest.mark.skipif(not (shutil.which("cc") and shutil.which("nm")), reason="needs cc and nm")
+def test_files_call_each_other_in_one_direction() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = {}
+        for path in [
+            CSRC / "api.c",
+            *(CSRC / "graph").glob("*.c"),
+            *(CSRC / "program").glob("*.c"),
+        ]:
+            name = path.relative_to(CSRC).as_posix()
+            compiled[name] = Path(folder, name.replace("/", "_") + ".o")
+            command = ["cc", "-std=gnu11", "-O0", f"-I{CSRC}", "-c", str(path), "-o"]
+            subprocess.run([*command, str(compiled[name])], check=True)
+        where = {symbol: name for name, o in compiled.items() for symbol in symbols(o, "TRBD")}
+        uses = {
+            name: {where[symbol] for symbol in symbols(o, "U") if symbol in where}
+            for name, o in compiled.items()
+        }
+    assert len(uses["api.c"]) > 5
+    in_order(uses)
+    for name, used in uses.items():
+        if name.startswith("graph/"):
+            assert all(other.startswith("graph/") for other in used), (name, used)
+
+
+def test_a_circle_is_found() -> None:
+    with pytest.raises(AssertionError, match="a circle: "):
+        in_order({"a": {"b"}, "b": {"c"}, "c": {"a"}})
