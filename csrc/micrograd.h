@@ -432,13 +432,13 @@ typedef struct {
     size_t instructions; /* evaluated for each row: entries of the trace, forward */
 } mg_program_facts;
 
-/* Where a thread is in the chunks it replays: from the beginning all but the first two are 0. */
+/* Where a thread is in the chunks it replays: at the beginning all but the first two are 0. */
 typedef struct {
-    size_t chunk; /* under way */
-    size_t last;  /* the one to stop before */
-    size_t done;  /* rows of the chunk under way */
-    double total; /* of these */
-    int failures; /* 1: a guard failed for some row */
+    size_t chunk;  /* under way */
+    size_t last;   /* the one to stop before */
+    size_t done;   /* rows of the chunk under way, up to the block under way */
+    int under_way; /* 1: the workspace has the rest */
+    int failures;  /* 1: a guard failed for some row */
 } mg_progress;
 
 /* The program owns a copy of all it is made of. NULL: *status says why: MG_NO_MEMORY, MG_UNSOUND,
@@ -469,10 +469,10 @@ void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride
 size_t mg_replay_chunks(size_t rows);
 /* 0: a guard that no row could meet has failed, and there is nothing to replay. */
 int mg_replay_begin(const mg_program *program, mg_call *call);
-/* Go on by `rows` rows, or a few more; 1 if there are more chunks to do. With check the trap goes
- * to *trap. */
-int mg_replay_rows(const mg_program *program, mg_mode mode, const mg_call *call,
-                   mg_workspace *workspace, mg_progress *progress, size_t rows, mg_trap *trap);
+/* Go on by about so many multiplications or additions, always with the same workspace; 1 if there
+ * is more to do. With check the trap goes to *trap. */
+int mg_replay_some(const mg_program *program, mg_mode mode, const mg_call *call,
+                   mg_workspace *workspace, mg_progress *progress, size_t work, mg_trap *trap);
 /* 1: every chunk is to be replayed once more, and ended. Where rows share a factor that depends on
  * captured nodes alone, gradients are summed before they are multiplied by it. A sum that is not
  * finite may come of rows that are: they are replayed with smaller seeds, for the gradients of

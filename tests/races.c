@@ -171,7 +171,7 @@ static void *replay_chunks(void *argument) {
         if (chunk >= mg_replay_chunks(ROWS)) break;
         mg_progress progress = {.chunk = chunk, .last = chunk + 1};
         while (
-            mg_replay_rows(at->program, at->mode, &at->call, workspace, &progress, 1, &mine->trap))
+            mg_replay_some(at->program, at->mode, &at->call, workspace, &progress, 1, &mine->trap))
             continue;
     }
     mg_workspace_free(workspace);

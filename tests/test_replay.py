@@ -339,14 +339,40 @@ def test_a_frame_is_not_used_again_after_an_exception(
 
 def test_pieces_change_no_bit(mg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     w = mg.Value(0.3)
-    program = mg.compile(lambda x: ((w * x).tanh() - x) ** 2, 1.0)
-    x = np.random.default_rng(0).normal(size=5000)
-    whole = program.backward(x), w.grad, program(x).tobytes(), program.gradient(x).tobytes()
+    x = np.random.default_rng(0).normal(size=3000)
+
+    def results() -> list[Any]:
+        w.grad = 0.0
+        loss = mg.compile(lambda x: ((w * x).tanh() - x) ** 2 if x > 0 else x.relu() * w, 1.0)
+        many = mg.compile(lambda x: [(w * x * k).tanh() for k in range(5)], 1.0)
+        found = [loss.backward(x, threads=2), w.grad, loss.gradient(x), many(x), many.jacobian(x)]
+        return [np.array(each).tobytes() for each in found]
+
+    whole = results()
     for piece in (1, 1000, 30_000):
         monkeypatch.setattr(importlib.import_module("micrograd_c._compile.replay"), "PIECE", piece)
-        w.grad = 0.0
-        found = program.backward(x), w.grad, program(x).tobytes(), program.gradient(x).tobytes()
-        assert found == whole
+        assert results() == whole
+
+
+def test_signals_are_handled_within_a_block(mg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay of few rows with much to do for each comes back to Python on the way."""
+    replay = importlib.import_module("micrograd_c._compile.replay")
+    calls: list[int] = []
+
+    class Counting:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(library, name)
+
+        def mg_replay_some(self, *args: Any) -> int:
+            more: int = library.mg_replay_some(*args)
+            calls.append(more)
+            return more
+
+    library = replay.lib
+    monkeypatch.setattr(replay, "lib", Counting())
+    program = mg.compile(lambda xs: [sum(xs) * x * y for x in xs for y in xs[:20]], [1.0] * 60)
+    program.jacobian(np.ones((3, 60)))
+    assert len(calls) > 2
 
 
 # ---- the interpreter's exit ----

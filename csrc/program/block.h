@@ -8,6 +8,9 @@
 
 #define MG_MOST_LANES 128
 
+/* Where a block is: see replay.c. */
+typedef enum { MG_STAGE_NONE, MG_STAGE_FORWARD, MG_STAGE_AGAIN, MG_STAGE_PASS } mg_stage;
+
 typedef struct mg_block {
     const mg_program *program;
     const mg_schedule *schedule;
@@ -17,11 +20,16 @@ typedef struct mg_block {
     const double *scalars;
     double *sums;
     const double *ones;
-    const uint32_t *rows; /* the rows of the lanes */
-    size_t pass;          /* of a jacobian: the output whose gradients are under way */
-    size_t used;          /* lanes that are rows */
-    size_t lanes;         /* computed: a multiple of MG_LANES */
-    size_t stride;        /* from one slot to the next: the lanes there were at first */
+    uint32_t *rows; /* the rows of the lanes */
+    size_t first;   /* where they begin in the call's list */
+    size_t count;   /* so many are there */
+    mg_stage stage;
+    size_t next;   /* the instruction that comes next */
+    bool failures; /* a guard has failed for some row, of this block or one before */
+    size_t pass;   /* of a jacobian: the output whose gradients are under way */
+    size_t used;   /* lanes that are rows */
+    size_t lanes;  /* computed: a multiple of MG_LANES */
+    size_t stride; /* from one slot to the next: the lanes there were at first */
     unsigned char *failed;
     double total;
     signed char finite; /* whether all scalars are; -1: nobody has looked yet */

@@ -80,7 +80,8 @@ typedef struct {
     size_t run_count;
     size_t run_room;
     size_t slots;
-    size_t forward; /* instructions up to the last guard */
+    size_t forward;    /* instructions up to the last guard */
+    size_t terms_each; /* multiplications of an instruction, on average and at least 1 */
 } mg_schedule;
 
 /* What becomes of an entry. */
@@ -154,17 +155,6 @@ struct mg_program {
     size_t sum_count;
     size_t row_count; /* entries evaluated for each row */
     mg_schedule schedules[MG_MODES];
-};
-
-struct mg_workspace {
-    mg_arena *memory;
-    size_t lanes;   /* room for so many in a slot */
-    double *slots;  /* aligned */
-    double *sums;   /* MG_LANES for each adjoint */
-    double *ones;   /* a factor for what is summed as it stands */
-    uint32_t *rows; /* of the block */
-    unsigned char *failed;
-    double room[];
 };
 
 static inline bool mg_is_scalar(uint32_t reference) {

@@ -26,6 +26,18 @@ enum {
                      * program of 10,000 runs twice as fast with 128 lanes, 7 MB, as with 32. */
 };
 
+struct mg_workspace {
+    mg_arena *memory;
+    size_t lanes;   /* room for so many in a slot */
+    double *slots;  /* aligned */
+    double *sums;   /* MG_LANES for each adjoint */
+    double *ones;   /* a factor for what is summed as it stands */
+    uint32_t *rows; /* of the block */
+    unsigned char *failed;
+    mg_block block;
+    double room[];
+};
+
 /* ---- the kind of processor ---- */
 
 static const mg_kernels *choose_kernels(int kind) {
@@ -44,49 +56,80 @@ static size_t round_up(size_t count, size_t step) {
     return (count + step - 1) / step * step;
 }
 
-/* Run up to the guards; the number of rows that failed one. */
-static size_t run_forward(mg_block *at, const mg_kernels *kernels) {
-    size_t failures = 0;
+/* A block goes through stages: forward up to the guards; where rows have failed one, the same once
+ * more without them; then the rest, once for each pass. */
+
+static void start_forward(mg_block *at, mg_stage stage) {
     memset(at->failed, 0, at->used);
     at->lanes = at->stride = round_up(at->used, MG_LANES);
-    kernels->run(at, 0, at->schedule->forward);
-    for (size_t l = 0; l < at->used; l++) failures += at->failed[l];
-    return failures;
+    at->stage = stage;
+    at->next = 0;
 }
 
-/* Leave out the rows that have failed a guard, those from place `first` on in the call's list. */
-static void drop_failed(mg_block *at, uint32_t *rows, size_t first) {
+/* Begin with the rows at these places of the call's list. */
+static void start_block(mg_block *at, size_t first, size_t count) {
+    const mg_call *call = at->call;
+    for (size_t l = 0; l < count; l++)
+        at->rows[l] = call->rows != NULL ? call->rows[first + l] : (uint32_t)(first + l);
+    at->first = first;
+    at->used = at->count = count;
+    at->check = call->check != 0 && at->program->guard_count == 0;
+    at->pass = 0;
+    start_forward(at, MG_STAGE_FORWARD);
+}
+
+/* Tell of the rows that have failed a guard; whether there are any. */
+static bool tell_failed(mg_block *at) {
+    size_t failures = 0;
+    if (at->program->guard_count == 0) return false;
+    for (size_t l = 0; l < at->used; l++) failures += at->failed[l];
+    if (failures != 0) memcpy(at->call->failed + at->first, at->failed, at->used);
+    return failures != 0;
+}
+
+static void drop_failed(mg_block *at) {
     size_t kept = 0;
-    for (size_t l = 0; l < at->used; l++) {
-        at->call->failed[first + l] = at->failed[l];
-        if (!at->failed[l]) rows[kept++] = rows[l];
-    }
+    for (size_t l = 0; l < at->used; l++)
+        if (!at->failed[l]) at->rows[kept++] = at->rows[l];
     at->used = kept;
 }
 
-/* The rows at these places of the call's list; true: a guard failed. Where nothing is summed and
- * nothing checked, rows that failed may be stored all the same: they are to be replayed again. */
-static bool run_block(mg_block *at, const mg_kernels *kernels, uint32_t *rows, size_t first,
-                      size_t count) {
-    const mg_call *call = at->call;
-    const bool check = call->check != 0, guarded = at->program->guard_count != 0;
-    for (size_t l = 0; l < count; l++)
-        rows[l] = call->rows != NULL ? call->rows[first + l] : (uint32_t)(first + l);
-    at->rows = rows;
-    at->used = count;
-    at->check = check && !guarded;
-    const size_t failures = run_forward(at, kernels);
-    if (failures != 0 && at->mode == MG_FORWARD && !check) {
-        memcpy(call->failed + first, at->failed, count);
-    } else if (failures != 0 || (check && guarded)) {
-        if (failures != 0) drop_failed(at, rows, first);
-        at->check = check;
-        if (at->used != 0) run_forward(at, kernels);
+/* The guards have been evaluated: whether forward is to be gone through once more. Where nothing is
+ * summed and nothing checked, rows that failed may be stored all the same: they are to be replayed
+ * by another program. */
+static bool goes_again(mg_block *at) {
+    const bool check = at->call->check != 0, failed = tell_failed(at);
+    at->failures |= failed;
+    if (check ? at->check && !failed : at->mode == MG_FORWARD || !failed) return false;
+    drop_failed(at);
+    at->check = check;
+    if (at->used != 0) start_forward(at, MG_STAGE_AGAIN);
+    return at->used != 0;
+}
+
+/* Begin with the stage after one that has ended; false: there is none. */
+static bool next_stage(mg_block *at) {
+    const size_t passes = at->call->jacobian ? at->program->output_count : 1;
+    if (at->stage == MG_STAGE_FORWARD && goes_again(at)) return true;
+    if (at->stage == MG_STAGE_PASS) at->pass++;
+    at->stage = MG_STAGE_PASS;
+    at->next = at->schedule->forward;
+    return at->used != 0 && at->pass < passes;
+}
+
+/* Go on until so much work is done, or the block: true. */
+static bool run_block(mg_block *at, const mg_kernels *kernels, size_t *work) {
+    const mg_schedule *schedule = at->schedule;
+    while (*work != 0) {
+        const size_t end = at->stage == MG_STAGE_PASS ? schedule->count : schedule->forward;
+        const size_t cost = at->lanes * schedule->terms_each, left = end - at->next;
+        const size_t step = left * cost <= *work ? left : *work / cost + 1;
+        kernels->run(at, at->next, at->next + step);
+        at->next += step;
+        *work -= step * cost < *work ? step * cost : *work;
+        if ((at->next == end || at->used == 0) && !next_stage(at)) return true;
     }
-    const size_t passes = call->jacobian ? at->program->output_count : 1;
-    for (at->pass = 0; at->used != 0 && at->pass < passes; at->pass++)
-        kernels->run(at, at->schedule->forward, at->schedule->count);
-    return failures != 0;
+    return false;
 }
 
 /* ---- all rows ---- */
@@ -100,26 +143,26 @@ size_t mg_replay_chunks(size_t rows) {
     return (rows + chunk_rows(rows) - 1) / chunk_rows(rows);
 }
 
-/* Go on with the chunk under way, block by block, by about so many rows; how many they were. */
-static size_t run_blocks(mg_block *at, const mg_kernels *kernels, mg_workspace *workspace,
-                         mg_progress *progress, size_t most) {
+/* Go on with the chunk under way until so much work is done. */
+static void run_chunk(mg_block *at, const mg_kernels *kernels, size_t widest, mg_progress *progress,
+                      size_t *work) {
     const mg_program *program = at->program;
     const size_t size = chunk_rows(at->call->count), first = progress->chunk * size;
     const size_t count = at->call->count - first < size ? at->call->count - first : size;
-    const size_t blocks = (count + workspace->lanes - 1) / workspace->lanes;
+    const size_t blocks = (count + widest - 1) / widest;
     const size_t width = round_up((count + blocks - 1) / blocks, MG_LANES);
-    const size_t before = progress->done;
-    at->total = progress->total;
-    if (before == 0 && mg_adds_up(at->mode))
-        memset(at->sums, 0, program->sum_count * MG_LANES * sizeof(double));
-    while (progress->done < count && progress->done - before < most) {
-        const size_t left = count - progress->done, rows = left < width ? left : width;
-        progress->failures |= run_block(at, kernels, workspace->rows, first + progress->done, rows);
-        progress->done += rows;
+    if (progress->done == 0 && at->stage == MG_STAGE_NONE) {
+        at->total = 0.0;
+        if (mg_adds_up(at->mode))
+            memset(at->sums, 0, program->sum_count * MG_LANES * sizeof(double));
     }
-    const size_t rows = progress->done - before;
-    progress->total = at->total;
-    if (progress->done < count) return rows;
+    for (; progress->done < count; progress->done += at->count) {
+        const size_t left = count - progress->done;
+        if (at->stage == MG_STAGE_NONE)
+            start_block(at, first + progress->done, left < width ? left : width);
+        if (!run_block(at, kernels, work)) return;
+        at->stage = MG_STAGE_NONE;
+    }
     if (mg_adds_up(at->mode)) {
         double *sums = at->call->sums + progress->chunk * (program->adjoint_count + 1);
         kernels->add_lanes(at->sums, program->sum_count, sums);
@@ -128,29 +171,31 @@ static size_t run_blocks(mg_block *at, const mg_kernels *kernels, mg_workspace *
     }
     progress->chunk++;
     progress->done = 0;
-    progress->total = 0.0;
-    return rows;
 }
 
-int mg_replay_rows(const mg_program *program, mg_mode mode, const mg_call *call,
-                   mg_workspace *workspace, mg_progress *progress, size_t rows, mg_trap *trap) {
+int mg_replay_some(const mg_program *program, mg_mode mode, const mg_call *call,
+                   mg_workspace *workspace, mg_progress *progress, size_t work, mg_trap *trap) {
     const mg_kernels *kernels = choose_kernels(call->kind);
-    size_t done = 0;
-    mg_block at = {
-        .program = program,
-        .schedule = &program->schedules[mode],
-        .call = call,
-        .mode = mode,
-        .slots = workspace->slots,
-        .scalars = call->scalars,
-        .sums = workspace->sums,
-        .ones = workspace->ones,
-        .failed = workspace->failed,
-        .finite = -1,
-        .trap = trap,
-    };
-    while (progress->chunk < progress->last && done < rows)
-        done += run_blocks(&at, kernels, workspace, progress, rows - done);
+    mg_block *at = &workspace->block;
+    if (!progress->under_way)
+        *at = (mg_block){
+            .program = program,
+            .schedule = &program->schedules[mode],
+            .call = call,
+            .mode = mode,
+            .slots = workspace->slots,
+            .scalars = call->scalars,
+            .sums = workspace->sums,
+            .ones = workspace->ones,
+            .rows = workspace->rows,
+            .failed = workspace->failed,
+            .finite = -1,
+            .trap = trap,
+        };
+    progress->under_way = 1;
+    while (progress->chunk < progress->last && work != 0)
+        run_chunk(at, kernels, workspace->lanes, progress, &work);
+    progress->failures = at->failures;
     return progress->chunk < progress->last;
 }
 
@@ -201,7 +246,7 @@ int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspa
     mg_trap trap = {.row = SIZE_MAX};
     do {
         progress = (mg_progress){.last = mg_replay_chunks(call->count)};
-        mg_replay_rows(program, mode, call, workspace, &progress, SIZE_MAX, &trap);
+        mg_replay_some(program, mode, call, workspace, &progress, SIZE_MAX, &trap);
         if (call->trap.status == MG_OK && trap.status != MG_OK) call->trap = trap;
     } while (mg_replay_end(program, mode, call));
     return progress.failures;

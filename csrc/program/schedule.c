@@ -512,6 +512,7 @@ mg_status mg_make_schedule(mg_arena *memory, mg_program *program, mg_mode mode) 
         mg_drop_schedule(memory, at.out);
         return mg_why(memory);
     }
+    at.out->terms_each = 1 + at.out->term_count / (at.out->count + 1);
     at.out->ready = true;
     return MG_OK;
 }

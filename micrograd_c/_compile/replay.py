@@ -25,7 +25,7 @@ ALL = lib.MG_ALL
 NULL = ffi.NULL
 KIND = 0  # of processor, see mg_call: for tests
 _KEPT = 1 << 26  # bytes of entries in the programs of single outputs that a trace keeps
-PIECE = 1 << 24  # multiplications, or the like, between two looks for a signal: 5 to 50 ms
+PIECE = 1 << 22  # multiplications between two looks for a signal: 1 ms, powers take 100
 OPERATORS = [ffi.string(lib.mg_operator_name(op)).decode() for op in range(lib.mg_operator_count())]
 
 
@@ -237,7 +237,6 @@ class _Crew:
 
     def __init__(self, frame: Frame, chunks: int, threads: int) -> None:
         self.frame, self.threads = frame, threads
-        self.rows = max(1, PIECE // frame.work)  # of a piece
         # Whoever is free takes the next few chunks: a thread that is disturbed does less.
         few = max(1, chunks // (16 * threads)) if threads > 1 else chunks
         self.left = deque((k, min(k + few, chunks)) for k in range(0, chunks, few))
@@ -284,7 +283,7 @@ class _Crew:
             done.release()
 
     def _work(self, k: int) -> None:
-        frame, trap, rows = self.frame, self.traps[k], self.rows
+        frame, trap = self.frame, self.traps[k]
         program, mode, call, workspace = frame.program, frame.mode, frame.call, frame.workspaces[k]
         while not self.stopped:
             try:
@@ -292,7 +291,7 @@ class _Crew:
             except IndexError:
                 return
             progress = ffi.new("mg_progress *", {"chunk": first, "last": last})
-            while lib.mg_replay_rows(program, mode, call, workspace, progress, rows, trap):
+            while lib.mg_replay_some(program, mode, call, workspace, progress, PIECE, trap):
                 if self.stopped:
                     return
             if progress.failures:
