@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from decimal import Decimal
 from numbers import Real
@@ -17,6 +18,17 @@ _ERRORS: dict[int, tuple[type[ArithmeticError] | type[ValueError], str]] = {
     3: (OverflowError, "math range error"),
     4: (ZeroDivisionError, "division by zero"),
 }
+
+
+_FOLDER = os.path.dirname(__file__) + os.sep
+
+
+def user_line() -> str:
+    """Return file and line of the code outside of this package that is running."""
+    frame: Any = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_FOLDER):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def as_real(number: object) -> Any:
@@ -52,6 +64,8 @@ def arithmetic_error(status: int, name: str, x: float, y: float, derivative: int
     kind, what = _ERRORS[status]
     if name in ("exponent", "power", "number_power"):
         call = f"{x} ** {y}"
+    elif name == "/":
+        call = f"{x} / {y}"
     elif name in ("maximum", "minimum"):
         call = f"{name}({x}, {y})"
     else:
@@ -113,8 +127,8 @@ class ValueMethods:
 
     def __index__(self) -> int:
         raise TypeError(
-            "a Value is not an index: use int(v.data), or in a function that is compiled, where "
-            "that would be the example's for every row, branch on its number: "
+            f"a Value is not an index ({user_line()}): use int(v.data); in a function that is "
+            "compiled, where that would be the example's for every row, branch on its number: "
             "xs[0] if v.data == 0 else xs[1]"
         )
 

@@ -222,9 +222,9 @@ def binary_cross_entropy_with_logits(
 ) -> Value:
     """Return the mean of ``-t * log(p) - (1 - t) * log(1 - p)`` with ``p = z.sigmoid()``.
 
-    For logits z and targets t from 0 to 1, both of n elements; finite for all finite logits. The
-    nodes are those of ``maximum(z, 0) + -t * z + (1 + (-abs(z)).exp()).log()``, the logarithm's
-    first, summed and divided by n, as PyTorch computes it
+    For logits z and targets t from 0 to 1, both of n elements; each term is finite for all finite
+    logits. The nodes are those of ``maximum(z, 0) + -t * z + (1 + (-abs(z)).exp()).log()``, the
+    logarithm's first, summed and divided by n, as PyTorch computes it
     (torch.nn.functional.binary_cross_entropy_with_logits). Raises ValueError if there are none, or
     more of one than of the other.
 

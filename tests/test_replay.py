@@ -207,6 +207,11 @@ def test_an_error_of_parameters_alone_names_no_row(mg: Any) -> None:
     with pytest.raises(ZeroDivisionError, match="parameters alone"):
         program.backward([1.0, 2.0], check=True)
     assert w.grad == 0.0
+    w.data = 1.0
+    program = mg.compile(lambda x: x * (2 / w.data), 1.0)
+    w.data = 0.0
+    with pytest.raises(ZeroDivisionError, match=r"parameters alone: .*zero: 2\.0 / 0\.0"):
+        program([1.0], check=True)
 
 
 def test_a_branch_that_no_row_takes_raises_nothing_and_adds_nothing(mg: Any) -> None:

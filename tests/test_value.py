@@ -1086,6 +1086,10 @@ def test_nobody_asks_for_the_slope_of_a_number_to_a_power(lib: Any, v: float) ->
     out.backward()
     assert exponent.grad == 2.0**v * math.log(2.0)
     assert out._children[0].grad == v * 2.0 ** (v - 1)
+    out = 2.0**exponent
+    out._children[0].data = -0.5  # to which no fractional power has a slope
+    out.backward()
+    assert math.isnan(exponent.grad)
 
 
 def test_a_negative_base_has_integer_powers(lib: Any) -> None:

@@ -561,7 +561,7 @@ def _is_as_it_was(arg: Any, look: tuple[Any, Any, Any, Any]) -> bool:
 def _error_of(call: Any) -> tuple[int, Exception]:
     """Return the row, -1 for none, and the exception of the first error in a replay."""
     trap = call.trap
-    name = OPERATORS[trap.op] if trap.op >= 0 else "divide"
+    name = OPERATORS[trap.op] if trap.op >= 0 else "/"
     error = arithmetic_error(trap.status, name, trap.x, trap.y, trap.derivative)
     if trap.row == _NO_ROW:
         return -1, type(error)(f"computed of parameters alone: {error}")

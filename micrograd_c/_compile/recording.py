@@ -8,21 +8,19 @@ which would be the example's for every row, raises TypeError.
 
 from __future__ import annotations
 
+import math
 import operator
-import os
-import sys
 from collections.abc import Callable, Sequence
+from numbers import Complex, Real
 from typing import Any, NamedTuple, NoReturn
 
-from .._value_methods import as_real
+from .._value_methods import as_real, user_line
 from ..engine import Value, bulk, maximum, minimum, restore
 from . import arguments
 
 # Of csrc/micrograd.h: mg_rule and mg_relation.
 NO_RULE, DETACH, DIVIDE, LINK = range(4)
 LESS, LESS_EQUAL, EQUAL = range(3)
-
-_FOLDER = os.path.dirname(os.path.dirname(__file__)) + os.sep  # of the package
 
 
 class Guard(NamedTuple):
@@ -32,14 +30,6 @@ class Guard(NamedTuple):
     left: Value
     right: Value
     outcome: bool
-
-
-def user_line() -> str:
-    """Return file and line of the code outside of this package that is running."""
-    frame: Any = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_FOLDER):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 class Recorder:
@@ -124,7 +114,9 @@ class Recorder:
 
     def equals(self, value: Value, other: Any) -> Any:
         """Return value == other, or NotImplemented where that is identity."""
-        if isinstance(other, Value) or (not isinstance(other, Number) and _kind(other) is None):
+        if isinstance(other, Value):
+            return NotImplemented
+        if not isinstance(other, Number) and _kind(_real_part(other)) is None:
             return NotImplemented
         if id(value) in self.arguments:
             return self.read(value) == other
@@ -304,7 +296,7 @@ class Number:
         return self._compare(other, True, False)
 
     def __eq__(self, other: Any) -> Any:
-        other = NotImplemented if isinstance(other, Value) else self._other(other)
+        other = NotImplemented if isinstance(other, Value) else self._other(_real_part(other))
         if other is NotImplemented:
             return NotImplemented
         if isinstance(other, Number):
@@ -452,6 +444,13 @@ def _refuse_number(recorder: Recorder, use: str) -> NoReturn:
             "allow_constants=True allows that"
         )
     )
+
+
+def _real_part(other: Any) -> Any:
+    """Return the real number that a complex one is equal to, or nan; anything else as it is."""
+    if not isinstance(other, Complex) or isinstance(other, Real):
+        return other
+    return other.real if other.imag == 0 else math.nan
 
 
 def _kind(number: Any) -> Any:
