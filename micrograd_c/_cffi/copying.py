@@ -1,0 +1,68 @@
+"""Taking nodes apart and putting them together again, for copy and pickle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._library import ffi, lib
+from .lifetimes import arena, hold, note, wrap, wrap_as
+from .operators import CUSTOM, EXPONENT, NAMES, OPS
+from .threads import refuse
+from .value import Value, _make_node
+
+
+def recorded(value: Value) -> tuple[str, float, tuple[Value, ...], Any, tuple[float, ...]]:
+    """Return operator, data, children, exponent (or None) and given partials of a node."""
+    refuse("copying a Value")
+    node = value._node
+    op = lib.mg_node_operator(node)
+    exponent = None
+    partials: tuple[float, ...] = ()
+    if op == EXPONENT:
+        exponent = lib.mg_node_exponent(node)
+        if lib.mg_node_exponent_is_integer(node):
+            exponent = int(exponent)
+    elif op == CUSTOM:
+        partials = tuple(map(float, value._local_grads))
+    return NAMES[op], value.data, value._children, exponent, partials
+
+
+def attributes(value: Value) -> dict[str, Any] | None:
+    """Return the dict of a Value's own attributes if it has any."""
+    return value.__dict__ if value._stateful else None
+
+
+def set_attributes(value: Value, own: dict[str, Any]) -> None:
+    """Add to a Value's own attributes."""
+    value.__dict__.update(own)
+    note(value, own)
+    if "_backward" in own:
+        lib.mg_node_set_closure(arena, value._node, 1)
+
+
+def restore(
+    cls: type[Value],
+    name: str,
+    data: float,
+    children: tuple[Value, ...],
+    exponent: Any,
+    partials: tuple[Any, ...],
+) -> Value:
+    """Return a node as it once was, not computed anew."""
+    op = OPS.get(name)
+    count = len(children)
+    if op is None or (op != CUSTOM and (partials or count != lib.mg_operator_arity(op))):
+        raise ValueError(f"no operator {name} of {count} children")
+    if op == CUSTOM:
+        node = _make_node(data, children, partials, True)
+    else:
+        operands = [child._node for child in children]
+        power = float(exponent) if op == EXPONENT else 0.0
+        integer = isinstance(exponent, int)
+        node = lib.mg_restore(arena, op, data, operands, count, power, integer, ffi.NULL, ffi.NULL)
+        if not node:
+            raise MemoryError("no memory for a node")
+        for child in children:
+            if child._stateful:
+                hold(child)
+    return wrap(node) if cls is Value else wrap_as(cls, node)
