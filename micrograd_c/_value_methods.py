@@ -15,6 +15,9 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     from .engine import Value
 
+# Above it an int is not always a float, and a float not told from the next int.
+LARGEST_INTEGER = 2**53
+
 # The statuses of csrc/micrograd.h, and what Python calls them.
 _ERRORS: dict[int, tuple[type[ArithmeticError] | type[ValueError], str]] = {
     2: (ValueError, "math domain error"),

@@ -4,6 +4,8 @@
 Its functions, one list of them here, are those of the accelerator: see ../_value_type.pyi.
 """
 
+from . import cycles
+from .arena import fail_after, statistics, trim
 from .compiling import add_grads, get_numbers, is_fresh, number_of, rule, serial, trace
 from .copying import attributes, recorded, restore, set_attributes
 from .expressions import (
@@ -19,9 +21,9 @@ from .expressions import (
     softmax,
     total,
 )
+from .functions import maximum, minimum
 from .lifetimes import graph
-from .memory import fail_after, statistics, trim
 from .network import layer, network, parameters
 from .optimizers import adam, sgd, zero_grad
 from .threads import GradOff, after_fork, start_recording, stop_recording
-from .value import Value, maximum, minimum
+from .value import Value

@@ -1,25 +1,27 @@
-"""Nodes as a recorded program: what micrograd_c/_compile/ asks for."""
+"""Nodes as a recorded program, and their numbers for its calls: what micrograd_c/_compile/ asks."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .._library import POLL, ffi, lib
-from .lifetimes import arena, hold, proxy_of, wrap
+from .arena import arena
+from .lifetimes import proxy_of, wrap
+from .proxy import hold_operands
 from .threads import refuse
-from .value import _NULL, Value
+from .value import Value
+
+# ---- recording ----
 
 
 def rule(kind: int, data: float, operands: tuple[Value, ...]) -> Value:
     """Return a node that a trace knows how to compute."""
     nodes = [operand._node for operand in operands]
-    node = lib.mg_record_rule(arena, kind, data, nodes, len(nodes), _NULL)
+    node = lib.mg_record_rule(arena, kind, data, nodes, len(nodes), ffi.NULL)
     if not node:
         raise MemoryError("no memory for a node")
-    for operand in operands:
-        if operand._stateful:
-            hold(operand)
-    return wrap(node)
+    hold_operands(operands)
+    return wrap(node)  # type: ignore[no-any-return]
 
 
 def number_of(value: Value) -> float:
@@ -58,6 +60,9 @@ def trace(
         return entries, roots, [proxy_of(made.captured[i]) for i in range(made.captures)]
     finally:
         lib.mg_trace_free(arena, made)
+
+
+# ---- calling ----
 
 
 def _doubles(memory: Any, count: int) -> Any:

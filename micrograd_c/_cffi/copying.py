@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from .._library import ffi, lib
-from .lifetimes import arena, hold, note, wrap, wrap_as
-from .operators import CUSTOM, EXPONENT, NAMES, OPS
+from .arena import arena
+from .construct import make_node
+from .lifetimes import wrap, wrap_as
+from .proxy import hold_operands, note
+from .table import CUSTOM, EXPONENT, NAMES, OPS
 from .threads import refuse
-from .value import Value, _make_node
+from .value import Value
 
 
 def recorded(value: Value) -> tuple[str, float, tuple[Value, ...], Any, tuple[float, ...]]:
@@ -27,19 +30,6 @@ def recorded(value: Value) -> tuple[str, float, tuple[Value, ...], Any, tuple[fl
     return NAMES[op], value.data, value._children, exponent, partials
 
 
-def attributes(value: Value) -> dict[str, Any] | None:
-    """Return the dict of a Value's own attributes if it has any."""
-    return value.__dict__ if value._stateful else None
-
-
-def set_attributes(value: Value, own: dict[str, Any]) -> None:
-    """Add to a Value's own attributes."""
-    value.__dict__.update(own)
-    note(value, own)
-    if "_backward" in own:
-        lib.mg_node_set_closure(arena, value._node, 1)
-
-
 def restore(
     cls: type[Value],
     name: str,
@@ -54,7 +44,7 @@ def restore(
     if op is None or (op != CUSTOM and (partials or count != lib.mg_operator_arity(op))):
         raise ValueError(f"no operator {name} of {count} children")
     if op == CUSTOM:
-        node = _make_node(data, children, partials, True)
+        node = make_node(data, children, partials, True)
     else:
         operands = [child._node for child in children]
         power = float(exponent) if op == EXPONENT else 0.0
@@ -62,7 +52,18 @@ def restore(
         node = lib.mg_restore(arena, op, data, operands, count, power, integer, ffi.NULL, ffi.NULL)
         if not node:
             raise MemoryError("no memory for a node")
-        for child in children:
-            if child._stateful:
-                hold(child)
-    return wrap(node) if cls is Value else wrap_as(cls, node)
+        hold_operands(children)
+    return wrap(node) if cls is Value else wrap_as(cls, node)  # type: ignore[no-any-return]
+
+
+def attributes(value: Value) -> dict[str, Any] | None:
+    """Return the dict of a Value's own attributes if it has any."""
+    return value.__dict__ if value._stateful else None
+
+
+def set_attributes(value: Value, own: dict[str, Any]) -> None:
+    """Add to a Value's own attributes."""
+    value.__dict__.update(own)
+    note(value, own)
+    if "_backward" in own:
+        lib.mg_node_set_closure(arena, value._node, 1)

@@ -1,4 +1,8 @@
-"""Sums, products and losses in one call: what micrograd_c/functional.py documents."""
+"""Sums, products and losses in one call: what micrograd_c/functional.py documents.
+
+A function returns NotImplemented where the plain Python expression is to be evaluated: for what
+sequences.py does not take, and for errors, as the expression knows the operands that it names.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,13 @@ import operator
 from typing import Any
 
 from .._library import ffi, lib
-from .lifetimes import arena, hold, proxy_of, release
-from .sequences import _inputs, _rows, _shown, _terms
-from .threads import recording
-from .value import _NULL, Value
+from .arena import arena
+from .lifetimes import proxy_of
+from .proxy import hold_operands, release
+from .sequences import inputs, record_rows, shown, terms
+from .threads import here
+
+# ---- what all of them share ----
 
 
 def _same_length(a: Any, name_a: str, b: Any, name_b: str) -> None:
@@ -22,35 +29,53 @@ def _not_empty(values: Any, name: str) -> None:
         raise ValueError(f"no {name}")
 
 
-def _record_many(record: Any, operands: list[Any], *args: Any) -> Any:
-    """Return the Value that a bulk function records, or NotImplemented where it is not ours."""
+def _record(record: Any, operands: list[Any], *args: Any) -> Any:
+    """Return the Value of the one node that a function of the library returns."""
     status = ffi.new("mg_status *")
     node = record(arena, *args, status)
     if not node and status[0] != lib.MG_NO_MEMORY:
-        return NotImplemented  # the plain expression knows the operands of the error
+        return NotImplemented
     if not node:
         raise MemoryError("no memory for the nodes of an expression")
-    for operand in operands:
-        if isinstance(operand, Value) and operand._stateful:
-            hold(operand)
+    hold_operands(operands)
     if lib.mg_node_references(node) == 1:
-        return _shown([node])[0]
+        return shown([node])[0]
     result = proxy_of(node)  # one of the operands itself
     release(node)
     return result
 
 
+def _of_one(record: Any, values: list[Any], *args: Any) -> Any:
+    array = terms(values)
+    if array is None:
+        return NotImplemented
+    return _record(record, values, array, len(values), *args)
+
+
+def _of_pairs(record: Any, outputs: Any, targets: Any) -> Any:
+    outputs, targets = list(outputs), list(targets)
+    _same_length(outputs, "predictions", targets, "targets")
+    _not_empty(outputs, "predictions")
+    arrays = terms(outputs), terms(targets)
+    if None in arrays:
+        return NotImplemented
+    return _record(record, [*outputs, *targets], *arrays, len(outputs))
+
+
+# ---- products ----
+
+
 def dot(ws: Any, xs: Any, bias: Any) -> Any:
     ws, xs = list(ws), list(xs)
     _same_length(ws, "weights", xs, "inputs")
-    out = _rows([ws], _inputs(xs), None if bias is None else [bias])
+    out = record_rows([ws], inputs(xs), None if bias is None else [bias])
     if out is not None:
-        return _shown(out)[0]
-    arrays = _terms(ws), _terms(xs), _terms([] if bias is None else [bias])
+        return shown(out)[0]
+    arrays = terms(ws), terms(xs), terms([] if bias is None else [bias])
     if None in arrays:
         return NotImplemented
-    start = _NULL if bias is None else arrays[2]
-    return _record_many(lib.mg_dot, [*ws, *xs, bias], arrays[0], arrays[1], len(ws), start, -1)
+    start = ffi.NULL if bias is None else arrays[2]
+    return _record(lib.mg_dot, [*ws, *xs, bias], arrays[0], arrays[1], len(ws), start, -1)
 
 
 def linear(weights: Any, xs: Any, biases: Any) -> Any:
@@ -60,19 +85,15 @@ def linear(weights: Any, xs: Any, biases: Any) -> Any:
         raise ValueError(f"{len(biases)} biases for {len(weights)} rows of weights")
     if not all(isinstance(ws, (list, tuple)) for ws in weights):
         return NotImplemented  # a generator could not be read once more
-    out = _rows(weights, _inputs(xs), biases)
+    out = record_rows(weights, inputs(xs), biases)
     if out is not None:
-        return _shown(out)
+        return shown(out)
     starts = [None] * len(weights) if biases is None else biases
     outputs = [dot(ws, xs, bias) for ws, bias in zip(weights, starts)]
     return NotImplemented if NotImplemented in outputs else outputs
 
 
-def _of_one(record: Any, values: Any) -> Any:
-    terms = _terms(values)
-    if terms is None:
-        return NotImplemented
-    return _record_many(record, values, terms, len(values))
+# ---- sums and losses ----
 
 
 def total(values: Any) -> Any:
@@ -83,16 +104,6 @@ def mean(values: Any) -> Any:
     values = list(values)
     _not_empty(values, "values")
     return _of_one(lib.mg_mean, values)
-
-
-def _of_pairs(record: Any, outputs: Any, targets: Any) -> Any:
-    outputs, targets = list(outputs), list(targets)
-    _same_length(outputs, "predictions", targets, "targets")
-    _not_empty(outputs, "predictions")
-    arrays = _terms(outputs), _terms(targets)
-    if None in arrays:
-        return NotImplemented
-    return _record_many(record, [*outputs, *targets], *arrays, len(outputs))
 
 
 def mse(predictions: Any, targets: Any) -> Any:
@@ -107,28 +118,41 @@ def logistic(logits: Any, targets: Any) -> Any:
     return _of_pairs(lib.mg_logistic, logits, targets)
 
 
+# ---- of logits ----
+#
+# The largest of them is a number in the plain expression, which a recorder has to see.
+
+
 def logsumexp(logits: Any) -> Any:
     logits = list(logits)
     _not_empty(logits, "logits")
-    return NotImplemented if recording.recorder is not None else _of_one(lib.mg_logsumexp, logits)
+    return NotImplemented if here.recorder is not None else _of_one(lib.mg_logsumexp, logits)
+
+
+def cross_entropy(logits: Any, target: Any) -> Any:
+    logits, target = list(logits), operator.index(target)
+    place = target + len(logits) if target < 0 else target
+    if not 0 <= place < len(logits):
+        raise IndexError(f"target {target} of {len(logits)} logits")
+    if here.recorder is not None:
+        return NotImplemented
+    return _of_one(lib.mg_cross_entropy, logits, place)
 
 
 def _shares(record: Any, logits: Any) -> Any:
     logits = list(logits)
     _not_empty(logits, "logits")
-    terms = _terms(logits)
-    if terms is None or recording.recorder is not None:
+    array = terms(logits)
+    if array is None or here.recorder is not None:
         return NotImplemented
     nodes = ffi.new("mg_node *[]", len(logits))
-    status = record(arena, terms, len(logits), nodes)
+    status = record(arena, array, len(logits), nodes)
     if status == lib.MG_NO_MEMORY:
         raise MemoryError("no memory for the nodes of an expression")
     if status:
         return NotImplemented
-    for logit in logits:
-        if isinstance(logit, Value) and logit._stateful:
-            hold(logit)
-    return _shown(nodes)
+    hold_operands(logits)
+    return shown(nodes)
 
 
 def softmax(logits: Any) -> Any:
@@ -137,14 +161,3 @@ def softmax(logits: Any) -> Any:
 
 def log_softmax(logits: Any) -> Any:
     return _shares(lib.mg_log_softmax, logits)
-
-
-def cross_entropy(logits: Any, target: Any) -> Any:
-    logits, target = list(logits), operator.index(target)
-    place = target + len(logits) if target < 0 else target
-    if not 0 <= place < len(logits):
-        raise IndexError(f"target {target} of {len(logits)} logits")
-    terms = _terms(logits)
-    if terms is None or recording.recorder is not None:
-        return NotImplemented
-    return _record_many(lib.mg_cross_entropy, logits, terms, len(logits), place)

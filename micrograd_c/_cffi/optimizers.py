@@ -1,15 +1,16 @@
-"""Steps of optimizers: what micrograd_c/optim.py asks for."""
+"""Steps of optimizers in one call: what micrograd_c/optim.py asks for."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .._library import ffi, lib
-from .lifetimes import arena
+from .arena import arena
 from .threads import refuse
 
 
 def _array(numbers: Any, count: int) -> Any:
+    """Return the doubles of a buffer, for the library to change."""
     view = memoryview(numbers)
     if view.readonly or not view.c_contiguous:
         raise BufferError("an array that is contiguous and can be written to is required")

@@ -1,0 +1,129 @@
+"""A proxy, the Python object that shows a node; and for how long a node holds a proxy with state.
+
+Most proxies have no state of their own: if one goes, and somebody asks for the operands of a node
+above, another one is made. A proxy with state, which is an attribute or a `_backward`, must stay
+while that can happen. So a node that has parents holds its proxy if that has state.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from .._library import ffi, lib
+from .._value_methods import ValueMethods
+from .arena import arena, lock
+
+
+class Proxy(ValueMethods):
+    """The base of Value: what a Value stores.
+
+    A Value is made fastest by calling this class, which has no constructor, and then declaring the
+    object a Value: see `wrap`.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "_bound", "_node", "_stateful")
+
+    _node: Any  # a pointer to the node
+    _stateful: int  # 0 or one of the following
+    _bound: list[Proxy]  # those of the node's operands that are exposed: see cycles.py
+
+
+# State that leads to no Value; that may lead to Values; that may, and that the collector sees.
+KEPT, CYCLIC, EXPOSED = 1, 2, 3
+
+# Assigned in this way, a slot does not pass through Value.__setattr__, which would note state.
+set_stateful: Any = Proxy.__dict__["_stateful"].__set__
+
+# ---- holding ----
+
+_ATOMS = (int, float, complex, str, bytes, type(None))
+
+# `lock` is taken where a node is held or let go: what the node says of it, and these, then agree.
+held: dict[Any, Proxy] = {}  # by node: the proxies that their nodes hold
+cyclic_held: set[Any] = set()  # those of these nodes whose proxies are CYCLIC
+
+
+def copy_pointer(node: Any) -> Any:
+    """Return another pointer to a node, for where a proxy's own may not be kept: see _FoundDead."""
+    return ffi.cast("mg_node *", node)
+
+
+def hold(proxy: Any) -> None:
+    """Let the node hold its proxy, which has state, if the node has parents."""
+    with lock:
+        node = copy_pointer(proxy._node)
+        if lib.mg_node_hold(arena, node):
+            held[node] = proxy
+            if proxy._stateful >= CYCLIC:
+                cyclic_held.add(node)
+
+
+def let_go(node: Any) -> Any:
+    """Return the proxy that a node holds, and that Python's part of it holds no more."""
+    cyclic_held.discard(node)
+    return held.pop(node)
+
+
+def hold_operands(operands: Iterable[Any]) -> None:
+    """Let nodes that have just become operands hold their proxies; numbers are passed over."""
+    for operand in operands:
+        if isinstance(operand, Proxy) and operand._stateful:
+            hold(operand)
+
+
+def keep(proxy: Any, kind: int) -> None:
+    """Note that the proxy has state of this kind."""
+    if proxy._stateful >= kind:
+        return
+    with lock:
+        node = copy_pointer(proxy._node)
+        if lib.mg_node_keep(arena, node):
+            raise MemoryError("no memory for the state of a Value")
+        set_stateful(proxy, kind)
+        if kind == CYCLIC:
+            lib.mg_node_set_cyclic(arena, node)
+            if node in held:
+                cyclic_held.add(node)
+        hold(proxy)
+
+
+def note(proxy: Any, state: Any) -> None:
+    """Note that the proxy has this object among its state."""
+    keep(proxy, KEPT if isinstance(state, _ATOMS) else CYCLIC)
+
+
+class _Draining(threading.local):
+    now = False
+
+
+_draining = _Draining()
+
+
+def drain_orphans() -> None:
+    """Let go of held proxies whose nodes have lost their last parent.
+
+    With a proxy its node may go, and with that the last parent of another held one. The loop then
+    comes to that: a call from within does nothing, so that long chains need no recursion.
+    """
+    if _draining.now:
+        return
+    _draining.now = True
+    try:
+        while True:
+            with lock:
+                node = lib.mg_arena_next_orphan(arena)
+                if not node:
+                    break
+                proxy = let_go(node)
+                hold(proxy)  # another thread may just have used the node as an operand
+            del proxy
+    finally:
+        _draining.now = False
+
+
+def release(node: Any) -> None:
+    """Give a reference to a node back."""
+    if lib.mg_release(node):
+        drain_orphans()
