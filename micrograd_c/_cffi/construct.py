@@ -106,9 +106,11 @@ def construct(
     self: Any, data: Any, children: Any, op: Any, label: Any, names: dict[str, Any]
 ) -> None:
     """Let self show the new node that a call of Value() with these arguments is to make."""
-    given = {"children": children, "op": op, "partials": NOT_GIVEN}
-    _take_names(given, names)
-    children, op, partials = given.values()
+    partials: Any = NOT_GIVEN
+    if names:
+        given = {"children": children, "op": op, "partials": partials}
+        _take_names(given, names)
+        children, op, partials = given.values()
     if op is NOT_GIVEN:
         op = ""
     elif not isinstance(op, str):

@@ -50,10 +50,15 @@ def inputs(xs: Any) -> Any:
     nodes = [x._node for x in xs if type(x) is Value]
     if len(nodes) == len(xs):
         return nodes, ffi.NULL, len(nodes)
-    array = terms(xs)
-    if array is None:
-        return None
-    return [term[0] for term in array], [term[1] for term in array], len(array)
+    nodes, numbers = [], []
+    for x in xs:
+        ours = type(x) is Value
+        number = 0.0 if ours else _number(x)
+        if number is None:
+            return None
+        nodes.append(x._node if ours else ffi.NULL)
+        numbers.append(number)
+    return nodes, numbers, len(nodes)
 
 
 # ---- to Values ----
