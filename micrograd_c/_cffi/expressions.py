@@ -81,16 +81,10 @@ def dot(ws: Any, xs: Any, bias: Any) -> Any:
 def linear(weights: Any, xs: Any, biases: Any) -> Any:
     weights, xs = list(weights), list(xs)
     biases = None if biases is None else list(biases)
-    if biases is not None and len(biases) != len(weights):
-        raise ValueError(f"{len(biases)} biases for {len(weights)} rows of weights")
     if not all(isinstance(ws, (list, tuple)) for ws in weights):
         return NotImplemented  # a generator could not be read once more
     out = record_rows(weights, inputs(xs), biases)
-    if out is not None:
-        return shown(out)
-    starts = [None] * len(weights) if biases is None else biases
-    outputs = [dot(ws, xs, bias) for ws, bias in zip(weights, starts)]
-    return NotImplemented if NotImplemented in outputs else outputs
+    return NotImplemented if out is None else shown(out)
 
 
 # ---- sums and losses ----
