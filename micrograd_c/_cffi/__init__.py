@@ -1,7 +1,16 @@
 # ruff: noqa: F401  (what is imported here is the backend, as micrograd_c/engine.py uses it)
 """The cffi backend: Value as a Python proxy over calls to the C library.
 
-Its functions, one list of them here, are those of the accelerator: see ../_value_type.pyi.
+The imports below are the list of its functions, which are those of the accelerator, too: see
+micrograd_c/_value_type.pyi. Read value.py first. From the bottom up, the files are about
+
+- arena, proxy, lifetimes, cycles: nodes, the Python objects that show them, who keeps whom;
+- threads, table, errors: what a thread has asked for; operators and what goes wrong with them;
+- labels, construct, backward, value, functions: the class;
+- sequences, expressions, network, optimizers: work on many nodes in one call;
+- copying, compiling: nodes taken apart, for a copy or for a compiled program.
+
+A file imports from those before it alone.
 """
 
 from . import cycles

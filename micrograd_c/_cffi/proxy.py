@@ -1,8 +1,8 @@
-"""A proxy, the Python object that shows a node; and for how long a node holds a proxy with state.
+"""A proxy: the Python object that shows a node. A proxy that has state is held by its node.
 
-Most proxies have no state of their own: if one goes, and somebody asks for the operands of a node
-above, another one is made. A proxy with state, which is an attribute or a `_backward`, must stay
-while that can happen. So a node that has parents holds its proxy if that has state.
+A node lives in C. A proxy comes and goes: when somebody asks for the operands of a node, those that
+have no proxy get one. But a proxy that has state, an attribute or a `_backward`, must not go while
+somebody can ask for it in this way. So a node that has parents holds its proxy if that has state.
 """
 
 from __future__ import annotations
@@ -40,13 +40,14 @@ set_stateful: Any = Proxy.__dict__["_stateful"].__set__
 
 _ATOMS = (int, float, complex, str, bytes, type(None))
 
-# `lock` is taken where a node is held or let go: what the node says of it, and these, then agree.
-held: dict[Any, Proxy] = {}  # by node: the proxies that their nodes hold
+# What holds, seen from C, is a flag of the node; seen from Python it is an entry here. Both change
+# together, under `lock`.
+held: dict[Any, Proxy] = {}  # by node
 cyclic_held: set[Any] = set()  # those of these nodes whose proxies are CYCLIC
 
 
 def copy_pointer(node: Any) -> Any:
-    """Return another pointer to a node, for where a proxy's own may not be kept: see _FoundDead."""
+    """Return another pointer to a node, where a proxy's own must not be kept: see lifetimes.py."""
     return ffi.cast("mg_node *", node)
 
 
@@ -61,7 +62,7 @@ def hold(proxy: Any) -> None:
 
 
 def let_go(node: Any) -> Any:
-    """Return the proxy that a node holds, and that Python's part of it holds no more."""
+    """Take the proxy of a node that holds it no more out of `held`, and return it."""
     cyclic_held.discard(node)
     return held.pop(node)
 

@@ -29,6 +29,8 @@ from .threads import grad_is_off, here, recorders, refuse, stays
 _NULL = ffi.NULL
 
 # ---- recording an operator ----
+#
+# The operators of the class below call these functions, which return objects of the class.
 
 
 def _result(self: Value, node: Any) -> Any:
