@@ -1,19 +1,26 @@
 """The arena, in which all nodes of this backend are, and the lock of what Python keeps beside it.
 
-The C functions called here are those of csrc/micrograd.h: `lib` has them by name, `ffi` makes
-structs and arrays for their arguments.
+The C functions called in this package are those of csrc/micrograd.h. `lib` has them by name, and
+`ffi` makes structs and arrays for their arguments.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from typing import Any
 
 from .._library import ffi, lib
 
-arena = lib.mg_arena_new()
-if not arena:
-    raise MemoryError("no memory for an arena")
+
+def not_null(pointer: Any, what: str) -> Any:
+    """Return what a creator of the library has returned; raise MemoryError if that is NULL."""
+    if not pointer:
+        raise MemoryError(f"no memory for {what}")
+    return pointer
+
+
+arena = not_null(lib.mg_arena_new(), "an arena")
 
 # An RLock: a garbage collection may come while its thread has the lock, and asks for it again.
 lock = threading.RLock()

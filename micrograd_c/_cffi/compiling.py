@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._library import POLL, ffi, lib
-from .arena import arena
+from .arena import arena, not_null
 from .lifetimes import proxy_of, wrap
 from .proxy import hold_operands
 from .threads import refuse
@@ -18,8 +18,7 @@ def rule(kind: int, data: float, operands: tuple[Value, ...]) -> Value:
     """Return a node that a trace knows how to compute."""
     nodes = [operand._node for operand in operands]
     node = lib.mg_record_rule(arena, kind, data, nodes, len(nodes), ffi.NULL)
-    if not node:
-        raise MemoryError("no memory for a node")
+    not_null(node, "a node")
     hold_operands(operands)
     return wrap(node)  # type: ignore[no-any-return]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from .._library import ffi, lib
 from .._value_methods import as_real, makes_results
-from .arena import arena
+from .arena import arena, not_null
 from .labels import labels
 from .lifetimes import children_of, proxy_of, show, take_node, wrap
 from .proxy import Proxy, hold_operands, note, release
@@ -80,8 +80,7 @@ def make_node(
         array = ffi.new("double[]", numbers) if numbers else ffi.NULL
         operands = [child._node for child in children]
         node = lib.mg_record_custom(arena, data, operands, len(children), array, ffi.NULL)
-    if not node:
-        raise MemoryError("no memory for a node")
+    not_null(node, "a node")
     hold_operands(children)
     return node
 
@@ -94,9 +93,7 @@ def as_leaf(node: Any) -> Any:
     else:
         leaf = lib.mg_leaf(arena, data)
     release(node)
-    if not leaf:
-        raise MemoryError("no memory for a node")
-    return leaf
+    return not_null(leaf, "a node")
 
 
 # ---- Values ----

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._library import ffi, lib
-from .arena import arena
+from .arena import arena, not_null
 from .construct import make_node
 from .lifetimes import wrap, wrap_as
 from .proxy import hold_operands, note
@@ -50,8 +50,7 @@ def restore(
         power = float(exponent) if op == EXPONENT else 0.0
         integer = isinstance(exponent, int)
         node = lib.mg_restore(arena, op, data, operands, count, power, integer, ffi.NULL, ffi.NULL)
-        if not node:
-            raise MemoryError("no memory for a node")
+        not_null(node, "a node")
         hold_operands(children)
     return wrap(node) if cls is Value else wrap_as(cls, node)  # type: ignore[no-any-return]
 

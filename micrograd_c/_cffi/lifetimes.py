@@ -16,7 +16,7 @@ from typing import Any
 from weakref import ref
 
 from .._library import ffi, lib
-from .arena import arena, lock
+from .arena import arena, lock, not_null
 from .proxy import CYCLIC, Proxy, drain_orphans, held, hold, let_go, note, release, set_stateful
 
 # ---- the death of a proxy ----
@@ -232,9 +232,7 @@ def graph(root: Any) -> list[Any]:
     but bound to the Values above them: hence this order, from the root down.
     """
     top = root._node
-    order = lib.mg_order_new(arena, top)
-    if not order:
-        raise MemoryError("no memory for the nodes of a graph")
+    order = not_null(lib.mg_order_new(arena, top), "the nodes of a graph")
     try:
         bound = {top: root}
         proxies = []

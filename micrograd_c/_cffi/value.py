@@ -16,7 +16,7 @@ from typing import Any
 
 from .._library import ffi, lib
 from .._value_methods import LARGEST_INTEGER, as_real
-from .arena import arena
+from .arena import arena, not_null
 from .backward import backward, local_grads, push
 from .construct import NOT_GIVEN, as_leaf, construct, real, result_by_call
 from .errors import again, error
@@ -136,9 +136,7 @@ class Value(Proxy):
     __slots__ = ()
 
     def __new__(cls, *args: Any, **names: Any) -> Value:
-        node = lib.mg_leaf(arena, 0.0)
-        if not node:
-            raise MemoryError("no memory for a node")
+        node = not_null(lib.mg_leaf(arena, 0.0), "a node")
         return wrap(node) if cls is Value else wrap_as(cls, node)  # type: ignore[no-any-return]
 
     def __init__(
