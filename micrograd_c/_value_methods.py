@@ -12,6 +12,9 @@ from types import FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+# Above it an int is not always a float, and a float not told from the next int.
+LARGEST_INTEGER = 2**53
+
 # The statuses of csrc/micrograd.h, and what Python calls them.
 _ERRORS: dict[int, tuple[type[ArithmeticError] | type[ValueError], str]] = {
     2: (ValueError, "math domain error"),

@@ -50,7 +50,7 @@ else:
                         f"which was not built here ({error})"
                     ) from error
         try:
-            return import_module("._cffi.functions", __package__)
+            return import_module("._cffi", __package__)
         except ImportError as error:
             raise _missing(
                 f"the compiled part of micrograd_c cannot be imported ({error}); "

@@ -1,6 +1,7 @@
-"""What the threads of the cffi backend have asked for: to record nothing, to record a program.
+"""What single threads have asked for: to record nothing (no_grad), or to record a program.
 
-Whoever asks need not look at a thread's own state while no thread has asked for anything.
+Both are rare. `stays` and `recorders` are empty as long as no thread has asked, and then nobody
+needs to look at the state of the thread itself.
 """
 
 from __future__ import annotations
@@ -9,27 +10,28 @@ import threading
 from typing import Any
 
 from .._library import ffi, lib
-from .lifetimes import arena, lock
+from .arena import arena
 
-recordings = 0  # threads that record a program to be compiled: see _compile/recording.py
-
-# Stays in no_grad, each its thread and the id of its GradOff. One list, so that one step begins a
-# stay, and one ends it: an interrupt comes before or after.
+# Stays in no_grad: of each its thread, and the id of its GradOff. One list has both, so that a stay
+# begins, and ends, in one step: an exception of a signal handler comes before or after.
 stays: list[tuple[object, int]] = []
+
+# Of each thread that records a program to be compiled what its Values ask: a Recorder of
+# micrograd_c/_compile/recording.py.
+recorders: list[Any] = []
 
 
 class _Here(threading.local):
+    recorder: Any = None  # of this thread
+    outside: object = None  # what `thread` is when the recording has ended
+
     def __init__(self) -> None:
-        self.thread = object()  # never that of a later thread
-
-
-class _Recording(threading.local):
-    recorder: Any = None
-    thread: object = None  # what it was before
+        self.thread = object()  # stands for this thread, and never for a later one
 
 
 here = _Here()
-recording = _Recording()
+
+# ---- threads that record nothing ----
 
 
 def grad_is_off() -> bool:
@@ -40,7 +42,7 @@ def grad_is_off() -> bool:
 class GradOff:
     """What makes a thread record nothing: the base of `no_grad`.
 
-    What has been entered and not left, for an interrupt has come in between, ends with its life.
+    A stay that has not been left, because an exception came in between, ends with its GradOff.
     """
 
     def __enter__(self) -> None:
@@ -53,7 +55,8 @@ class GradOff:
 
     def __exit__(self, *error: object) -> None:
         mine = [stay for stay in stays if stay[1] == id(self)]
-        # That of this thread; else a generator that another thread has entered it in is closed.
+        # The stay of this thread. If there is none, a generator is being closed by another thread
+        # than the one that has entered the GradOff in it.
         for stay in [stay for stay in mine if stay[0] is here.thread] or mine[-1:]:
             stays.remove(stay)
             break
@@ -64,42 +67,41 @@ class GradOff:
             self.__exit__()
 
 
+# ---- threads that record a program ----
+
+
 def start_recording(recorder: Any) -> Any:
     """Have this thread's Values ask a recorder; return where the trace starts."""
-    global recordings
-    if recording.recorder is not None:
+    if here.recorder is not None:
         raise RuntimeError("a program is being recorded already")
     start = ffi.new("mg_position *")
     lib.mg_begin_recording(arena, start)
-    recording.thread, here.thread = here.thread, object()  # which is in no stay yet
-    recording.recorder = recorder
-    with lock:
-        recordings += 1
+    here.outside, here.thread = here.thread, object()  # within no_grad a program is recorded, too
+    here.recorder = recorder
+    recorders.append(recorder)
     return start
 
 
 def stop_recording(recorder: Any) -> None:
     """End what start_recording began for this recorder, if it has."""
-    global recordings
-    if recording.recorder is not recorder:
+    if here.recorder is not recorder:
         return
     lib.mg_end_recording(arena)
-    with lock:
-        recordings -= 1
-    recording.recorder = None
-    here.thread = recording.thread
+    if recorder in recorders:  # otherwise an exception has come before it was
+        recorders.remove(recorder)
+    here.recorder = None
+    here.thread = here.outside
 
 
 def after_fork() -> None:
     """In a child: forget the threads that it does not have."""
-    global recordings
-    mine = int(recording.recorder is not None)
-    while recordings > mine:
-        lib.mg_end_recording(arena)
-        recordings -= 1
+    for recorder in recorders.copy():
+        if recorder is not here.recorder:
+            lib.mg_end_recording(arena)
+            recorders.remove(recorder)
 
 
 def refuse(what: str) -> None:
     """Raise TypeError if a program is being recorded, which cannot contain this."""
-    if recordings and recording.recorder is not None:
-        recording.recorder.refuse(what)
+    if recorders and here.recorder is not None:
+        here.recorder.refuse(what)

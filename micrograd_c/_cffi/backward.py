@@ -1,0 +1,75 @@
+"""Backward: the engine's own, and with a program's `_backward` closures in between."""
+
+from __future__ import annotations
+
+from signal import SIGINT, default_int_handler, getsignal
+from typing import Any
+
+from .._library import POLL, ffi, lib
+from .arena import arena
+from .errors import partial_error
+from .lifetimes import graph, proxy_of
+from .proxy import release
+
+
+def local_grads(node: Any) -> tuple[float, ...]:
+    """Return the partial derivatives of a node with respect to its operands."""
+    partial = ffi.new("double *")
+    partials = []
+    if not lib.mg_node_has_partials(node):
+        return ()
+    for i in range(lib.mg_node_arity(node)):
+        status = lib.mg_node_partial(node, i, partial)
+        if status:
+            raise partial_error(status, node)
+        partials.append(partial[0])
+    return tuple(partials)
+
+
+def push(node: Any) -> None:
+    """Push a node's gradient into its operands, once."""
+    status = lib.mg_push(arena, node)
+    if status:
+        raise partial_error(status, node)
+
+
+def _follow(root: Any, order: Any, culprit: Any) -> None:
+    """Let the engine push the nodes of an order, and call the closures in between."""
+    closure = ffi.new("mg_node **")
+    kept: dict[Any, Any] = {}
+    while True:
+        status = lib.mg_order_next(arena, order, closure, culprit)
+        if status:
+            raise partial_error(status, culprit[0])
+        if not closure[0]:
+            if lib.mg_order_done(order):
+                break
+            continue  # Python calls the handlers of signals here
+        node = closure[0]
+        proxy = proxy_of(node)
+        if "_backward" not in proxy.__dict__:  # a finalizer has kept the graph: see `graph`
+            kept = kept or {each._node: each for each in graph(root)}
+            proxy = kept.get(node, proxy)
+        proxy._backward()
+
+
+def backward(root: Any) -> None:
+    """Set a Value's gradient to 1 and add to that of every node it was made from."""
+    order = ffi.new("mg_order **")
+    culprit = ffi.new("mg_node **")
+    node = root._node
+    # A handler of a program's own may only take note of Ctrl-C: then all is done to the end.
+    raises = getsignal(SIGINT) is default_int_handler
+    lib.mg_arena_set_poll(arena, POLL if raises else ffi.NULL)
+    status = lib.mg_backward(arena, node, order, culprit)
+    if status == lib.MG_INTERRUPTED:
+        raise KeyboardInterrupt
+    if status:
+        raise partial_error(status, culprit[0])
+    if order[0]:
+        lib.mg_retain(node)  # a closure could have the root show another node
+        try:
+            _follow(root, order[0], culprit)
+        finally:
+            lib.mg_order_free(arena, order[0])
+            release(node)

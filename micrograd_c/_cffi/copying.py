@@ -1,0 +1,68 @@
+"""Taking nodes apart and putting them together again, for copy and pickle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._library import ffi, lib
+from .arena import arena, not_null
+from .construct import make_node
+from .lifetimes import wrap, wrap_as
+from .proxy import hold_operands, note
+from .table import CUSTOM, EXPONENT, NAMES, OPS
+from .threads import refuse
+from .value import Value
+
+
+def recorded(value: Value) -> tuple[str, float, tuple[Value, ...], Any, tuple[float, ...]]:
+    """Return operator, data, children, exponent (or None) and given partials of a node."""
+    refuse("copying a Value")
+    node = value._node
+    op = lib.mg_node_operator(node)
+    exponent = None
+    partials: tuple[float, ...] = ()
+    if op == EXPONENT:
+        exponent = lib.mg_node_exponent(node)
+        if lib.mg_node_exponent_is_integer(node):
+            exponent = int(exponent)
+    elif op == CUSTOM:
+        partials = tuple(map(float, value._local_grads))
+    return NAMES[op], value.data, value._children, exponent, partials
+
+
+def restore(
+    cls: type[Value],
+    name: str,
+    data: float,
+    children: tuple[Value, ...],
+    exponent: Any,
+    partials: tuple[Any, ...],
+) -> Value:
+    """Return a node as it once was, not computed anew."""
+    op = OPS.get(name)
+    count = len(children)
+    if op is None or (op != CUSTOM and (partials or count != lib.mg_operator_arity(op))):
+        raise ValueError(f"no operator {name} of {count} children")
+    if op == CUSTOM:
+        node = make_node(data, children, partials, True)
+    else:
+        operands = [child._node for child in children]
+        power = float(exponent) if op == EXPONENT else 0.0
+        integer = isinstance(exponent, int)
+        node = lib.mg_restore(arena, op, data, operands, count, power, integer, ffi.NULL, ffi.NULL)
+        not_null(node, "a node")
+        hold_operands(children)
+    return wrap(node) if cls is Value else wrap_as(cls, node)  # type: ignore[no-any-return]
+
+
+def attributes(value: Value) -> dict[str, Any] | None:
+    """Return the dict of a Value's own attributes if it has any."""
+    return value.__dict__ if value._stateful else None
+
+
+def set_attributes(value: Value, own: dict[str, Any]) -> None:
+    """Add to a Value's own attributes."""
+    value.__dict__.update(own)
+    note(value, own)
+    if "_backward" in own:
+        lib.mg_node_set_closure(arena, value._node, 1)

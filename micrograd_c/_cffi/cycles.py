@@ -1,0 +1,116 @@
+"""Letting Python's garbage collector see cycles that run through the arena.
+
+A node holds the proxy of an operand that has state: see proxy.py. That state may lead back up
+to the node: a `_backward` closure over the result does, or an attribute that is a Value computed
+from this one. Then there is a cycle, a part of which the collector cannot see. So before a
+collection every node above such a held proxy gets a proxy, too, that refers to the proxies of the
+node's operands (`_bound`), and the nodes hold these proxies no more. The collector now sees what it
+would see if Value were written in Python alone. Programs without such state pay nothing for this.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+from collections import Counter
+from typing import Any
+
+from .._library import ffi, lib
+from .arena import arena, lock
+from .lifetimes import found_dead, living, operands_of, proxies_of, proxy_of
+from .proxy import (
+    CYCLIC,
+    EXPOSED,
+    Proxy,
+    copy_pointer,
+    cyclic_held,
+    drain_orphans,
+    held,
+    keep,
+    let_go,
+    set_stateful,
+)
+
+
+def _above_cyclic() -> tuple[list[Any], list[Any]]:
+    """Return the proxies of the nodes above cyclic ones, in order of creation; and some operands.
+
+    Two kinds of nodes are left out. One that was recorded a moment ago is about to get its proxy.
+    One whose proxy the collector has found dead, and a finalizer has kept, has no new proxy: if the
+    kept one is bound to operands, these are what is returned beside the proxies.
+    """
+    nodes: list[Any] = []
+    shown: list[Any] = []
+    kept: list[Any] = []
+    used: set[Any] = set()
+    dead = {life.node for life in list(found_dead.lives.values()) if hasattr(life, "bound")}
+    try:
+        node = lib.mg_arena_next_above_cyclic(arena, ffi.NULL)
+        while node:
+            nodes.append(node)
+            used.update(operands_of(node))
+            is_kept = node in dead and node not in living and node not in held
+            (kept if is_kept else shown).append(node)
+            lib.mg_node_set_cyclic(arena, node)  # and so its parents come, too
+            node = lib.mg_arena_next_above_cyclic(arena, node)
+        proxies = [proxy_of(copy_pointer(node)) for node in shown if node in used or node in living]
+        operands = [operand for node in kept for operand in operands_of(node)]
+        bound = [node for node in operands if node in held and held[node]._stateful == EXPOSED]
+        return proxies, bound
+    finally:
+        for node in nodes:
+            lib.mg_release(node)
+
+
+_set_bound: Any = Proxy.__dict__["_bound"].__set__  # as set_stateful
+_expose_above = 0  # with more than so many in cyclic_held it is time to expose them
+
+
+def _expose_cycles() -> None:
+    """Turn the holding of cyclic operands into references that the garbage collector sees.
+
+    That is as much work as there are nodes above them. So that a graph can grow in linear time, a
+    collection of young objects does it again only when half as many more are held.
+    """
+    global _expose_above
+    with lock:  # no proxy shows another node in the middle of this
+        proxies, operands = _above_cyclic()
+        before = [getattr(proxy, "_bound", ()) for proxy in proxies]  # go when all is done
+        for proxy, bound in zip(proxies, before):
+            cyclic = [node for node in operands_of(proxy._node) if lib.mg_node_is_cyclic(node)]
+            _set_bound(proxy, proxies_of(cyclic, bound))
+            keep(proxy, CYCLIC)
+            if proxy._node in living:
+                living[proxy._node].bound = True
+            operands += cyclic
+        for node, parents in Counter(operands).items():
+            if lib.mg_node_unhold(arena, node, parents):
+                before.append([proxy := let_go(node)])
+                set_stateful(proxy, EXPOSED)
+        _expose_above = len(cyclic_held) + len(proxies) // 2
+
+
+def _around_collection(phase: str, info: dict[str, int]) -> None:
+    """Expose cycles before a collection, and tell proxy_died while it is under way."""
+    if phase == "stop":
+        found_dead.collecting = False
+        if held:
+            drain_orphans()
+        return
+    try:
+        generation = info["generation"] if cyclic_held else 0
+        if generation > 1 or (generation == 1 and len(cyclic_held) > _expose_above):
+            _expose_cycles()
+    except (MemoryError, RecursionError):
+        pass  # the cycles stay until the next collection
+    finally:
+        found_dead.collecting = True
+
+
+def _at_exit() -> None:
+    gc.callbacks.remove(_around_collection)
+    found_dead.collecting = True  # the interpreter's last collections call nobody
+
+
+gc.callbacks.append(_around_collection)
+atexit.register(_at_exit)

@@ -1,0 +1,49 @@
+"""Labels of Values. The first short ones of a program are numbered, and are no state of a proxy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._library import lib
+from .arena import lock
+from .proxy import note
+from .table import LEAF
+
+# The number of a label is its node's tag. Numbered labels are kept for ever, at most 20 MiB of
+# them. The tag of a result has room for numbers below MG_WIDE_TAG alone.
+_MOST_LABELS = 65536
+_LABEL_LENGTH = 64
+labels: list[str] = [""]  # by tag; 0 is the tag of no label, and of one that has no number
+_tags: dict[str, int] = {"": 0}
+
+
+def tag_of(label: Any, most: int = lib.MG_WIDE_TAG) -> int:
+    """Return the number of a label if it is less than most, a new one if need be; otherwise 0."""
+    if type(label) is not str or len(label) > _LABEL_LENGTH:
+        return 0
+    with lock:
+        if label not in _tags and len(labels) < most:
+            _tags[label] = len(labels)
+            labels.append(label)
+        tag = _tags.get(label, 0)
+    return tag if tag < most else 0
+
+
+def get_label(proxy: Any) -> Any:
+    """Return the label of a Value."""
+    tag = lib.mg_node_tag(proxy._node)
+    return proxy.__dict__.get("label", "") if proxy._stateful and not tag else labels[tag]
+
+
+def set_label(proxy: Any, label: Any) -> None:
+    """Label a Value: by its node's tag, or where the label has no number by its state."""
+    is_leaf = lib.mg_node_operator(proxy._node) == LEAF
+    tag = tag_of(label, _MOST_LABELS if is_leaf else lib.MG_WIDE_TAG)
+    own = not tag and label != ""
+    if own:
+        note(proxy, label)  # there may be no memory for it: then nothing has changed
+    lib.mg_node_set_tag(proxy._node, tag)
+    if own:
+        proxy.__dict__["label"] = label
+    elif proxy._stateful:
+        proxy.__dict__.pop("label", None)
