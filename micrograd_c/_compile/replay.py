@@ -5,11 +5,14 @@ Programs own their memory and know no node: they are those of the cffi module on
 
 from __future__ import annotations
 
+import sys
 import time
 from _thread import allocate_lock, start_new_thread
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+from weakref import ref
 
 from .._library import POLL, ffi, lib
 from ..engine import Value, attributes
@@ -34,9 +37,35 @@ def fail_after(n: int) -> None:
     lib.mg_arena_fail_after(_memory, n)
 
 
-def _checked(made: Any, what: str) -> Any:
+class _Owner(ref):  # type: ignore[type-arg]
+    """A weak reference to a pointer, which frees what that points to when the pointer dies.
+
+    Not ffi.gc: the garbage collector runs its destructor with the `__del__` methods of what it has
+    found dead, which may still use the pointer, or keep it. Pointers it does not track: one dies
+    when nothing refers to it any more.
+    """
+
+    __slots__ = ("free", "thing")
+    free: Callable[[Any], None]
+    thing: Any
+
+
+def _pointer_died(owner: _Owner, owners: dict[int, _Owner]) -> None:
+    del owners[id(owner)]
+    owner.free(owner.thing)
+
+
+_owners: dict[int, _Owner] = {}  # by id
+_free = partial(_pointer_died, owners=_owners)
+
+
+def _owned(made: Any, what: str, free: Callable[[Any], None]) -> Any:
+    """Return a pointer that C has made, to be freed when it dies."""
     if not made:
         raise MemoryError(f"no memory for {what}")
+    owner = _Owner(made, _free)
+    owner.free, owner.thing = free, ffi.cast(ffi.typeof(made), made)
+    _owners[id(owner)] = owner
     return made
 
 
@@ -79,7 +108,7 @@ class Trace:
         made = _to_the_end(lambda: (lib.mg_program_new(_memory, *parts), status[0]))
         if status[0] == lib.MG_UNSOUND:
             raise ValueError("these are no entries of a program: one refers to what is not there")
-        self.program = ffi.gc(_checked(made, "a program"), lib.mg_program_free)
+        self.program = _owned(made, "a program", lib.mg_program_free)
 
     def of_output(self, i: int) -> Trace:
         """Return the trace of one output alone, with the same guards."""
@@ -171,7 +200,7 @@ class Frame:
 
     def new_workspace(self) -> Any:
         made = lib.mg_workspace_new(self.program, self.mode)
-        return ffi.gc(_checked(made, "a workspace"), lib.mg_workspace_free)
+        return _owned(made, "a workspace", lib.mg_workspace_free)
 
     def columns_of_output(self, output: int) -> Any:
         """Return where the places for an output's gradients, one for each input, begin."""
@@ -198,7 +227,7 @@ class Frame:
         call, program, mode = self.call, self.program, self.mode
         chunks = lib.mg_replay_chunks(call.count)
         self.make_room(chunks)
-        threads = min(threads, chunks)
+        threads = 1 if sys.is_finalizing() else min(threads, chunks)
         self.idle = False
         if threads <= 1 and call.count * self.work <= PIECE:
             status: int = lib.mg_replay(program, mode, call, self.workspaces[0])
