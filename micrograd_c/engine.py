@@ -87,7 +87,7 @@ __all__ = [
     "trim",
 ]
 
-bulk = _backend  # dot, linear, total, ...: see functional.py; start_recording, ...: _compile/
+bulk = _backend  # dot, linear, total, ...: see functional.py; record, ...: _compile/
 
 BACKEND: str = "native" if _backend.__name__.endswith("_value_type") else "cffi"
 

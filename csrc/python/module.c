@@ -43,12 +43,10 @@ static PyMethodDef functions[] = {
     {"restore", value_restore, METH_VARARGS,
      PyDoc_STR("restore(cls, name, data, children, exponent, partials, /)\n--\n\n"
                "A node as it once was, not computed anew.")},
-    {"start_recording", value_start_recording, METH_O,
-     PyDoc_STR("start_recording(recorder, /)\n--\n\n"
-               "Have this thread's Values ask a recorder; return where the trace starts.")},
-    {"stop_recording", value_stop_recording, METH_O,
-     PyDoc_STR("stop_recording(recorder, /)\n--\n\n"
-               "End what start_recording began for this recorder, if it has.")},
+    {"record", value_record, METH_VARARGS,
+     PyDoc_STR("record(recorder, work, /)\n--\n\n"
+               "Have this thread's Values ask a recorder while work(position) runs, and return\n"
+               "what that returns; position is where the trace starts.")},
     {"rule", value_rule, METH_VARARGS,
      PyDoc_STR("rule(rule, data, operands, /)\n--\n\nA node that a trace knows how to compute.")},
     {"number_of", value_number_of, METH_O,

@@ -182,8 +182,7 @@ PyObject *value_ask(const char *method, PyObject *self);
 /* -1 with an error set if this thread records a program, which cannot contain this. */
 int value_refuse_recording(const char *what);
 /* Functions of the module. */
-PyObject *value_start_recording(PyObject *module, PyObject *recorder);
-PyObject *value_stop_recording(PyObject *module, PyObject *recorder);
+PyObject *value_record(PyObject *module, PyObject *args);
 PyObject *value_after_fork(PyObject *module, PyObject *ignored);
 PyObject *value_rule(PyObject *module, PyObject *args);
 PyObject *value_number_of(PyObject *module, PyObject *value);

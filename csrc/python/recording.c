@@ -29,32 +29,28 @@ int value_refuse_recording(const char *what) {
 
 /* ---- functions of the module ---- */
 
-PyObject *value_start_recording(PyObject *Py_UNUSED(module), PyObject *object) {
+/* One call of C from the beginning of a recording to its end, so that an exception of a signal's
+ * handler finds it within work() or not begun. */
+PyObject *value_record(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *object, *work;
     mg_position start;
+    if (!PyArg_ParseTuple(args, "OO:record", &object, &work)) return NULL;
     if (recorder != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "a program is being recorded already");
         return NULL;
     }
     mg_start_recording(mg_module.arena, &start);
-    PyObject *position = PyBytes_FromStringAndSize((const char *)&start, sizeof start);
-    if (position == NULL) {
-        mg_module.arena->recordings--;
-        return NULL;
-    }
     grad_was_off = value_take_grad_off();
     recorder = Py_NewRef(object);
     mg_module.recordings++;
-    return position;
-}
-
-PyObject *value_stop_recording(PyObject *Py_UNUSED(module), PyObject *object) {
-    if (recorder == object) {
-        mg_module.arena->recordings--;
-        mg_module.recordings--;
-        value_put_grad_off(grad_was_off);
-        Py_CLEAR(recorder);
-    }
-    Py_RETURN_NONE;
+    PyObject *position = PyBytes_FromStringAndSize((const char *)&start, sizeof start);
+    PyObject *result = position != NULL ? PyObject_CallOneArg(work, position) : NULL;
+    Py_XDECREF(position);
+    mg_module.arena->recordings--;
+    mg_module.recordings--;
+    value_put_grad_off(grad_was_off);
+    Py_CLEAR(recorder);
+    return result;
 }
 
 PyObject *value_after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) {
@@ -92,7 +88,7 @@ PyObject *value_number_of(PyObject *Py_UNUSED(module), PyObject *value) {
     return require_value(value) ? PyFloat_FromDouble(value_node(value)->data) : NULL;
 }
 
-/* What start_recording has returned; false: with an error set. */
+/* The position that record() has passed; false: with an error set. */
 static bool take_position(const Py_buffer *bytes, mg_position *start) {
     if (bytes->len == sizeof *start) {
         memcpy(start, bytes->buf, sizeof *start);

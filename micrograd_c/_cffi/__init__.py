@@ -34,5 +34,5 @@ from .functions import maximum, minimum
 from .lifetimes import graph
 from .network import layer, network, parameters
 from .optimizers import adam, sgd, zero_grad
-from .threads import GradOff, after_fork, start_recording, stop_recording
+from .threads import GradOff, after_fork, record
 from .value import Value

@@ -7,10 +7,13 @@ needs to look at the state of the thread itself.
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from .._library import ffi, lib
 from .arena import arena
+
+_Result = TypeVar("_Result")
 
 # Stays in no_grad: of each its thread, and the id of its GradOff. One list has both, so that a stay
 # begins, and ends, in one step: an exception of a signal handler comes before or after.
@@ -23,7 +26,6 @@ recorders: list[Any] = []
 
 class _Here(threading.local):
     recorder: Any = None  # of this thread
-    outside: object = None  # what `thread` is when the recording has ended
 
     def __init__(self) -> None:
         self.thread = object()  # stands for this thread, and never for a later one
@@ -70,27 +72,30 @@ class GradOff:
 # ---- threads that record a program ----
 
 
-def start_recording(recorder: Any) -> Any:
-    """Have this thread's Values ask a recorder; return where the trace starts."""
+def record(recorder: Any, work: Callable[[Any], _Result]) -> _Result:
+    """Have this thread's Values ask a recorder while work(position) runs; return its result.
+
+    The position is where the trace starts.
+    """
     if here.recorder is not None:
         raise RuntimeError("a program is being recorded already")
     start = ffi.new("mg_position *")
-    lib.mg_begin_recording(arena, start)
-    here.outside, here.thread = here.thread, object()  # within no_grad a program is recorded, too
-    here.recorder = recorder
-    recorders.append(recorder)
-    return start
-
-
-def stop_recording(recorder: Any) -> None:
-    """End what start_recording began for this recorder, if it has."""
-    if here.recorder is not recorder:
-        return
-    lib.mg_end_recording(arena)
-    if recorder in recorders:  # otherwise an exception has come before it was
-        recorders.remove(recorder)
-    here.recorder = None
-    here.thread = here.outside
+    outside = here.thread
+    begun = False
+    try:
+        lib.mg_begin_recording(arena, start)
+        begun = True
+        here.thread = object()  # within no_grad a program is recorded, too
+        here.recorder = recorder
+        recorders.append(recorder)
+        return work(start)
+    finally:
+        if begun:
+            lib.mg_end_recording(arena)
+        if recorder in recorders:
+            recorders.remove(recorder)
+        here.recorder = None
+        here.thread = outside
 
 
 def after_fork() -> None:

@@ -49,11 +49,12 @@ class Recorder:
 
     def run(self, work: Callable[[], Any]) -> Any:
         """Return what work() returns, which this thread records."""
-        try:
-            self.position = bulk.start_recording(self)
+
+        def work_from(position: Any) -> Any:
+            self.position = position
             return work()
-        finally:
-            bulk.stop_recording(self)  # no interrupt comes between the end of the try and this
+
+        return bulk.record(self, work_from)
 
     def make_inputs(self, numbers: Sequence[float]) -> list[Value]:
         """Return a Value for each of the inputs, just before the function runs."""
