@@ -2,6 +2,7 @@
  * the function that does the work. A packed node may be unpacked by another thread, so none is
  * looked at without the lock. */
 #include "graph/backward.h"
+#include "graph/check.h"
 #include "graph/expressions.h"
 #include "graph/keep.h"
 #include "graph/look.h"
@@ -30,6 +31,10 @@ static inline mg_arena *arena_of(const mg_node *node) {
 
 void mg_arena_statistics(mg_arena *arena, mg_statistics *out) {
     LOCKED(arena, mg_get_statistics(arena, out));
+}
+
+const char *mg_check(mg_arena *arena) {
+    RETURN_LOCKED(const char *, arena, mg_find_fault(arena));
 }
 
 void mg_arena_trim(mg_arena *arena) {

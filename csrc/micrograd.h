@@ -66,6 +66,9 @@ void mg_arena_free(mg_arena *arena);
 void mg_arena_statistics(mg_arena *arena, mg_statistics *out);
 /* Give pages kept for reuse back to the system. */
 void mg_arena_trim(mg_arena *arena);
+/* For tests: what is wrong with the arena, or NULL. Between two calls all that docs/architecture.md
+ * says of pages, nodes and references is true. As much work as there are nodes. */
+const char *mg_check(mg_arena *arena);
 /* For tests: let the n-th allocation from now fail, once; 0 lets all succeed. */
 void mg_arena_fail_after(mg_arena *arena, size_t n);
 /* Have long work ask, every few milliseconds, whether to give up: the next mg_backward or

@@ -148,6 +148,7 @@ def check_live(mg: Any, before: tuple[int, int]) -> None:
     if live(mg) != before:
         collect()
     assert live(mg) == before, f"living (interior nodes, leaves): {live(mg)}, before: {before}"
+    assert mg.engine.bulk.check() is None
 
 
 def check_no_more(mg: Any, before: tuple[int, int]) -> None:

@@ -97,9 +97,15 @@ _Static_assert(sizeof(mg_node) == sizeof(mg_links), "both halves of a node have 
 typedef struct mg_segment mg_segment;
 typedef struct mg_page mg_page;
 
+struct mg_segment {
+    uint32_t used; /* pages not free */
+    mg_page *first;
+    mg_segment *next;
+};
+
 struct mg_page {
     _Alignas(64) /* so that the nodes behind it lie in as few lines of the cache as can be */
-        uint64_t sequence; /* age of an interior page; all bits set in a leaf page */
+        uint64_t sequence; /* age of an interior page; MG_LEAF_PAGE; 0: the page is free */
     mg_node *low;          /* lowest node the sweep has reached, MG_NONE_REACHED: none */
     mg_page *older;        /* neighbours among the interior, the free or the roomy leaf pages */
     mg_page *newer;
@@ -134,7 +140,8 @@ struct mg_arena {
     mg_page *leaf_page; /* where leaves are being made */
     mg_page *roomy;     /* other leaf pages with a free slot */
     mg_page *free;      /* free pages */
-    size_t pages;       /* taken */
+    mg_segment *segments;
+    size_t pages; /* taken */
     size_t free_pages;
     size_t leaves;
     size_t closures;  /* nodes with MG_CLOSURE */

@@ -16,11 +16,6 @@
 /* Free pages beyond those in use that are kept: 64 MiB. */
 #define SPARE_PAGES ((size_t)8192)
 
-struct mg_segment {
-    uint32_t used; /* pages not free */
-    mg_page *first;
-};
-
 /* ---- lists of pages ---- */
 
 static void push_page(mg_page **list, mg_page *page) {
@@ -38,10 +33,6 @@ static void unlink_page(mg_page **list, mg_page *page) {
         *list = page->older;
 }
 
-static mg_page *page_at(mg_page *first, size_t i) {
-    return (mg_page *)((char *)first + i * MG_HALF_PAGE);
-}
-
 /* ---- segments ---- */
 
 static bool add_segment(mg_arena *arena) {
@@ -53,19 +44,23 @@ static bool add_segment(mg_arena *arena) {
     segment->first =
         (mg_page *)(((uintptr_t)(segment + 1) + MG_HALF_PAGE - 1) & ~(uintptr_t)(MG_HALF_PAGE - 1));
     for (size_t i = MG_SEGMENT_PAGES; i-- > 0;) {
-        mg_page *page = page_at(segment->first, i);
+        mg_page *page = mg_page_at(segment, i);
         page->segment = segment;
         page->arena = arena;
         push_page(&arena->free, page);
     }
     arena->free_pages += MG_SEGMENT_PAGES;
+    segment->next = arena->segments;
+    arena->segments = segment;
     return true;
 }
 
 static void drop_segment(mg_arena *arena, mg_segment *segment) {
-    for (size_t i = 0; i < MG_SEGMENT_PAGES; i++)
-        unlink_page(&arena->free, page_at(segment->first, i));
+    for (size_t i = 0; i < MG_SEGMENT_PAGES; i++) unlink_page(&arena->free, mg_page_at(segment, i));
     arena->free_pages -= MG_SEGMENT_PAGES;
+    mg_segment **link = &arena->segments;
+    while (*link != segment) link = &(*link)->next;
+    *link = segment->next;
     mg_deallocate(arena, segment);
 }
 
@@ -80,6 +75,7 @@ static mg_page *take_page(mg_arena *arena) {
 }
 
 static void give_page(mg_arena *arena, mg_page *page) {
+    page->sequence = 0;
     push_page(&arena->free, page);
     arena->free_pages++;
     arena->pages--;

@@ -30,6 +30,10 @@ static inline void mg_revive(mg_node *node) {
 
 /* ---- interior pages ---- */
 
+static inline mg_page *mg_page_at(const mg_segment *segment, size_t i) {
+    return (mg_page *)((char *)segment->first + i * MG_HALF_PAGE);
+}
+
 /* Start a new interior page; false: no memory. */
 bool mg_take_interior_page(mg_arena *arena);
 /* Give back an interior page whose last living node has died. */

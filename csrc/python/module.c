@@ -1,6 +1,8 @@
 /* module.c: micrograd_c._value_type, the accelerator as a Python module. The module is one for the
  * process, of the interpreter that first imports it: its arena and its type are as good as static.
  */
+#include "graph/check.h"
+#include "graph/pages.h"
 #include "python/object.h"
 
 value_module mg_module;
@@ -17,6 +19,10 @@ static PyObject *statistics(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ign
 static PyObject *trim(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) {
     mg_trim(mg_module.arena);
     Py_RETURN_NONE;
+}
+
+static PyObject *check(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) {
+    return Py_BuildValue("z", mg_find_fault(mg_module.arena));
 }
 
 static PyObject *fail_after(PyObject *Py_UNUSED(module), PyObject *count) {
@@ -68,6 +74,8 @@ static PyMethodDef functions[] = {
      PyDoc_STR("statistics()\n--\n\nNodes, leaves, pages, free pages and bytes of the arena.")},
     {"trim", trim, METH_NOARGS,
      PyDoc_STR("trim()\n--\n\nGive the arena's unused memory back to the system.")},
+    {"check", check, METH_NOARGS,
+     PyDoc_STR("check()\n--\n\nWhat is wrong with the arena, or None. For tests.")},
     {"fail_after", fail_after, METH_O,
      PyDoc_STR("fail_after(n, /)\n--\n\nLet the arena's n-th allocation from now fail; 0: none.")},
     /* what micrograd_c/functional.py documents */

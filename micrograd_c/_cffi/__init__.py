@@ -14,7 +14,7 @@ A file imports from those before it alone.
 """
 
 from . import cycles
-from .arena import fail_after, statistics, trim
+from .arena import check, fail_after, statistics, trim
 from .compiling import add_grads, get_numbers, is_fresh, number_of, rule, serial, trace
 from .copying import attributes, recorded, restore, set_attributes
 from .expressions import (

@@ -43,6 +43,12 @@ def trim() -> None:
     lib.mg_arena_trim(arena)
 
 
+def check() -> str | None:
+    """Return what is wrong with the arena, or None. For tests."""
+    fault = lib.mg_check(arena)
+    return ffi.string(fault).decode() if fault else None
+
+
 def fail_after(n: int) -> None:
     """Let the arena's n-th allocation from now fail; 0: none."""
     lib.mg_arena_fail_after(arena, n)
