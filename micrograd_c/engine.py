@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from contextlib import ContextDecorator
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 if TYPE_CHECKING:
     from . import _value_type as _backend
@@ -138,6 +138,10 @@ class no_grad(_backend.GradOff, ContextDecorator):  # noqa: N801  (as PyTorch sp
     >>> len(b._prev)
     0
     """
+
+    def _recreate_cm(self) -> Self:
+        """Return what a decorated function's call enters: one of its own, that ends with it."""
+        return type(self)()
 
     def __call__(self, function: _Function) -> _Function:
         if any(runs_later(function) for runs_later in _RUN_LATER):
