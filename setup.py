@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import runpy
 import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from build_ffi import COMPILE_ARGS, GRAPH, HEADERS, MATHEMATICS, room
+from build_ffi import COMPILE_ARGS, GRAPH, HEADERS, MATHEMATICS, ROOT, room
 
 ACCELERATOR = Extension(
     "micrograd_c._value_type",
@@ -31,8 +33,17 @@ class BuildAndSay(build_ext):
 
     def run(self) -> None:
         super().run()
+        self.write_stamp(
+            ROOT / "micrograd_c" if self.inplace else Path(self.build_lib, "micrograd_c")
+        )
         if not any(os.path.exists(path) for path in self.get_outputs() if "_value_type" in path):
             self.warn("micrograd_c: without the accelerator; the cffi backend will be used")
+
+    def write_stamp(self, package: Path) -> None:
+        stamp_of = runpy.run_path(str(ROOT / "micrograd_c" / "_stamp.py"))["stamp_of"]
+        text = f'"""Written by a build: see _stamp.py."""\n\nSTAMP = "{stamp_of(ROOT / "csrc")}"\n'
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "_built.py").write_text(text)
 
 
 setup(

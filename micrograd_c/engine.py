@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         trim,
     )
 else:
+    from . import _stamp
 
     def _missing(message):
         """Return an ImportError that, for its name, `python -m` reports in one line."""
@@ -40,6 +41,11 @@ else:
         wanted = os.environ.get("MICROGRAD_C_BACKEND", "")
         if wanted not in ("", "native", "cffi"):
             raise _missing(f"MICROGRAD_C_BACKEND must be 'native' or 'cffi', not {wanted!r}")
+        if _stamp.is_stale():
+            raise _missing(
+                f"the compiled part of micrograd_c was built from other sources than "
+                f"{_stamp.SOURCES}: rebuild it with 'pip install -e .'"
+            )
         if wanted != "cffi":
             try:
                 return import_module("._value_type", __package__)
