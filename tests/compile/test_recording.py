@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
-import threading
 from typing import Any
 
 import pytest
 
-np = pytest.importorskip("numpy")
+pytest.importorskip("numpy")
 
 
 def matched(mg: Any, y: Any) -> Any:
@@ -188,73 +186,3 @@ def test_a_value_is_no_index_and_no_int(mg: Any) -> None:
             int(v)
     with pytest.raises(TypeError, match=r"branch on its number"):
         mg.compile(lambda x: [1, 2][x] * x, 1.0)
-
-
-# ---- a program within its own recording; forks ----
-
-
-def test_a_function_that_calls_its_own_program_is_refused(mg: Any) -> None:
-    rows = [-1.0, 1.0]  # one that is to be recorded, one that is known
-
-    def fn(x: Any) -> Any:
-        return x * 2 if x.data > 0 else x * float(program(rows[-1:])[0])
-
-    program = mg.compile(fn, 1.0)
-    while rows:
-        with pytest.raises(RuntimeError, match="calls its own program"):
-            program([-1.0])
-        rows.pop()
-    assert program([3.0]).tolist() == [6.0]
-
-
-def test_a_refused_call_of_its_own_program_cannot_be_caught(mg: Any) -> None:
-    def fn(x: Any) -> Any:
-        if x.data > 0:
-            return x * 2
-        try:
-            return x * float(program([1.0])[0])
-        except RuntimeError:
-            return x
-
-    program = mg.compile(fn, 1.0)
-    with pytest.raises(RuntimeError, match="calls its own program"):
-        program([-1.0])
-
-
-def test_another_thread_may_call_a_program_that_records(mg: Any) -> None:
-    results: list[Any] = []
-
-    def fn(x: Any) -> Any:
-        if x.data > 0:
-            return x * 2
-        thread = threading.Thread(target=lambda: results.append(program([5.0]).tolist()))
-        thread.start()
-        thread.join()
-        return x * 3
-
-    program = mg.compile(fn, 1.0)
-    assert program([-1.0]).tolist() == [-3.0]
-    assert results == [[10.0]]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_child_forked_while_another_thread_records_can_record(mg: Any) -> None:
-    inside, go_on = threading.Event(), threading.Event()
-
-    def fn(x: Any) -> Any:
-        if x.data < -5:
-            inside.set()
-            go_on.wait()
-        return x * 2 if x.data > 0 else x * 3
-
-    program = mg.compile(fn, 1.0)
-    thread = threading.Thread(target=lambda: program([-9.0]))
-    thread.start()
-    inside.wait()
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if program([-1.0]).tolist() == [-3.0] else 1)
-    go_on.set()
-    thread.join()
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
