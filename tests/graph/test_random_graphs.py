@@ -18,32 +18,10 @@ import pytest
 from conftest import SLOW, balanced
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from random_programs import BINARY, UNARY, Player, Program
 from reference import CREATION_ORDERED, DEPTH_FIRST, Library, on_reference
 
-BINARY: dict[str, Callable[[Any, Any, Any], Any]] = {
-    "+": lambda lib, x, y: x + y,
-    "-": lambda lib, x, y: x - y,
-    "*": lambda lib, x, y: x * y,
-    "/": lambda lib, x, y: x / y,
-    "**": lambda lib, x, y: x**y,
-    "maximum": lambda lib, x, y: lib.maximum(x, y),
-    "minimum": lambda lib, x, y: lib.minimum(x, y),
-}
-UNARY: dict[str, Callable[[Any], Any]] = {
-    "-": lambda v: -v,
-    "abs": abs,
-    "tanh": lambda v: v.tanh(),
-    "exp": lambda v: v.exp(),
-    "log": lambda v: v.log(),
-    "relu": lambda v: v.relu(),
-    "sigmoid": lambda v: v.sigmoid(),
-    "sin": lambda v: v.sin(),
-    "cos": lambda v: v.cos(),
-    "sqrt": lambda v: v.sqrt(),
-}
-
-Step = tuple[Any, ...]
-Program = list[Step]
+FUNCTIONS = sorted(set(UNARY) - {"+"})  # which makes no node
 
 # ---- programs ----
 
@@ -61,7 +39,7 @@ def steps(numbers: Any, constants: Any, exponents: Any) -> list[Any]:
     """Return the kinds of step that make a Value."""
     return [
         st.tuples(st.just("leaf"), numbers),
-        st.tuples(st.sampled_from(["unary"]), st.sampled_from(sorted(UNARY)), positions),
+        st.tuples(st.just("unary"), st.sampled_from(FUNCTIONS), positions),
         st.tuples(st.just("binary"), st.sampled_from(sorted(BINARY)), positions, positions),
         st.tuples(st.just("right"), st.sampled_from(sorted(BINARY)), positions, constants),
         st.tuples(st.just("left"), st.sampled_from(sorted(BINARY)), constants, positions),
@@ -86,45 +64,31 @@ calm_programs = st.lists(
 )
 
 
-def compute(lib: Library, values: list[Any], step: Step) -> Any:
-    """Return the Value that a step makes."""
-    kind, *rest = step
-    if kind == "leaf":
-        return lib.Value(rest[0])
-    name, *operands = rest
-    if kind == "unary":
-        return UNARY[name](values[-1 - operands[0] % len(values)])
-    if kind in ("binary", "right"):
-        operands[0] = values[-1 - operands[0] % len(values)]
-    if kind in ("binary", "left"):
-        operands[1] = values[-1 - operands[1] % len(values)]
-    return BINARY[name](lib, *operands)
+class Grower(Player):
+    """Grows a graph from one leaf."""
+
+    def __init__(self, lib: Library) -> None:
+        super().__init__(lib, [lib.Value(0.5)])
+
+    def do_leaf(self, x: float) -> Any:
+        return self.add(self.lib.Value(x))
+
+    def do_label(self, i: int) -> None:
+        self.at(i).label += "x"
 
 
 def run(lib: Library, program: Program) -> list[Any]:
     """Run a program and return its trace."""
-    values = [lib.Value(0.5)]
+    grower = Grower(lib)
     trace: list[Any] = []
     for step in program:
-        kind, *rest = step
         try:
-            if kind in ("leaf", "unary", "binary", "left", "right"):
-                values.append(compute(lib, values, step))
-                trace.append(values[-1].data.hex())
-            elif kind == "drop":
-                if len(values) > 1:
-                    del values[-1 - rest[0] % len(values)]
-            else:
-                v = values[-1 - rest[0] % len(values)]
-                if kind == "backward":
-                    v.backward()
-                elif kind == "label":
-                    v.label += "x"
-                else:
-                    setattr(v, kind, rest[1])
+            made = grower.do(step)
         except (ArithmeticError, ValueError) as error:
             trace.append(type(error))
-    return trace + picture(values)
+        else:
+            trace += [] if made is None else [made.data.hex()]
+    return trace + picture(grower.values)
 
 
 def picture(values: list[Any]) -> list[Any]:
@@ -196,12 +160,13 @@ OPERANDS_OF = {"unary": (2,), "binary": (2, 3), "right": (2,), "left": (3,)}
 
 def differentiate(lib: Library, program: Program) -> tuple[list[Any], type[Exception] | None]:
     """Run a program whose every step makes a Value, and backward from the last."""
-    values = [lib.Value(0.5)]
+    grower = Grower(lib)
+    values = grower.values
     for step in program:
         try:
-            values.append(compute(lib, values, step))
+            grower.do(step)
         except (ArithmeticError, ValueError):
-            values.append(lib.Value(0.25))
+            grower.do(("leaf", 0.25))
     try:
         values[-1].backward()
     except (ArithmeticError, ValueError) as error:
@@ -357,7 +322,7 @@ def to_power(n: float) -> Operation:
 # bit about once in a thousand times.
 OPERATIONS: dict[str, Operation] = {
     **BINARY,
-    **{name + "(x)": of_one(apply) for name, apply in UNARY.items()},
+    **{name + "(x)": of_one(UNARY[name]) for name in FUNCTIONS},
     **{f"x ** {n}": to_power(n) for n in (-2, -1, 0, 1, 2, 3, -1.0, 0.5, 2.0)},
     "2.0 / x": lambda lib, x, y: 2.0 / x,
     "x / number": lambda lib, x, y: x / y.data,
