@@ -9,100 +9,160 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from random_programs import Player, Program
 
 np = pytest.importorskip("numpy")
 
 
-UNARY = ["exp", "tanh", "relu", "sigmoid", "sin", "cos", "abs", "log", "sqrt"]
-KINDS = [
-    "add", "sub", "mul", "div", "square", "inverse", "cube", "scale", "shift", "unary", "unary",
-    "maximum", "minimum", "branch", "compare", "detach", "top", "sum", "parameter", "value",
-    "custom", "no grad", "number power", "power", "softmax", "sort",
-]  # fmt: skip
-instructions = st.lists(
-    st.tuples(st.sampled_from(KINDS), st.integers(0, 30), st.integers(0, 30), st.integers(-3, 3)),
+position, small = st.integers(0, 30), st.integers(-3, 3)
+
+
+def step(*parts: Any) -> st.SearchStrategy[Any]:
+    """A kind of step, of which some parts are drawn."""
+    drawn = (part if isinstance(part, st.SearchStrategy) else st.just(part) for part in parts)
+    return st.tuples(*drawn)
+
+
+class Parametrized(Player):
+    """Plays on the inputs of a function, beside parameters."""
+
+    def __init__(self, mg: Any, inputs: Any, parameters: Any) -> None:
+        super().__init__(mg, inputs)
+        self.parameters = parameters
+
+    def parameter(self, i: int) -> Any:
+        return self.parameters[i % len(self.parameters)]
+
+    def play(self, program: Program) -> Any:
+        """Do the steps and return the last Value."""
+        for step in program:
+            self.do(step)
+        return self.values[-1]
+
+    def do_method(self, name: str, i: int) -> Any:
+        return self.add(getattr(self.at(i), name)())
+
+    def do_times_parameter(self, i: int, j: int) -> Any:
+        return self.add(self.at(i) * self.parameter(j))
+
+    def do_times_exponential(self, i: int, c: int) -> Any:
+        return self.add(self.at(i) * (self.parameter(0) + c).exp())
+
+    def do_line(self, i: int, j: int) -> Any:
+        return self.add(self.at(i) * self.parameter(j) ** 2 + self.parameter(i))
+
+    def do_log_above_two(self, i: int) -> Any:
+        return self.add((self.at(i) + 2.0).log())
+
+
+class Branching(Parametrized):
+    """Plays what is defined everywhere, branches on data and uses numbers of the row.
+
+    Positions count from the oldest Value, so that inputs are used often.
+    """
+
+    def at(self, position: int) -> Any:
+        return self.values[position % len(self.values)]
+
+    # ---- what is defined everywhere ----
+
+    def do_function(self, name: str, i: int) -> Any:
+        a = self.at(i)
+        if name in ("log", "sqrt"):
+            a = a * a + 0.5
+        return self.add(getattr(a.tanh() if name == "exp" else a, name)())
+
+    def do_quotient(self, i: int, j: int) -> Any:
+        return self.add(self.at(i) / (self.at(j) * self.at(j) + 1))
+
+    def do_inverse(self, i: int) -> Any:
+        return self.add((self.at(i) * self.at(i) + 1) ** -1)
+
+    def do_power(self, i: int, j: int) -> Any:
+        return self.add((self.at(i) * self.at(i) + 0.5) ** self.at(j).tanh())
+
+    def do_parameter(self, i: int, j: int) -> Any:
+        return self.add(self.at(i) * self.parameter(j) + self.parameter(i) ** 2)
+
+    def do_total(self) -> Any:
+        few = self.parameters[: min(2, len(self.values))]
+        return self.add(self.lib.total(self.values[-4:]) + self.lib.dot(self.values[:2], few))
+
+    def do_softmax(self, i: int, j: int) -> Any:
+        logits = [self.at(i).tanh(), self.at(j).tanh(), self.at(i).cos()]
+        share = self.lib.softmax(self.values[-3:])[0]
+        return self.add(share + self.lib.cross_entropy(logits, j % 3))
+
+    # ---- data of the row ----
+
+    def do_branch(self, i: int, j: int, c: int) -> Any:
+        return self.add(self.at(i) * 2 if self.at(i).data > c / 4 else self.at(j) - 1)
+
+    def do_less(self, i: int, j: int) -> Any:
+        a, b = self.at(i), self.at(j)
+        return self.add(a if a < b else b * a)
+
+    def do_sort(self, i: int, j: int) -> Any:
+        values = [self.at(i), self.at(j), self.parameters[0]]
+        return self.add(sorted(values, key=lambda v: v.data)[j % 3] * 2)
+
+    def do_detach(self, i: int, j: int) -> Any:
+        a, b = self.at(i), self.at(j)
+        return self.add(a * b.data + a.data / (abs(b.data) + 1))
+
+    def do_top(self, i: int, j: int, c: int) -> Any:
+        a, b = self.at(i), self.at(j)
+        return self.add(a - max(a.data, b.data, c))
+
+    def do_value(self, i: int, j: int) -> Any:
+        return self.add(self.lib.Value(self.at(i).data * 0.5) * self.at(j))
+
+    def do_custom(self, i: int, j: int, c: int) -> Any:
+        a, b = self.at(i), self.at(j)
+        return self.add(self.lib.Value(a.data * b.data + c, (a, b), (b.data, a.data)) + b)
+
+    def do_no_grad(self, i: int, j: int, c: int) -> Any:
+        with self.lib.no_grad():
+            out = (self.at(i) + c) * self.at(j)
+        return self.add(out * self.at(i))
+
+    def do_number_power(self, i: int, j: int) -> Any:
+        return self.add((self.at(i) * self.at(i) + 0.5) ** self.at(j).tanh().data)
+
+
+NAMES = ["exp", "tanh", "relu", "sigmoid", "sin", "cos", "abs", "log", "sqrt"]
+branching = st.lists(
+    st.one_of(
+        *(step("binary", name, position, position) for name in "+-*"),
+        *(step("binary", name, position, position) for name in ("maximum", "minimum")),
+        *(step("right", "**", position, n) for n in (2, 3)),
+        step("right", "*", position, small.map(lambda c: c / 2)),
+        step("left", "-", small, position),
+        *[step("function", st.sampled_from(NAMES), position)] * 2,
+        step("inverse", position),
+        step("total"),
+        *(
+            step(kind, position, position)
+            for kind in ("quotient", "power", "parameter", "softmax", "less", "sort", "detach")
+        ),
+        *(step(kind, position, position) for kind in ("value", "number_power")),
+        *(step(kind, position, position, small) for kind in ("branch", "top", "custom", "no_grad")),
+    ),
     min_size=1,
     max_size=25,
 )
 
 
-def interpret(mg: Any, code: Any, params: Any, inputs: Any) -> Any:
-    """Run a random program on Values."""
-    pool = list(inputs)
-    for kind, i, j, c in code:
-        a, b = pool[i % len(pool)], pool[j % len(pool)]
-        if kind == "add":
-            out = a + b
-        elif kind == "sub":
-            out = a - b
-        elif kind == "mul":
-            out = a * b
-        elif kind == "div":
-            out = a / (b * b + 1)
-        elif kind == "square":
-            out = a**2
-        elif kind == "inverse":
-            out = (a * a + 1) ** -1
-        elif kind == "cube":
-            out = a**3
-        elif kind == "scale":
-            out = a * (c / 2)
-        elif kind == "shift":
-            out = c - a
-        elif kind == "unary":
-            name = UNARY[j % len(UNARY)]
-            if name in ("log", "sqrt"):
-                out = getattr(a * a + 0.5, name)()
-            elif name == "exp":
-                out = a.tanh().exp()
-            else:
-                out = getattr(a, name)()
-        elif kind in ("maximum", "minimum"):
-            out = getattr(mg, kind)(a, b)
-        elif kind == "branch":
-            out = a * 2 if a.data > c / 4 else b - 1
-        elif kind == "compare":
-            out = a if a < b else b * a
-        elif kind == "detach":
-            out = a * b.data + a.data / (abs(b.data) + 1)
-        elif kind == "top":
-            out = a - max(a.data, b.data, c)
-        elif kind == "sum":
-            out = mg.total(pool[-4:]) + mg.dot(
-                pool[:2], params[:2] if len(pool) > 1 else params[:1]
-            )
-        elif kind == "parameter":
-            out = a * params[j % len(params)] + params[i % len(params)] ** 2
-        elif kind == "custom":
-            out = mg.Value(a.data * b.data + c, (a, b), (b.data, a.data)) + b
-        elif kind == "no grad":
-            with mg.no_grad():
-                out = (a + c) * b
-            out = out * a
-        elif kind == "number power":
-            out = (a * a + 0.5) ** b.tanh().data
-        elif kind == "power":
-            out = (a * a + 0.5) ** b.tanh()
-        elif kind == "softmax":
-            out = mg.softmax(pool[-3:])[0] + mg.cross_entropy([a.tanh(), b.tanh(), a.cos()], j % 3)
-        elif kind == "sort":
-            out = sorted([a, b, params[0]], key=lambda v: v.data)[j % 3] * 2
-        else:
-            out = mg.Value(a.data * 0.5) * b
-        pool.append(out)
-    return pool[-1]
-
-
-@given(instructions, st.integers(1, 4), st.integers(0, 2**16))
+@given(branching, st.integers(1, 4), st.integers(0, 2**16))
 def test_random_programs_are_what_they_are_row_by_row(
-    mg: Any, code: Any, inputs: int, seed: int
+    mg: Any, steps: Program, inputs: int, seed: int
 ) -> None:
     generator = np.random.default_rng(seed)
     rows = generator.choice([generator.normal(size=(20, inputs)), np.ones((20, inputs))])
     params = [mg.Value(float(p)) for p in generator.normal(size=3)]
 
     def fn(x: Any) -> Any:
-        return interpret(mg, code, params, x)
+        return Branching(mg, x, params).play(steps)
 
     expected, d_inputs, d_params, scales = [], [], [], []
     for row in rows:
@@ -130,47 +190,31 @@ def test_random_programs_are_what_they_are_row_by_row(
 
 
 RISKY = ["log", "sqrt", "exp", "tanh", "abs"]
+newest = st.integers(0, 1)
+risky = st.lists(
+    st.one_of(
+        *[step("method", st.sampled_from(RISKY), newest)] * 2,
+        *(step("binary", name, newest, position) for name in "+*/"),
+        step("right", "**", newest, -1),
+        step("right", "**", newest, small.map(lambda c: c / 2)),
+        step("times_exponential", newest, small),
+    ),
+    min_size=1,
+    max_size=8,
+)
 
 
 @given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(["unary", "unary", "add", "mul", "div", "inverse", "power", "param"]),
-            st.integers(0, 30),
-            st.integers(0, 30),
-            st.integers(-3, 3),
-        ),
-        min_size=1,
-        max_size=8,
-    ),
+    risky,
     st.lists(st.sampled_from([0.5, 1.0, 2.0, 0.0, -1.0, 710.0, 3.0]), min_size=2, max_size=6),
 )
-def test_check_raises_for_the_first_row_that_raises(mg: Any, code: Any, rows: Any) -> None:
+def test_check_raises_for_the_first_row_that_raises(mg: Any, steps: Program, rows: Any) -> None:
     param = mg.Value(1.5)
 
     def fn(x: Any) -> Any:
-        pool = [x, param * x]
-        for kind, i, j, c in code:
-            a, b = pool[-1 - i % 2], pool[j % len(pool)]
-            if kind == "unary":
-                out = getattr(a, RISKY[j % len(RISKY)])()
-            elif kind == "add":
-                out = a + b
-            elif kind == "mul":
-                out = a * b
-            elif kind == "div":
-                out = a / b
-            elif kind == "inverse":
-                out = a**-1
-            elif kind == "power":
-                out = a ** (c / 2)
-            else:
-                out = a * (param + c).exp()
-            pool.append(out)
-        total = pool[0]
-        for v in pool[1:]:
-            total = total + v  # nothing is dead
-        return total
+        player = Parametrized(mg, [x, param * x], [param])
+        player.play(steps)
+        return sum(player.values[1:], player.values[0])  # nothing is dead
 
     try:
         program = mg.compile(fn, 1.25)
@@ -193,48 +237,18 @@ def test_check_raises_for_the_first_row_that_raises(mg: Any, code: Any, rows: An
         assert param.grad == 0.0
 
 
-KINDS = [
-    "add",
-    "mul",
-    "div",
-    "inverse",
-    "square",
-    "tanh",
-    "sigmoid",
-    "root",
-    "log",
-    "param",
-    "factor",
-]
-
-
-def positive_program(code: Any, x: list[Any], params: list[Any]) -> Any:
-    """Run a random program that computes positive numbers of positive ones."""
-    pool = list(x)
-    for kind, i, j in code:
-        a, b = pool[-1 - i % len(pool)], pool[j % len(pool)]
-        if kind == "add":
-            out = a + b
-        elif kind == "mul":
-            out = a * b
-        elif kind == "div":
-            out = a / b
-        elif kind == "inverse":
-            out = a**-1
-        elif kind == "square":
-            out = a**2
-        elif kind in ("tanh", "sigmoid"):
-            out = getattr(a, kind)()
-        elif kind == "root":
-            out = a**0.5
-        elif kind == "log":
-            out = (a + 2.0).log()
-        elif kind == "param":
-            out = a * params[j % len(params)]
-        else:
-            out = a * params[j % len(params)] ** 2 + params[i % len(params)]
-        pool.append(out)
-    return pool[-1]
+positive = st.lists(  # of positive numbers, positive ones
+    st.one_of(
+        *(step("binary", name, st.integers(0, 5), position) for name in "+*/"),
+        *(step("right", "**", st.integers(0, 5), n) for n in (-1, 2, 0.5)),
+        *(step("unary", name, st.integers(0, 5)) for name in ("tanh", "sigmoid")),
+        step("log_above_two", st.integers(0, 5)),
+        step("times_parameter", st.integers(0, 5), position),
+        step("line", st.integers(0, 5), position),
+    ),
+    min_size=1,
+    max_size=7,
+)
 
 
 def margins(out: Any, leaves: list[Any]) -> list[float]:
@@ -258,22 +272,15 @@ def margins(out: Any, leaves: list[Any]) -> list[float]:
     return [sizes.get(id(leaf), 0.0) * lost + 1e-320 for leaf in leaves]
 
 
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(KINDS), st.integers(0, 5), st.integers(0, 30)),
-        min_size=1,
-        max_size=7,
-    ),
-    st.integers(0, 2**16),
-)
+@given(positive, st.integers(0, 2**16))
 def test_programs_over_all_exponents_are_what_they_are_row_by_row(
-    mg: Any, code: Any, seed: int
+    mg: Any, steps: Program, seed: int
 ) -> None:
     draw = random.Random(seed)
     reach = draw.choice([20, 160, 307])
     params = [mg.Value(10 ** draw.uniform(-reach, reach)) for _ in range(2)]
     try:
-        program = mg.compile(lambda x: positive_program(code, x, params), [1.0, 1.0])
+        program = mg.compile(lambda x: Parametrized(mg, x, params).play(steps), [1.0, 1.0])
     except (ArithmeticError, ValueError):
         return  # of parameters that are too large
     rows, gradients, margin, d_params, m_params = [], [], [], np.zeros(2), np.zeros(2)
@@ -283,7 +290,7 @@ def test_programs_over_all_exponents_are_what_they_are_row_by_row(
         for p in params:
             p.grad = 0.0
         try:
-            out = positive_program(code, leaves, params)
+            out = Parametrized(mg, leaves, params).play(steps)
             out.backward()
         except (ArithmeticError, ValueError):
             continue
