@@ -89,6 +89,14 @@ def pytest_report_header() -> str:
     return f"{PACKAGE} backends: {', '.join(BACKENDS)}"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as quick whatever is not marked as long."""
+    for item in items:
+        if item.get_closest_marker("long") is None:
+            item.add_marker("quick")
+
+
 def pytest_collection_finish() -> None:
     """Let the collections after tests pass over the thousands of tests themselves."""
     gc.freeze()

@@ -81,6 +81,7 @@ def losses(text: str) -> list[float]:
     return [float(number) for number in re.findall(r"loss +([0-9.]+)", text)]
 
 
+@pytest.mark.long
 def test_the_command_succeeds_and_writes_nothing_to_stderr(mg: Any) -> None:
     done = command(mg, *QUICK)
     assert (done.returncode, done.stderr) == (0, "")
@@ -131,6 +132,7 @@ def test_the_ratio_to_pure_python_is_printed(mg: Any, capsys: Any) -> None:
     assert len(re.findall(r"\d+\.\d times as long", printed(mg, capsys, *QUICK))) == 2
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_losses(mg: Any, capsys: Any) -> None:
     first = losses(printed(mg, capsys, *QUICK, "--seed", "3"))
     main(mg, *QUICK, "--seed", "3")
@@ -230,6 +232,7 @@ def test_save_writes_the_neurons_graph_as_dot_without_the_dot_program(
     assert "digraph" in (tmp_path / "pictures" / "neuron.dot").read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 @needs_matplotlib
 def test_save_writes_the_loss_curve_and_the_decision_boundary_as_png(
     mg: Any, tmp_path: Path
@@ -240,6 +243,7 @@ def test_save_writes_the_loss_curve_and_the_decision_boundary_as_png(
     assert (tmp_path / "boundary.png").read_bytes().startswith(PNG)
 
 
+@pytest.mark.long
 def test_without_matplotlib_the_pictures_are_left_out_with_one_line(
     mg: Any, tmp_path: Path
 ) -> None:
@@ -265,6 +269,7 @@ def test_a_reader_that_leaves_ends_the_command_without_a_word(mg: Any) -> None:
     assert (process.returncode, said) == (1, b"")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="descriptors are closed in a child before it runs")
 @pytest.mark.parametrize("closed", [(1,), (2,), (1, 2)], ids=repr)
 def test_the_command_succeeds_without_standard_output_or_error(

@@ -132,6 +132,7 @@ def rows(count: int) -> st.SearchStrategy[list[Any]]:
     return st.builds(fill, st.integers(1, 70), pools, st.integers(0, 2**32))
 
 
+@pytest.mark.long
 @given(pair=rows(2), bias=st.one_of(st.none(), elements))
 def test_dot_records_the_nodes_of_the_plain_sum_of_products(mg: Any, pair: Any, bias: Any) -> None:
     pair[0][0] = (1.5,)
@@ -145,6 +146,7 @@ def test_dot_records_the_nodes_of_the_plain_sum_of_products(mg: Any, pair: Any, 
     same_graph(mg, fast, plain, *pair, [] if bias is None else [bias])
 
 
+@pytest.mark.long
 @given(pair=rows(3))
 def test_linear_records_a_dot_for_each_row(mg: Any, pair: Any) -> None:
     pair[0][0] = pair[1][0] = (0.5,)
@@ -202,6 +204,7 @@ def test_logsumexp_records_the_nodes_of_the_plain_expression(mg: Any, logits: An
     same_graph(mg, mg.logsumexp, plain_logsumexp, logits)
 
 
+@pytest.mark.long
 @given(pair=rows(2))
 def test_logistic_loss_records_the_nodes_of_the_plain_expression(mg: Any, pair: Any) -> None:
     pair[0] = [x if isinstance(x, tuple) else (float(x),) for x in pair[0]]
@@ -213,12 +216,14 @@ def test_logistic_loss_records_the_nodes_of_the_plain_expression(mg: Any, pair: 
     )
 
 
+@pytest.mark.long
 @given(pair=rows(2))
 def test_mse_records_the_nodes_of_the_plain_expression(mg: Any, pair: Any) -> None:
     pair[0] = [x if isinstance(x, tuple) else (float(x),) for x in pair[0]]
     same_graph(mg, mg.mse, plain_mse, *pair)
 
 
+@pytest.mark.long
 @given(pair=rows(2))
 def test_hinge_records_the_nodes_of_the_plain_expression(mg: Any, pair: Any) -> None:
     pair[0] = [x if isinstance(x, tuple) else (float(x),) for x in pair[0]]

@@ -45,6 +45,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_fault_is_found_and_shrunk(mg: Any, fault: str) -> None:
     done = run(mg, "--seconds", "250", "--seed", "1", "--plant", FAULTS[fault])
@@ -90,6 +91,7 @@ sys.exit(next((text for text in differences if text), None))
 """
 
 
+@pytest.mark.long
 def test_state_is_kept_while_another_thread_collects(mg: Any) -> None:
     path = os.pathsep.join([str(Path(mg.__file__).parent.parent), *sys.path])
     done = subprocess.run(

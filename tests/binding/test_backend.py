@@ -82,6 +82,7 @@ def test_default_is_cffi_where_native_is_not_built(mg: Any) -> None:
     assert python(mg, WITHOUT_NATIVE + SHOW, None) == ("cffi", "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("order", ["here(); there(); here()", "there(); here(); there()"])
 def test_native_belongs_to_the_first_interpreter_of_a_process(mg: Any, order: str) -> None:
     if "native" not in BACKENDS:

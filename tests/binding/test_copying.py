@@ -539,6 +539,7 @@ DEEP: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", DEEP.values(), ids=DEEP.keys())
 def test_graph_of_100_000_nodes_is_copied_without_recursion(mg: Any, way: Any) -> None:
     length = 50_000  # of two nodes each
@@ -559,6 +560,7 @@ def test_graph_of_100_000_nodes_is_copied_without_recursion(mg: Any, way: Any) -
     assert sys.getrecursionlimit() == limit
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", DEEP.values(), ids=DEEP.keys())
 def test_deep_graph_of_labelled_custom_nodes_is_copied(mg: Any, way: Any) -> None:
     v = mg.Value(0.5)

@@ -178,6 +178,7 @@ def test_a_child_forked_while_another_thread_lets_go_frees_its_graphs(mg: Any) -
 # ---- collections in the middle of a call ----
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["linear", "layer", "network", "dot", "softmax", "mse"])
 def test_an_operand_constructed_again_in_a_collection_has_one_number(mg: Any, kind: str) -> None:
     model = mg.MLP(2, [3, 2], activation=None)
@@ -342,6 +343,7 @@ def scattered(mg: Any, count: int) -> Any:
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 
+@pytest.mark.long
 @forks
 @pytest.mark.parametrize("kind", ["plain", "closure"])
 def test_a_handler_that_does_not_raise_changes_no_gradient(mg: Any, press: Any, kind: str) -> None:
@@ -363,6 +365,7 @@ def test_a_handler_that_does_not_raise_changes_no_gradient(mg: Any, press: Any, 
         time.sleep(0.001)
 
 
+@pytest.mark.long
 @forks
 def test_a_backward_that_is_interrupted_leaves_a_graph_that_works(mg: Any, press: Any) -> None:
     root, leaf = scattered(mg, 400_000 if mg.engine.BACKEND == "native" else 20_000)

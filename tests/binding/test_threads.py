@@ -550,6 +550,7 @@ print((shared * 2.0).data)
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.parametrize("threads", [0, 1, 2])
 def test_child_of_a_fork_goes_on_computing(mg: Any, threads: int) -> None:

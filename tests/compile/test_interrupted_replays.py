@@ -119,6 +119,7 @@ def test_pieces_change_no_bit(mg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- the interpreter's exit ----
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "code",
     [

@@ -15,6 +15,7 @@ pytest.importorskip("numpy")
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+@pytest.mark.long
 def test_the_options_sensitivities_are_those_of_differences_and_of_the_formula(
     mg: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,6 +153,7 @@ branching = st.lists(
 )
 
 
+@pytest.mark.long
 @given(branching, st.integers(1, 4), st.integers(0, 2**16))
 def test_random_programs_are_what_they_are_row_by_row(
     mg: Any, steps: Program, inputs: int, seed: int

@@ -558,6 +558,7 @@ def counts(mg: Any, a: Any, b: Any) -> list[int]:
     return [sys.getrefcount(thing) for thing in shared]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", REFERENCES)
 def test_operation_keeps_no_reference_and_no_memory(
     mg: Any, name: str, monkeypatch: pytest.MonkeyPatch

@@ -144,6 +144,7 @@ def live_through(
 indices = st.integers(0, 4)
 
 
+@pytest.mark.long
 @given(
     ws=st.lists(indices, min_size=1, max_size=6),
     xs=st.one_of(
@@ -163,6 +164,7 @@ def test_what_happens_to_a_dot_product_happens_to_its_nodes(
         assert found == expected
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("xs", [[3, 0, 2], [0.5, -0.0, 2.0], [1, 3, 0.5]], ids=str)
 def test_events_in_every_order(mg: Any, xs: Any) -> None:
     orders = product(EVENTS[1:], repeat=1 if SLOW else 2)

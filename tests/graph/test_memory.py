@@ -347,6 +347,7 @@ def test_a_graph_that_dies_leaves_those_it_is_interwoven_with_whole(mg: Any) -> 
         del leaves, roots, survivor, others
 
 
+@pytest.mark.long
 def test_pages_are_used_again(mg: Any) -> None:
     def build() -> int:
         v = mg.Value(1.0)
@@ -499,6 +500,7 @@ def test_a_collection_while_a_value_dies_does_not_revive_it(mg: Any) -> None:
         del out
 
 
+@pytest.mark.long
 def test_operands_keep_their_state_when_a_result_is_constructed_again(mg: Any) -> None:
     def net() -> tuple[Any, Any]:
         x, w = mg.Value(1.0) * 2.0, mg.Value(1.0) * 2.0
@@ -579,6 +581,7 @@ def run(mg: Any, program: str, *arguments: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["plain", "labels", "closures"])
 def test_ten_thousand_training_steps_hold_the_resident_size_flat(mg: Any, how: str) -> None:
     pytest.importorskip("resource", reason="no resident size to read on this system")
@@ -644,6 +647,7 @@ assert checked > int(sys.argv[2]) // 10, checked
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_values_that_finalizers_keep_again_and_again_have_their_nodes(mg: Any, seed: str) -> None:
     result = run(mg, KEPT_BY_FINALIZERS, seed, "30000")
@@ -673,6 +677,7 @@ make()""",
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("graph", EXITS.values(), ids=EXITS)
 def test_interpreter_exits_in_silence_while_a_graph_lives(mg: Any, graph: str) -> None:
     result = run(mg, f"from micrograd_c.engine import Value, statistics\n{graph}")
@@ -686,6 +691,7 @@ def test_interpreter_exits_in_silence_while_a_graph_lives(mg: Any, graph: str) -
 DEEP = 20_000
 
 
+@pytest.mark.long
 def test_chain_of_millions_of_operations_is_built_differentiated_and_freed(mg: Any) -> None:
     length = 5_000_000 if mg.engine.BACKEND == "native" else 1_000_000
     limit = sys.getrecursionlimit()
@@ -715,6 +721,7 @@ def test_chain_of_labelled_operations_is_freed(mg: Any) -> None:
         on_small_stack(work)
 
 
+@pytest.mark.long
 def test_chain_of_closures_is_differentiated_and_freed(mg: Any) -> None:
     def doubled(v: Any) -> Any:
         out = mg.Value(v.data + 1.0, (v,), "next")
@@ -733,6 +740,7 @@ def test_chain_of_closures_is_differentiated_and_freed(mg: Any) -> None:
         on_small_stack(work)
 
 
+@pytest.mark.long
 def test_wide_sum_is_built_differentiated_and_freed(mg: Any) -> None:
     with balanced(mg):
         leaves = [mg.Value(float(i)) for i in range(LENGTH)]
@@ -808,6 +816,7 @@ def appearance(values: list[Any]) -> list[Any]:
     return [(v.label, v._op, v.data, v.grad, len(v._prev)) for v in values]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("build", BUILDS, ids=lambda f: f.__name__)
 def test_building_without_memory_raises_or_succeeds_and_loses_nothing(
     mg: Any, build: Callable[[Any], Any]
@@ -924,6 +933,7 @@ LONG_RESULTS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", LONG_RESULTS.values(), ids=LONG_RESULTS.keys())
 def test_a_collection_finds_no_sequence_with_empty_places(
     mg: Any, make: Callable[[Any], Any]

@@ -116,6 +116,7 @@ def test_every_program_agrees_with_the_reference_bit_for_bit(mg: Any, program: P
     assert run(mg, program) == run(CREATION_ORDERED, program)
 
 
+@pytest.mark.long
 @given(program=programs)
 def test_every_program_leaves_no_node_behind(mg: Any, program: Program) -> None:
     with balanced(mg):
@@ -282,6 +283,7 @@ DERIVATIVES: list[tuple[str, Callable[..., Any], list[Any]]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("function", "domains"), [row[1:] for row in DERIVATIVES], ids=[row[0] for row in DERIVATIVES]
 )
@@ -352,6 +354,7 @@ def outcomes(lib: Library, name: str) -> list[Any]:
     return seen
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_operation_on_many_operands_agrees_with_the_reference_bit_for_bit(
     mg: Any, name: str
@@ -397,6 +400,7 @@ def wander(lib: Library, seed: int, rounds: int, width: int) -> list[str]:
     return seen
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(4))
 def test_graphs_of_many_pages_agree_with_the_reference_bit_for_bit(mg: Any, seed: int) -> None:
     assert wander(mg, seed, 12, 3000) == on_reference(wander, seed, 12, 3000)
