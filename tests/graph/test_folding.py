@@ -13,7 +13,7 @@ import pytest
 from conftest import SLOW, balanced, collect, live
 from hypothesis import given
 from hypothesis import strategies as st
-from test_functional import plain_dot, shape
+from plain import plain_dot, shape
 
 # ---- what can happen to a graph between its recording and a look at it ----
 
