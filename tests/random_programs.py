@@ -26,6 +26,7 @@ UNARY: dict[str, Callable[[Any], Any]] = {
     "cos": lambda v: v.cos(),
     "sqrt": lambda v: v.sqrt(),
 }
+FUNCTIONS = sorted(set(UNARY) - {"+"})  # +v makes no node
 BINARY: dict[str, Callable[[Any, Any, Any], Any]] = {
     "+": lambda lib, x, y: x + y,
     "-": lambda lib, x, y: x - y,

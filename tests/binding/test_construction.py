@@ -14,7 +14,6 @@ from values import NOT_NUMBERS, first, kind
 
 # ---- what a Value can be made of ----
 
-
 NUMBERS = [2, 2.5, True, -0.0, 2**100, 5e-324, math.inf, Fraction(1, 3), Decimal("0.1")]
 TOO_LARGE = [10**400, -(10**400), Fraction(10**400)]
 
@@ -197,7 +196,6 @@ def test_augmented_assignment_makes_a_new_value(lib: Any) -> None:
 
 
 # ---- data assigned after construction ----
-
 
 DATA: dict[str, Callable[[Any], Any]] = {
     "x * x": lambda x: x * x,

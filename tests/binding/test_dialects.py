@@ -19,7 +19,6 @@ from reference import DEPTH_FIRST
 
 # ---- the constructors of the families ----
 
-
 FAMILIES: dict[str, Callable[[Any, Any], Any]] = {
     "notebook, positions": lambda cls, x: cls(2.0, (x,), "op", "name"),
     "notebook, keywords": lambda cls, x: cls(data=2.0, children=(x,), op="op", label="name"),

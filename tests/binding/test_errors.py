@@ -12,7 +12,6 @@ from conftest import balanced
 
 # ---- errors of the domain ----
 
-
 ERRORS: list[tuple[str, float, Callable[[Any], Any], type[Exception]]] = [
     ("0**-1", 0.0, lambda v: v**-1, ZeroDivisionError),
     ("0**-0.5", 0.0, lambda v: v**-0.5, ZeroDivisionError),

@@ -42,7 +42,6 @@ def test_format_with_a_wrong_specification_is_pythons_value_error(lib: Any) -> N
 
 # ---- comparing ----
 
-
 ORDER = [operator.lt, operator.le, operator.gt, operator.ge]
 
 

@@ -128,7 +128,6 @@ def test_operands_keep_their_state_when_a_result_is_constructed_again(mg: Any) -
 
 # ---- processes of their own ----
 
-
 KEPT_BY_FINALIZERS = """
 import gc, random, sys
 from micrograd_c.engine import BACKEND, Value, statistics, trim
@@ -222,7 +221,6 @@ def test_interpreter_exits_in_silence_while_a_graph_lives(mg: Any, graph: str) -
 
 
 # ---- what a collection in the middle of a call sees ----
-
 
 MANY = 5000  # more than the proxies that wait to be used again
 

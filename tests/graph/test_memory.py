@@ -66,7 +66,6 @@ def test_a_small_result_kept_of_each_step_pins_8_kib(mg: Any, result: Any) -> No
 
 # ---- resident size ----
 
-
 TRAINING = """
 import gc, random, resource, sys
 from micrograd_c import Value
