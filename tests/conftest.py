@@ -1,5 +1,9 @@
 """Fixtures: the package on each backend, in one process.
 
+The tests lie in the rooms of what they test: graph/ (nodes, memory, backward), binding/ (Value as
+Python sees it), compile/ (compiled programs), and here a file for each public module and for the
+command. fuzz/ is a program of its own: `python tests/fuzz --seconds 60`.
+
 `mg` is the package `micrograd_c`, once for every backend that is built; `lib` adds the pure-Python
 reference, for tests that state what pure Python does. The environment variable MICROGRAD_C_BACKEND,
 where it is set, leaves just that backend.
@@ -87,6 +91,14 @@ from reference import DEPTH_FIRST  # noqa: E402,RUF100  (it imports the package)
 
 def pytest_report_header() -> str:
     return f"{PACKAGE} backends: {', '.join(BACKENDS)}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as quick whatever is not marked as long."""
+    for item in items:
+        if item.get_closest_marker("long") is None:
+            item.add_marker("quick")
 
 
 def pytest_collection_finish() -> None:

@@ -130,11 +130,12 @@ def assert_agree(output: str, other: str) -> None:
 
 
 def test_every_example_is_tested() -> None:
-    compiled = {"option"}  # for this package alone: tests/test_compile.py
+    compiled = {"option"}  # for this package alone: tests/compile/test_option_example.py
     names = {example.name for example in ROWS} | compiled
     assert {path.stem for path in EXAMPLES.glob("*.py")} == names
 
 
+@pytest.mark.long
 @each_example
 def test_losses_are_those_of_pure_python_to_twelve_digits(mg: Any, example: Example) -> None:
     output = run(mg.Value, example.name, *example.short)
@@ -142,12 +143,14 @@ def test_losses_are_those_of_pure_python_to_twelve_digits(mg: Any, example: Exam
     assert_agree(output, expected(example.depth_first, example))
 
 
+@pytest.mark.long
 @each_example
 def test_output_is_that_of_pure_python_in_the_order_of_creation(mg: Any, example: Example) -> None:
     output = run(mg.Value, example.name, *example.short)
     assert output == expected(example.creation_ordered, example)
 
 
+@pytest.mark.long
 def test_two_moons_runs_over_the_micrograd_package_too(mg: Any) -> None:
     micrograd = pytest.importorskip("micrograd.engine", reason="the oracle is optional")
     example = next(example for example in ROWS if example.name == "two_moons")
@@ -155,6 +158,7 @@ def test_two_moons_runs_over_the_micrograd_package_too(mg: Any) -> None:
     assert_agree(output, expected(micrograd.Value, example))
 
 
+@pytest.mark.long
 @each_example
 def test_example_learns(mg: Any, example: Example) -> None:
     output = run(mg.Value, example.name, *example.longer)

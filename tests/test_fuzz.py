@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from conftest import SLOW
-from fuzz import shrink
+from fuzz.shrink import shrink
 
-FUZZ = Path(__file__).with_name("fuzz.py")
+FUZZ = Path(__file__).with_name("fuzz")
 
 
 def run(mg: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -45,6 +45,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_fault_is_found_and_shrunk(mg: Any, fault: str) -> None:
     done = run(mg, "--seconds", "250", "--seed", "1", "--plant", FAULTS[fault])
@@ -61,10 +62,12 @@ def test_shrinking_leaves_the_steps_that_matter() -> None:
 COLLECTING = """
 import gc, sys, threading
 from queue import SimpleQueue
-import fuzz
+from fuzz.compare import compare
+from fuzz.libraries import ENGINE, MODEL
+from fuzz.player import play_alone
 
 def alone(lib):
-    return fuzz._play_alone(lib, [("leaf", 3, 1, 1.75), ("dot", [2], [0], 6), ("chain", 1, 100)])
+    return play_alone(lib, [("leaf", 3, 1, 1.75), ("dot", [2], [0], 6), ("chain", 1, 100)])
 
 def collect():
     while turns.get():
@@ -73,9 +76,9 @@ def collect():
 def play():
     for _ in range(100):  # the other thread's turns come while this one plays
         turns.put(True)
-    return fuzz._compare(alone(fuzz.ENGINE), expected)
+    return compare(alone(ENGINE), expected)
 
-expected, turns = alone(fuzz.MODEL), SimpleQueue()
+expected, turns = alone(MODEL), SimpleQueue()
 gc.freeze()
 gc.set_threshold(5, 10, 10)
 sys.setswitchinterval(1e-6)
@@ -88,6 +91,7 @@ sys.exit(next((text for text in differences if text), None))
 """
 
 
+@pytest.mark.long
 def test_state_is_kept_while_another_thread_collects(mg: Any) -> None:
     path = os.pathsep.join([str(Path(mg.__file__).parent.parent), *sys.path])
     done = subprocess.run(

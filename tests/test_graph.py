@@ -201,6 +201,7 @@ def test_drawing_twice_gives_the_same_source(mg: Any) -> None:
     assert mg.draw_dot(root).source == mg.draw_dot(root).source
 
 
+@pytest.mark.long
 @needs_dot
 @pytest.mark.parametrize("label", AWKWARD)
 def test_a_label_is_shown_as_written(mg: Any, label: str) -> None:
@@ -208,6 +209,7 @@ def test_a_label_is_shown_as_written(mg: Any, label: str) -> None:
     assert texts == [label, "data 1.0000", "grad 0.0000"]
 
 
+@pytest.mark.long
 @needs_dot
 @pytest.mark.parametrize("text", UNSHOWN, ids=brief)
 def test_what_a_picture_cannot_hold_of_label_or_operation_is_replaced_or_left_out(
@@ -241,6 +243,7 @@ def test_a_label_of_two_lines_is_shown_on_two_lines(mg: Any) -> None:
     assert texts[:2] == ["one", "two"]
 
 
+@pytest.mark.long
 @needs_dot
 @pytest.mark.parametrize("op", AWKWARD)
 def test_an_operations_name_is_shown_as_written(mg: Any, op: str) -> None:
@@ -248,6 +251,7 @@ def test_an_operations_name_is_shown_as_written(mg: Any, op: str) -> None:
     assert sorted(rendered_texts(mg.draw_dot(root)), key=len)[0] == [op]
 
 
+@pytest.mark.long
 @needs_dot
 @pytest.mark.parametrize("op", ["0", *AWKWARD])
 def test_an_operation_of_any_name_is_one_node_between_operand_and_result(mg: Any, op: str) -> None:
@@ -292,6 +296,7 @@ def test_an_unknown_format_is_a_value_error(mg: Any) -> None:
         mg.draw_dot(mg.Value(1.0), format="picture")
 
 
+@pytest.mark.long
 def test_a_chain_of_ten_thousand_nodes_is_drawn_without_recursion(mg: Any) -> None:
     root = mg.Value(1.0)
     for _ in range(10_000):

@@ -1,11 +1,12 @@
 /* lanes.h: elementary functions without branches or calls, for loops that compilers vectorise.
  *
- * Against glibc 2.36, at a million points for each range (a part of them in tests/test_lanes.py),
- * exp differs by one unit in the last place at 1.4% of them and by more at none, log by one at 8%
- * near 1 and else hardly ever. tanh and sigmoid are the engine's formulas over this exp: sigmoid
- * differs by at most two units. In tanh e - 1 cancels near 0, so a unit of e counts for more; there
- * the rounding errors of this exp vanish and its bits are nearly always the library's: at 0.08% of
- * the points they are not where |x| < 0.01, at one in a million where |x| < 1e-6. */
+ * Against glibc 2.36, at a million points for each range (a part of them in
+ * tests/compile/test_lanes.py), exp differs by one unit in the last place at 1.4% of them and by
+ * more at none, log by one at 8% near 1 and else hardly ever. tanh and sigmoid are the engine's
+ * formulas over this exp: sigmoid differs by at most two units. In tanh e - 1 cancels near 0, so a
+ * unit of e counts for more; there the rounding errors of this exp vanish and its bits are nearly
+ * always the library's: at 0.08% of the points they are not where |x| < 0.01, at one in a million
+ * where |x| < 1e-6. */
 #ifndef MG_LANES_H
 #define MG_LANES_H
 

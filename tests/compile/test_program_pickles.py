@@ -1,0 +1,138 @@
+"""Copies and pickles of programs, damaged ones too."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import pickle
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("numpy")
+
+
+_weight: Any = None
+
+
+@contextlib.contextmanager
+def weight(value: Any) -> Iterator[Any]:
+    """Have a module's Value, as a function that is pickled by reference has."""
+    global _weight
+    _weight = value
+    try:
+        yield value
+    finally:
+        _weight = None
+
+
+def by_reference(x: Any) -> Any:
+    return x * _weight if x.data > 0 else x - _weight
+
+
+def test_a_pickled_program_is_a_program(mg: Any) -> None:
+    with weight(mg.Value(3.0)) as w:
+        program = mg.compile(by_reference, 1.0)
+        before = program([1.0, -1.0]).tolist()
+        other = pickle.loads(pickle.dumps(program))
+        assert other([1.0, -1.0]).tolist() == before
+        other.parameters[0].data = 5.0  # a copy: the pickle had the parameters in it
+        assert other([1.0, -1.0]).tolist() == [5.0, -6.0] and w.data == 3.0
+        assert other.disassemble() == program.disassemble()
+
+
+def test_a_copied_program_records_no_others_parameters(mg: Any) -> None:
+    with weight(mg.Value(3.0)):
+        program = copy.deepcopy(mg.compile(by_reference, 1.0))
+        with pytest.raises(RuntimeError, match="compile it here"):
+            program([-1.0])
+
+
+def test_a_shallow_copy_shares_parameters(mg: Any) -> None:
+    with weight(mg.Value(3.0)) as w:
+        program = copy.copy(mg.compile(by_reference, 1.0))
+        assert program.parameters[0] is w
+        assert program([1.0, -1.0]).tolist() == [3.0, -4.0]
+
+
+# ---- damaged pickles ----
+
+
+def sample(mg: Any) -> Any:
+    w, b = mg.Value(0.5), mg.Value(-0.25)
+    program = mg.compile(_branching, {"x": [1.0, 2.0], "w": w.data}, max_specializations=4)
+    program({"x": [[1.0, -2.0], [-1.0, 0.5]], "w": [0.5, -0.5]})
+    del b
+    return program
+
+
+def _branching(row: Any) -> Any:
+    a, b = row["x"]
+    if (a * b).data > 0:
+        return [(a * row["w"]).tanh(), b / (a * a + 1)]
+    return [a - row["w"] ** 2, (b * b + 1.0).log()]
+
+
+def run_damaged(data: bytes) -> None:
+    """Load a program from bytes and use it, if it can be loaded."""
+    try:
+        program = pickle.load(io.BytesIO(data))
+        rows = {"x": [[1.0, -2.0], [-1.0, 0.5], [2.0, 2.0]], "w": [0.5, -0.5, 1.0]}
+        for use in (program, program.jacobian, program.disassemble):
+            use(rows) if use != program.disassemble else use("backward")
+    except MemoryError:
+        pass
+    except Exception:  # of unpickling, of another function or nesting, or ValueError
+        pass
+
+
+def damages(data: bytes, count: int, seed: int) -> Any:
+    draw = random.Random(seed)
+    for _ in range(count):
+        if draw.random() < 0.1:
+            yield data[: draw.randrange(len(data))]
+        else:
+            bit = draw.randrange(8 * len(data))
+            damaged = bytearray(data)
+            damaged[bit // 8] ^= 1 << bit % 8
+            yield bytes(damaged)
+
+
+def test_a_damaged_pickle_of_a_program_crashes_nothing(mg: Any) -> None:
+    data = pickle.dumps(sample(mg))
+    assert pickle.loads(data)({"x": [[1.0, 2.0]], "w": [1.0]})[1].tolist() == [1.0]
+    for damaged in damages(data, 1500, seed=1):
+        run_damaged(damaged)
+
+
+def test_entries_that_no_trace_has_are_refused(mg: Any) -> None:
+    program = mg.compile(lambda x: x * 2 + 1, 1.0)
+    rebuild, state = program.__reduce__()
+    fn, shapes, options, result, parameters, [(entries, outputs, guards, captured)], own = state
+
+    def rebuilt(**changes: Any) -> Any:
+        given = {"entries": entries, "outputs": outputs, "guards": guards, "inputs": 1, **changes}
+        trace = given["entries"], given["outputs"], given["guards"], captured
+        return rebuild(
+            fn, shapes, (given["inputs"], *options[1:]), result, parameters, [trace], own
+        )
+
+    assert rebuilt()([3.0]).tolist() == [7.0]
+    for changes in (
+        {"entries": entries[:-1]},
+        {"entries": entries[24:]},
+        {"entries": entries[:-8] + b"\xff\xff\xff\x7f" + entries[-4:]},
+        {"outputs": (1000,)},
+        {"outputs": ()},
+        {"guards": ((7, 0, 0, True),)},
+        {"guards": ((0, 0, 99, True),)},
+        {"inputs": 0},
+        {"inputs": 5},
+        {"inputs": "one"},
+        {"entries": "text"},
+    ):
+        with pytest.raises(ValueError):
+            rebuilt(**changes)
