@@ -13,7 +13,10 @@ from micrograd_c import engine
 
 
 def difference(program: Program) -> str | None:
-    """Play a program on the engine and on the model; return how they differ, or None."""
+    """Play a program on the engine and on the model; return how they differ, or None.
+
+    Or what is wrong with the engine's arena after a step.
+    """
     threshold = gc.get_threshold()
     _settle()
     before = engine.statistics()[:2]
@@ -52,7 +55,7 @@ def _play_both(ours: Player, model: Player, program: Program) -> str | None:
             continue
         finally:
             engine.fail_after(0)
-        where = compare(seen, model.play(step))
+        where = engine.bulk.check() or compare(seen, model.play(step))
         if where is not None:
             return f"step {place}, {step}: {where}"
     where = compare(ours.picture(), model.picture())
