@@ -4,7 +4,7 @@
  * A sum of products, such as a penalty on all weights, is one step, as it is for rows. */
 #include <string.h>
 
-#include "program/program.h"
+#include "program/sums.h"
 
 /* ---- placing ---- */
 
@@ -62,59 +62,10 @@ static mg_scalar_step step_of(const mg_program *program, uint32_t i) {
     return step;
 }
 
-/* How often each entry is used, by whatever: those used once may be part of a sum. */
-static void count_all_uses(const mg_program *program, uint32_t *uses) {
-    uint32_t operands[3];
-    bool through;
-    memset(uses, 0, program->count * sizeof(uint32_t));
-    for (size_t i = 0; i < program->output_count; i++) uses[program->outputs[i]]++;
-    for (size_t i = 0; i < program->guard_count; i++) {
-        uses[program->guards[i].left]++;
-        uses[program->guards[i].right]++;
-    }
-    for (size_t i = 0; i < program->count; i++) {
-        if (!program->fates[i].needed) continue;
-        unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
-        for (unsigned k = 0; k < arity; k++) uses[operands[k]]++;
-    }
-}
-
-/* Whether a sum may take entry i over. */
-static bool is_private(const mg_program *program, const uint32_t *uses, uint32_t i) {
-    const mg_fate *fate = &program->fates[i];
-    const uint32_t op = program->entries[i].op;
-    return is_scalar_level(program, i) && fate->value == i && fate->uses == 1 && uses[i] == 1 &&
-           (op == MG_OP_add || op == MG_OP_multiply);
-}
-
-/* The private sum that an addition goes on from, or MG_NOTHING. */
-static uint32_t sum_before(const mg_program *program, const uint32_t *uses, const mg_entry *entry) {
-    if (is_private(program, uses, entry->x) && program->entries[entry->x].op == MG_OP_add)
-        return entry->x;
-    if (is_private(program, uses, entry->y) && program->entries[entry->y].op == MG_OP_add)
-        return entry->y;
-    return MG_NOTHING;
-}
-
-/* Mark what sums take over with MG_NOTHING for uses. */
-static void absorb(const mg_program *program, uint32_t *uses) {
-    for (uint32_t i = (uint32_t)program->count; i-- > 0;) {
-        const mg_entry *entry = &program->entries[i];
-        const uint32_t operands[] = {entry->x, entry->y};
-        if (!is_scalar_level(program, i) || program->fates[i].value != i || entry->op != MG_OP_add)
-            continue;
-        const uint32_t before = sum_before(program, uses, entry);
-        for (int k = 0; k < 2; k++)
-            if (operands[k] == before || (is_private(program, uses, operands[k]) &&
-                                          program->entries[operands[k]].op == MG_OP_multiply))
-                uses[operands[k]] = MG_NOTHING;
-    }
-}
-
-static void add_term(mg_program *program, const uint32_t *uses, uint32_t i) {
+static void add_term(mg_program *program, const bool *absorbed, uint32_t i) {
     mg_scalar_term *term = &program->scalar_terms[program->scalar_term_count++];
     const mg_entry *entry = &program->entries[i];
-    const bool product = uses[i] == MG_NOTHING;
+    const bool product = absorbed[i];
     const uint32_t a = product ? entry->x : i;
     term->a = program->fates[a].scalar;
     term->adjoint_a = program->adjoints[a];
@@ -122,33 +73,17 @@ static void add_term(mg_program *program, const uint32_t *uses, uint32_t i) {
     term->adjoint_b = product ? program->adjoints[entry->y] : MG_NOTHING;
 }
 
-/* The terms of the sum that ends in entry i, the last one first, and turned round. */
-static void add_terms(mg_program *program, const uint32_t *uses, uint32_t i, mg_scalar_step *step) {
-    const size_t first = program->scalar_term_count;
-    for (;;) {
-        const mg_entry *entry = &program->entries[i];
-        const uint32_t operands[] = {entry->y, entry->x};
-        uint32_t before = MG_NOTHING;
-        for (int k = 0; k < 2; k++)
-            if (uses[operands[k]] == MG_NOTHING && program->entries[operands[k]].op == MG_OP_add)
-                before = operands[k];
-        for (int k = 0; k < 2; k++)
-            if (operands[k] != before) add_term(program, uses, operands[k]);
-        if (before == MG_NOTHING) break;
-        i = before;
-    }
+/* Make the step of entry i the sum that ends there; in `terms` there is room for a list. */
+static void add_terms(mg_program *program, const bool *absorbed, uint32_t i, mg_scalar_step *step,
+                      uint32_t *terms) {
+    const size_t count = mg_list_terms(program, absorbed, i, terms);
     step->op = MG_STEP_SUM;
-    step->x = (uint32_t)(program->scalar_term_count - first);
-    step->y = (uint32_t)first;
-    mg_scalar_term *terms = program->scalar_terms + first;
-    for (size_t low = 0, high = step->x; low + 1 < high; low++, high--) {
-        mg_scalar_term term = terms[low];
-        terms[low] = terms[high - 1];
-        terms[high - 1] = term;
-    }
+    step->x = (uint32_t)count;
+    step->y = (uint32_t)program->scalar_term_count;
+    for (size_t k = 0; k < count; k++) add_term(program, absorbed, terms[k]);
 }
 
-static void place_steps(mg_program *program, const uint32_t *uses) {
+static void place_steps(mg_program *program, const bool *absorbed, uint32_t *terms) {
     for (uint32_t i = 0; i < program->count; i++) {
         mg_fate *fate = &program->fates[i];
         const mg_entry *entry = &program->entries[i];
@@ -165,7 +100,7 @@ static void place_steps(mg_program *program, const uint32_t *uses) {
             program->is_constant[fate->scalar] = entry->op == MG_TRACE_CONSTANT;
             program->constants[fate->scalar] = entry->op == MG_TRACE_CONSTANT ? entry->number : 0.0;
         }
-        if (fate->level != MG_LEVEL_SCALAR || uses[i] == MG_NOTHING) continue;
+        if (fate->level != MG_LEVEL_SCALAR || absorbed[i]) continue;
         if (entry->op == MG_TRACE_CAPTURED) {
             mg_place *place = &program->places[program->place_count++];
             place->captured = entry->x;
@@ -175,23 +110,23 @@ static void place_steps(mg_program *program, const uint32_t *uses) {
         }
         mg_scalar_step *step = &program->steps[program->step_count++];
         *step = step_of(program, i);
-        if (entry->op == MG_OP_add && fate->value == i) add_terms(program, uses, i, step);
+        if (entry->op == MG_OP_add && fate->value == i)
+            add_terms(program, absorbed, i, step, terms);
     }
 }
 
 bool mg_place_scalars(mg_arena *memory, mg_program *program) {
     const size_t most = program->count + 1;
-    uint32_t *uses = mg_allocate(memory, most * sizeof(uint32_t));
+    bool *absorbed = mg_allocate(memory, most * sizeof(bool));
+    uint32_t *terms = mg_allocate(memory, most * sizeof(uint32_t));
     size_t scalars = 0, steps = 0;
-    if (uses == NULL) return false;
     for (size_t i = 0; i < program->count; i++) {
         const mg_fate *fate = &program->fates[i];
         if (!fate->needed || fate->level == MG_LEVEL_ROW) continue;
         if (fate->level == MG_LEVEL_SCALAR) steps++;
         if (fate->value == i) scalars++;
     }
-    count_all_uses(program, uses);
-    absorb(program, uses);
+    if (absorbed != NULL) mg_find_sums(program, MG_LEVEL_SCALAR, absorbed);
     place_adjoints(program);
     program->constants = mg_allocate(memory, (scalars + 1) * sizeof(double));
     program->is_constant = mg_allocate(memory, (scalars + 1) * sizeof(bool));
@@ -200,8 +135,10 @@ bool mg_place_scalars(mg_arena *memory, mg_program *program) {
     program->scalar_terms = mg_allocate(memory, (2 * steps + 1) * sizeof(mg_scalar_term));
     bool good = program->constants != NULL && program->is_constant != NULL &&
                 program->places != NULL && program->steps != NULL && program->scalar_terms != NULL;
-    if (good) place_steps(program, uses);
-    mg_deallocate(memory, uses);
+    good = good && absorbed != NULL && terms != NULL;
+    if (good) place_steps(program, absorbed, terms);
+    mg_deallocate(memory, absorbed);
+    mg_deallocate(memory, terms);
     return good && !memory->gave_up;
 }
 

@@ -113,33 +113,30 @@ static bool find_values(mg_arena *memory, mg_program *program) {
 
 /* ---- what is needed ---- */
 
-static void need(mg_program *program, uint32_t i) {
+static void use(mg_program *program, uint32_t i) {
     program->fates[i].needed = true;
-    program->fates[program->fates[i].value].uses++;
+    program->fates[i].uses++;
 }
 
-/* Mark what outputs and guards depend on, and count the uses of values. */
+/* Mark what outputs and guards depend on, and count by what each entry is used. */
 static void find_needed(mg_program *program) {
     for (size_t i = 0; i < program->count; i++) {
         program->fates[i].needed = false;
         program->fates[i].uses = 0;
     }
-    for (size_t i = 0; i < program->output_count; i++) need(program, program->outputs[i]);
+    for (size_t i = 0; i < program->output_count; i++) use(program, program->outputs[i]);
     for (size_t i = 0; i < program->guard_count; i++) {
-        need(program, program->guards[i].left);
-        need(program, program->guards[i].right);
+        use(program, program->guards[i].left);
+        use(program, program->guards[i].right);
     }
     for (uint32_t i = (uint32_t)program->count; i-- > 0;) {
         const mg_fate *fate = &program->fates[i];
         uint32_t operands[3];
         bool through;
         if (!fate->needed) continue;
-        program->fates[fate->value].needed = true; /* it stands before this one */
+        if (fate->value != i) use(program, fate->value); /* it stands before this one */
         unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
-        for (unsigned k = 0; k < arity; k++) {
-            program->fates[operands[k]].needed = true;
-            if (fate->value == i) program->fates[program->fates[operands[k]].value].uses++;
-        }
+        for (unsigned k = 0; k < arity; k++) use(program, operands[k]);
     }
 }
 

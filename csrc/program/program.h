@@ -91,7 +91,7 @@ typedef struct {
     uint8_t level;
     bool needed;
     bool reached;  /* by gradients of outputs */
-    uint32_t uses; /* by entries that compute something, by outputs and by guards */
+    uint32_t uses; /* by other entries, as an operand or a value, by outputs and by guards */
 } mg_fate;
 
 enum { MG_LEVEL_CONSTANT, MG_LEVEL_SCALAR, MG_LEVEL_ROW };

@@ -12,7 +12,7 @@
  * gradient one beyond them. slots.c lets them share slots. */
 #include <string.h>
 
-#include "program/program.h"
+#include "program/sums.h"
 
 typedef struct {
     uint32_t a; /* as in mg_product; references of registers */
@@ -28,6 +28,7 @@ typedef struct {
     bool failed; /* no memory */
     uint32_t registers;
     bool *absorbed;   /* by entry: part of a sum further down */
+    uint32_t *terms;  /* room for a list of entries */
     bool *wanted;     /* by entry: has a gradient that is asked for */
     uint32_t *last;   /* by entry: its latest contribution, or MG_NOTHING */
     uint32_t *loaded; /* by input: its register */
@@ -159,43 +160,10 @@ static mg_product product_of(const scheduler *at, const mg_entry *entry) {
     return mg_is_scalar(b) ? (mg_product){b, a} : (mg_product){a, b};
 }
 
-/* Whether an addition may take entry i over: a sum or a product that nobody else uses. */
-static bool is_private(const scheduler *at, uint32_t i) {
-    const mg_fate *fate = &at->program->fates[i];
-    const uint32_t op = at->program->entries[i].op;
-    return fate->level == MG_LEVEL_ROW && fate->value == i && fate->uses == 1 &&
-           (op == MG_OP_add || op == MG_OP_multiply);
-}
-
 static bool computes_row(const scheduler *at, uint32_t i) {
     const mg_fate *fate = &at->program->fates[i];
     return fate->needed && fate->level == MG_LEVEL_ROW && fate->value == i &&
            at->program->entries[i].op != MG_TRACE_INPUT;
-}
-
-/* The operand of an addition that is summed first: a private sum, the later one of two. */
-static uint32_t sum_before(const scheduler *at, const mg_entry *entry) {
-    uint32_t best = MG_NOTHING;
-    const uint32_t operands[] = {entry->x, entry->y};
-    for (int k = 0; k < 2; k++)
-        if (is_private(at, operands[k]) && at->program->entries[operands[k]].op == MG_OP_add &&
-            (best == MG_NOTHING || operands[k] > best))
-            best = operands[k];
-    return best;
-}
-
-static void absorb_terms(scheduler *at) {
-    for (uint32_t i = (uint32_t)at->program->count; i-- > 0;) {
-        const mg_entry *entry = &at->program->entries[i];
-        if (!computes_row(at, i) || entry->op != MG_OP_add) continue;
-        uint32_t before = sum_before(at, entry);
-        if (before != MG_NOTHING) at->absorbed[before] = true;
-        const uint32_t operands[] = {entry->x, entry->y};
-        for (int k = 0; k < 2; k++)
-            if (is_private(at, operands[k]) &&
-                at->program->entries[operands[k]].op == MG_OP_multiply)
-                at->absorbed[operands[k]] = true;
-    }
 }
 
 static void push_operand(scheduler *at, uint32_t i) {
@@ -207,24 +175,9 @@ static void push_operand(scheduler *at, uint32_t i) {
     }
 }
 
-/* Push the terms of a sum, the last one first, and turn them round. */
 static void push_terms(scheduler *at, uint32_t i) {
-    for (;;) {
-        const mg_entry *entry = &at->program->entries[i];
-        uint32_t before = sum_before(at, entry);
-        if (before == MG_NOTHING) {
-            push_operand(at, entry->y);
-            push_operand(at, entry->x);
-            break;
-        }
-        push_operand(at, before == entry->x ? entry->y : entry->x);
-        i = before;
-    }
-    for (size_t low = 0, high = at->stack_count; low + 1 < high; low++, high--) {
-        mg_product term = at->stack[low];
-        at->stack[low] = at->stack[high - 1];
-        at->stack[high - 1] = term;
-    }
+    const size_t count = mg_list_terms(at->program, at->absorbed, i, at->terms);
+    for (size_t k = 0; k < count; k++) push_operand(at, at->terms[k]);
 }
 
 static void emit_entry(scheduler *at, uint32_t i) {
@@ -274,7 +227,7 @@ static void emit_loads(scheduler *at) {
 static void emit_forward(scheduler *at) {
     const mg_program *program = at->program;
     emit_loads(at);
-    absorb_terms(at);
+    mg_find_sums(program, MG_LEVEL_ROW, at->absorbed);
     for (uint32_t i = 0; i < program->count && !mg_gives_up(at->memory, i); i++)
         if (computes_row(at, i) && !at->absorbed[i]) emit_entry(at, i);
     for (uint32_t i = 0; i < program->guard_count; i++) {
@@ -478,11 +431,11 @@ static void make(scheduler *at) {
     const size_t count = at->program->count, inputs = at->program->inputs;
     at->absorbed = mg_allocate(at->memory, count + 1);
     at->wanted = mg_allocate(at->memory, count + 1);
+    at->terms = mg_allocate(at->memory, (count + 1) * sizeof(uint32_t));
     at->last = mg_allocate(at->memory, (count + 1) * sizeof(uint32_t));
     at->loaded = mg_allocate(at->memory, (inputs + 1) * sizeof(uint32_t));
-    at->failed = !at->absorbed || !at->wanted || !at->last || !at->loaded;
+    at->failed = !at->absorbed || !at->terms || !at->wanted || !at->last || !at->loaded;
     if (!at->failed) {
-        memset(at->absorbed, 0, count + 1);
         memset(at->last, 0xff, (count + 1) * sizeof(uint32_t));
         emit_forward(at);
         if (at->mode != MG_FORWARD) emit_backward(at);
@@ -491,6 +444,7 @@ static void make(scheduler *at) {
             at->failed = !mg_assign_slots(at->memory, at->program, at->mode, at->registers);
     }
     mg_deallocate(at->memory, at->absorbed);
+    mg_deallocate(at->memory, at->terms);
     mg_deallocate(at->memory, at->wanted);
     mg_deallocate(at->memory, at->last);
     mg_deallocate(at->memory, at->loaded);
