@@ -352,7 +352,7 @@ mg_order *mg_order_new(mg_arena *arena, mg_node *root) {
 }
 
 void mg_order_free(mg_arena *arena, mg_order *order) {
-    LOCKED(arena, mg_deallocate(arena, order));
+    LOCKED(arena, mg_drop_order(arena, order));
 }
 
 mg_status mg_push(mg_arena *arena, mg_node *node) {

@@ -209,13 +209,7 @@ enum { AT_A_TIME = 1 << 19 }; /* nodes pushed between two looks for a signal */
 static mg_status list_node(mg_cursor *at, mg_node *node) {
     mg_order *order = at->order;
     if (mg_gives_up(at->arena, order->count)) return MG_INTERRUPTED;
-    if (order->count == order->capacity) {
-        size_t capacity = 2 * order->capacity;
-        order = mg_reallocate(at->arena, order, sizeof *order + capacity * sizeof(mg_node *));
-        if (order == NULL) return MG_NO_MEMORY;
-        order->capacity = capacity;
-        at->order = order;
-    }
+    if (!MG_GROW(at->arena, order->nodes, order->count, order->capacity)) return MG_NO_MEMORY;
     order->nodes[order->count++] = node;
     return MG_OK;
 }
@@ -249,19 +243,20 @@ static mg_status list_leaves(mg_cursor *at) {
     return status;
 }
 
+void mg_drop_order(mg_arena *arena, mg_order *order) {
+    if (order != NULL) mg_deallocate(arena, order->nodes);
+    mg_deallocate(arena, order);
+}
+
 static mg_order *list(mg_arena *arena, mg_node *root, const mg_position *start) {
-    const size_t capacity = 64;
     mg_node *culprit;
     mg_cursor at = {.arena = arena, .start = start};
-    at.order = mg_allocate(arena, sizeof(mg_order) + capacity * sizeof(mg_node *));
+    at.order = mg_allocate(arena, sizeof *at.order);
     if (at.order == NULL) return NULL;
-    at.order->count = 0;
-    at.order->capacity = capacity;
-    at.order->next = 0;
     mg_status status = walk(root, &at, visit_list, &culprit);
     if (status == MG_OK && start == NULL) status = list_leaves(&at);
     if (status == MG_OK) return at.order;
-    mg_deallocate(arena, at.order);
+    mg_drop_order(arena, at.order);
     return NULL;
 }
 

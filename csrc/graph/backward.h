@@ -8,14 +8,14 @@ struct mg_order {
     size_t count;
     size_t capacity;
     size_t next; /* to be pushed next */
-    mg_node *nodes[];
+    mg_node **nodes;
 };
 
-/* The nodes that a backward from root visits, in that order, a block of mg_allocate; NULL: no
- * memory, or given up. */
+/* The nodes that a backward from root visits, in that order; NULL: no memory, or given up. */
 mg_order *mg_list(mg_arena *arena, mg_node *root);
 /* The same without what lies below nodes older than start. */
 mg_order *mg_list_since(mg_arena *arena, mg_node *root, const mg_position *start);
+void mg_drop_order(mg_arena *arena, mg_order *order);
 
 /* See mg_backward, mg_order_next, mg_push, mg_node_partial. */
 mg_status mg_sweep(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit);

@@ -59,6 +59,18 @@ void mg_deallocate(mg_arena *arena, void *memory) {
     free(block);
 }
 
+bool mg_grow(mg_arena *arena, void **array, size_t count, size_t *room, size_t size) {
+    if (count < *room) return true;
+    const size_t wider = *room != 0 ? 2 * *room : 64;
+    if (wider > (size_t)1 << 31 || wider > SIZE_MAX / 2 / size) return false;
+    void *memory = *array == NULL ? mg_allocate(arena, wider * size)
+                                  : mg_reallocate(arena, *array, wider * size);
+    if (memory == NULL) return false;
+    *array = memory;
+    *room = wider;
+    return true;
+}
+
 /* ---- arenas, and forks ---- */
 
 #ifdef MG_LOCKS_MEET_FORKS

@@ -13,6 +13,13 @@ void *mg_allocate(mg_arena *arena, size_t size);
 void *mg_reallocate(mg_arena *arena, void *memory, size_t size);
 void mg_deallocate(mg_arena *arena, void *memory);
 
+/* Have room for one more element than `count` in an array, NULL at first, of `*room` elements of
+ * this size, which is moved if need be; false: no memory, or it would have more than 2^31 elements,
+ * and the array is as it was. */
+bool mg_grow(mg_arena *arena, void **array, size_t count, size_t *room, size_t size);
+#define MG_GROW(arena, array, count, room) \
+    mg_grow(arena, (void **)&(array), count, &(room), sizeof *(array))
+
 /* ---- long work: see mg_arena_set_poll ---- */
 
 static inline void mg_set_poll(mg_arena *arena, int (*interrupted)(void)) {

@@ -208,7 +208,6 @@ static mg_program *new_program(mg_arena *memory, const mg_entry *entries, size_t
                                size_t guard_count) {
     mg_program *program = mg_allocate(memory, sizeof *program);
     if (program == NULL) return NULL;
-    memset(program, 0, sizeof *program);
     program->memory = memory;
     program->count = count;
     program->output_count = output_count;

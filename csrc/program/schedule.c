@@ -46,26 +46,9 @@ typedef struct {
 
 /* ---- growing arrays ---- */
 
-/* Room for one more element; false: no memory. */
-static bool grow(scheduler *at, void **array, size_t count, size_t *room, size_t size) {
-    if (count < *room) return true;
-    size_t wider = *room != 0 ? 2 * *room : 64;
-    if (at->failed || wider > SIZE_MAX / 2 / size || wider > MG_SCALAR) {
-        at->failed = true;
-        return false;
-    }
-    void *memory = *array == NULL ? mg_allocate(at->memory, wider * size)
-                                  : mg_reallocate(at->memory, *array, wider * size);
-    if (memory == NULL) {
-        at->failed = true;
-        return false;
-    }
-    *array = memory;
-    *room = wider;
-    return true;
-}
-
-#define GROW(at, array, count, room) grow(at, (void **)&(array), count, &(room), sizeof *(array))
+/* As MG_GROW, noting a failure. */
+#define GROW(at, array, count, room) \
+    (!(at)->failed && ((at)->failed = !MG_GROW((at)->memory, array, count, room)) == false)
 
 static void emit(scheduler *at, mg_instruction instruction) {
     mg_schedule *out = at->out;

@@ -133,7 +133,6 @@ static bool leave_rows_out(mg_arena *memory, mg_schedule *out, uint32_t values,
     liveness at = {.out = out, .values = values, .registers = registers};
     at.live = mg_allocate(memory, registers + 1);
     if (at.live == NULL) return false;
-    memset(at.live, 0, registers);
     for (uint32_t i = (uint32_t)out->count; good && count < MOST_CUTS && i-- > out->forward;) {
         mg_instruction *in = &out->code[i];
         if (mg_gives_up(memory, i)) good = false;

@@ -1,8 +1,8 @@
 /* sums.h: which entries are one sum.
  *
  * An addition takes over the products and the sums that nothing else uses, so that
- * b + w0 * x0 + w1 * x1 + ... is one, of values of rows as of numbers computed once a call. The order
- * of additions stays: no bit changes. */
+ * b + w0 * x0 + w1 * x1 + ... is one, of values of rows as of numbers computed once a call. The
+ * order of additions stays: no bit changes. */
 #ifndef MG_SUMS_H
 #define MG_SUMS_H
 

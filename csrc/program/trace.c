@@ -5,8 +5,6 @@
  * that of a captured node in a hash table. */
 #include "program/trace.h"
 
-#include <string.h>
-
 #include "graph/backward.h"
 #include "graph/look.h"
 #include "graph/memory.h"
@@ -55,7 +53,6 @@ static bool grow_table(tracer *at) {
     size_t size = at->size;
     capture *table = mg_allocate(at->arena, 2 * size * sizeof(capture));
     if (table == NULL) return false;
-    memset(table, 0, 2 * size * sizeof(capture));
     at->table = table;
     at->size = 2 * size;
     for (size_t i = 0; i < size; i++)
@@ -68,14 +65,7 @@ static bool grow_table(tracer *at) {
 
 static bool append(tracer *at, mg_entry entry) {
     mg_trace *trace = at->trace;
-    if (trace->count == trace->capacity) {
-        if (trace->capacity > UINT32_MAX / 4) return false;
-        size_t capacity = 2 * trace->capacity;
-        mg_entry *entries = mg_reallocate(at->arena, trace->entries, capacity * sizeof(mg_entry));
-        if (entries == NULL) return false;
-        trace->entries = entries;
-        trace->capacity = capacity;
-    }
+    if (!MG_GROW(at->arena, trace->entries, trace->count, trace->capacity)) return false;
     trace->entries[trace->count++] = entry;
     return true;
 }
@@ -222,19 +212,13 @@ void mg_drop_trace(mg_arena *arena, mg_trace *trace) {
 static mg_trace *new_trace(tracer *at, size_t roots) {
     mg_trace *trace = mg_allocate(at->arena, sizeof *trace);
     if (trace == NULL) return NULL;
-    memset(trace, 0, sizeof *trace);
-    trace->capacity = 64;
     trace->roots = roots;
     at->size = 64;
-    trace->entries = mg_allocate(at->arena, trace->capacity * sizeof(mg_entry));
     trace->root = mg_allocate(at->arena, (roots + 1) * sizeof(uint32_t));
     trace->captured = mg_allocate(at->arena, at->size / 2 * sizeof(mg_node *));
     at->table = mg_allocate(at->arena, at->size * sizeof(capture));
-    if (at->table != NULL) memset(at->table, 0, at->size * sizeof(capture));
     at->trace = trace;
-    if (trace->entries != NULL && trace->root != NULL && trace->captured != NULL &&
-        at->table != NULL)
-        return trace;
+    if (trace->root != NULL && trace->captured != NULL && at->table != NULL) return trace;
     mg_deallocate(at->arena, at->table);
     mg_drop_trace(at->arena, trace);
     return NULL;
@@ -261,6 +245,6 @@ mg_trace *mg_make_trace(mg_arena *arena, const mg_node *anchor, const mg_positio
     }
     if (grads != NULL) restore_grads(order, start, grads, inputs, count);
     mg_deallocate(arena, grads);
-    mg_deallocate(arena, order);
+    mg_drop_order(arena, order);
     return trace;
 }

@@ -302,7 +302,7 @@ PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored)) {
     if (order == NULL) Py_RETURN_NONE;
     value_pin(root); /* a closure could give self another node */
     int result = follow_order(order);
-    mg_deallocate(mg_module.arena, order);
+    mg_drop_order(mg_module.arena, order);
     value_unpin(root);
     if (result < 0) return NULL;
     Py_RETURN_NONE;

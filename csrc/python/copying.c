@@ -71,7 +71,7 @@ PyObject *value_graph(PyObject *Py_UNUSED(module), PyObject *root) {
         else
             PyList_SET_ITEM(list, (Py_ssize_t)i, value);
     }
-    mg_deallocate(mg_module.arena, order);
+    mg_drop_order(mg_module.arena, order);
     value_unpin(node);
     return value_unhide(list);
 }
