@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ._value_methods import as_real
+from ._value_methods import LARGEST_INTEGER, as_real
 from .engine import Value, bulk
 
 __all__ = ["SGD", "Adam", "AdamW"]
@@ -200,7 +200,7 @@ class Adam(Optimizer):
         steps = operator.index(steps)
         if steps < 0:
             raise ValueError(f"steps must not be negative: {steps}")
-        if steps > 2**53:
+        if steps > LARGEST_INTEGER:
             raise ValueError("steps must be at most 2**53, up to which a double counts")
         return {**super().check(given), "betas": betas, "steps": steps}
 

@@ -52,7 +52,7 @@ static mg_term of_numbers(recorder *to, int op, mg_term x, mg_term y) {
     double z;
     bool integer = x.integer && y.integer;
     mg_evaluate(op, x.number, y.number, &z);
-    if (integer && fabs(z) >= 9007199254740992.0) return fail(to, MG_RANGE, x, y);
+    if (integer && fabs(z) >= MG_LARGEST_INTEGER) return fail(to, MG_RANGE, x, y);
     return (mg_term){NULL, integer ? z + 0.0 : z, integer};
 }
 

@@ -20,6 +20,9 @@
 #include "compiler.h"
 #include "micrograd.h"
 
+/* 2^53: a larger integer is not always a double, nor told from the next one. */
+#define MG_LARGEST_INTEGER 9007199254740992.0
+
 /* ---- the errors Python raises ---- */
 
 /* float.__pow__: 0 to a negative power, a fractional power of a negative number, overflow */

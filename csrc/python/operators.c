@@ -294,7 +294,7 @@ static PyObject *divide(PyObject *left, PyObject *right) {
 /* Whether an exponent is an int that a double is sure to hold exactly: then '**2', and not '**2.0'.
  */
 static bool is_plain_integer(PyObject *exponent, double number) {
-    return PyLong_CheckExact(exponent) && fabs(number) < 9007199254740992.0;
+    return PyLong_CheckExact(exponent) && fabs(number) < MG_LARGEST_INTEGER;
 }
 
 /* Other exponents than int and float are shown as Python formats them: '**1/2', '**True'. */

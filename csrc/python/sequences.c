@@ -21,7 +21,7 @@ value_taking value_take_term(PyObject *item, mg_term *term) {
         PyErr_Clear();
         return NOT_OURS;
     }
-    return term->integer && fabs(term->number) >= 9007199254740992.0 ? NOT_OURS : TAKEN;
+    return term->integer && fabs(term->number) >= MG_LARGEST_INTEGER ? NOT_OURS : TAKEN;
 }
 
 static void unpin(value_terms *in) {
