@@ -184,6 +184,11 @@ static inline unsigned mg_entry_operands(const mg_entry *entry, uint32_t out[3],
     }
 }
 
+/* ---- simplify.c ---- */
+
+/* Find out what becomes of each entry; false: no memory, or given up. */
+bool mg_simplify(mg_program *program);
+
 /* ---- per_call.c ---- */
 
 /* Give constants, scalars and their adjoints places; false: no memory. */

@@ -1,0 +1,97 @@
+/* forward.c: the instructions that compute the values of a row.
+ *
+ * A sum of products is one instruction, whose lanes stay in registers while scalars are broadcast:
+ * see sums.h. */
+#include "program/scheduler.h"
+#include "program/sums.h"
+
+static mg_product product_of(const mg_scheduler *at, const mg_entry *entry) {
+    uint32_t a = mg_value_of(at, entry->x), b = mg_value_of(at, entry->y);
+    return mg_is_scalar(b) ? (mg_product){b, a} : (mg_product){a, b};
+}
+
+static bool computes_row(const mg_scheduler *at, uint32_t i) {
+    const mg_fate *fate = &at->program->fates[i];
+    return fate->needed && fate->level == MG_LEVEL_ROW && fate->value == i &&
+           at->program->entries[i].op != MG_TRACE_INPUT;
+}
+
+static void push_operand(mg_scheduler *at, uint32_t i) {
+    if (at->absorbed[i]) {
+        mg_product product = product_of(at, &at->program->entries[i]);
+        mg_push_product(at, product.a, product.b);
+    } else {
+        mg_push_product(at, mg_value_of(at, i), MG_NOTHING);
+    }
+}
+
+static void push_terms(mg_scheduler *at, uint32_t i) {
+    const size_t count = mg_list_terms(at->program, at->absorbed, i, at->terms);
+    for (size_t k = 0; k < count; k++) push_operand(at, at->terms[k]);
+}
+
+static void emit_entry(mg_scheduler *at, uint32_t i) {
+    const mg_entry *entry = &at->program->entries[i];
+    mg_instruction apply = mg_blank(MG_CODE_APPLY);
+    switch (entry->op) {
+        case MG_OP_add:
+            push_terms(at, i);
+            mg_emit_sum(at, i);
+            return;
+        case MG_OP_multiply: {
+            mg_product product = product_of(at, entry);
+            mg_push_product(at, product.a, product.b);
+            mg_emit_sum(at, i);
+            return;
+        }
+        case MG_TRACE_LINK:
+            mg_push_product(at, mg_value_of(at, entry->x), MG_NOTHING);
+            mg_emit_sum(at, i);
+            return;
+        case MG_TRACE_DIVIDE:
+            apply.code = MG_CODE_DIVIDE;
+            apply.y = mg_value_of(at, entry->y);
+            break;
+        default:
+            apply.op = (uint8_t)entry->op;
+            apply.number = entry->number;
+            if (mg_arities[entry->op] == 2) apply.y = mg_value_of(at, entry->y);
+    }
+    apply.out = i;
+    apply.x = mg_value_of(at, entry->x);
+    mg_emit(at, apply);
+}
+
+static void emit_loads(mg_scheduler *at) {
+    for (uint32_t i = 0; i < at->program->count; i++) {
+        const mg_entry *entry = &at->program->entries[i];
+        if (entry->op != MG_TRACE_INPUT || !at->program->fates[i].needed) continue;
+        mg_instruction load = mg_blank(MG_CODE_LOAD);
+        load.index = entry->x;
+        load.out = i;
+        at->loaded[entry->x] = i;
+        mg_emit(at, load);
+    }
+}
+
+void mg_emit_forward(mg_scheduler *at) {
+    const mg_program *program = at->program;
+    emit_loads(at);
+    mg_find_sums(program, MG_LEVEL_ROW, at->absorbed);
+    for (uint32_t i = 0; i < program->count && !mg_gives_up(at->memory, i); i++)
+        if (computes_row(at, i) && !at->absorbed[i]) emit_entry(at, i);
+    for (uint32_t i = 0; i < program->guard_count; i++) {
+        mg_instruction guard = mg_blank(MG_CODE_GUARD);
+        guard.index = i;
+        guard.x = mg_value_of(at, program->guards[i].left);
+        guard.y = mg_value_of(at, program->guards[i].right);
+        if (!mg_is_scalar(guard.x) || !mg_is_scalar(guard.y)) mg_emit(at, guard);
+    }
+    at->out->forward = at->out->count;
+    for (uint32_t i = 0; i < program->output_count; i++) {
+        mg_instruction store = mg_blank(MG_CODE_STORE);
+        store.index = i;
+        store.x = mg_value_of(at, program->outputs[i]);
+        mg_emit(at, store);
+    }
+}

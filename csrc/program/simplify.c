@@ -1,0 +1,187 @@
+/* simplify.c: what of a trace need not be computed for every row.
+ *
+ * Entries that no output and no guard depends on are dropped. What depends on constants alone is
+ * computed now, with the engine's own functions; what depends on captured nodes, once a call.
+ * Entries that compute the same value (the same operator of the same values) share the first one's
+ * value, which changes no bit. Their gradients stay apart: one sum in place of two, pushed through
+ * the derivative at once, would be rounded otherwise. */
+#include <string.h>
+
+#include "program/program.h"
+
+/* ---- values ---- */
+
+typedef struct {
+    uint32_t *table; /* entries by what they compute; MG_NOTHING: free */
+    size_t size;     /* a power of two */
+} sharing;
+
+static uint64_t bits_of(double number) {
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    return bits;
+}
+
+/* What an entry computes, in terms of values. */
+static mg_entry canonical(const mg_program *program, uint32_t i) {
+    mg_entry entry = program->entries[i];
+    uint32_t operands[3];
+    bool through;
+    unsigned arity = mg_entry_operands(&entry, operands, &through);
+    if (arity > 0) entry.x = program->fates[entry.x].value;
+    if (arity > 1) entry.y = program->fates[entry.y].value;
+    if (arity > 2) entry.z = program->fates[entry.z].value;
+    return entry;
+}
+
+static bool same(const mg_entry *a, const mg_entry *b) {
+    return a->op == b->op && a->x == b->x && a->y == b->y && a->z == b->z &&
+           bits_of(a->number) == bits_of(b->number);
+}
+
+static uint64_t hash_of(const mg_entry *entry) {
+    uint64_t hash = bits_of(entry->number);
+    const uint32_t fields[] = {entry->op, entry->x, entry->y, entry->z};
+    for (size_t i = 0; i < 4; i++) hash = (hash ^ fields[i]) * 0x9E3779B97F4A7C15u ^ (hash >> 29);
+    return hash ^ (hash >> 32);
+}
+
+/* The first entry that computes what entry i does. */
+static uint32_t share(const mg_program *program, sharing *known, uint32_t i) {
+    const mg_entry entry = canonical(program, i);
+    size_t place = (size_t)hash_of(&entry) & (known->size - 1);
+    for (; known->table[place] != MG_NOTHING; place = (place + 1) & (known->size - 1)) {
+        const mg_entry other = canonical(program, known->table[place]);
+        if (same(&entry, &other)) return known->table[place];
+    }
+    return known->table[place] = i;
+}
+
+/* An operator whose operands are constants is one. */
+static void fold(mg_program *program, uint32_t i) {
+    mg_entry *entry = &program->entries[i];
+    uint32_t operands[3];
+    bool through;
+    unsigned arity = mg_entry_operands(entry, operands, &through);
+    double number = 0.0;
+    if (arity == 0 || entry->op == MG_TRACE_LINK || entry->op == MG_TRACE_DETACH) return;
+    for (unsigned k = 0; k < arity; k++)
+        if (program->fates[operands[k]].level != MG_LEVEL_CONSTANT) return;
+    const double x = program->entries[program->fates[entry->x].value].number;
+    const double y =
+        arity == 2 ? program->entries[program->fates[entry->y].value].number : entry->number;
+    if (entry->op == MG_TRACE_DIVIDE)
+        number = x / y;
+    else
+        mg_evaluate((int)entry->op, x, y, &number);
+    *entry = (mg_entry){.op = MG_TRACE_CONSTANT, .number = number};
+}
+
+static uint8_t level_of(const mg_program *program, const mg_entry *entry) {
+    uint32_t operands[3];
+    bool through;
+    unsigned arity = mg_entry_operands(entry, operands, &through);
+    uint8_t level = MG_LEVEL_CONSTANT;
+    if (entry->op == MG_TRACE_INPUT) return MG_LEVEL_ROW;
+    if (entry->op == MG_TRACE_CAPTURED) return MG_LEVEL_SCALAR;
+    for (unsigned k = 0; k < arity; k++)
+        if (program->fates[operands[k]].level > level) level = program->fates[operands[k]].level;
+    return level;
+}
+
+static bool find_values(mg_arena *memory, mg_program *program) {
+    sharing known = {.size = 64};
+    while (known.size < 2 * program->count) known.size *= 2;
+    known.table = mg_allocate(memory, known.size * sizeof(uint32_t));
+    if (known.table == NULL) return false;
+    memset(known.table, 0xff, known.size * sizeof(uint32_t));
+    for (uint32_t i = 0; i < program->count; i++) {
+        mg_fate *fate = &program->fates[i];
+        if (mg_gives_up(memory, i)) break;
+        if (!fate->needed) continue;
+        fold(program, i);
+        const mg_entry *entry = &program->entries[i];
+        fate->level = level_of(program, entry);
+        if (entry->op != MG_TRACE_LINK && entry->op != MG_TRACE_DETACH)
+            fate->value = share(program, &known, i);
+        else if (fate->level == program->fates[entry->x].level)
+            fate->value = program->fates[entry->x].value;
+    }
+    mg_deallocate(memory, known.table);
+    return !memory->gave_up;
+}
+
+/* ---- what is needed ---- */
+
+static void use(mg_program *program, uint32_t i) {
+    program->fates[i].needed = true;
+    program->fates[i].uses++;
+}
+
+/* Mark what outputs and guards depend on, and count by what each entry is used. */
+static void find_needed(mg_program *program) {
+    for (size_t i = 0; i < program->count; i++) {
+        program->fates[i].needed = false;
+        program->fates[i].uses = 0;
+    }
+    for (size_t i = 0; i < program->output_count; i++) use(program, program->outputs[i]);
+    for (size_t i = 0; i < program->guard_count; i++) {
+        use(program, program->guards[i].left);
+        use(program, program->guards[i].right);
+    }
+    for (uint32_t i = (uint32_t)program->count; i-- > 0;) {
+        const mg_fate *fate = &program->fates[i];
+        uint32_t operands[3];
+        bool through;
+        if (!fate->needed) continue;
+        if (fate->value != i) use(program, fate->value); /* it stands before this one */
+        unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
+        for (unsigned k = 0; k < arity; k++) use(program, operands[k]);
+    }
+}
+
+/* Mark what the outputs' gradients are pushed to. */
+static void find_reached(mg_program *program) {
+    for (size_t i = 0; i < program->output_count; i++)
+        program->fates[program->outputs[i]].reached = true;
+    for (size_t i = program->count; i-- > 0;) {
+        uint32_t operands[3];
+        bool through;
+        if (!program->fates[i].reached) continue;
+        unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
+        if (program->entries[i].op == MG_TRACE_LINK) arity = 2;
+        for (unsigned k = 0; through && k < arity; k++) program->fates[operands[k]].reached = true;
+    }
+}
+
+/* ---- guards ---- */
+
+/* A guard between constants holds as it was recorded; of equal ones, one after the other, the
+ * first is enough. */
+static void drop_guards(mg_program *program) {
+    size_t kept = 0;
+    for (size_t i = 0; i < program->guard_count; i++) {
+        mg_guard guard = program->guards[i];
+        const mg_fate *left = &program->fates[guard.left], *right = &program->fates[guard.right];
+        if (left->level == MG_LEVEL_CONSTANT && right->level == MG_LEVEL_CONSTANT) continue;
+        guard.left = left->value;
+        guard.right = right->value;
+        bool known = false;
+        for (size_t k = kept; !known && k > 0 && k + 16 > kept; k--) {
+            const mg_guard *other = &program->guards[k - 1];
+            known = other->relation == guard.relation && other->left == guard.left &&
+                    other->right == guard.right && other->outcome == guard.outcome;
+        }
+        if (!known) program->guards[kept++] = guard;
+    }
+    program->guard_count = kept;
+}
+
+bool mg_simplify(mg_program *program) {
+    find_needed(program);
+    if (!find_values(program->memory, program)) return false;
+    drop_guards(program);
+    find_needed(program);
+    find_reached(program);
+    return true;
+}
