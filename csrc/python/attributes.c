@@ -11,13 +11,26 @@ static int refuse_delete(PyObject *value, const char *name) {
     return -1;
 }
 
-/* A real number for this attribute or parameter. */
+bool value_require(PyObject *object) {
+    if (value_check(object)) return true;
+    PyErr_Format(PyExc_TypeError, "a Value is required, not '%.200s'", Py_TYPE(object)->tp_name);
+    return false;
+}
+
+bool value_are_values(PyObject *tuple) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++)
+        if (!value_require(PyTuple_GET_ITEM(tuple, i))) return false;
+    return true;
+}
+
 int value_take_number(PyObject *value, const char *name, double *number) {
-    int found = value_number(value, number);
-    if (found == 0)
-        PyErr_Format(PyExc_TypeError, "%s must be a real number, not '%.200s'", name,
-                     Py_TYPE(value)->tp_name);
-    return found == 1 ? 0 : -1;
+    if (PyFloat_Check(value) || PyLong_Check(value))
+        return value_number(value, number) == 1 ? 0 : -1;
+    PyObject *real = PyObject_CallFunction(mg_module.real, "Os", value, name);
+    if (real == NULL) return -1;
+    *number = PyFloat_AsDouble(real);
+    Py_DECREF(real);
+    return 0;
 }
 
 static PyObject *get_data(PyObject *self, void *Py_UNUSED(closure)) {

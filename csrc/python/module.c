@@ -43,6 +43,11 @@ static PyMethodDef functions[] = {
     {"restore", value_restore, METH_VARARGS,
      PyDoc_STR("restore(cls, name, data, children, exponent, partials, /)\n--\n\n"
                "A node as it once was, not computed anew.")},
+    {"make", value_make, METH_VARARGS, NULL}, /* see micrograd_c/_construct.py */
+    {"renew", value_renew, METH_VARARGS, NULL},
+    {"replace", value_replace, METH_VARARGS, NULL},
+    {"recorder", value_get_recorder, METH_NOARGS,
+     PyDoc_STR("recorder()\n--\n\nWhat this thread's Values ask, or None.")},
     {"start_recording", value_start_recording, METH_O,
      PyDoc_STR("start_recording(recorder, /)\n--\n\n"
                "Have this thread's Values ask a recorder; return where the trace starts.")},
@@ -110,10 +115,8 @@ static PyTypeObject *make_type(void) {
     for (PyType_Slot *slot = value_object_slots; slot->slot != 0; slot++) slots[count++] = *slot;
     for (PyType_Slot *slot = value_operator_slots; slot->slot != 0; slot++) slots[count++] = *slot;
     slots[count] = (PyType_Slot){0, NULL};
-    PyObject *base = PyObject_GetAttrString(mg_module.methods, "ValueMethods");
-    PyObject *bases = base != NULL ? PyTuple_Pack(1, base) : NULL;
+    PyObject *bases = PyTuple_Pack(1, mg_module.methods);
     PyObject *type = bases != NULL ? PyType_FromSpecWithBases(&spec, bases) : NULL;
-    Py_XDECREF(base);
     Py_XDECREF(bases);
     if (type == NULL) return NULL;
     ((PyTypeObject *)type)->tp_name = "Value"; /* as error messages show it */
@@ -153,13 +156,26 @@ static bool intern_names(void) {
 }
 
 static bool import_methods(void) {
-    mg_module.methods = PyImport_ImportModule("micrograd_c._value_methods");
-    if (mg_module.methods == NULL) return false;
-    mg_module.as_real = PyObject_GetAttrString(mg_module.methods, "as_real");
-    mg_module.make_error = PyObject_GetAttrString(mg_module.methods, "arithmetic_error");
-    mg_module.makes_results = PyObject_GetAttrString(mg_module.methods, "makes_results");
-    return mg_module.as_real != NULL && mg_module.make_error != NULL &&
-           mg_module.makes_results != NULL;
+    struct {
+        PyObject **place;
+        const char *module;
+        const char *name;
+    } imports[] = {
+        {&mg_module.methods, "micrograd_c._value_methods", "ValueMethods"},
+        {&mg_module.as_real, "micrograd_c._value_methods", "as_real"},
+        {&mg_module.real, "micrograd_c._value_methods", "real"},
+        {&mg_module.make_error, "micrograd_c._value_methods", "arithmetic_error"},
+        {&mg_module.construct, "micrograd_c._construct", "construct"},
+        {&mg_module.result_by_call, "micrograd_c._construct", "result_by_call"},
+    };
+    for (size_t i = 0; i < sizeof imports / sizeof imports[0]; i++) {
+        PyObject *module = PyImport_ImportModule(imports[i].module);
+        if (module == NULL) return false;
+        *imports[i].place = PyObject_GetAttrString(module, imports[i].name);
+        Py_DECREF(module);
+        if (*imports[i].place == NULL) return false;
+    }
+    return true;
 }
 
 /* Have before_collection called before each garbage collection. */
@@ -191,6 +207,7 @@ static bool make_all(PyObject *module, PyObject *interpreter) {
         PyDict_SetItemString(interpreter, MODULE_NAME, (PyObject *)type) < 0)
         return false;
     mg_module.type = type;
+    mg_module.module = Py_NewRef(module);
     return true;
 }
 

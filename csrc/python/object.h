@@ -45,10 +45,13 @@ typedef struct {
     size_t expose_above; /* so many: it is time to look for cycles through them */
     size_t recordings;   /* threads that record a program to be compiled */
     size_t no_grad;      /* threads that record nothing now, each as often as it asked */
-    PyObject *methods;   /* the module micrograd_c._value_methods */
-    PyObject *as_real;   /* its functions */
+    PyObject *module;    /* this module, as Python sees it */
+    PyObject *methods;   /* the class ValueMethods */
+    PyObject *as_real;   /* functions of micrograd_c/_value_methods.py and _construct.py */
+    PyObject *real;
     PyObject *make_error;
-    PyObject *makes_results;
+    PyObject *construct;
+    PyObject *result_by_call;
     PyObject *labels[MG_LABELS]; /* by a node's tag; the first is '' */
     PyObject *label_tags;        /* the other way round */
     int label_count;
@@ -121,6 +124,9 @@ PyObject *value_before_collection(PyObject *module, PyObject *args);
 /* ---- attributes.c ---- */
 
 extern PyGetSetDef value_attributes_table[];
+/* Whether it is a Value, or all of a tuple are Values; false: with an error set. */
+bool value_require(PyObject *object);
+bool value_are_values(PyObject *tuple);
 /* A real number for this attribute or parameter; -1: TypeError or OverflowError. */
 int value_take_number(PyObject *value, const char *name, double *number);
 /* The number of a label, less than most, a new one if need be; 0: it has none; -1: an error. */
@@ -144,13 +150,17 @@ int value_init(PyObject *self, PyObject *args, PyObject *names);
 PyObject *value_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *names);
 /* The nodes of a tuple of Values; NULL: with an error set. To be freed with PyMem_Free. */
 mg_node **value_take_operands(PyObject *children);
-/* A node with the given operands, none of them (or not to record) meaning a leaf. NULL: with an
- * error set. */
-mg_node *value_make_node(double data, PyObject *children, PyObject *partials, bool record);
+/* A node with these operands, and as many local gradients or none. NULL: with an error set. */
+mg_node *value_make_node(double data, PyObject *children, PyObject *partials);
 /* An object of the subclass made without calling it. The node is freed if that fails. */
 PyObject *value_wrap_bare(PyTypeObject *type, mg_node *node);
-/* The result of an operation on instances of a subclass, made as the class wants it. */
+/* What an operation on instances of a subclass gives: an object of that class, unless its
+ * constructor takes other arguments than (data, children, op). */
 PyObject *value_wrap_as(PyTypeObject *type, mg_node *node);
+/* Functions of the module. */
+PyObject *value_make(PyObject *module, PyObject *args);
+PyObject *value_renew(PyObject *module, PyObject *args);
+PyObject *value_replace(PyObject *module, PyObject *args);
 
 /* ---- threads.c ---- */
 
@@ -192,8 +202,7 @@ PyObject *value_serial(PyObject *module, PyObject *value);
 PyObject *value_trace(PyObject *module, PyObject *args);
 PyObject *value_get_numbers(PyObject *module, PyObject *const *args, Py_ssize_t arguments);
 PyObject *value_add_grads(PyObject *module, PyObject *const *args, Py_ssize_t arguments);
-/* Whether a tuple consists of Values; false: with an error set. */
-bool value_are_values(PyObject *values);
+PyObject *value_get_recorder(PyObject *module, PyObject *ignored);
 
 /* ---- expressions.c: functions of the module ---- */
 

@@ -15,7 +15,8 @@ A file imports from those before it alone.
 
 from . import cycles
 from .arena import fail_after, statistics, trim
-from .compiling import add_grads, get_numbers, is_fresh, number_of, rule, serial, trace
+from .compiling import add_grads, get_numbers, is_fresh, rule, serial, trace
+from .construct import number_of
 from .copying import attributes, recorded, restore, set_attributes
 from .expressions import (
     cross_entropy,
