@@ -114,10 +114,6 @@ int value_set_label(PyObject *object, PyObject *value, void *Py_UNUSED(closure))
     return 0;
 }
 
-int value_set_op(PyObject *self, PyObject *text) {
-    return value_set_own_entry(self, mg_module.op_key, text);
-}
-
 PyObject *value_get_exponent(const mg_node *node) {
     if (node->op != MG_OP_exponent) return Py_NewRef(Py_None);
     return node->flags & MG_INTEGER ? PyLong_FromDouble(mg_links_of(node)->exponent)
@@ -137,7 +133,8 @@ PyObject *value_get_op(PyObject *self, void *Py_UNUSED(closure)) {
 }
 
 static int set_op(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
-    return refuse_delete(value, "_op") < 0 ? -1 : value_set_op(self, value);
+    if (refuse_delete(value, "_op") < 0) return -1;
+    return value_set_own_entry(self, mg_module.op_key, value);
 }
 
 /* ---- operands ---- */

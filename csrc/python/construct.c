@@ -105,7 +105,9 @@ static int forget_given(PyObject *self) {
 /* A label, an operator's name and local gradients, each of which may be NULL: not given. */
 static int set_given(PyObject *self, PyObject *label, PyObject *op, PyObject *partials) {
     if (label != NULL && value_set_label(self, label, NULL) < 0) return -1;
-    if (op != NULL && op != mg_module.empty_string && value_set_op(self, op) < 0) return -1;
+    if (op != NULL && op != mg_module.empty_string &&
+        value_set_own_entry(self, mg_module.op_key, op) < 0)
+        return -1;
     if (partials == NULL || PyTuple_GET_SIZE(partials) == 0) return 0;
     return value_set_own_entry(self, mg_module.partials_key, partials);
 }
@@ -265,23 +267,6 @@ int value_init(PyObject *self, PyObject *args, PyObject *names) {
     return set_given(self, in.label, in.op, in.partials);
 }
 
-/* The way type.__call__ goes. */
-static PyObject *call_slowly(PyObject *type, PyObject *const *args, Py_ssize_t count,
-                             PyObject *names) {
-    PyObject *result = NULL;
-    PyObject *positional = PyTuple_New(count);
-    PyObject *keywords = names != NULL ? PyDict_New() : NULL;
-    bool good = positional != NULL && (names == NULL || keywords != NULL);
-    for (Py_ssize_t i = 0; good && i < count; i++)
-        PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
-    for (Py_ssize_t i = 0; good && names != NULL && i < PyTuple_GET_SIZE(names); i++)
-        good = PyDict_SetItem(keywords, PyTuple_GET_ITEM(names, i), args[count + i]) == 0;
-    if (good) result = PyType_Type.tp_call(type, positional, keywords);
-    Py_XDECREF(positional);
-    Py_XDECREF(keywords);
-    return result;
-}
-
 PyObject *value_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *names) {
     plain_call in;
     const Py_ssize_t count = PyVectorcall_NARGS(nargsf);
@@ -290,7 +275,7 @@ PyObject *value_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
     int plain = 0;
     if (!has_own_constructor((PyTypeObject *)type) && (named == 0 || labelled))
         plain = take_call(&in, args, count, labelled ? args[count] : NULL);
-    if (plain == 0) return call_slowly(type, args, count, names);
+    if (plain == 0) return PyObject_Vectorcall(mg_module.slow_call, args, nargsf, names);
     mg_node *node = plain > 0 ? node_of_call(&in) : NULL;
     PyObject *self = node != NULL ? value_wrap(node) : NULL;
     if (self != NULL && set_given(self, in.label, in.op, in.partials) < 0) Py_CLEAR(self);

@@ -80,9 +80,10 @@ static PyMethodDef functions[] = {
     /* what micrograd_c/functional.py documents */
     {"dot", (PyCFunction)(void (*)(void))value_dot, METH_FASTCALL, NULL},
     {"linear", (PyCFunction)(void (*)(void))value_linear, METH_FASTCALL, NULL},
+    {"describe_network", value_describe_network, METH_VARARGS, NULL},
     {"layer", (PyCFunction)(void (*)(void))value_layer, METH_FASTCALL, NULL},
     {"network", (PyCFunction)(void (*)(void))value_network, METH_FASTCALL, NULL},
-    {"parameters", (PyCFunction)(void (*)(void))value_parameters, METH_FASTCALL, NULL},
+    {"parameters", value_parameters, METH_O, NULL},
     {"sgd", (PyCFunction)(void (*)(void))value_sgd, METH_FASTCALL, NULL},
     {"adam", value_adam, METH_VARARGS, NULL},
     {"zero_grad", value_zero_grad, METH_O, NULL},
@@ -136,12 +137,8 @@ static bool intern_names(void) {
         {&mg_module.op_key, "_op"},
         {&mg_module.backward_key, "_backward"},
         {&mg_module.partials_key, "_local_grads"},
-        {&mg_module.call_key, "__call__"},
-        {&mg_module.parameters_key, "parameters"},
-        {&mg_module.layer_names[0], "neurons"},
-        {&mg_module.neuron_names[0], "w"},
-        {&mg_module.neuron_names[1], "b"},
-        {&mg_module.neuron_names[2], "activation"},
+        {&mg_module.network_keys[0], "__call__"},
+        {&mg_module.network_keys[1], "parameters"},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL) return false;
@@ -156,26 +153,15 @@ static bool intern_names(void) {
 }
 
 static bool import_methods(void) {
-    struct {
-        PyObject **place;
-        const char *module;
-        const char *name;
-    } imports[] = {
-        {&mg_module.methods, "micrograd_c._value_methods", "ValueMethods"},
-        {&mg_module.as_real, "micrograd_c._value_methods", "as_real"},
-        {&mg_module.real, "micrograd_c._value_methods", "real"},
-        {&mg_module.make_error, "micrograd_c._value_methods", "arithmetic_error"},
-        {&mg_module.construct, "micrograd_c._construct", "construct"},
-        {&mg_module.result_by_call, "micrograd_c._construct", "result_by_call"},
-    };
-    for (size_t i = 0; i < sizeof imports / sizeof imports[0]; i++) {
-        PyObject *module = PyImport_ImportModule(imports[i].module);
-        if (module == NULL) return false;
-        *imports[i].place = PyObject_GetAttrString(module, imports[i].name);
-        Py_DECREF(module);
-        if (*imports[i].place == NULL) return false;
-    }
-    return true;
+    PyObject *methods = PyImport_ImportModule("micrograd_c._value_methods");
+    PyObject *construct = PyImport_ImportModule("micrograd_c._construct");
+    if (methods == NULL || construct == NULL) return false;
+    return (mg_module.methods = PyObject_GetAttrString(methods, "ValueMethods")) != NULL &&
+           (mg_module.as_real = PyObject_GetAttrString(methods, "as_real")) != NULL &&
+           (mg_module.real = PyObject_GetAttrString(methods, "real")) != NULL &&
+           (mg_module.make_error = PyObject_GetAttrString(methods, "arithmetic_error")) != NULL &&
+           (mg_module.construct = PyObject_GetAttrString(construct, "construct")) != NULL &&
+           (mg_module.result_by_call = PyObject_GetAttrString(construct, "result_by_call")) != NULL;
 }
 
 /* Have before_collection called before each garbage collection. */
@@ -203,7 +189,8 @@ static bool make_all(PyObject *module, PyObject *interpreter) {
     if (type == NULL) return false;
     mg_module.data_descriptor = Py_XNewRef(PyDict_GetItem(type->tp_dict, mg_module.data_key));
     mg_module.grad_descriptor = Py_XNewRef(PyDict_GetItem(type->tp_dict, mg_module.grad_key));
-    if (!join_collections(module) ||
+    mg_module.slow_call = PyObject_GetAttrString((PyObject *)type, "__call__");
+    if (mg_module.slow_call == NULL || !join_collections(module) ||
         PyDict_SetItemString(interpreter, MODULE_NAME, (PyObject *)type) < 0)
         return false;
     mg_module.type = type;

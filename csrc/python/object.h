@@ -46,6 +46,7 @@ typedef struct {
     size_t recordings;   /* threads that record a program to be compiled */
     size_t no_grad;      /* threads that record nothing now, each as often as it asked */
     PyObject *module;    /* this module, as Python sees it */
+    PyObject *slow_call; /* what type.__call__ does with the type */
     PyObject *methods;   /* the class ValueMethods */
     PyObject *as_real;   /* functions of micrograd_c/_value_methods.py and _construct.py */
     PyObject *real;
@@ -65,10 +66,7 @@ typedef struct {
     PyObject *op_key; /* '_op', '_backward', '_local_grads': keys in an instance's dict */
     PyObject *backward_key;
     PyObject *partials_key;
-    PyObject *call_key; /* '__call__', 'parameters': methods of Layer and Neuron */
-    PyObject *parameters_key;
-    PyObject *layer_names[1];  /* 'neurons': attribute of a Layer */
-    PyObject *neuron_names[3]; /* 'w', 'b', 'activation': attributes of a Neuron */
+    PyObject *network_keys[2]; /* '__call__', 'parameters': methods of Layer and Neuron */
     PyObject *symbols[MG_OP_COUNT];
 } value_module;
 
@@ -132,8 +130,6 @@ int value_take_number(PyObject *value, const char *name, double *number);
 /* The number of a label, less than most, a new one if need be; 0: it has none; -1: an error. */
 int value_label_tag(PyObject *label, int most);
 int value_set_label(PyObject *object, PyObject *value, void *closure);
-/* Give node this text in place of its operator's symbol. */
-int value_set_op(PyObject *self, PyObject *text);
 PyObject *value_get_op(PyObject *self, void *closure);
 /* The constant exponent, as the int or float it was written as, or None. */
 PyObject *value_get_exponent(const mg_node *node);
@@ -220,9 +216,10 @@ PyObject *value_hinge(PyObject *module, PyObject *const *args, Py_ssize_t count)
 
 /* ---- network.c: functions of the module ---- */
 
+PyObject *value_describe_network(PyObject *module, PyObject *args);
 PyObject *value_layer(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *value_network(PyObject *module, PyObject *const *args, Py_ssize_t count);
-PyObject *value_parameters(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *value_parameters(PyObject *module, PyObject *layers);
 
 /* ---- optimizers.c: functions of the module ---- */
 

@@ -33,7 +33,7 @@ from .expressions import (
 )
 from .functions import maximum, minimum
 from .lifetimes import graph
-from .network import layer, network, parameters
+from .network import describe_network, layer, network, parameters
 from .optimizers import adam, sgd, zero_grad
 from .threads import GradOff, after_fork, start_recording, stop_recording
 from .value import Value
