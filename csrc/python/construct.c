@@ -7,7 +7,7 @@
 mg_node **value_take_operands(PyObject *children) {
     Py_ssize_t count = PyTuple_GET_SIZE(children);
     if (!value_are_values(children)) return NULL;
-    mg_node **operands = PyMem_New(mg_node *, count);
+    mg_node **operands = PyMem_New(mg_node *, (size_t)count);
     if (operands == NULL) PyErr_NoMemory();
     for (Py_ssize_t i = 0; operands != NULL && i < count; i++)
         operands[i] = value_node(PyTuple_GET_ITEM(children, i));
@@ -17,7 +17,7 @@ mg_node **value_take_operands(PyObject *children) {
 /* The numbers of a tuple; NULL: with an error set. To be freed with PyMem_Free. */
 static double *take_partials(PyObject *partials) {
     Py_ssize_t count = PyTuple_GET_SIZE(partials);
-    double *numbers = PyMem_New(double, count);
+    double *numbers = PyMem_New(double, (size_t)count);
     if (numbers == NULL) PyErr_NoMemory();
     for (Py_ssize_t i = 0; numbers != NULL && i < count; i++) {
         numbers[i] = PyFloat_AsDouble(PyTuple_GET_ITEM(partials, i));

@@ -151,7 +151,7 @@ static void drop_outputs(outputs *out) {
 static value_taking take_layer(PyObject *neurons, const mg_term *xs, Py_ssize_t count,
                                outputs *out) {
     Py_ssize_t size = PyList_GET_SIZE(neurons);
-    *out = (outputs){PyMem_New(mg_term, size), 0};
+    *out = (outputs){PyMem_New(mg_term, (size_t)size), 0};
     if (out->terms == NULL) {
         PyErr_NoMemory();
         return FAILED;

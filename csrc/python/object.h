@@ -93,6 +93,9 @@ PyObject *value_own_entry(PyObject *object, PyObject *key);
 /* Deleting what is not there is no error. */
 int value_delete_own_entry(PyObject *self, PyObject *key);
 int value_set_own_entry(PyObject *object, PyObject *key, PyObject *value);
+/* Whether it is a Value, or all of a tuple are Values; false: with an error set. */
+bool value_require(PyObject *object);
+bool value_are_values(PyObject *tuple);
 /* The proxy refers to objects that may refer back to it: let the garbage collector see it. */
 void value_track(value_object *self);
 
@@ -122,11 +125,6 @@ PyObject *value_before_collection(PyObject *module, PyObject *args);
 /* ---- attributes.c ---- */
 
 extern PyGetSetDef value_attributes_table[];
-/* Whether it is a Value, or all of a tuple are Values; false: with an error set. */
-bool value_require(PyObject *object);
-bool value_are_values(PyObject *tuple);
-/* A real number for this attribute or parameter; -1: TypeError or OverflowError. */
-int value_take_number(PyObject *value, const char *name, double *number);
 /* The number of a label, less than most, a new one if need be; 0: it has none; -1: an error. */
 int value_label_tag(PyObject *label, int most);
 int value_set_label(PyObject *object, PyObject *value, void *closure);
@@ -137,6 +135,11 @@ PyObject *value_get_exponent(const mg_node *node);
 PyObject *value_of_node(mg_node *node);
 /* The operands, a tuple. */
 PyObject *value_get_children(PyObject *self, void *closure);
+
+/* ---- backward.c ---- */
+
+PyObject *value_get_backward(PyObject *self, void *closure);
+int value_set_backward(PyObject *self, PyObject *value, void *closure);
 PyObject *value_backward(PyObject *self, PyObject *ignored);
 
 /* ---- construct.c ---- */
