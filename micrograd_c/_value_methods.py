@@ -51,6 +51,17 @@ def as_real(number: object) -> Any:
     return NotImplemented
 
 
+def real(number: Any, what: str) -> float:
+    """Return a real number as a float; raise TypeError, which says what it is, for anything else.
+
+    Raises OverflowError if an int is too large.
+    """
+    found = number if type(number) is float else as_real(number)
+    if found is NotImplemented:
+        raise TypeError(f"{what} must be a real number, not {type(number).__name__!r}")
+    return found
+
+
 def as_count(name: str, count: Any) -> int:
     """Return `count` as an int; raise TypeError if it is none and ValueError if it is below 1."""
     try:

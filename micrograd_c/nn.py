@@ -30,9 +30,7 @@ ACTIVATIONS: dict[Activation, Callable[[Any], Any]] = {
 }
 
 
-# What a neuron's output is called. Of the labels of results only the first few are kept as numbers,
-# which costs nothing; of these it is one from here on.
-OUT = Value(0.0, label="out").label
+OUT = "out"  # what a neuron's output is called
 
 
 class Module:
@@ -104,7 +102,7 @@ class Layer(Module):
 
     def __call__(self, x: Collection[Value | float]) -> Any:
         """Return the list of the neurons' outputs; of a single neuron, the Value itself."""
-        out: Any = bulk.layer(self.neurons, x, Neuron, _neuron_call, OUT)
+        out: Any = bulk.layer(self.neurons, x)
         if out is NotImplemented:  # not in one call
             x = plain_numbers(x, repr(self), ": one example at a time")
             out = [neuron(x) for neuron in self.neurons]
@@ -163,7 +161,7 @@ class MLP(Module):
         Raises ValueError if `x` does not have `nin` elements, TypeError if one of them is neither a
         Value nor a number: an MLP takes one example at a time.
         """
-        out: Any = bulk.network(self.layers, x, Layer, _layer_call, Neuron, _neuron_call, OUT)
+        out: Any = bulk.network(self.layers, x)
         if out is NotImplemented:  # not in one call
             out = x
             for layer in self.layers:
@@ -172,9 +170,7 @@ class MLP(Module):
 
     def parameters(self) -> list[Value]:
         """Return the parameters of the first layer, then of the second, and so on."""
-        found: Any = bulk.parameters(
-            self.layers, Layer, _layer_parameters, Neuron, _neuron_parameters
-        )
+        found: Any = bulk.parameters(self.layers)
         if found is NotImplemented:  # not in one call
             found = [p for layer in self.layers for p in layer.parameters()]
         return found  # type: ignore[no-any-return]
@@ -187,9 +183,10 @@ class MLP(Module):
         return f"MLP({nin}, {nouts}, activation={names[0] if same else names!r})"
 
 
-# As they are written above: a method that a program puts in their place is called instead.
-_neuron_call, _neuron_parameters = Neuron.__call__, Neuron.parameters
-_layer_call, _layer_parameters = Layer.__call__, Layer.parameters
+# The classes as they are written above, which layer(), network() and parameters() do the work of: a
+# method that a program puts in the place of one is called instead. With the attributes in the order
+# in which they are set; and the label of outputs, which is one of the few that cost nothing.
+bulk.describe_network(Layer, ("neurons",), Neuron, ("w", "b", "activation"), OUT)
 
 
 def check_activation(name: Activation) -> None:

@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ._value_methods import LARGEST_INTEGER, as_real
+from ._value_methods import LARGEST_INTEGER, real
 from .engine import Value, bulk
 
 __all__ = ["SGD", "Adam", "AdamW"]
@@ -98,12 +98,9 @@ class Optimizer:
 
 def _number(name: str, value: Any) -> float:
     try:
-        number = as_real(value)
+        return real(value, name)
     except OverflowError:
         raise OverflowError(f"{name} must be a number that a float can hold") from None
-    if number is NotImplemented:
-        raise TypeError(f"{name} must be a real number, not {type(value).__name__!r}")
-    return number  # type: ignore[no-any-return]
 
 
 def _numbers(name: str, values: Any) -> list[float]:

@@ -74,7 +74,8 @@ static void contribute(mg_scheduler *at, uint32_t i, uint32_t a, uint32_t g) {
         reduce(at, at->program->adjoints[i], a, g);
         return;
     }
-    if (!MG_GROW_OR_FAIL(at, at->contributions, at->contribution_count, at->contribution_room)) return;
+    if (!MG_GROW_OR_FAIL(at, at->contributions, at->contribution_count, at->contribution_room))
+        return;
     mg_contribution *next = &at->contributions[at->contribution_count];
     *next = a == MG_NOTHING ? (mg_contribution){g, MG_NOTHING, at->last[i]}
                             : (mg_contribution){a, g, at->last[i]};

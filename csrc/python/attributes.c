@@ -1,6 +1,4 @@
-/* attributes.c: what a Value shows of its node: numbers, names, operands, backward. */
-#include <signal.h>
-
+/* attributes.c: what a Value shows of its node: numbers, names, operands. */
 #include "python/object.h"
 
 /* ---- numbers and names ---- */
@@ -11,13 +9,15 @@ static int refuse_delete(PyObject *value, const char *name) {
     return -1;
 }
 
-/* A real number for this attribute or parameter. */
-int value_take_number(PyObject *value, const char *name, double *number) {
-    int found = value_number(value, number);
-    if (found == 0)
-        PyErr_Format(PyExc_TypeError, "%s must be a real number, not '%.200s'", name,
-                     Py_TYPE(value)->tp_name);
-    return found == 1 ? 0 : -1;
+/* A real number for this attribute; -1: TypeError or OverflowError. */
+static int take_number(PyObject *value, const char *name, double *number) {
+    if (PyFloat_Check(value) || PyLong_Check(value))
+        return value_number(value, number) == 1 ? 0 : -1;
+    PyObject *real = PyObject_CallFunction(mg_module.real, "Os", value, name);
+    if (real == NULL) return -1;
+    *number = PyFloat_AsDouble(real);
+    Py_DECREF(real);
+    return 0;
 }
 
 static PyObject *get_data(PyObject *self, void *Py_UNUSED(closure)) {
@@ -34,7 +34,7 @@ static int set_data(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
         Py_XDECREF(result);
         return result == NULL ? -1 : 0;
     }
-    if (value_take_number(value, "data", &number) < 0) return -1;
+    if (take_number(value, "data", &number) < 0) return -1;
     value_node(self)->data = number;
     return 0;
 }
@@ -47,8 +47,7 @@ static PyObject *get_grad(PyObject *self, void *Py_UNUSED(closure)) {
 static int set_grad(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
     double number;
     if (value_refuse("assigning .grad") < 0) return -1;
-    if (refuse_delete(value, "grad") < 0 || value_take_number(value, "grad", &number) < 0)
-        return -1;
+    if (refuse_delete(value, "grad") < 0 || take_number(value, "grad", &number) < 0) return -1;
     value_node(self)->grad = number;
     return 0;
 }
@@ -88,21 +87,15 @@ static int most_labels(const mg_node *node) {
 int value_set_label(PyObject *object, PyObject *value, void *Py_UNUSED(closure)) {
     value_object *self = (value_object *)object;
     if (refuse_delete(value, "label") < 0) return -1;
-    bool none = value == mg_module.labels[0];
-    bool text = PyUnicode_CheckExact(value);
-    int tag = none ? 0 : value_label_tag(value, most_labels(self->node));
-    if (tag < 0) return -1;
-    if (text && tag == 0 && !none && PyUnicode_GET_LENGTH(value) != 0 && value_keep(self) < 0)
-        return -1;
+    const bool none = value == mg_module.labels[0], text = PyUnicode_CheckExact(value);
+    const int tag = none ? 0 : value_label_tag(value, most_labels(self->node));
+    const bool in_proxy = text && tag == 0 && !none;
+    if (tag < 0 || (in_proxy && value_keep(self) < 0)) return -1;
     if (!text && value_set_own_entry(object, mg_module.label_key, value) < 0) return -1;
     if (text && value_delete_own_entry(object, mg_module.label_key) < 0) return -1;
     mg_set_tag(self->node, (uint32_t)tag);
-    Py_XSETREF(self->label, text && tag == 0 && !none ? Py_NewRef(value) : NULL);
+    Py_XSETREF(self->label, in_proxy ? Py_NewRef(value) : NULL);
     return 0;
-}
-
-int value_set_op(PyObject *self, PyObject *text) {
-    return value_set_own_entry(self, mg_module.op_key, text);
 }
 
 PyObject *value_get_exponent(const mg_node *node) {
@@ -124,7 +117,8 @@ PyObject *value_get_op(PyObject *self, void *Py_UNUSED(closure)) {
 }
 
 static int set_op(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
-    return refuse_delete(value, "_op") < 0 ? -1 : value_set_op(self, value);
+    if (refuse_delete(value, "_op") < 0) return -1;
+    return value_set_own_entry(self, mg_module.op_key, value);
 }
 
 /* ---- operands ---- */
@@ -202,112 +196,6 @@ static PyObject *get_partials(PyObject *self, void *Py_UNUSED(closure)) {
     return partials;
 }
 
-/* ---- backward ---- */
-
-static PyObject *push(PyObject *self, PyObject *Py_UNUSED(ignored)) {
-    if (value_refuse("calling _backward()") < 0) return NULL;
-    mg_status status = mg_push_node(value_node(self));
-    if (status != MG_OK) {
-        value_raise_partial(status, value_node(self));
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyMethodDef push_method = {"_backward", push, METH_NOARGS,
-                                  PyDoc_STR("Push this node's gradient into its operands, once.")};
-
-static PyObject *get_backward(PyObject *self, void *Py_UNUSED(closure)) {
-    PyObject *own = value_own_entry(self, mg_module.backward_key);
-    if (own != NULL || PyErr_Occurred()) return own;
-    return PyCFunction_New(&push_method, self);
-}
-
-static int set_backward(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
-    if (value_refuse("a _backward of a Value's own") < 0) return -1;
-    if (value == NULL) { /* back to the native rule */
-        mg_close(mg_module.arena, value_node(self), false);
-        return value_delete_own_entry(self, mg_module.backward_key);
-    }
-    if (!PyCallable_Check(value)) {
-        PyErr_Format(PyExc_TypeError, "_backward must be callable, not '%.200s'",
-                     Py_TYPE(value)->tp_name);
-        return -1;
-    }
-    if (value_set_own_entry(self, mg_module.backward_key, value) < 0) return -1;
-    mg_close(mg_module.arena, value_node(self), true);
-    value_set_cyclic((value_object *)self);
-    return 0;
-}
-
-static int call_closure(mg_node *node) {
-    PyObject *self = value_of_node(node);
-    PyObject *closure = self == NULL ? NULL : get_backward(self, NULL);
-    PyObject *result = closure == NULL ? NULL : PyObject_CallNoArgs(closure);
-    Py_XDECREF(closure);
-    Py_XDECREF(self);
-    Py_XDECREF(result);
-    return result == NULL ? -1 : 0;
-}
-
-/* With closures in the graph: native nodes by the engine, closures in between by Python. */
-static int follow_order(mg_order *order) {
-    mg_node *closure, *culprit;
-    for (;;) {
-        mg_status status = mg_resume(order, &closure, &culprit);
-        if (status != MG_OK) {
-            value_raise_partial(status, culprit);
-            return -1;
-        }
-        if (closure != NULL && call_closure(closure) < 0) return -1;
-        if (closure == NULL && mg_is_done(order)) return 0;
-        if (closure == NULL && PyErr_CheckSignals() < 0) return -1;
-    }
-}
-
-enum { LARGE = 4096 }; /* pages in use: a backward may take longer than anybody notices */
-
-/* Whether Ctrl-C raises KeyboardInterrupt, so that what it interrupts need not be done to its end:
- * a handler of a program's own may only take note of it. */
-static bool interrupt_raises(void) {
-    PyObject *module = PyImport_ImportModule("_signal");
-    PyObject *handler =
-        module != NULL ? PyObject_CallMethod(module, "getsignal", "i", SIGINT) : NULL;
-    PyObject *raising =
-        handler != NULL ? PyObject_GetAttrString(module, "default_int_handler") : NULL;
-    const bool raises = raising != NULL && handler == raising;
-    Py_XDECREF(raising);
-    Py_XDECREF(handler);
-    Py_XDECREF(module);
-    PyErr_Clear();
-    return raises;
-}
-
-PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored)) {
-    mg_order *order;
-    mg_node *culprit, *root = value_node(self);
-    if (value_refuse("calling backward()") < 0) return NULL;
-    const bool large = mg_module.arena->pages > LARGE;
-    if (large && interrupt_raises()) mg_set_poll(mg_module.arena, value_interrupted);
-    mg_status status = mg_sweep(mg_module.arena, root, &order, &culprit);
-    mg_set_poll(mg_module.arena, NULL);
-    if (status == MG_INTERRUPTED) {
-        if (PyErr_CheckSignals() == 0) PyErr_SetNone(PyExc_KeyboardInterrupt);
-        return NULL;
-    }
-    if (status != MG_OK) {
-        value_raise_partial(status, culprit);
-        return NULL;
-    }
-    if (order == NULL) Py_RETURN_NONE;
-    value_pin(root); /* a closure could give self another node */
-    int result = follow_order(order);
-    mg_drop_order(mg_module.arena, order);
-    value_unpin(root);
-    if (result < 0) return NULL;
-    Py_RETURN_NONE;
-}
-
 /* ---- the table ---- */
 
 /* Who has the dict can put anything into it. */
@@ -328,7 +216,7 @@ PyGetSetDef value_attributes_table[] = {
      NULL},
     {"_local_grads", get_partials, NULL,
      PyDoc_STR("The partial derivatives with respect to _children."), NULL},
-    {"_backward", get_backward, set_backward,
+    {"_backward", value_get_backward, value_set_backward,
      PyDoc_STR("Call it to push this node's gradient into its operands; assign a closure to\n"
                "compute that yourself."),
      NULL},

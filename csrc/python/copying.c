@@ -1,12 +1,6 @@
 /* copying.c: taking nodes apart and putting them together again, for copy and pickle. */
 #include "python/object.h"
 
-static bool require_value(PyObject *object) {
-    if (value_check(object)) return true;
-    PyErr_Format(PyExc_TypeError, "a Value is required, not '%.200s'", Py_TYPE(object)->tp_name);
-    return false;
-}
-
 /* The partial derivatives a custom node was given. */
 static PyObject *given_partials(const mg_node *node) {
     bool given = node->op == MG_OP_custom && mg_extra_of(node)->partials != NULL;
@@ -23,7 +17,7 @@ static PyObject *given_partials(const mg_node *node) {
 }
 
 PyObject *value_recorded(PyObject *Py_UNUSED(module), PyObject *value) {
-    if (!require_value(value) || value_refuse("copying a Value") < 0) return NULL;
+    if (!value_require(value) || value_refuse("copying a Value") < 0) return NULL;
     mg_node *node = value_node(value);
     value_pin(node);
     PyObject *record = Py_BuildValue("sdNNN", mg_operator_name(mg_operator_of(node)), node->data,
@@ -34,7 +28,7 @@ PyObject *value_recorded(PyObject *Py_UNUSED(module), PyObject *value) {
 }
 
 PyObject *value_attributes(PyObject *Py_UNUSED(module), PyObject *value) {
-    if (!require_value(value)) return NULL;
+    if (!value_require(value)) return NULL;
     PyObject *dict = ((value_object *)value)->dict;
     return Py_NewRef(dict != NULL ? dict : Py_None);
 }
@@ -42,7 +36,7 @@ PyObject *value_attributes(PyObject *Py_UNUSED(module), PyObject *value) {
 PyObject *value_set_attributes(PyObject *Py_UNUSED(module), PyObject *args) {
     PyObject *value, *own;
     if (!PyArg_ParseTuple(args, "OO!:set_attributes", &value, &PyDict_Type, &own)) return NULL;
-    if (!require_value(value)) return NULL;
+    if (!value_require(value)) return NULL;
     PyObject *dict = value_get_dict(value, NULL);
     if (dict == NULL) return NULL;
     int result = PyDict_Update(dict, own);
@@ -57,7 +51,7 @@ PyObject *value_set_attributes(PyObject *Py_UNUSED(module), PyObject *args) {
 }
 
 PyObject *value_graph(PyObject *Py_UNUSED(module), PyObject *root) {
-    if (!require_value(root)) return NULL;
+    if (!value_require(root)) return NULL;
     mg_node *node = value_node(root);
     mg_order *order = mg_list(mg_module.arena, node);
     if (order == NULL) return PyErr_NoMemory();
@@ -76,11 +70,12 @@ PyObject *value_graph(PyObject *Py_UNUSED(module), PyObject *root) {
     return value_unhide(list);
 }
 
-/* The operator of this name if it takes that many children; -1 with an error set otherwise. */
-static int take_operator(const char *name, Py_ssize_t count, bool given) {
+/* The operator of this name if it takes that many children, and as many partials were given or
+ * none; -1 with an error set otherwise. */
+static int take_operator(const char *name, Py_ssize_t count, Py_ssize_t given) {
     int op = mg_operator_find(name);
     if (op < 0 || (op != MG_OP_custom && (size_t)count != mg_operator_arity(op)) ||
-        (given && op != MG_OP_custom)) {
+        (given != 0 && (op != MG_OP_custom || given != count))) {
         PyErr_Format(PyExc_ValueError, "no operator %s of %zd children", name, count);
         return -1;
     }
@@ -96,7 +91,7 @@ PyObject *value_restore(PyObject *Py_UNUSED(module), PyObject *args) {
                           &PyTuple_Type, &children, &exponent, &PyTuple_Type, &partials))
         return NULL;
     Py_ssize_t count = PyTuple_GET_SIZE(children);
-    int op = take_operator(name, count, PyTuple_GET_SIZE(partials) != 0);
+    int op = take_operator(name, count, PyTuple_GET_SIZE(partials));
     double power = op == MG_OP_exponent ? PyFloat_AsDouble(exponent) : 0.0;
     if (op < 0 || (power == -1.0 && PyErr_Occurred())) return NULL;
     if (!PyType_IsSubtype(type, mg_module.type)) {
@@ -105,7 +100,7 @@ PyObject *value_restore(PyObject *Py_UNUSED(module), PyObject *args) {
     }
     mg_node *node;
     if (op == MG_OP_custom) {
-        node = value_make_node(data, children, partials, true);
+        node = value_make_node(data, children, partials);
     } else {
         mg_node **operands = value_take_operands(children);
         if (operands == NULL) return NULL;

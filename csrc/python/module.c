@@ -53,6 +53,11 @@ static PyMethodDef functions[] = {
      PyDoc_STR("record(recorder, work, /)\n--\n\n"
                "Have this thread's Values ask a recorder while work(position) runs, and return\n"
                "what that returns; position is where the trace starts.")},
+    {"make", value_make, METH_VARARGS, NULL}, /* see micrograd_c/_construct.py */
+    {"renew", value_renew, METH_VARARGS, NULL},
+    {"replace", value_replace, METH_VARARGS, NULL},
+    {"recorder", value_get_recorder, METH_NOARGS,
+     PyDoc_STR("recorder()\n--\n\nWhat this thread's Values ask, or None.")},
     {"rule", value_rule, METH_VARARGS,
      PyDoc_STR("rule(rule, data, operands, /)\n--\n\nA node that a trace knows how to compute.")},
     {"number_of", value_number_of, METH_O,
@@ -81,9 +86,10 @@ static PyMethodDef functions[] = {
     /* what micrograd_c/functional.py documents */
     {"dot", (PyCFunction)(void (*)(void))value_dot, METH_FASTCALL, NULL},
     {"linear", (PyCFunction)(void (*)(void))value_linear, METH_FASTCALL, NULL},
+    {"describe_network", value_describe_network, METH_VARARGS, NULL},
     {"layer", (PyCFunction)(void (*)(void))value_layer, METH_FASTCALL, NULL},
     {"network", (PyCFunction)(void (*)(void))value_network, METH_FASTCALL, NULL},
-    {"parameters", (PyCFunction)(void (*)(void))value_parameters, METH_FASTCALL, NULL},
+    {"parameters", value_parameters, METH_O, NULL},
     {"sgd", (PyCFunction)(void (*)(void))value_sgd, METH_FASTCALL, NULL},
     {"adam", value_adam, METH_VARARGS, NULL},
     {"zero_grad", value_zero_grad, METH_O, NULL},
@@ -116,10 +122,8 @@ static PyTypeObject *make_type(void) {
     for (PyType_Slot *slot = value_object_slots; slot->slot != 0; slot++) slots[count++] = *slot;
     for (PyType_Slot *slot = value_operator_slots; slot->slot != 0; slot++) slots[count++] = *slot;
     slots[count] = (PyType_Slot){0, NULL};
-    PyObject *base = PyObject_GetAttrString(mg_module.methods, "ValueMethods");
-    PyObject *bases = base != NULL ? PyTuple_Pack(1, base) : NULL;
+    PyObject *bases = PyTuple_Pack(1, mg_module.methods);
     PyObject *type = bases != NULL ? PyType_FromSpecWithBases(&spec, bases) : NULL;
-    Py_XDECREF(base);
     Py_XDECREF(bases);
     if (type == NULL) return NULL;
     ((PyTypeObject *)type)->tp_name = "Value"; /* as error messages show it */
@@ -139,12 +143,8 @@ static bool intern_names(void) {
         {&mg_module.op_key, "_op"},
         {&mg_module.backward_key, "_backward"},
         {&mg_module.partials_key, "_local_grads"},
-        {&mg_module.call_key, "__call__"},
-        {&mg_module.parameters_key, "parameters"},
-        {&mg_module.layer_names[0], "neurons"},
-        {&mg_module.neuron_names[0], "w"},
-        {&mg_module.neuron_names[1], "b"},
-        {&mg_module.neuron_names[2], "activation"},
+        {&mg_module.network_keys[0], "__call__"},
+        {&mg_module.network_keys[1], "parameters"},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL) return false;
@@ -159,13 +159,15 @@ static bool intern_names(void) {
 }
 
 static bool import_methods(void) {
-    mg_module.methods = PyImport_ImportModule("micrograd_c._value_methods");
-    if (mg_module.methods == NULL) return false;
-    mg_module.as_real = PyObject_GetAttrString(mg_module.methods, "as_real");
-    mg_module.make_error = PyObject_GetAttrString(mg_module.methods, "arithmetic_error");
-    mg_module.makes_results = PyObject_GetAttrString(mg_module.methods, "makes_results");
-    return mg_module.as_real != NULL && mg_module.make_error != NULL &&
-           mg_module.makes_results != NULL;
+    PyObject *methods = PyImport_ImportModule("micrograd_c._value_methods");
+    PyObject *construct = PyImport_ImportModule("micrograd_c._construct");
+    if (methods == NULL || construct == NULL) return false;
+    return (mg_module.methods = PyObject_GetAttrString(methods, "ValueMethods")) != NULL &&
+           (mg_module.as_real = PyObject_GetAttrString(methods, "as_real")) != NULL &&
+           (mg_module.real = PyObject_GetAttrString(methods, "real")) != NULL &&
+           (mg_module.make_error = PyObject_GetAttrString(methods, "arithmetic_error")) != NULL &&
+           (mg_module.construct = PyObject_GetAttrString(construct, "construct")) != NULL &&
+           (mg_module.result_by_call = PyObject_GetAttrString(construct, "result_by_call")) != NULL;
 }
 
 /* Have before_collection called before each garbage collection. */
@@ -193,10 +195,12 @@ static bool make_all(PyObject *module, PyObject *interpreter) {
     if (type == NULL) return false;
     mg_module.data_descriptor = Py_XNewRef(PyDict_GetItem(type->tp_dict, mg_module.data_key));
     mg_module.grad_descriptor = Py_XNewRef(PyDict_GetItem(type->tp_dict, mg_module.grad_key));
-    if (!join_collections(module) ||
+    mg_module.slow_call = PyObject_GetAttrString((PyObject *)type, "__call__");
+    if (mg_module.slow_call == NULL || !join_collections(module) ||
         PyDict_SetItemString(interpreter, MODULE_NAME, (PyObject *)type) < 0)
         return false;
     mg_module.type = type;
+    mg_module.module = Py_NewRef(module);
     return true;
 }
 

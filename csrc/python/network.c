@@ -1,6 +1,6 @@
-/* network.c: layers of neurons in one call, for the classes of micrograd_c/nn.py. Where a
- * layer or a neuron is of another class, or its class has been changed, a function returns
- * NotImplemented, and nn.py asks them one by one. */
+/* network.c: layers of neurons in one call. What a layer and a neuron are, micrograd_c/nn.py says
+ * once, by describe_network(). Where one is of another class, or its class has been changed since,
+ * a function returns NotImplemented, and nn.py asks them one by one. */
 #include "python/sequences.h"
 
 /* ---- classes and their objects ----
@@ -10,30 +10,58 @@
  */
 
 typedef struct {
-    PyObject **method; /* the name of one that does what is done here */
-    PyObject **names;  /* of the attributes of its objects */
+    PyTypeObject *type;   /* NULL: not described yet */
+    PyObject *methods[2]; /* as they are written in nn.py: those of mg_module.network_keys */
+    PyObject *names[3];   /* of the attributes of its objects */
     int count;
-    PyTypeObject *type; /* the class, when it last was found to be as defined */
-    unsigned int version;
+    unsigned int version; /* of the class, when it last was found to be as described */
 } own_class;
 
-static own_class called_layer = {&mg_module.call_key, mg_module.layer_names, 1, NULL, 0};
-static own_class called_neuron = {&mg_module.call_key, mg_module.neuron_names, 3, NULL, 0};
-static own_class asked_layer = {&mg_module.parameters_key, mg_module.layer_names, 1, NULL, 0};
-static own_class asked_neuron = {&mg_module.parameters_key, mg_module.neuron_names, 3, NULL, 0};
+static own_class layer_class = {.count = 1};  /* neurons */
+static own_class neuron_class = {.count = 3}; /* weights, bias, activation */
+static int out_tag; /* the number of the label of a neuron's output; 0: it has none */
 
-/* Whether the type is given[0], its method given[1], and the rest of it as supposed here. */
-static bool is_own(own_class *own, PyTypeObject *type, PyObject *const *given) {
+static int describe(own_class *own, PyObject *type, PyObject *const *names) {
+    own->version = 0;
+    for (int i = 0; i < 2; i++) {
+        PyObject *method = PyObject_GetAttr(type, mg_module.network_keys[i]);
+        if (method == NULL) return -1;
+        Py_XSETREF(own->methods[i], method);
+    }
+    for (int i = 0; i < own->count; i++) Py_XSETREF(own->names[i], Py_NewRef(names[i]));
+    Py_XSETREF(own->type, (PyTypeObject *)Py_NewRef(type));
+    return 0;
+}
+
+/* describe_network(Layer, ('neurons',), Neuron, ('w', 'b', 'activation'), label): the classes, the
+ * attributes of their objects in the order in which they are set, the label of an output */
+PyObject *value_describe_network(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *layer, *neuron, *label, *names[4];
+    if (!PyArg_ParseTuple(args, "O!(U)O!(UUU)O:describe_network", &PyType_Type, &layer, &names[0],
+                          &PyType_Type, &neuron, &names[1], &names[2], &names[3], &label))
+        return NULL;
+    const int tag = value_label_tag(label, MG_WIDE_TAG);
+    if (tag < 0 || describe(&layer_class, layer, names) < 0 ||
+        describe(&neuron_class, neuron, names + 1) < 0)
+        return NULL;
+    out_tag = tag;
+    Py_RETURN_NONE;
+}
+
+/* Whether the type is this class, and that as it was described. */
+static bool is_own(own_class *own, PyTypeObject *type) {
     const unsigned int version = value_type_version(type);
-    if (MG_LIKELY(version != 0 && type == own->type && version == own->version)) return true;
-    if ((PyObject *)type != given[0] || type->tp_getattro != PyObject_GenericGetAttr) return false;
-    PyObject *method = PyObject_GetAttr(given[0], *own->method);
-    PyErr_Clear();
-    Py_XDECREF(method);
-    if (method != given[1]) return false;
+    if (type != own->type) return false;
+    if (MG_LIKELY(version != 0 && version == own->version)) return true;
+    if (type->tp_getattro != PyObject_GenericGetAttr) return false;
+    for (int i = 0; i < 2; i++) {
+        PyObject *method = PyObject_GetAttr((PyObject *)type, mg_module.network_keys[i]);
+        PyErr_Clear();
+        Py_XDECREF(method);
+        if (method != own->methods[i]) return false;
+    }
     for (int i = 0; i < own->count; i++)
-        if (PyObject_HasAttr(given[0], own->names[i])) return false;
-    own->type = type;
+        if (PyObject_HasAttr((PyObject *)type, own->names[i])) return false;
     own->version = value_type_version(type);
     return true;
 }
@@ -48,7 +76,7 @@ static value_taking look_up(const own_class *own, PyObject *dict, PyObject **val
                name == own->names[i])
             i++;
     if (MG_LIKELY(i == own->count)) return TAKEN;
-    int replaced = PyDict_Contains(dict, *own->method); /* in this object alone */
+    int replaced = PyDict_Contains(dict, mg_module.network_keys[1]); /* in this object alone */
     if (replaced != 0) return replaced < 0 ? FAILED : NOT_OURS;
     for (i = 0; i < own->count; i++) {
         values[i] = PyDict_GetItemWithError(dict, own->names[i]);
@@ -58,9 +86,8 @@ static value_taking look_up(const own_class *own, PyObject *dict, PyObject **val
 }
 
 /* The attributes of an object of this class, with a reference each. */
-static value_taking take_attributes(own_class *own, PyObject *const *given, PyObject *object,
-                                    PyObject **values) {
-    if (!is_own(own, Py_TYPE(object), given)) return NOT_OURS;
+static value_taking take_attributes(own_class *own, PyObject *object, PyObject **values) {
+    if (!is_own(own, Py_TYPE(object))) return NOT_OURS;
     PyObject *dict = PyObject_GenericGetDict(object, NULL);
     if (dict == NULL) return FAILED;
     value_taking how = look_up(own, dict, values);
@@ -92,11 +119,11 @@ static value_taking take_activation(PyObject *name, int *op) {
 }
 
 /* The node of one neuron's output, with a reference for the caller. */
-static value_taking take_neuron(PyObject *neuron, PyObject *const *given, const mg_term *xs,
-                                Py_ssize_t count, mg_node **node) {
+static value_taking take_neuron(PyObject *neuron, const mg_term *xs, Py_ssize_t count,
+                                mg_node **node) {
     int op;
     PyObject *parts[3]; /* weights, bias, activation */
-    value_taking how = take_attributes(&called_neuron, given, neuron, parts);
+    value_taking how = take_attributes(&neuron_class, neuron, parts);
     if (how != TAKEN) return how;
     bool is_row = PyList_CheckExact(parts[0]) || PyTuple_CheckExact(parts[0]);
     if (!is_row || PySequence_Fast_GET_SIZE(parts[0]) != count)
@@ -120,11 +147,11 @@ static void drop_outputs(outputs *out) {
     if (mg_module.arena->orphans != NULL) value_drain_orphans();
 }
 
-/* [neuron(xs) for neuron in neurons] for neurons of the given class. */
-static value_taking take_layer(PyObject *neurons, PyObject *const *given, const mg_term *xs,
-                               Py_ssize_t count, int tag, outputs *out) {
+/* [neuron(xs) for neuron in neurons] */
+static value_taking take_layer(PyObject *neurons, const mg_term *xs, Py_ssize_t count,
+                               outputs *out) {
     Py_ssize_t size = PyList_GET_SIZE(neurons);
-    *out = (outputs){PyMem_New(mg_term, size), 0};
+    *out = (outputs){PyMem_New(mg_term, (size_t)size), 0};
     if (out->terms == NULL) {
         PyErr_NoMemory();
         return FAILED;
@@ -134,13 +161,13 @@ static value_taking take_layer(PyObject *neurons, PyObject *const *given, const 
         PyObject *neuron =
             out->count < PyList_GET_SIZE(neurons) ? PyList_GET_ITEM(neurons, out->count) : Py_None;
         Py_INCREF(neuron);
-        value_taking how = take_neuron(neuron, given, xs, count, &node);
+        value_taking how = take_neuron(neuron, xs, count, &node);
         Py_DECREF(neuron);
         if (how != TAKEN) {
             drop_outputs(out);
             return how;
         }
-        node->tag = (uint8_t)tag;
+        node->tag = (uint8_t)out_tag;
         out->terms[out->count++] = (mg_term){node, 0.0, 0};
     }
     value_hold_all(xs, count);
@@ -148,17 +175,17 @@ static value_taking take_layer(PyObject *neurons, PyObject *const *given, const 
 }
 
 /* The last of the outputs as a Value, which takes the reference over. */
-static PyObject *show_last(outputs *out, int tag) {
+static PyObject *show_last(outputs *out) {
     PyObject *value = value_show_row(out->terms[--out->count].node);
-    if (value != NULL) value_node(value)->tag = (uint8_t)tag; /* also of a leaf in no_grad */
+    if (value != NULL) value_node(value)->tag = (uint8_t)out_tag; /* also of a leaf in no_grad */
     return value;
 }
 
 /* The outputs as a list of Values. */
-static PyObject *show_outputs(outputs *out, int tag) {
+static PyObject *show_outputs(outputs *out) {
     PyObject *list = value_hide(PyList_New(out->count));
     while (list != NULL && out->count != 0) {
-        PyObject *value = show_last(out, tag);
+        PyObject *value = show_last(out);
         if (value != NULL)
             PyList_SET_ITEM(list, out->count, value);
         else
@@ -168,64 +195,55 @@ static PyObject *show_outputs(outputs *out, int tag) {
     return value_unhide(list);
 }
 
-/* layer(neurons, xs, Neuron, its __call__, label): [neuron(xs) for neuron in neurons] */
+static bool takes_two(Py_ssize_t count) {
+    if (count != 2) PyErr_SetString(PyExc_TypeError, "a list and inputs are required");
+    return count == 2;
+}
+
+/* layer(neurons, xs): [neuron(xs) for neuron in neurons] */
 PyObject *value_layer(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
     value_terms xs;
     outputs out;
-    if (count != 5 || !PyList_Check(args[0])) {
-        PyErr_SetString(PyExc_TypeError,
-                        "layer() takes a list of neurons, inputs, a class and its call, a label");
-        return NULL;
-    }
-    int tag = value_label_tag(args[4], MG_WIDE_TAG);
-    if (tag < 0) return NULL;
-    value_taking how = tag != 0 ? value_take_inputs(args[1], &xs) : NOT_OURS;
+    if (!takes_two(count)) return NULL;
+    const bool ours = out_tag != 0 && PyList_Check(args[0]);
+    value_taking how = ours ? value_take_inputs(args[1], &xs) : NOT_OURS;
     if (how != TAKEN) return value_refuse_terms(how);
-    how = take_layer(args[0], args + 2, xs.terms, xs.count, tag, &out);
+    how = take_layer(args[0], xs.terms, xs.count, &out);
     value_drop_terms(&xs);
-    return how == TAKEN ? show_outputs(&out, tag) : value_refuse_terms(how);
+    return how == TAKEN ? show_outputs(&out) : value_refuse_terms(how);
 }
 
 /* The list of neurons of a layer, with a reference. */
-static value_taking take_neurons(own_class *own, PyObject *const *given, PyObject *layer,
-                                 PyObject **neurons) {
-    value_taking how = take_attributes(own, given, layer, neurons);
+static value_taking take_neurons(PyObject *layer, PyObject **neurons) {
+    value_taking how = take_attributes(&layer_class, layer, neurons);
     if (how != TAKEN || PyList_Check(*neurons)) return how;
     Py_DECREF(*neurons);
     return NOT_OURS;
 }
 
 /* What one layer makes of the outputs of the one before, which are let go of. */
-static value_taking pass_layer(PyObject *layer, PyObject *const *given, int tag,
-                               const value_terms *in, outputs *out) {
+static value_taking pass_layer(PyObject *layer, const value_terms *in, outputs *out) {
     outputs before = *out;
     const mg_term *xs = before.terms != NULL ? before.terms : in->terms;
     Py_ssize_t count = before.terms != NULL ? before.count : in->count;
     PyObject *neurons;
     *out = (outputs){NULL, 0};
-    value_taking how = take_neurons(&called_layer, given, layer, &neurons);
+    value_taking how = take_neurons(layer, &neurons);
     if (how == TAKEN) {
-        how = take_layer(neurons, given + 2, xs, count, tag, out);
+        how = take_layer(neurons, xs, count, out);
         Py_DECREF(neurons);
     }
     drop_outputs(&before);
     return how;
 }
 
-/* network(layers, xs, Layer, its __call__, Neuron, its __call__, label): one layer after the other;
- * what is between them is nobody's Value. Of a single output, the Value itself. */
+/* network(layers, xs): one layer after the other; what is between them is nobody's Value. Of a
+ * single output, the Value itself. */
 PyObject *value_network(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
     value_terms in;
     outputs out = {NULL, 0};
-    if (count != 7 || !PyList_Check(args[0])) {
-        PyErr_SetString(PyExc_TypeError,
-                        "network() takes a list of layers, inputs, two classes and their calls, "
-                        "a label");
-        return NULL;
-    }
-    int tag = value_label_tag(args[6], MG_WIDE_TAG);
-    if (tag < 0) return NULL;
-    bool whole = tag != 0 && PyList_GET_SIZE(args[0]) != 0 &&
+    if (!takes_two(count)) return NULL;
+    bool whole = out_tag != 0 && PyList_Check(args[0]) && PyList_GET_SIZE(args[0]) != 0 &&
                  (PyList_CheckExact(args[1]) || PyTuple_CheckExact(args[1])) &&
                  (mg_module.no_grad == 0 || !value_grad_is_off());
     if (!whole) return value_refuse_terms(NOT_OURS);
@@ -233,22 +251,22 @@ PyObject *value_network(PyObject *Py_UNUSED(module), PyObject *const *args, Py_s
     if (how != TAKEN) return value_refuse_terms(how);
     for (Py_ssize_t i = 0; how == TAKEN && i < PyList_GET_SIZE(args[0]); i++) {
         PyObject *layer = Py_NewRef(PyList_GET_ITEM(args[0], i));
-        how = pass_layer(layer, args + 2, tag, &in, &out);
+        how = pass_layer(layer, &in, &out);
         Py_DECREF(layer);
     }
     value_drop_terms(&in);
     if (how != TAKEN) return value_refuse_terms(how);
-    if (out.count != 1) return show_outputs(&out, tag);
-    PyObject *single = show_last(&out, tag);
+    if (out.count != 1) return show_outputs(&out);
+    PyObject *single = show_last(&out);
     drop_outputs(&out);
     return single;
 }
 
 /* Append the weights and the bias of a neuron. */
-static value_taking append_parameters(PyObject *list, PyObject *neuron, PyObject *const *given) {
+static value_taking append_parameters(PyObject *list, PyObject *neuron) {
     Py_ssize_t end = PyList_GET_SIZE(list);
     PyObject *parts[3];
-    value_taking how = take_attributes(&asked_neuron, given, neuron, parts);
+    value_taking how = take_attributes(&neuron_class, neuron, parts);
     if (how != TAKEN) return how;
     if (!PyList_CheckExact(parts[0])) how = NOT_OURS;
     if (how == TAKEN &&
@@ -258,31 +276,27 @@ static value_taking append_parameters(PyObject *list, PyObject *neuron, PyObject
     return how;
 }
 
-static value_taking append_layer(PyObject *list, PyObject *layer, PyObject *const *given) {
+static value_taking append_layer(PyObject *list, PyObject *layer) {
     PyObject *neurons;
-    value_taking how = take_neurons(&asked_layer, given, layer, &neurons);
+    value_taking how = take_neurons(layer, &neurons);
     if (how != TAKEN) return how;
     for (Py_ssize_t i = 0; how == TAKEN && i < PyList_GET_SIZE(neurons); i++) {
         PyObject *neuron = Py_NewRef(PyList_GET_ITEM(neurons, i));
-        how = append_parameters(list, neuron, given + 2);
+        how = append_parameters(list, neuron);
         Py_DECREF(neuron);
     }
     Py_DECREF(neurons);
     return how;
 }
 
-/* parameters(layers, Layer, its parameters, Neuron, its parameters): of all neurons, in order */
-PyObject *value_parameters(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
-    if (count != 5 || !PyList_Check(args[0])) {
-        PyErr_SetString(PyExc_TypeError,
-                        "parameters() takes a list of layers, two classes and their methods");
-        return NULL;
-    }
+/* parameters(layers): of all neurons, in order */
+PyObject *value_parameters(PyObject *Py_UNUSED(module), PyObject *layers) {
+    if (!PyList_Check(layers)) return value_refuse_terms(NOT_OURS);
     PyObject *list = PyList_New(0);
     value_taking how = list != NULL ? TAKEN : FAILED;
-    for (Py_ssize_t i = 0; how == TAKEN && i < PyList_GET_SIZE(args[0]); i++) {
-        PyObject *layer = Py_NewRef(PyList_GET_ITEM(args[0], i));
-        how = append_layer(list, layer, args + 1);
+    for (Py_ssize_t i = 0; how == TAKEN && i < PyList_GET_SIZE(layers); i++) {
+        PyObject *layer = Py_NewRef(PyList_GET_ITEM(layers, i));
+        how = append_layer(list, layer);
         Py_DECREF(layer);
     }
     if (how == TAKEN) return list;

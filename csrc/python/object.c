@@ -234,6 +234,21 @@ int value_set_own_entry(PyObject *object, PyObject *key, PyObject *value) {
     Py_DECREF(dict);
     return result;
 }
+
+/* ---- Values as arguments ---- */
+
+bool value_require(PyObject *object) {
+    if (value_check(object)) return true;
+    PyErr_Format(PyExc_TypeError, "a Value is required, not '%.200s'", Py_TYPE(object)->tp_name);
+    return false;
+}
+
+bool value_are_values(PyObject *tuple) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++)
+        if (!value_require(PyTuple_GET_ITEM(tuple, i))) return false;
+    return true;
+}
+
 /* ---- the type ---- */
 
 static PyMemberDef offsets[] = {

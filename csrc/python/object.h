@@ -45,10 +45,14 @@ typedef struct {
     size_t expose_above; /* so many: it is time to look for cycles through them */
     size_t recordings;   /* threads that record a program to be compiled */
     size_t no_grad;      /* threads that record nothing now, each as often as it asked */
-    PyObject *methods;   /* the module micrograd_c._value_methods */
-    PyObject *as_real;   /* its functions */
+    PyObject *module;    /* this module, as Python sees it */
+    PyObject *slow_call; /* what type.__call__ does with the type */
+    PyObject *methods;   /* the class ValueMethods */
+    PyObject *as_real;   /* functions of micrograd_c/_value_methods.py and _construct.py */
+    PyObject *real;
     PyObject *make_error;
-    PyObject *makes_results;
+    PyObject *construct;
+    PyObject *result_by_call;
     PyObject *labels[MG_LABELS]; /* by a node's tag; the first is '' */
     PyObject *label_tags;        /* the other way round */
     int label_count;
@@ -62,10 +66,7 @@ typedef struct {
     PyObject *op_key; /* '_op', '_backward', '_local_grads': keys in an instance's dict */
     PyObject *backward_key;
     PyObject *partials_key;
-    PyObject *call_key; /* '__call__', 'parameters': methods of Layer and Neuron */
-    PyObject *parameters_key;
-    PyObject *layer_names[1];  /* 'neurons': attribute of a Layer */
-    PyObject *neuron_names[3]; /* 'w', 'b', 'activation': attributes of a Neuron */
+    PyObject *network_keys[2]; /* '__call__', 'parameters': methods of Layer and Neuron */
     PyObject *symbols[MG_OP_COUNT];
 } value_module;
 
@@ -92,6 +93,9 @@ PyObject *value_own_entry(PyObject *object, PyObject *key);
 /* Deleting what is not there is no error. */
 int value_delete_own_entry(PyObject *self, PyObject *key);
 int value_set_own_entry(PyObject *object, PyObject *key, PyObject *value);
+/* Whether it is a Value, or all of a tuple are Values; false: with an error set. */
+bool value_require(PyObject *object);
+bool value_are_values(PyObject *tuple);
 /* The proxy refers to objects that may refer back to it: let the garbage collector see it. */
 void value_track(value_object *self);
 
@@ -121,13 +125,9 @@ PyObject *value_before_collection(PyObject *module, PyObject *args);
 /* ---- attributes.c ---- */
 
 extern PyGetSetDef value_attributes_table[];
-/* A real number for this attribute or parameter; -1: TypeError or OverflowError. */
-int value_take_number(PyObject *value, const char *name, double *number);
 /* The number of a label, less than most, a new one if need be; 0: it has none; -1: an error. */
 int value_label_tag(PyObject *label, int most);
 int value_set_label(PyObject *object, PyObject *value, void *closure);
-/* Give node this text in place of its operator's symbol. */
-int value_set_op(PyObject *self, PyObject *text);
 PyObject *value_get_op(PyObject *self, void *closure);
 /* The constant exponent, as the int or float it was written as, or None. */
 PyObject *value_get_exponent(const mg_node *node);
@@ -135,6 +135,11 @@ PyObject *value_get_exponent(const mg_node *node);
 PyObject *value_of_node(mg_node *node);
 /* The operands, a tuple. */
 PyObject *value_get_children(PyObject *self, void *closure);
+
+/* ---- backward.c ---- */
+
+PyObject *value_get_backward(PyObject *self, void *closure);
+int value_set_backward(PyObject *self, PyObject *value, void *closure);
 PyObject *value_backward(PyObject *self, PyObject *ignored);
 
 /* ---- construct.c ---- */
@@ -144,13 +149,17 @@ int value_init(PyObject *self, PyObject *args, PyObject *names);
 PyObject *value_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *names);
 /* The nodes of a tuple of Values; NULL: with an error set. To be freed with PyMem_Free. */
 mg_node **value_take_operands(PyObject *children);
-/* A node with the given operands, none of them (or not to record) meaning a leaf. NULL: with an
- * error set. */
-mg_node *value_make_node(double data, PyObject *children, PyObject *partials, bool record);
+/* A node with these operands, and as many local gradients or none. NULL: with an error set. */
+mg_node *value_make_node(double data, PyObject *children, PyObject *partials);
 /* An object of the subclass made without calling it. The node is freed if that fails. */
 PyObject *value_wrap_bare(PyTypeObject *type, mg_node *node);
-/* The result of an operation on instances of a subclass, made as the class wants it. */
+/* What an operation on instances of a subclass gives: an object of that class, unless its
+ * constructor takes other arguments than (data, children, op). */
 PyObject *value_wrap_as(PyTypeObject *type, mg_node *node);
+/* Functions of the module. */
+PyObject *value_make(PyObject *module, PyObject *args);
+PyObject *value_renew(PyObject *module, PyObject *args);
+PyObject *value_replace(PyObject *module, PyObject *args);
 
 /* ---- threads.c ---- */
 
@@ -191,8 +200,7 @@ PyObject *value_serial(PyObject *module, PyObject *value);
 PyObject *value_trace(PyObject *module, PyObject *args);
 PyObject *value_get_numbers(PyObject *module, PyObject *const *args, Py_ssize_t arguments);
 PyObject *value_add_grads(PyObject *module, PyObject *const *args, Py_ssize_t arguments);
-/* Whether a tuple consists of Values; false: with an error set. */
-bool value_are_values(PyObject *values);
+PyObject *value_get_recorder(PyObject *module, PyObject *ignored);
 
 /* ---- expressions.c: functions of the module ---- */
 
@@ -210,9 +218,10 @@ PyObject *value_hinge(PyObject *module, PyObject *const *args, Py_ssize_t count)
 
 /* ---- network.c: functions of the module ---- */
 
+PyObject *value_describe_network(PyObject *module, PyObject *args);
 PyObject *value_layer(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *value_network(PyObject *module, PyObject *const *args, Py_ssize_t count);
-PyObject *value_parameters(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *value_parameters(PyObject *module, PyObject *layers);
 
 /* ---- optimizers.c: functions of the module ---- */
 

@@ -307,7 +307,7 @@ static int set_power_text(PyObject *self, PyObject *exponent) {
     PyObject *shown = PyObject_GetAttr(self, mg_module.op_key);
     int same = shown == NULL ? -1 : PyObject_RichCompareBool(shown, text, Py_EQ);
     Py_XDECREF(shown);
-    int result = same < 0 ? -1 : same ? 0 : value_set_op(self, text);
+    int result = same < 0 ? -1 : same ? 0 : value_set_own_entry(self, mg_module.op_key, text);
     Py_DECREF(text);
     return result;
 }

@@ -29,6 +29,10 @@ int value_refuse_recording(const char *what) {
 
 /* ---- functions of the module ---- */
 
+PyObject *value_get_recorder(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) {
+    return Py_NewRef(recorder != NULL ? recorder : Py_None);
+}
+
 /* One call of C from the beginning of a recording to its end, so that an exception of a signal's
  * handler finds it within work() or not begun. */
 PyObject *value_record(PyObject *Py_UNUSED(module), PyObject *args) {
@@ -72,20 +76,8 @@ PyObject *value_rule(PyObject *Py_UNUSED(module), PyObject *args) {
     return node != NULL ? value_wrap(node) : PyErr_NoMemory();
 }
 
-static bool require_value(PyObject *object) {
-    if (value_check(object)) return true;
-    PyErr_Format(PyExc_TypeError, "a Value is required, not '%.200s'", Py_TYPE(object)->tp_name);
-    return false;
-}
-
-bool value_are_values(PyObject *values) {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(values); i++)
-        if (!require_value(PyTuple_GET_ITEM(values, i))) return false;
-    return true;
-}
-
 PyObject *value_number_of(PyObject *Py_UNUSED(module), PyObject *value) {
-    return require_value(value) ? PyFloat_FromDouble(value_node(value)->data) : NULL;
+    return value_require(value) ? PyFloat_FromDouble(value_node(value)->data) : NULL;
 }
 
 /* The position that record() has passed; false: with an error set. */
@@ -103,14 +95,14 @@ PyObject *value_is_fresh(PyObject *Py_UNUSED(module), PyObject *args) {
     mg_position start;
     Py_buffer position;
     if (!PyArg_ParseTuple(args, "Oy*:is_fresh", &value, &position)) return NULL;
-    bool good = take_position(&position, &start) && require_value(value);
+    bool good = take_position(&position, &start) && value_require(value);
     PyBuffer_Release(&position);
     if (!good) return NULL;
     return PyBool_FromLong(mg_is_fresh(value_node(value), &start));
 }
 
 PyObject *value_serial(PyObject *Py_UNUSED(module), PyObject *value) {
-    if (!require_value(value)) return NULL;
+    if (!value_require(value)) return NULL;
     return PyLong_FromUnsignedLongLong(mg_serial(value_node(value)));
 }
 
@@ -162,7 +154,7 @@ PyObject *value_trace(PyObject *Py_UNUSED(module), PyObject *args) {
     Py_buffer position;
     if (!PyArg_ParseTuple(args, "OO!y*:trace", &anchor, &PyTuple_Type, &inputs, &position))
         return NULL;
-    bool good = take_position(&position, &start) && require_value(anchor);
+    bool good = take_position(&position, &start) && value_require(anchor);
     PyBuffer_Release(&position);
     if (!good) return NULL;
     mg_node **nodes = value_take_operands(inputs);
@@ -201,7 +193,7 @@ PyObject *value_get_numbers(PyObject *Py_UNUSED(module), PyObject *const *args,
     double *numbers = take_doubles(args[1], count, &view, PyBUF_WRITABLE);
     Py_ssize_t i = 0;
     if (numbers == NULL) return NULL;
-    for (; i < count && require_value(PyTuple_GET_ITEM(values, i)); i++)
+    for (; i < count && value_require(PyTuple_GET_ITEM(values, i)); i++)
         numbers[i] = value_node(PyTuple_GET_ITEM(values, i))->data;
     PyBuffer_Release(&view);
     if (i < count) return NULL;

@@ -15,7 +15,8 @@ A file imports from those before it alone.
 
 from . import cycles
 from .arena import check, fail_after, statistics, trim
-from .compiling import add_grads, get_numbers, is_fresh, number_of, rule, serial, trace
+from .compiling import add_grads, get_numbers, is_fresh, rule, serial, trace
+from .construct import number_of
 from .copying import attributes, recorded, restore, set_attributes
 from .expressions import (
     cross_entropy,
@@ -32,7 +33,7 @@ from .expressions import (
 )
 from .functions import maximum, minimum
 from .lifetimes import graph
-from .network import layer, network, parameters
+from .network import describe_network, layer, network, parameters
 from .optimizers import adam, sgd, zero_grad
 from .threads import GradOff, after_fork, record
 from .value import Value

@@ -23,11 +23,6 @@ def rule(kind: int, data: float, operands: tuple[Value, ...]) -> Value:
     return wrap(node)  # type: ignore[no-any-return]
 
 
-def number_of(value: Value) -> float:
-    """Return the data of a Value, also while recording."""
-    return float(lib.mg_node_data(value._node))
-
-
 def is_fresh(value: Value, position: Any) -> bool:
     """Return whether a Value was made since then and is nobody's operand."""
     return bool(lib.mg_node_is_fresh(value._node, position))

@@ -6,7 +6,7 @@ from typing import Any
 
 from .._library import ffi, lib
 from .arena import arena, not_null
-from .construct import make_node
+from .construct import new_node
 from .lifetimes import wrap, wrap_as
 from .proxy import hold_operands, note
 from .table import CUSTOM, EXPONENT, NAMES, OPS
@@ -41,10 +41,11 @@ def restore(
     """Return a node as it once was, not computed anew."""
     op = OPS.get(name)
     count = len(children)
-    if op is None or (op != CUSTOM and (partials or count != lib.mg_operator_arity(op))):
+    known = op is not None and len(partials) in (0, count)
+    if not known or (op != CUSTOM and (partials or count != lib.mg_operator_arity(op))):
         raise ValueError(f"no operator {name} of {count} children")
     if op == CUSTOM:
-        node = make_node(data, children, partials, True)
+        node = new_node(data, children, partials)
     else:
         operands = [child._node for child in children]
         power = float(exponent) if op == EXPONENT else 0.0

@@ -143,6 +143,19 @@ def _attach(self: Any, node: Any) -> None:
         _leave(last)
 
 
+def _take_state(self: Any) -> None:
+    """Have the node of a proxy, which leaves it, be as one whose proxy has no state."""
+    if hasattr(self, "_bound"):
+        for operand in self._bound:  # as before they were bound
+            hold(operand)
+        del self._bound
+    node = self._node
+    lib.mg_node_set_tag(node, 0)
+    if lib.mg_node_unkeep(arena, node):
+        let_go(node)
+    lib.mg_node_set_closure(arena, node, 0)
+
+
 def show(self: Any, node: Any) -> None:
     """Let self show another node from now on. The old one stays in the graphs that use it."""
     if self._stateful and lib.mg_node_keep(arena, node):
@@ -150,14 +163,7 @@ def show(self: Any, node: Any) -> None:
         raise MemoryError("no memory for the state of a Value")
     with lock:
         old = self._node
-        if hasattr(self, "_bound"):
-            for operand in self._bound:  # as before they were bound
-                hold(operand)
-            del self._bound
-        lib.mg_node_set_tag(old, 0)
-        if lib.mg_node_unkeep(arena, old):
-            let_go(old)
-        lib.mg_node_set_closure(arena, old, 0)
+        _take_state(self)
         if self._stateful >= CYCLIC:
             lib.mg_node_set_cyclic(arena, node)
             set_stateful(self, CYCLIC)
@@ -169,9 +175,11 @@ def show(self: Any, node: Any) -> None:
 
 def take_node(proxy: Any) -> Any:
     """Return the node of a proxy that nobody else has. Its reference becomes the caller's."""
-    node = proxy._node
-    living.pop(node).node = None
-    return node
+    with lock:
+        _take_state(proxy)
+        node = proxy._node
+        living.pop(node).node = None
+        return node
 
 
 def proxy_of(node: Any) -> Any:

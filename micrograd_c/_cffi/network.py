@@ -1,7 +1,8 @@
 """Layers of neurons in one call: what micrograd_c/nn.py documents.
 
-A function returns NotImplemented where layers and neurons are to be called one by one: if one is of
-another class, or its class has been changed.
+What a layer and a neuron are, nn.py says once, by describe_network(). A function returns
+NotImplemented where they are to be called one by one: if one is of another class, or its class has
+been changed since.
 """
 
 from __future__ import annotations
@@ -17,19 +18,31 @@ from .table import of_form
 _ACTIVATIONS = of_form(lib.MG_FORM_METHOD)
 
 
+# The classes of layers and of neurons with their calls; the number of the label of an output.
+_layer: Any = None, None
+_neuron: Any = None, None
+_tag = 0
+
+
+def describe_network(layer: Any, of_layer: Any, neuron: Any, of_neuron: Any, label: str) -> None:
+    global _layer, _neuron, _tag
+    _layer, _neuron = (layer, layer.__call__), (neuron, neuron.__call__)
+    _tag = tag_of(label)
+
+
 def _are_own(objects: Any, cls: Any, call: Any) -> bool:
     """Whether objects are a list, all of this class itself, which calls as it was written."""
     return (
         isinstance(objects, list)
-        and cls.__call__ is call
         and len(objects) != 0
         and all(type(item) is cls for item in objects)
+        and cls.__call__ is call
     )
 
 
-def _outputs(neurons: Any, xs: Any, given: Any, tag: int) -> Any:
+def _outputs(neurons: Any, xs: Any) -> Any:
     """Return an array of the nodes of a layer's outputs, a reference each, or None."""
-    if tag == 0 or not _are_own(neurons, *given):
+    if _tag == 0 or not _are_own(neurons, *_neuron):
         return None
     name, rows = neurons[0].activation, [neuron.w for neuron in neurons]
     if any(neuron.activation is not name for neuron in neurons):
@@ -37,39 +50,35 @@ def _outputs(neurons: Any, xs: Any, given: Any, tag: int) -> Any:
     op = -1 if name is None else _ACTIVATIONS.get(name) if type(name) is str else None
     if op is None or not all(isinstance(row, (list, tuple)) for row in rows):
         return None
-    return record_rows(rows, xs, [neuron.b for neuron in neurons], op, tag)
+    return record_rows(rows, xs, [neuron.b for neuron in neurons], op, _tag)
 
 
-def layer(neurons: Any, xs: Any, cls: Any, call: Any, label: Any) -> Any:
+def layer(neurons: Any, xs: Any) -> Any:
     if not isinstance(xs, (list, tuple)):
         return NotImplemented
-    xs = tuple(xs)
-    tag = tag_of(label)
-    out = _outputs(neurons, inputs(xs), (cls, call), tag)
-    return NotImplemented if out is None else shown(out, tag)
+    out = _outputs(neurons, inputs(tuple(xs)))
+    return NotImplemented if out is None else shown(out, _tag)
 
 
-def network(
-    layers: Any, xs: Any, layer_cls: Any, layer_call: Any, cls: Any, call: Any, label: Any
-) -> Any:
-    if type(xs) not in (list, tuple) or not _are_own(layers, layer_cls, layer_call):
+def network(layers: Any, xs: Any) -> Any:
+    if type(xs) not in (list, tuple) or not _are_own(layers, *_layer):
         return NotImplemented
     xs = tuple(xs)
-    tag, taken = tag_of(label), inputs(xs)
+    taken = inputs(xs)
     nodes: Any = []
     for each in layers:
         below = nodes
         try:
-            nodes = _outputs(each.neurons, taken, (cls, call), tag)
+            nodes = _outputs(each.neurons, taken)
         finally:
             for node in below:
                 release(node)
         if nodes is None:
             return NotImplemented
         taken = nodes, ffi.NULL, len(nodes)
-    values = shown(nodes, tag)
+    values = shown(nodes, _tag)
     return values[0] if len(values) == 1 else values
 
 
-def parameters(*args: Any) -> Any:
+def parameters(layers: Any) -> Any:
     return NotImplemented  # a program asks for them once: that may take its time

@@ -14,11 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, KeysView
 from typing import Any
 
+from .._construct import NOT_GIVEN, construct, result_by_call
 from .._library import ffi, lib
-from .._value_methods import LARGEST_INTEGER, as_real
+from .._value_methods import LARGEST_INTEGER, as_real, real
+from . import construct as primitives
 from .arena import arena, not_null
 from .backward import backward, local_grads, push
-from .construct import NOT_GIVEN, as_leaf, construct, real, result_by_call
+from .construct import as_leaf
 from .errors import again, error
 from .labels import get_label, set_label
 from .lifetimes import Life, children_of, living, proxies_are, proxy_died, wrap, wrap_as
@@ -44,7 +46,7 @@ def _result(self: Value, node: Any) -> Any:
         return wrap(node)
     if cls.__init__ is Value.__init__ and cls.__new__ is Value.__new__:
         return wrap_as(cls, node)
-    return result_by_call(cls, node)
+    return result_by_call(primitives, cls, wrap(node))
 
 
 def _with_number(op: int, self: Value, number: float) -> Any:
@@ -153,7 +155,7 @@ class Value(Proxy):
                 if label != "":
                     self.label = label
                 return
-        construct(self, data, children, op, label, names)
+        construct(primitives, self, names, data, children, op, label)
 
     # ---- attributes ----
 

@@ -84,16 +84,12 @@ class Recorder:
             )
         Value.__init__(value, data, label=value.label)
 
-    def construct(self, data: Any, children: Any, partials: Any) -> Value | None:
+    def construct(
+        self, data: Any, children: tuple[Value, ...], partials: tuple[Any, ...]
+    ) -> Value | None:
         """Return a Value of stand-ins, or None where there are none among what it is made from."""
-        children = () if children is None else tuple(children)
-        partials = () if partials is None else tuple(partials)
         if not isinstance(data, Number) and not any(isinstance(p, Number) for p in partials):
             return None
-        if partials and len(partials) != len(children):
-            raise ValueError(
-                f"Value() got {len(partials)} local gradients for {len(children)} children"
-            )
         number = data.number if isinstance(data, Number) else float(data)
         if not partials:
             return bulk.rule(DETACH, number, (self.lift(data),))

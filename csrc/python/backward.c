@@ -1,0 +1,108 @@
+/* backward.c: backward(), and the `_backward` of a Value: the native rule or a closure. */
+#include <signal.h>
+
+#include "python/object.h"
+
+static PyObject *push(PyObject *self, PyObject *Py_UNUSED(ignored)) {
+    if (value_refuse("calling _backward()") < 0) return NULL;
+    mg_status status = mg_push_node(value_node(self));
+    if (status != MG_OK) {
+        value_raise_partial(status, value_node(self));
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef push_method = {"_backward", push, METH_NOARGS,
+                                  PyDoc_STR("Push this node's gradient into its operands, once.")};
+
+PyObject *value_get_backward(PyObject *self, void *Py_UNUSED(closure)) {
+    PyObject *own = value_own_entry(self, mg_module.backward_key);
+    if (own != NULL || PyErr_Occurred()) return own;
+    return PyCFunction_New(&push_method, self);
+}
+
+int value_set_backward(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
+    if (value_refuse("a _backward of a Value's own") < 0) return -1;
+    if (value == NULL) { /* back to the native rule */
+        mg_close(mg_module.arena, value_node(self), false);
+        return value_delete_own_entry(self, mg_module.backward_key);
+    }
+    if (!PyCallable_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "_backward must be callable, not '%.200s'",
+                     Py_TYPE(value)->tp_name);
+        return -1;
+    }
+    if (value_set_own_entry(self, mg_module.backward_key, value) < 0) return -1;
+    mg_close(mg_module.arena, value_node(self), true);
+    value_set_cyclic((value_object *)self);
+    return 0;
+}
+
+static int call_closure(mg_node *node) {
+    PyObject *self = value_of_node(node);
+    PyObject *closure = self == NULL ? NULL : value_get_backward(self, NULL);
+    PyObject *result = closure == NULL ? NULL : PyObject_CallNoArgs(closure);
+    Py_XDECREF(closure);
+    Py_XDECREF(self);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* With closures in the graph: native nodes by the engine, closures in between by Python. */
+static int follow_order(mg_order *order) {
+    mg_node *closure, *culprit;
+    for (;;) {
+        mg_status status = mg_resume(order, &closure, &culprit);
+        if (status != MG_OK) {
+            value_raise_partial(status, culprit);
+            return -1;
+        }
+        if (closure != NULL && call_closure(closure) < 0) return -1;
+        if (closure == NULL && mg_is_done(order)) return 0;
+        if (closure == NULL && PyErr_CheckSignals() < 0) return -1;
+    }
+}
+
+enum { LARGE = 4096 }; /* pages in use: a backward may take longer than anybody notices */
+
+/* Whether Ctrl-C raises KeyboardInterrupt, so that what it interrupts need not be done to its end:
+ * a handler of a program's own may only take note of it. */
+static bool interrupt_raises(void) {
+    PyObject *module = PyImport_ImportModule("_signal");
+    PyObject *handler =
+        module != NULL ? PyObject_CallMethod(module, "getsignal", "i", SIGINT) : NULL;
+    PyObject *raising =
+        handler != NULL ? PyObject_GetAttrString(module, "default_int_handler") : NULL;
+    const bool raises = raising != NULL && handler == raising;
+    Py_XDECREF(raising);
+    Py_XDECREF(handler);
+    Py_XDECREF(module);
+    PyErr_Clear();
+    return raises;
+}
+
+PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored)) {
+    mg_order *order;
+    mg_node *culprit, *root = value_node(self);
+    if (value_refuse("calling backward()") < 0) return NULL;
+    const bool large = mg_module.arena->pages > LARGE;
+    if (large && interrupt_raises()) mg_set_poll(mg_module.arena, value_interrupted);
+    mg_status status = mg_sweep(mg_module.arena, root, &order, &culprit);
+    mg_set_poll(mg_module.arena, NULL);
+    if (status == MG_INTERRUPTED) {
+        if (PyErr_CheckSignals() == 0) PyErr_SetNone(PyExc_KeyboardInterrupt);
+        return NULL;
+    }
+    if (status != MG_OK) {
+        value_raise_partial(status, culprit);
+        return NULL;
+    }
+    if (order == NULL) Py_RETURN_NONE;
+    value_pin(root); /* a closure could give self another node */
+    int result = follow_order(order);
+    mg_drop_order(mg_module.arena, order);
+    value_unpin(root);
+    if (result < 0) return NULL;
+    Py_RETURN_NONE;
+}
