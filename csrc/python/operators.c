@@ -86,7 +86,7 @@ static PyObject *finish_as(PyObject *self, mg_node *node, mg_node *x, mg_node *y
 typedef enum { IS_ERROR, IS_OTHER, IS_NUMBER, IS_VALUE } operand_kind;
 
 /* A plain number is told by its type alone; any other object's bases are looked at. */
-static operand_kind kind_of(PyObject *object, double *number) {
+MG_INLINE operand_kind kind_of(PyObject *object, double *number) {
     bool is_plain_number = PyFloat_CheckExact(object) || PyLong_CheckExact(object);
     if (!is_plain_number && value_check(object)) return IS_VALUE;
     int found = value_number(object, number);
@@ -105,7 +105,7 @@ typedef struct {
 } operands;
 
 /* 1: go on; 0: *result is what to return. */
-static int take_operands(operands *in, PyObject *left, PyObject *right, PyObject **result) {
+static inline int take_operands(operands *in, PyObject *left, PyObject *right, PyObject **result) {
     in->left = kind_of(left, &in->a);
     in->right = in->left > IS_OTHER ? kind_of(right, &in->b) : IS_OTHER;
     if (in->left == IS_ERROR || in->right == IS_ERROR) {
