@@ -85,6 +85,7 @@ int mg_operator_count(void);
 const char *mg_operator_name(int op);   /* "add", "tanh", "maximum" */
 const char *mg_operator_symbol(int op); /* "+", "tanh", "max" */
 mg_form mg_operator_form(int op);
+const char *mg_operator_about(int op); /* its formula, derivative and errors */
 /* The number of the operator called name, or -1. */
 int mg_operator_find(const char *name);
 /* The number of operands of an operator of the table. */

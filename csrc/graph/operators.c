@@ -7,11 +7,13 @@ typedef struct {
     const char *name;
     const char *symbol;
     mg_form form;
+    const char *about;
 } operator_row;
 
-static const operator_row rows[MG_OP_COUNT] = {{"leaf", "", MG_FORM_NONE},
-                                               {"custom", "", MG_FORM_NONE},
-#define X(name, symbol, form, ...) {#name, symbol, form},
+static const operator_row rows[MG_OP_COUNT] = {{"leaf", "", MG_FORM_NONE, ""},
+                                               {"custom", "", MG_FORM_NONE, ""},
+#define X(name, symbol, form, finite, value, error, dzdx, from_x, dzdy, from_y, wrong, about) \
+    {#name, symbol, form, about},
                                                MG_OPERATORS(X)
 #undef X
 };
@@ -30,6 +32,10 @@ const char *mg_operator_name(int op) {
 
 const char *mg_operator_symbol(int op) {
     return is_operator(op) ? rows[op].symbol : NULL;
+}
+
+const char *mg_operator_about(int op) {
+    return is_operator(op) ? rows[op].about : NULL;
 }
 
 mg_form mg_operator_form(int op) {

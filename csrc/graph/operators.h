@@ -102,72 +102,96 @@ static inline double mg_power_dy(double x, double z) {
  *  name      symbol     form               finite?
       value                 error in value
       dz/dx                 computed from
-      dz/dy                 computed from      error in partials */
+      dz/dy                 computed from      error in partials
+      what help() says */
 #define MG_OPERATORS(X)                                                                            \
   X(add,      "+",       MG_FORM_INFIX,     true,                                                  \
       x + y,                MG_OK,                                                                 \
       1.0,                  MG_FROM_NONE,                                                          \
-      1.0,                  MG_FROM_NONE,      MG_OK)                                              \
+      1.0,                  MG_FROM_NONE,      MG_OK,                                              \
+      "x + y")                                                                                     \
   X(multiply, "*",       MG_FORM_INFIX,     true,                                                  \
       x * y,                MG_OK,                                                                 \
       y,                    MG_FROM_Y,                                                             \
-      x,                    MG_FROM_X,         MG_OK)                                              \
+      x,                    MG_FROM_X,         MG_OK,                                              \
+      "x * y")                                                                                     \
   X(exponent, "**",      MG_FORM_EXPONENT,  false,                                                 \
       mg_pow(x, y),         mg_check_power(x, y, z),                                               \
       mg_power_dx(x, y),    MG_FROM_X | MG_FROM_Y,                                                 \
-      0.0,                  MG_FROM_NONE,      mg_check_power_dx(x, y, dx))                        \
+      0.0,                  MG_FROM_NONE,      mg_check_power_dx(x, y, dx),                        \
+      "x ** n for a number n")                                                                     \
   X(power,    "**",      MG_FORM_INFIX,     false,                                                 \
       mg_pow(x, y),         mg_check_power(x, y, z),                                               \
       mg_power_dx(x, y),    MG_FROM_X | MG_FROM_Y,                                                 \
-      mg_power_dy(x, z),    MG_FROM_X | MG_FROM_Z, mg_check_power_dx(x, y, dx))                    \
+      mg_power_dy(x, z),    MG_FROM_X | MG_FROM_Z, mg_check_power_dx(x, y, dx),                    \
+      "x ** y")                                                                                    \
   X(exp,      "exp",     MG_FORM_METHOD,    true,                                                  \
       exp(x),               mg_check_range(x, z),                                                  \
       z,                    MG_FROM_Z,                                                             \
-      0.0,                  MG_FROM_NONE,      MG_OK)                                              \
+      0.0,                  MG_FROM_NONE,      MG_OK,                                              \
+      "Return e**x. Its derivative is e**x.\n\n"                                                   \
+      "Raises OverflowError if x is above 709.78.")                                                \
   X(log,      "log",     MG_FORM_METHOD,    false,                                                 \
       log(x),               x <= 0.0 ? MG_DOMAIN : MG_OK,                                          \
       1.0 / x,              MG_FROM_X,                                                             \
-      0.0,                  MG_FROM_NONE,      x == 0.0 ? MG_ZERO_DIVISION : MG_OK)                \
+      0.0,                  MG_FROM_NONE,      x == 0.0 ? MG_ZERO_DIVISION : MG_OK,                \
+      "Return the natural logarithm of x. Its derivative is 1/x.\n\n"                              \
+      "Raises ValueError if x is 0 or below.")                                                     \
   X(tanh,     "tanh",    MG_FORM_METHOD,    true,                                                  \
       mg_tanh(x),           MG_OK,                                                                 \
       1.0 - mg_pow(z, 2.0), MG_FROM_Z,                                                             \
-      0.0,                  MG_FROM_NONE,      mg_check_range(z, z * z))                           \
+      0.0,                  MG_FROM_NONE,      mg_check_range(z, z * z),                           \
+      "Return (e**2x - 1) / (e**2x + 1). Its derivative is 1 - tanh(x)**2.")                       \
   X(relu,     "ReLU",    MG_FORM_METHOD,    true,                                                  \
       x < 0.0 ? 0.0 : x,    MG_OK,                                                                 \
       z > 0.0 ? 1.0 : 0.0,  MG_FROM_Z,                                                             \
-      0.0,                  MG_FROM_NONE,      MG_OK)                                              \
+      0.0,                  MG_FROM_NONE,      MG_OK,                                              \
+      "Return max(x, 0). Its derivative is 1 where x is above 0, and 0 at 0.")                     \
   X(sigmoid,  "sigmoid", MG_FORM_METHOD,    true,                                                  \
       mg_sigmoid(x),        MG_OK,                                                                 \
       z * (1.0 - z),        MG_FROM_Z,                                                             \
-      0.0,                  MG_FROM_NONE,      MG_OK)                                              \
+      0.0,                  MG_FROM_NONE,      MG_OK,                                              \
+      "Return 1 / (1 + e**-x), s. Its derivative is s * (1 - s).")                                 \
   X(sin,      "sin",     MG_FORM_METHOD,    true,                                                  \
       sin(x),               isinf(x) ? MG_DOMAIN : MG_OK,                                          \
       cos(x),               MG_FROM_X,                                                             \
-      0.0,                  MG_FROM_NONE,      isinf(x) ? MG_DOMAIN : MG_OK)                       \
+      0.0,                  MG_FROM_NONE,      isinf(x) ? MG_DOMAIN : MG_OK,                       \
+      "Return the sine of x radians. Its derivative is cos(x).\n\n"                                \
+      "Raises ValueError if x is infinite.")                                                       \
   X(cos,      "cos",     MG_FORM_METHOD,    true,                                                  \
       cos(x),               isinf(x) ? MG_DOMAIN : MG_OK,                                          \
       -sin(x),              MG_FROM_X,                                                             \
-      0.0,                  MG_FROM_NONE,      isinf(x) ? MG_DOMAIN : MG_OK)                       \
+      0.0,                  MG_FROM_NONE,      isinf(x) ? MG_DOMAIN : MG_OK,                       \
+      "Return the cosine of x radians. Its derivative is -sin(x).\n\n"                             \
+      "Raises ValueError if x is infinite.")                                                       \
   X(sqrt,     "sqrt",    MG_FORM_METHOD,    false,                                                 \
       sqrt(x),              x < 0.0 ? MG_DOMAIN : MG_OK,                                           \
       0.5 / z,              MG_FROM_Z,                                                             \
-      0.0,                  MG_FROM_NONE,      z == 0.0 ? MG_ZERO_DIVISION : MG_OK)                \
+      0.0,                  MG_FROM_NONE,      z == 0.0 ? MG_ZERO_DIVISION : MG_OK,                \
+      "Return the square root of x. Its derivative is 1 / (2 * sqrt(x)).\n\n"                      \
+      "Raises ValueError if x is below 0; backward() raises ZeroDivisionError if x is 0.")         \
   X(abs,      "abs",     MG_FORM_METHOD,    true,                                                  \
       fabs(x),              MG_OK,                                                                 \
       mg_sign(x),           MG_FROM_X,                                                             \
-      0.0,                  MG_FROM_NONE,      MG_OK)                                              \
+      0.0,                  MG_FROM_NONE,      MG_OK,                                              \
+      "Return |x|. Its derivative is the sign of x, and 0 at 0.")                                  \
   X(maximum,  "max",     MG_FORM_FUNCTION,  true,                                                  \
       mg_larger(x, y),      MG_OK,                                                                 \
       mg_share(x, y),       MG_FROM_X | MG_FROM_Y,                                                 \
-      mg_share(y, x),       MG_FROM_X | MG_FROM_Y, MG_OK)                                          \
+      mg_share(y, x),       MG_FROM_X | MG_FROM_Y, MG_OK,                                          \
+      "Return the larger of two Values or numbers, nan if one of them is nan.\n\n"                 \
+      "The larger one gets the gradient, at a tie each of them half of it.")                       \
   X(minimum,  "min",     MG_FORM_FUNCTION,  true,                                                  \
       -mg_larger(-x, -y),   MG_OK,                                                                 \
       mg_share(y, x),       MG_FROM_X | MG_FROM_Y,                                                 \
-      mg_share(x, y),       MG_FROM_X | MG_FROM_Y, MG_OK)                                          \
+      mg_share(x, y),       MG_FROM_X | MG_FROM_Y, MG_OK,                                          \
+      "Return the smaller of two Values or numbers, nan if one of them is nan.\n\n"                \
+      "The smaller one gets the gradient, at a tie each of them half of it.")                      \
   X(number_power, "**",  MG_FORM_INFIX,     false,                                                 \
       mg_pow(x, y),         mg_check_power(x, y, z),                                               \
       mg_number_power_dx(x, y), MG_FROM_X | MG_FROM_Y,                                             \
-      mg_power_dy(x, z),    MG_FROM_X | MG_FROM_Z, MG_OK)
+      mg_power_dy(x, z),    MG_FROM_X | MG_FROM_Z, MG_OK,                                          \
+      "n ** x for a number n")
 
 /* clang-format on */
 
@@ -257,8 +281,8 @@ MG_INLINE double mg_dy(int op, double x, double y, double z) {
 MG_INLINE mg_status mg_check_partials(int op, double x, double y, double z, double dx) {
     (void)x, (void)y, (void)z, (void)dx;
     switch (op) {
-#define X(name, symbol, form, finite, value, error, dzdx, from_x, dzdy, from_y, wrong) \
-    case MG_OP_##name:                                                                 \
+#define X(name, symbol, form, finite, value, error, dzdx, from_x, dzdy, from_y, wrong, about) \
+    case MG_OP_##name:                                                                        \
         return (wrong);
         MG_OPERATORS(X)
 #undef X

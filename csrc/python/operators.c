@@ -105,7 +105,7 @@ typedef struct {
 } operands;
 
 /* 1: go on; 0: *result is what to return. */
-static inline int take_operands(operands *in, PyObject *left, PyObject *right, PyObject **result) {
+static int take_operands(operands *in, PyObject *left, PyObject *right, PyObject **result) {
     in->left = kind_of(left, &in->a);
     in->right = in->left > IS_OTHER ? kind_of(right, &in->b) : IS_OTHER;
     if (in->left == IS_ERROR || in->right == IS_ERROR) {
@@ -420,31 +420,32 @@ static PyObject *function_of_two(int op, PyObject *const *args, Py_ssize_t count
 MG_OPERATORS(X)
 #undef X
 
-#define METHOD_MG_FORM_INFIX(name)
-#define METHOD_MG_FORM_EXPONENT(name)
-#define METHOD_MG_FORM_FUNCTION(name)
-#define METHOD_MG_FORM_METHOD(name)    \
-    {#name, value_##name, METH_NOARGS, \
-     PyDoc_STR(#name "($self, /)\n--\n\nRecord " #name " of this Value and return the result.")},
+#define METHOD_MG_FORM_INFIX(name, about)
+#define METHOD_MG_FORM_EXPONENT(name, about)
+#define METHOD_MG_FORM_FUNCTION(name, about)
+#define METHOD_MG_FORM_METHOD(name, about) \
+    {#name, value_##name, METH_NOARGS, PyDoc_STR(#name "($self, /)\n--\n\n" about)},
 static PyMethodDef methods[] = {
     {"backward", value_backward, METH_NOARGS,
      PyDoc_STR("backward($self, /)\n--\n\n"
                "Set this node's gradient to 1 and add to the gradient of every node it was made\n"
                "from, in reverse topological order.")},
-#define X(name, symbol, form, ...) METHOD_##form(name)
+#define X(name, symbol, form, finite, value, error, dzdx, from_x, dzdy, from_y, wrong, about) \
+    METHOD_##form(name, about)
     MG_OPERATORS(X)
 #undef X
         {0},
 };
 
-#define FUNCTION_MG_FORM_INFIX(name)
-#define FUNCTION_MG_FORM_EXPONENT(name)
-#define FUNCTION_MG_FORM_METHOD(name)
-#define FUNCTION_MG_FORM_FUNCTION(name)                                  \
+#define FUNCTION_MG_FORM_INFIX(name, about)
+#define FUNCTION_MG_FORM_EXPONENT(name, about)
+#define FUNCTION_MG_FORM_METHOD(name, about)
+#define FUNCTION_MG_FORM_FUNCTION(name, about)                           \
     {#name, (PyCFunction)(void (*)(void))function_##name, METH_FASTCALL, \
-     PyDoc_STR(#name "(a, b, /)\n--\n\nRecord the " #name " of two Values or numbers.")},
+     PyDoc_STR(#name "(a, b, /)\n--\n\n" about)},
 PyMethodDef value_functions[] = {
-#define X(name, symbol, form, ...) FUNCTION_##form(name)
+#define X(name, symbol, form, finite, value, error, dzdx, from_x, dzdy, from_y, wrong, about) \
+    FUNCTION_##form(name, about)
     MG_OPERATORS(X)
 #undef X
         {0},

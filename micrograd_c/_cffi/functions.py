@@ -7,7 +7,7 @@ from typing import Any
 
 from .._library import lib
 from .._value_methods import as_real
-from .table import NAMES, of_form
+from .table import ABOUT, NAMES, of_form
 from .threads import here, recorders
 from .value import Value, commutative, reflected
 
@@ -31,7 +31,7 @@ def _function(op: int) -> Callable[[Any, Any], Value]:
         return apply(x if isinstance(x, Value) else Value(x), y)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"Record the {name} of two Values or numbers."
+    function.__doc__ = ABOUT[op]
     return function
 
 

@@ -11,6 +11,7 @@ OPS: dict[str, int] = {
 }
 NAMES: list[str] = list(OPS)
 _SYMBOLS: list[str] = [ffi.string(lib.mg_operator_symbol(op)).decode() for op in OPS.values()]
+ABOUT: list[str] = [ffi.string(lib.mg_operator_about(op)).decode() for op in OPS.values()]  # help()
 ADD = OPS["add"]
 MULTIPLY = OPS["multiply"]
 EXPONENT = OPS["exponent"]

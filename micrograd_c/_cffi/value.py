@@ -25,7 +25,7 @@ from .errors import again, error
 from .labels import get_label, set_label
 from .lifetimes import Life, children_of, living, proxies_are, proxy_died, wrap, wrap_as
 from .proxy import Proxy, hold, note
-from .table import ADD, EXPONENT, MULTIPLY, NAMES, NUMBER_POWER, POWER, of_form, symbol_of
+from .table import ABOUT, ADD, EXPONENT, MULTIPLY, NAMES, NUMBER_POWER, POWER, of_form, symbol_of
 from .threads import grad_is_off, here, recorders, refuse, stays
 
 _NULL = ffi.NULL
@@ -392,7 +392,7 @@ def _method(op: int) -> Callable[[Value], Any]:
 
     method.__name__ = NAMES[op]
     method.__qualname__ = f"Value.{NAMES[op]}"
-    method.__doc__ = f"Record {NAMES[op]} of this Value and return the result."
+    method.__doc__ = ABOUT[op]
     return method
 
 

@@ -104,3 +104,9 @@ def test_membership_in_a_list_is_identity(lib: Any) -> None:
 @pytest.mark.parametrize("x", [0.0, 1.0, math.nan], ids=repr)
 def test_every_value_is_true(lib: Any, x: float) -> None:
     assert bool(lib.Value(x)) is True
+
+
+def test_help_tells_formula_and_errors(mg: Any) -> None:
+    assert mg.Value.tanh.__doc__.startswith("Return (e**2x - 1) / (e**2x + 1). Its derivative is")
+    assert "Raises ValueError if x is 0 or below." in mg.Value.log.__doc__
+    assert "at a tie each of them half" in mg.maximum.__doc__
