@@ -105,7 +105,7 @@ typedef struct {
 } operands;
 
 /* 1: go on; 0: *result is what to return. */
-static int take_operands(operands *in, PyObject *left, PyObject *right, PyObject **result) {
+static inline int take_operands(operands *in, PyObject *left, PyObject *right, PyObject **result) {
     in->left = kind_of(left, &in->a);
     in->right = in->left > IS_OTHER ? kind_of(right, &in->b) : IS_OTHER;
     if (in->left == IS_ERROR || in->right == IS_ERROR) {
@@ -116,8 +116,8 @@ static int take_operands(operands *in, PyObject *left, PyObject *right, PyObject
         *result = Py_NewRef(Py_NotImplemented);
         return 0;
     }
-    if (in->left == IS_VALUE) in->x = value_node(left);
-    if (in->right == IS_VALUE) in->y = value_node(right);
+    in->x = in->left == IS_VALUE ? value_node(left) : NULL;
+    in->y = in->right == IS_VALUE ? value_node(right) : NULL;
     in->self = in->left == IS_VALUE ? left : right;
     return 1;
 }
