@@ -84,10 +84,11 @@ static bool interrupt_raises(void) {
 
 PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored)) {
     mg_order *order;
-    mg_node *culprit, *root = value_node(self);
+    mg_node *culprit;
     if (value_refuse("calling backward()") < 0) return NULL;
     const bool large = mg_module.arena->pages > LARGE;
     if (large && interrupt_raises()) mg_set_poll(mg_module.arena, value_interrupted);
+    mg_node *const root = value_node(self); /* only now: foreign code may have run until here */
     mg_status status = mg_sweep(mg_module.arena, root, &order, &culprit);
     mg_set_poll(mg_module.arena, NULL);
     if (status == MG_INTERRUPTED) {

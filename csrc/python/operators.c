@@ -116,6 +116,7 @@ static inline int take_operands(operands *in, PyObject *left, PyObject *right, P
         *result = Py_NewRef(Py_NotImplemented);
         return 0;
     }
+    /* Nodes only now: foreign code may have run, and have Values show other nodes. */
     in->x = in->left == IS_VALUE ? value_node(left) : NULL;
     in->y = in->right == IS_VALUE ? value_node(right) : NULL;
     in->self = in->left == IS_VALUE ? left : right;

@@ -159,9 +159,12 @@ PyObject *value_trace(PyObject *Py_UNUSED(module), PyObject *args) {
     if (!good) return NULL;
     mg_node **nodes = value_take_operands(inputs);
     if (nodes == NULL) return NULL;
+    const Py_ssize_t count = PyTuple_GET_SIZE(inputs);
     mg_node *root = value_node(anchor);
     value_pin(root); /* which keeps all that is captured, whatever runs while it is shown */
-    PyObject *result = trace_nodes(root, &start, nodes, PyTuple_GET_SIZE(inputs));
+    for (Py_ssize_t i = 0; i < count; i++) value_pin(nodes[i]);
+    PyObject *result = trace_nodes(root, &start, nodes, count);
+    for (Py_ssize_t i = 0; i < count; i++) value_unpin(nodes[i]);
     value_unpin(root);
     PyMem_Free(nodes);
     return result;

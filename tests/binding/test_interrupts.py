@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import gc
 import os
 import pickle
@@ -409,3 +410,26 @@ def test_a_poll_is_asked_while_programs_are_made(mg: Any, monkeypatch: pytest.Mo
     finally:
         lib.mg_arena_set_poll(replay._memory, library.POLL)
     assert len(asked) >= 1
+
+
+@pytest.mark.long
+def test_what_runs_at_the_beginning_of_backward_may_construct_its_root_again(
+    mg: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large backward asks, in Python, who handles Ctrl-C."""
+    root = first = mg.Value(1.0)
+    for _ in range(400_000):
+        root = root + 1.0
+    original = builtins.__import__
+
+    def importing(name: str, *args: Any, **names: Any) -> Any:
+        if name == "_signal":
+            mg.Value.__init__(root, 7.0)
+            mg.engine.trim()
+        return original(name, *args, **names)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(builtins, "__import__", importing)
+        root.backward()
+    assert (root.grad, first.grad) in ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0))
+    assert mg.engine.bulk.check() is None
