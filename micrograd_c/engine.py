@@ -2,8 +2,8 @@
 
 The accelerated Value is used where it was built, the portable one elsewhere. The environment
 variable ``MICROGRAD_C_BACKEND`` ('native' or 'cffi') forces one; `BACKEND` tells which is in use.
-This is the only module that imports the compiled parts; but for compiled programs, which know no
-Value and are those of the cffi module on either.
+Of the compiled parts only this module knows, and _library.py, for programs are those of the cffi
+module on either backend.
 """
 
 from __future__ import annotations

@@ -169,6 +169,7 @@ def check_no_more(mg: Any, before: tuple[int, int]) -> None:
         collect()
     excess = [max(0, now - then) for now, then in zip(live(mg), before)]
     assert excess == [0, 0], f"{excess} interior nodes and leaves outlive the test"
+    assert mg.engine.bulk.check() is None
 
 
 @contextlib.contextmanager

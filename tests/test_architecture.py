@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import subprocess
 import tempfile
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import pytest
+import random_programs
 
-CSRC = Path(__file__).resolve().parents[1] / "csrc"
+from micrograd_c._command import reference
+
+ROOT = Path(__file__).resolve().parents[1]
+CSRC = ROOT / "csrc"
 BELOW = {  # by room: the rooms whose headers it may include; . has the public header and api.c
     "graph": {".", "graph"},
     "program": {".", "graph", "program"},
@@ -86,3 +92,19 @@ def test_files_call_each_other_in_one_direction() -> None:
 def test_a_circle_is_found() -> None:
     with pytest.raises(AssertionError, match="a circle: "):
         in_order({"a": {"b"}, "b": {"c"}, "c": {"a"}})
+
+
+def test_every_operator_of_the_table_is_everywhere(mg: Any) -> None:
+    """What docs/architecture.md lists for one that is added."""
+    lib = importlib.import_module("micrograd_c._library").lib
+    names = importlib.import_module("micrograd_c._cffi.table").of_form
+    interface = (ROOT / "micrograd_c" / "_value_type.pyi").read_text()
+    methods, functions = names(lib.MG_FORM_METHOD), names(lib.MG_FORM_FUNCTION)
+    assert methods.keys() == mg.nn.ACTIVATIONS.keys() - {None}
+    for name in methods:
+        assert hasattr(mg.Value, name) and f"    def {name}(self)" in interface, name
+        assert hasattr(reference.Value, name) or name == "abs", name
+        assert name in random_programs.UNARY, name
+    for name in functions:
+        assert hasattr(mg, name) and f"def {name}(" in interface, name
+        assert hasattr(reference, name) and name in random_programs.BINARY, name

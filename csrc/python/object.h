@@ -161,7 +161,7 @@ PyObject *value_make(PyObject *module, PyObject *args);
 PyObject *value_renew(PyObject *module, PyObject *args);
 PyObject *value_replace(PyObject *module, PyObject *args);
 
-/* ---- threads.c ---- */
+/* ---- no_grad.c ---- */
 
 /* The type GradOff, the base of no_grad; a reference for the caller. */
 PyObject *value_make_grad_off_type(void);

@@ -2,15 +2,18 @@
 """The cffi backend: Value as a Python proxy over calls to the C library.
 
 The imports below are the list of its functions, which are those of the accelerator, too: see
-micrograd_c/_value_type.pyi. Read value.py first. From the bottom up, the files are about
+micrograd_c/_value_type.pyi.
 
-- arena, proxy, lifetimes, cycles: nodes, the Python objects that show them, who keeps whom;
-- threads, table, errors: what a thread has asked for; operators and what goes wrong with them;
-- labels, construct, backward, value, functions: the class;
+To learn how a C library is bound, read build_ffi.py (which compiles it, its declarations taken from
+the C header), micrograd_c/_library.py (which loads it), then value.py, the class itself, with table.py,
+errors.py, backward.py and arena.py: that is all that a binding needs. The rest, in the order in which
+the files import each other, is about
+
+- proxy, lifetimes, cycles: the Python objects that show nodes, and who keeps whom;
+- threads: what a thread has asked for, to record nothing or a program;
+- labels, construct, functions: the other parts of the class, maximum and minimum;
 - sequences, expressions, network, optimizers: work on many nodes in one call;
 - copying, compiling: nodes taken apart, for a copy or for a compiled program.
-
-A file imports from those before it alone.
 """
 
 from . import cycles

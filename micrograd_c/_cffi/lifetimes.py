@@ -3,10 +3,12 @@
 While a node has a proxy no second one is made. A proxy owns one reference to its node. When the
 proxy dies, the callback of a weak reference to it, its `Life`, gives the reference back.
 
-A node is good for as long as something holds its Value and that shows the node, or for as long as
-something holds the pointer taken from the Value: another thread may have the Value show another
-node meanwhile. cffi's pointers are equal, and hash alike, if their addresses are the same: any
-pointer to a node is a key for it.
+Holding the pointer `value._node` keeps a node alive. Holding the Value does so only while no other
+thread has it show another node. cffi's pointers are equal, and hash alike, if their addresses are
+the same: any pointer to a node is a key for it.
+
+Not by ffi.gc: the garbage collector runs its destructor with the `__del__` methods of what it has
+found dead, which may still use the node, or keep its Value.
 """
 
 from __future__ import annotations

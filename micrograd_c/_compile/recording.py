@@ -15,7 +15,7 @@ from numbers import Complex, Real
 from typing import Any, NamedTuple, NoReturn
 
 from .._value_methods import as_real, user_line
-from ..engine import Value, bulk, maximum, minimum, restore
+from ..engine import Value, bulk, maximum, restore
 from . import arguments
 
 # Of csrc/micrograd.h: mg_rule and mg_relation.
@@ -103,7 +103,7 @@ class Recorder:
         if any(not isinstance(v, (Number, Value)) and _real(v) is None for v in (a, b)):
             return NotImplemented
         x, y = (v.value if isinstance(v, Number) else v for v in (a, b))
-        return (maximum if name == "maximum" else minimum)(x, y)
+        return getattr(bulk, name)(x, y)
 
     # An argument is a number to whoever wrote the function. Between Values == is identity, as ever;
     # what is computed from an argument is asked for its data by name, for a Value that is recorded

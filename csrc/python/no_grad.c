@@ -1,4 +1,4 @@
-/* threads.c: threads that record nothing, and GradOff, which makes them so: the base of
+/* no_grad.c: threads that record nothing, and GradOff, which makes them so: the base of
  * micrograd_c.no_grad. To enter and to leave is one call of C each, so that no exception can come
  * in the middle of it; and what a GradOff has entered and not left ends with its life. */
 #include "python/object.h"
