@@ -5,9 +5,9 @@ The imports below are the list of its functions, which are those of the accelera
 micrograd_c/_value_type.pyi.
 
 To learn how a C library is bound, read build_ffi.py (which compiles it, its declarations taken from
-the C header), micrograd_c/_library.py (which loads it), then value.py, the class itself, with table.py,
-errors.py, backward.py and arena.py: that is all that a binding needs. The rest, in the order in which
-the files import each other, is about
+the C header), micrograd_c/_library.py (which loads it), then value.py, the class itself, with
+table.py, errors.py, backward.py and arena.py: that is all that a binding needs. The rest, in the
+order in which the files import each other, is about
 
 - proxy, lifetimes, cycles: the Python objects that show nodes, and who keeps whom;
 - threads: what a thread has asked for, to record nothing or a program;
