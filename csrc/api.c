@@ -1,6 +1,6 @@
-/* api.c: the public functions of micrograd.h that are about nodes: each locks the arena and calls
- * the function that does the work. A packed node may be unpacked by another thread, so none is
- * looked at without the lock. */
+/* api.c: the public functions of micrograd.h that are about nodes. Each locks the arena and calls
+ * the function that does the work. No node's operands are looked at without the lock, since another
+ * thread may unpack the node meanwhile. */
 #include "graph/backward.h"
 #include "graph/check.h"
 #include "graph/expressions.h"
@@ -13,7 +13,7 @@
 #include "graph/release.h"
 #include "program/trace.h"
 
-/* The body of a function: do something, or return its result, with the arena locked. */
+/* The body of a function: do some work, or return its result, with the arena locked. */
 #define LOCKED(arena, work)           \
     mg_arena *const locked = (arena); \
     mg_lock_take(&locked->lock);      \
@@ -55,10 +55,10 @@ void mg_arena_set_poll(mg_arena *arena, int (*interrupted)(void)) {
 
 /* ---- recording ----
  *
- * With the arena locked a function evaluates, records, and hands over. */
+ * Each function locks the arena, evaluates, records, and hands over. */
 
-/* Unlock; hand the new node to the caller, with one reference, or say in *why that there is none.
- */
+/* Unlock the arena, and return the new node with one reference for the caller. If there is none,
+ * say why in *why, unless that is NULL: `status`, or MG_NO_MEMORY if that is MG_OK. */
 static mg_node *hand_over(mg_arena *arena, mg_node *node, mg_status status, mg_status *why) {
     if (node != NULL) node->refs++;
     mg_lock_give(&arena->lock);

@@ -1,4 +1,4 @@
-/* compiler.h: what is asked of a compiler beyond C11, and what stands in for it elsewhere. */
+/* compiler.h: what is asked of GCC and clang beyond C11, and what other compilers get instead. */
 #ifndef MG_COMPILER_H
 #define MG_COMPILER_H
 

@@ -1,22 +1,27 @@
 /* micrograd.h: a scalar autograd engine in an arena.
  *
  * A node is one number of a computation: its data, its gradient, and the operands it was made
- * from. Nodes live in an arena, in the order in which they were created; since operands are always
- * created before the node that uses them, that order is a topological order, and backward is one
+ * from. Nodes live in an arena, in the order in which they were created. Operands are always
+ * created before the node that uses them, so that order is a topological order, and backward is one
  * sweep down the arena, without a search and without recursion.
  *
- * Ownership: a creator returns a node with one reference, the caller's; a node holds one reference
- * to each of its operands. mg_release gives a reference back; the last one frees the node and,
- * iteratively, all that only it kept alive.
+ * Ownership: a function that makes a node returns the node with one reference, the caller's. A node
+ * holds one reference to each of its operands. mg_release gives a reference back. The last
+ * reference frees the node and, iteratively, all that only this node kept alive. A node that is
+ * passed as an argument is borrowed, and an array that is passed stays the caller's.
  *
- * Failure: a creator returns NULL and says why in *status; a failed call has recorded nothing.
+ * Failure: a function that makes a node returns NULL and writes the reason to *status; a failed
+ * call has recorded nothing.
+ *
+ * NULL: no pointer argument may be NULL unless its contract says so. The status of a function that
+ * records may be NULL.
  *
  * Threads: every function here that takes an arena, records, or counts references locks the arena.
  * Reading or writing the data of a node does not. A fork waits for all arenas' locks. Built with
  * MG_KEEP_GIL nothing locks: the caller, who has Python's lock, keeps other threads out.
  *
- * The region between the cdef markers is plain C without preprocessor lines: build_ffi.py hands it
- * to cffi as it stands. */
+ * The region between the cdef markers is plain C without preprocessor lines: build_ffi.py hands the
+ * region to cffi as it stands. */
 #ifndef MICROGRAD_H
 #define MICROGRAD_H
 
@@ -31,13 +36,13 @@ typedef struct mg_order mg_order;
 
 typedef enum {
     MG_OK = 0,
-    MG_NO_MEMORY,     /* the system has none left */
+    MG_NO_MEMORY,     /* the system has none left, or a count is too large */
     MG_DOMAIN,        /* outside the function's domain: log(-1) */
     MG_RANGE,         /* finite operands, a result too large for a double: exp(1000) */
     MG_ZERO_DIVISION, /* a negative power of zero */
     MG_OPAQUE,        /* a node whose backward the engine does not know */
-    MG_INTERRUPTED,   /* what mg_arena_set_poll was given has said so */
-    MG_UNSOUND        /* entries that no trace has: operands that do not stand before */
+    MG_INTERRUPTED,   /* the function given to mg_arena_set_poll has said to give up */
+    MG_UNSOUND        /* entries of no trace: an operand does not stand before its entry */
 } mg_status;
 
 /* How an operator is written in a program. */
@@ -54,97 +59,113 @@ typedef struct {
     size_t leaves;     /* living nodes in leaf pages */
     size_t pages;      /* pages that hold a living node or are being filled */
     size_t free_pages; /* pages kept for reuse */
-    size_t bytes;      /* taken from the system, all told */
+    size_t bytes;      /* taken from the system, in total */
 } mg_statistics;
 
 /* --- the arena --- */
 
-/* A new, empty arena, or NULL when there is no memory. */
+/* Return a new, empty arena, to be freed with mg_arena_free; NULL: no memory. */
 mg_arena *mg_arena_new(void);
-/* Free the arena with every node in it. */
+/* Free the arena with every node in it, and with every program and workspace that took its memory
+ * from the arena. The arena may be NULL. */
 void mg_arena_free(mg_arena *arena);
+/* Write the arena's statistics to *out. */
 void mg_arena_statistics(mg_arena *arena, mg_statistics *out);
 /* Give pages kept for reuse back to the system. */
 void mg_arena_trim(mg_arena *arena);
-/* For tests: what is wrong with the arena, or NULL. Between two calls all that docs/architecture.md
- * says of pages, nodes and references is true. As much work as there are nodes. */
+/* For tests: return what is wrong with the arena, a constant text, or NULL for nothing. Between two
+ * calls all that docs/architecture.md says of pages, nodes and references is true. Takes time
+ * proportional to the number of nodes. */
 const char *mg_check(mg_arena *arena);
 /* For tests: let the n-th allocation from now fail, once; 0 lets all succeed. */
 void mg_arena_fail_after(mg_arena *arena, size_t n);
-/* Have long work ask, every few milliseconds, whether to give up: the next mg_backward or
- * mg_trace_new; of an arena for programs all that is made and prepared, which then is as if it had
- * not been begun. NULL, as at first: nobody is asked. */
+/* Have long work call `interrupted` every few milliseconds, and give up if that returns anything
+ * but 0. With nodes in the arena this holds for the next mg_backward or mg_trace_new alone. With
+ * programs it holds for every mg_program_new and mg_program_prepare from now on; one that gives up
+ * leaves everything as if the call had not been made. NULL, as at first: nothing is called. */
 void mg_arena_set_poll(mg_arena *arena, int (*interrupted)(void));
-/* Whether mg_record_plain records at all; 1 at first. */
+/* Say whether mg_record_plain and mg_record_plain_number record at all; 1 at first. */
 void mg_arena_set_plain(mg_arena *arena, int plain);
 
 /* --- the operator table --- */
 
 /* Operators are numbered from 0 to mg_operator_count() - 1; leaf and custom are among them. */
 int mg_operator_count(void);
+/* Return a constant text, or NULL if no operator has this number. */
 const char *mg_operator_name(int op);   /* "add", "tanh", "maximum" */
 const char *mg_operator_symbol(int op); /* "+", "tanh", "max" */
+/* Return the operator's form, MG_FORM_NONE if no operator has this number. */
 mg_form mg_operator_form(int op);
-const char *mg_operator_about(int op); /* its formula, derivative and errors */
-/* The number of the operator called name, or -1. */
+/* Return a constant text: the operator's formula, derivative and errors. */
+const char *mg_operator_about(int op);
+/* Return the number of the operator called name, or -1. */
 int mg_operator_find(const char *name);
-/* The number of operands of an operator of the table. */
+/* Return the operator's number of operands that are nodes; 0 for leaf and custom. */
 size_t mg_operator_arity(int op);
 
-/* --- recording --- */
-
-mg_node *mg_leaf(mg_arena *arena, double data);
-/* Make a leaf as good as new that has no reference but the caller's, no tag and no state: 1. On
- * any other node: 0, and it is as it was. */
-int mg_renew_leaf(mg_node *node, double data);
-/* Where status is a parameter it may be NULL.
+/* --- recording ---
  *
- * op applied to nodes; y is NULL for an operator of one node. */
+ * Each function returns the new node, with one reference for the caller, or NULL. The status is
+ * MG_NO_MEMORY, or an error of the operator for the operands' data. */
+
+/* Return a leaf; NULL: no memory. */
+mg_node *mg_leaf(mg_arena *arena, double data);
+/* Give a leaf new data and the gradient 0, if the leaf has no reference but the caller's, no tag
+ * and no state: 1. Any other node stays as it was: 0. */
+int mg_renew_leaf(mg_node *node, double data);
+/* Record op applied to x and y; y is NULL for an operator of one node. */
 mg_node *mg_record(mg_arena *arena, int op, mg_node *x, mg_node *y, mg_status *status);
-/* The common case of it, in the arena of x, for a caller to whom each argument counts: NULL where
- * anything is out of the ordinary (an error, an operand whose proxy is to be kept, no memory, see
- * also mg_arena_set_plain), and then mg_record is to be asked. */
+/* Do what mg_record does, in the arena of x, in the common case: for a caller to whom each argument
+ * costs time. NULL in any other case (an error, an operand whose proxy is to be kept, no memory,
+ * mg_arena_set_plain): the caller then calls mg_record. */
 mg_node *mg_record_plain(int op, mg_node *x, mg_node *y);
-/* The same of mg_record_number. */
+/* Do what mg_record_number does, in the same common case; NULL: the caller calls mg_record_number.
+ */
 mg_node *mg_record_plain_number(int op, mg_node *x, double y);
-/* op applied to a node and a number, which becomes a leaf. */
+/* Record op applied to a node and a number, which becomes a leaf. */
 mg_node *mg_record_number(mg_arena *arena, int op, mg_node *x, double y, mg_status *status);
-/* op applied to a number, which becomes a leaf, and a node. */
+/* Record op applied to a number, which becomes a leaf, and a node. */
 mg_node *mg_record_reflected(mg_arena *arena, int op, double x, mg_node *y, mg_status *status);
-/* x to a constant power; integer tells whether the program wrote 2 or 2.0. */
+/* Record x to a constant power; `integer` tells whether the program wrote 2 or 2.0. */
 mg_node *mg_record_power(mg_arena *arena, mg_node *x, double exponent, int integer,
                          mg_status *status);
-/* x * -1 */
+/* Record x * -1. */
 mg_node *mg_record_negative(mg_arena *arena, mg_node *x, mg_status *status);
-/* x + (y * -1) */
+/* Record x + (y * -1). */
 mg_node *mg_record_difference(mg_arena *arena, mg_node *x, mg_node *y, mg_status *status);
-/* x * y**-1 */
+/* Record x * y**-1. */
 mg_node *mg_record_quotient(mg_arena *arena, mg_node *x, mg_node *y, mg_status *status);
-/* A node of the caller's own making with any number of operands. Its backward adds
- * partials[i] * grad to operand i, or nothing if partials is NULL. */
+/* Record a custom node: any data, operands: count nodes. Its backward adds partials[i] * grad to
+ * the gradient of operand i. partials: count numbers, or NULL: backward adds nothing. */
 mg_node *mg_record_custom(mg_arena *arena, double data, mg_node *const *operands, size_t count,
                           const double *partials, mg_status *status);
 
 /* --- recording many nodes at once ---
  *
- * Each of these records the nodes that the Python expression beside it records, in the same order.
- * An element is a node or a number; where all are numbers the result is a leaf. With NULL for the
- * result nothing was recorded. */
+ * Each function records the nodes that the Python expression beside it records, in the same order,
+ * and returns the last node, with one reference for the caller. A term is a node or a number; where
+ * all terms are numbers the result is a leaf. Every array has count terms. On failure nothing has
+ * been recorded. Besides the operators' errors there are MG_RANGE, where integers alone give a
+ * result of 2^53 or more, and MG_ZERO_DIVISION, where a mean is of no terms. */
 
 typedef struct {
-    mg_node *node; /* or NULL, for */
+    mg_node *node; /* NULL: the term is a number */
     double number;
     int integer; /* the number was written as an int: -0 is 0 */
 } mg_term;
 
-/* f(sum((w * x for w, x in zip(ws, xs)), bias)); bias NULL: 0; op, of one node: f, or -1: none. */
+/* f(sum((w * x for w, x in zip(ws, xs)), bias)). bias NULL: 0. op is the operator f, of one node,
+ * or -1: no f. */
 mg_node *mg_dot(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t count,
                 const mg_term *bias, int op, mg_status *status);
-/* out[i] = f(mg_dot of row i), a reference and the tag each, only on MG_OK. Row i has its bias, or
- * 0 if biases is NULL, and count weights, which stand behind those of row i - 1 in ws; all of them
- * are nodes. An x is a node, or where that is NULL its number; numbers may be NULL if there is
- * none. MG_OPAQUE if mg_dot is to be asked: for no terms at all, and where a proxy is to be kept.
- */
+/* Do for each of `rows` rows what mg_dot does, and give the results the tag (below MG_WIDE_TAG).
+ *   ws       rows * count nodes: weight k of row i is ws[i * count + k]
+ *   xs       count nodes, the same for all rows; NULL where the input is a number
+ *   numbers  count numbers, read where xs has NULL; may be NULL if xs has none
+ *   biases   rows nodes; NULL: 0 for each row
+ *   out      rows nodes, written on MG_OK alone, each with one reference for the caller
+ * MG_OPAQUE, and nothing has been recorded: the caller calls mg_dot instead, since count is 0 or
+ * some node has a proxy that is to be kept. */
 mg_status mg_linear(mg_arena *arena, mg_node *const *ws, size_t rows, mg_node *const *xs,
                     const double *numbers, size_t count, mg_node *const *biases, int op, int tag,
                     mg_node **out);
@@ -153,13 +174,15 @@ mg_node *mg_total(mg_arena *arena, const mg_term *values, size_t count, mg_statu
 /* sum(values) / count */
 mg_node *mg_mean(mg_arena *arena, const mg_term *values, size_t count, mg_status *status);
 /* top = max(v.data for v in logits); exps = [(v - top).exp() for v in logits]; total = sum(exps);
- * out = [e / total for e in exps], a reference each; only on MG_OK. */
+ * out = [e / total for e in exps]. Here, and in the three functions below, count is at least 1.
+ * out: count nodes, written on MG_OK alone, each with one reference for the caller. */
 mg_status mg_softmax(mg_arena *arena, const mg_term *logits, size_t count, mg_node **out);
-/* shifted = [v - top for v in logits], total as above; out = [v - total.log() for v in shifted] */
+/* shifted = [v - top for v in logits]; total as for mg_softmax;
+ * out = [v - total.log() for v in shifted], count nodes as for mg_softmax. */
 mg_status mg_log_softmax(mg_arena *arena, const mg_term *logits, size_t count, mg_node **out);
 /* total.log() + top */
 mg_node *mg_logsumexp(mg_arena *arena, const mg_term *logits, size_t count, mg_status *status);
-/* total.log() - shifted[target] */
+/* total.log() - shifted[target]; target < count */
 mg_node *mg_cross_entropy(mg_arena *arena, const mg_term *logits, size_t count, size_t target,
                           mg_status *status);
 /* sum((p - t)**2 for p, t in zip(predictions, targets)) / count */
@@ -173,9 +196,11 @@ mg_node *mg_hinge(mg_arena *arena, const mg_term *scores, const mg_term *targets
 mg_node *mg_logistic(mg_arena *arena, const mg_term *logits, const mg_term *targets, size_t count,
                      mg_status *status);
 
-/* A node as it once was: an operator of the table over these operands, with this value, not
- * computed anew. For op leaf count is 0, for op custom partials are as above, otherwise count is
- * the operator's. */
+/* Record a node again as it once was: the operator op of the table over these operands, with this
+ * data, which is not computed anew. operands: count nodes, as many as the operator has; none for
+ * leaf, any number for custom. exponent and integer matter for the operator exponent alone.
+ * partials matter for custom alone: count numbers, or NULL, as for mg_record_custom. Fails with
+ * MG_NO_MEMORY alone. */
 mg_node *mg_restore(mg_arena *arena, int op, double data, mg_node *const *operands, size_t count,
                     double exponent, int integer, const double *partials, mg_status *status);
 
@@ -197,19 +222,23 @@ typedef struct {
     int decoupled; /* AdamW: the decay is not part of the gradient */
 } mg_adam;
 
-/* The arrays have count elements, zero before the first step. */
+/* Take one step of an optimizer, updating the data of count nodes from their gradients. buffer, m
+ * and v are the optimizer's memory of the parameters: count numbers each, the caller's, all 0
+ * before the first step. buffer may be NULL where the momentum is 0. */
 void mg_sgd_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_sgd *how,
                  double *buffer);
 void mg_adam_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_adam *how,
                   double *m, double *v);
+/* Set the gradients of count nodes to 0. */
 void mg_zero_grads(mg_arena *arena, mg_node *const *nodes, size_t count);
 
 /* --- references --- */
 
+/* Take a further reference to the node. */
 void mg_retain(mg_node *node);
-/* Parents and other references, as of now. */
+/* Return the number of references as of now: parents and others. */
 size_t mg_node_references(const mg_node *node);
-/* 1 if there are orphans (see below) to be fetched. */
+/* Give back one of the caller's references. 1: there are orphans (see below) to be fetched. */
 int mg_release(mg_node *node);
 
 /* --- nodes --- */
@@ -218,101 +247,117 @@ double mg_node_data(const mg_node *node);
 double mg_node_grad(const mg_node *node);
 void mg_node_set_data(mg_node *node, double data);
 void mg_node_set_grad(mg_node *node, double grad);
-/* A number for the binding's own use, such as a label's; 0 at first. One of MG_WIDE_TAG or more is
- * for leaves alone: 0, and nothing is changed, where there is no room for it. */
+/* The tag is a number for the binding's own use, such as which label the node has; 0 at first. Tags
+ * of MG_WIDE_TAG or more are for leaves alone: for another node mg_node_set_tag returns 0 and
+ * changes nothing. */
 enum { MG_WIDE_TAG = 255 };
 int mg_node_tag(const mg_node *node);
 int mg_node_set_tag(mg_node *node, int tag);
+/* Return the number of the node's operator. */
 int mg_node_operator(const mg_node *node);
-/* The number of operands, repeats counted. */
+/* Return the number of operands; an operand that is there twice counts twice. */
 size_t mg_node_arity(const mg_node *node);
-/* Operand i, borrowed. */
+/* Return operand i, borrowed; NULL: there are no more than i operands. */
 mg_node *mg_node_operand(const mg_node *node, size_t i);
+/* Return the exponent of a node of the operator exponent; 0 for others. */
 double mg_node_exponent(const mg_node *node);
 /* 1 if the exponent was written as an integer. */
 int mg_node_exponent_is_integer(const mg_node *node);
-/* 1 unless it is a custom node for which no partial derivatives were given. */
+/* 0 for a custom node without given partial derivatives, 1 for any other node. */
 int mg_node_has_partials(const mg_node *node);
-/* The partial derivative of the node with respect to operand i, at the current data. */
+/* Write the partial derivative of the node with respect to operand i, at the current data, to
+ * *partial; i is less than the arity. Any status but MG_OK is the operator's error: there is no
+ * such derivative. */
 mg_status mg_node_partial(const mg_node *node, size_t i, double *partial);
 
 /* --- state that a binding keeps beside a node ---
  *
  * The caller's reference to a node usually belongs to a proxy in another language. A proxy with
- * state of its own (a label, a closure) must live as long as the node has parents: the binding
- * says so once (mg_node_keep), takes a reference to the proxy whenever mg_node_hold tells it to,
- * and gives that back for each node that mg_arena_next_orphan returns. */
+ * state of its own (a label, a closure) must live as long as the node has parents. So the binding
+ * calls mg_node_keep once; takes a reference to the proxy whenever mg_node_hold returns 1; and
+ * gives that reference back for each node that mg_arena_next_orphan returns. */
 
+/* Say that the node's proxy has state. MG_NO_MEMORY: the node is as it was. */
 mg_status mg_node_keep(mg_arena *arena, mg_node *node);
-/* 1 if the node has parents, is to be kept, and is not yet held: it is held from now on. */
+/* Hold the node, and return 1, if the node has parents, is kept, and is not yet held; else 0. The
+ * caller has a reference to the node. */
 int mg_node_hold(mg_arena *arena, mg_node *node);
-/* The opposite of mg_node_keep, for a proxy that leaves its node: 1 if the node was held, and the
- * reference to the proxy is to be given back. */
+/* Undo mg_node_keep, for a proxy that leaves its node. 1: the node was held, and the binding gives
+ * its reference to the proxy back. */
 int mg_node_unkeep(mg_arena *arena, mg_node *node);
-/* A held node that has lost its last parent and is held no more, or NULL. */
+/* Return, borrowed, a node that was held until it lost its last parent, and is held no more. NULL:
+ * there is none left. */
 mg_node *mg_arena_next_orphan(mg_arena *arena);
-/* A held proxy whose state refers back to a Value above it (a closure over the result, say) is a
- * cycle that no garbage collector can see: part of it runs through the arena. Before a collection
- * the binding therefore turns holding into references of its own: it walks, in order of creation,
- * over the nodes that have a cyclic operand, gives each a proxy that refers to the proxies of those
- * operands, marks it cyclic in turn, and holds the operands no more. */
+/* The state of a held proxy may refer back to a Value above the node (a closure over the result,
+ * say). That is a cycle, and no garbage collector can see it, for a part of the cycle runs through
+ * the arena. Before a collection the binding therefore turns holding into references of its own: it
+ * walks, in order of creation, over the nodes that have a cyclic operand, gives each of these nodes
+ * a proxy that refers to the proxies of the cyclic operands, marks the node cyclic in turn, and
+ * holds the operands no more. */
 
-/* The proxy, which is to be kept, has such state. */
+/* Mark a node cyclic: its proxy, which is kept, has state that may refer back. */
 void mg_node_set_cyclic(mg_arena *arena, mg_node *node);
 int mg_node_is_cyclic(const mg_node *node);
-/* The next node after this one, or from the beginning if it is NULL, that has a cyclic operand;
- * with a reference for the caller. */
+/* Return the next node, in order of creation, after `node` that has a cyclic operand, with one
+ * reference for the caller. NULL for `node`: start at the oldest. Returns NULL at the end. */
 mg_node *mg_arena_next_above_cyclic(mg_arena *arena, mg_node *node);
-/* 1 if the node was held and has just so many parents: it is held no more, and the reference to
- * its proxy is to be given back. */
+/* Hold the node no more, if it was held and has exactly this number of parents: 1, and the binding
+ * gives its reference to the proxy back. Otherwise 0, and the node is as it was. */
 int mg_node_unhold(mg_arena *arena, mg_node *node, size_t parents);
 
-/* Whether the binding, not the engine, computes this node's backward. */
+/* Say whether the binding, not the engine, computes this node's backward: by a closure. */
 void mg_node_set_closure(mg_arena *arena, mg_node *node, int closure);
 
 /* --- backward --- */
 
 /* Set the root's gradient to 1 and push gradients down to every node it was made from, in
  * descending order of creation. Where closures are alive in the arena nothing is pushed yet:
- * *order is then a list for mg_order_next, to be freed with mg_order_free; else it is NULL.
- * MG_INTERRUPTED: the gradients of some nodes have been pushed, or of none.
- * An error other than MG_NO_MEMORY comes from the partial derivatives of one node, *culprit:
- * the gradients of the nodes above it have been pushed, it and those below have not. */
+ * *order is then a list for mg_order_next, which the caller frees with mg_order_free. Else *order
+ * is NULL.
+ *   MG_NO_MEMORY    nothing has been pushed
+ *   MG_INTERRUPTED  the gradients of some nodes have been pushed, or of none
+ *   other errors    come from the partial derivatives of one node, *culprit, borrowed: the
+ *                   gradients of the nodes above it have been pushed, those of the culprit and of
+ *                   the nodes below have not */
 mg_status mg_backward(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit);
-/* Push the gradients of the nodes in order up to the next closure; *closure is that node, or NULL
- * at the end, and after some hundred thousand nodes, see mg_order_done. The root must stay alive
- * meanwhile. */
+/* Push the gradients of the nodes in the order, up to the next node that has a closure: *closure,
+ * borrowed, whose closure the caller calls before the next mg_order_next. *closure is NULL at the
+ * end and after some hundred thousand nodes; mg_order_done tells which. The root must stay alive
+ * until the end. Errors are those of mg_backward, with *culprit as there. */
 mg_status mg_order_next(mg_arena *arena, mg_order *order, mg_node **closure, mg_node **culprit);
-/* Whether there is nothing left to be pushed. */
+/* 1 if there is nothing left to be pushed. */
 int mg_order_done(const mg_order *order);
+/* Free an order, which may be NULL. */
 void mg_order_free(mg_arena *arena, mg_order *order);
-/* The order alone: the root and every node it was made from, leaves in leaf pages left out, in
- * descending order of creation. NULL: no memory. */
+/* Return the order alone, to be freed with mg_order_free: the root and every node it was made from,
+ * in descending order of creation. Of the leaves in leaf pages only those with a closure are
+ * listed, at the end. NULL: no memory. */
 mg_order *mg_order_new(mg_arena *arena, mg_node *root);
 size_t mg_order_count(const mg_order *order);
+/* Return node i of the order, borrowed; i < mg_order_count(order). */
 mg_node *mg_order_node(const mg_order *order, size_t i);
-/* Push this node's gradient into its operands, once. */
+/* Push this node's gradient into its operands, once. After an error nothing has been pushed. */
 mg_status mg_push(mg_arena *arena, mg_node *node);
 
 /* --- tracing: what was recorded, as an array ---
  *
- * While an arena records for a trace, leaves lie in order of creation among the other nodes: a leaf
- * made meanwhile is a constant of the trace, a node older than its start is captured, whatever it
- * was made from. */
+ * While an arena records for a trace, leaves lie in order of creation among the other nodes. A leaf
+ * made during the recording is a constant of the trace. A node older than the recording's start is
+ * captured, whatever it was made from. */
 
 /* Operators of a trace beyond those of the table. */
 enum {
-    MG_TRACE_INPUT = 256, /* x is its number */
-    MG_TRACE_CAPTURED,    /* x is its number */
-    MG_TRACE_CONSTANT,    /* number */
-    MG_TRACE_DETACH,      /* x, without its gradient */
-    MG_TRACE_DIVIDE,      /* x / y as floats divide, without gradients */
-    MG_TRACE_LINK         /* x, whose gradient y gets as well, z times */
+    MG_TRACE_INPUT = 256, /* x is the input's number */
+    MG_TRACE_CAPTURED,    /* x is the captured node's number */
+    MG_TRACE_CONSTANT,    /* the entry's number */
+    MG_TRACE_DETACH,      /* x; no gradient passes to x */
+    MG_TRACE_DIVIDE,      /* x / y as floats divide; no gradient passes */
+    MG_TRACE_LINK         /* x; a gradient g passes to x as g and to y as z * g */
 };
 
-/* What a custom node of two kinds computes; those of a binding's own compute nothing. */
+/* What a custom node computes in a trace. */
 typedef enum {
-    MG_RULE_NONE,
+    MG_RULE_NONE,   /* nothing: a custom node of the binding's own */
     MG_RULE_DETACH, /* one operand */
     MG_RULE_DIVIDE, /* two operands */
     MG_RULE_LINK    /* its value, then operands, each with its partial derivative behind it */
@@ -326,6 +371,7 @@ typedef struct {
     uint32_t z;
 } mg_entry;
 
+/* A moment in an arena's order of creation. */
 typedef struct {
     uint64_t sequence;
     uintptr_t place;
@@ -334,52 +380,59 @@ typedef struct {
 typedef struct {
     size_t count;
     size_t capacity;
-    mg_entry *entries;
-    size_t roots; /* operands of the anchor */
-    uint32_t *root;
-    size_t captures; /* captured nodes, borrowed */
-    mg_node **captured;
+    mg_entry *entries;  /* count entries */
+    size_t roots;       /* number of operands of the anchor */
+    uint32_t *root;     /* the place of each of them among the entries */
+    size_t captures;    /* number of captured nodes */
+    mg_node **captured; /* these, borrowed */
 } mg_trace;
 
-/* Between these two leaves are made in order of creation; may be nested. */
+/* Begin a recording, writing its start to *start; end a recording. In between leaves are made in
+ * order of creation. Recordings may be nested. */
 void mg_begin_recording(mg_arena *arena, mg_position *start);
 void mg_end_recording(mg_arena *arena);
-/* A custom node that computes what the rule says; data is its value. */
+/* Record a custom node that computes what the rule says. data is its value; operands: count nodes,
+ * as many as the rule has. Returns the node with one reference for the caller; NULL: no memory. */
 mg_node *mg_record_rule(mg_arena *arena, mg_rule rule, double data, mg_node *const *operands,
                         size_t count, mg_status *status);
-/* What the anchor's operands were made from since start, operands before what uses them; inputs
- * are leaves made since. NULL: *status says why; MG_OPAQUE: *culprit has a closure for backward,
- * which no trace can contain. */
+/* Return a trace, to be freed with mg_trace_free: what the anchor's operands were made from since
+ * start, each entry after the entries of its operands. inputs: count leaves made since start; they
+ * are the first entries. NULL: *status, which here may not be NULL, is MG_NO_MEMORY, MG_INTERRUPTED
+ * or MG_OPAQUE: *culprit, borrowed, has a closure for backward, which no trace can contain. */
 mg_trace *mg_trace_new(mg_arena *arena, const mg_node *anchor, const mg_position *start,
                        mg_node *const *inputs, size_t count, mg_status *status, mg_node **culprit);
+/* Free a trace, which may be NULL. */
 void mg_trace_free(mg_arena *arena, mg_trace *trace);
-/* Whether the node was made since start and is nobody's operand. */
+/* 1 if the node was made since start and has no reference but the caller's. */
 int mg_node_is_fresh(const mg_node *node, const mg_position *start);
-/* A number that no other node ever has, higher than those of older nodes; 0: a leaf made outside of
- * recordings. */
+/* Return a number that no other node ever has, higher than those of older nodes; 0 for a leaf made
+ * outside of recordings. */
 uint64_t mg_node_serial(const mg_node *node);
+/* Write the data of count nodes to data, count numbers. */
 void mg_get_data(mg_arena *arena, mg_node *const *nodes, size_t count, double *data);
+/* Add grads, count numbers, to the gradients of count nodes. */
 void mg_add_grads(mg_arena *arena, mg_node *const *nodes, size_t count, const double *grads);
 
 /* --- programs: a trace to be replayed over many rows ---
  *
- * A program owns its memory, which it takes from the arena it was made with, and knows no node. A
- * replay may run in several threads at a time, each with a workspace of its own. */
+ * A program takes its memory from the arena it was made with, which must outlive the program, and
+ * knows no node. A program may be replayed in several threads at a time, each with a workspace of
+ * its own. */
 
 typedef struct mg_program mg_program;
 typedef struct mg_workspace mg_workspace;
 
 typedef enum { MG_LESS, MG_LESS_EQUAL, MG_EQUAL } mg_relation;
 
-/* What a comparison of two entries must come out as for the program to be right for a row. */
+/* How a comparison of two entries must come out for the program to be right for a row. */
 typedef struct {
     mg_relation relation;
-    uint32_t left;
+    uint32_t left; /* places of entries */
     uint32_t right;
-    int outcome;
+    int outcome; /* 1: true */
 } mg_guard;
 
-/* What a replay computes beside the outputs. */
+/* What a replay computes besides the outputs. */
 typedef enum {
     MG_FORWARD,    /* nothing */
     MG_PARAMETERS, /* the gradients of captured nodes, summed over rows */
@@ -394,36 +447,38 @@ typedef struct {
     ptrdiff_t stride;
 } mg_column;
 
-/* Where a row would have raised. */
+/* Where a row by itself would have raised an error. */
 typedef struct {
-    size_t row; /* SIZE_MAX: in what is computed of captured nodes alone */
-    int status; /* a mg_status */
-    int op;
-    int derivative; /* it is the derivative that does not exist */
-    double x;
+    size_t row;     /* SIZE_MAX: in what is computed from captured nodes alone */
+    int status;     /* a mg_status */
+    int op;         /* -1: the division of MG_TRACE_DIVIDE */
+    int derivative; /* 1: the value exists, its derivative does not */
+    double x;       /* operands; y may be an exponent */
     double y;
 } mg_trap;
 
+/* What a replay reads and where it writes. All arrays are the caller's. */
 typedef struct {
-    const double *captured;  /* data of captured nodes */
-    const mg_column *inputs; /* one for each */
-    const uint32_t *rows;    /* which rows; NULL: 0 to count - 1 */
+    const double *captured;  /* the data of captured nodes: one number for each */
+    const mg_column *inputs; /* one for each input */
+    const uint32_t *rows;    /* count numbers of rows; NULL: 0 to count - 1 */
     size_t count;
     const mg_column *outputs;   /* one for each output; data NULL: not wanted */
-    const mg_column *seeds;     /* gradients of outputs; data NULL: seed */
+    const mg_column *seeds;     /* one for each output: its gradients; data NULL: seed */
     double seed;                /* for every output and row without a column of seeds */
-    double scale;               /* of all seeds: 1, see mg_replay_end */
+    double scale;               /* a factor of all seeds: 1 at first, see mg_replay_end */
     const mg_column *gradients; /* one for each input; data NULL: not wanted */
-    int jacobian;               /* 1: gradients of one output after the other, each with the seed 1
-                                 * and columns of its own */
-    unsigned char *failed;      /* by place among the rows: 1 where a guard failed */
-    double *scalars;            /* room for mg_program_scalars */
-    double *sums;               /* room for mg_program_sums for each chunk */
-    double *captured_grads;     /* MG_PARAMETERS, MG_ALL: set */
-    double total;               /* MG_PARAMETERS, MG_ALL: seeds times outputs, summed */
-    int check;                  /* fill trap */
-    int kind;                   /* of processor; 0: the one there is, for tests 1, 2, ...: its
-                                 * predecessors, as far as it has them, down to the plainest */
+    int jacobian;               /* 1: the gradients of one output after the other, each with seed 1
+                                 * and columns of its own: gradients has outputs * inputs */
+    unsigned char *failed;      /* count flags, 0 before: 1 where a row fails a guard; may be NULL
+                                 * if the program has no guards */
+    double *scalars;            /* room for mg_program_scalars numbers */
+    double *sums;               /* room for mg_program_sums numbers for each chunk, at least one */
+    double *captured_grads;     /* MG_PARAMETERS, MG_ALL: written, one number for each */
+    double total;               /* MG_PARAMETERS, MG_ALL: the sum of seeds times outputs */
+    int check;                  /* 1: fill trap */
+    int kind;                   /* of processor: 0 is this one. For tests 1, 2, ... are its
+                                 * predecessors, as far as it has any, down to the plainest */
     mg_trap trap;               /* of the first row that would raise; status MG_OK: none */
 } mg_call;
 
@@ -436,53 +491,70 @@ typedef struct {
     size_t instructions; /* evaluated for each row: entries of the trace, forward */
 } mg_program_facts;
 
-/* Where a thread is in the chunks it replays: at the beginning all but the first two are 0. */
+/* Which chunks a thread replays, and how far it is. At the beginning the caller sets chunk and
+ * last, and all other fields to 0. */
 typedef struct {
-    size_t chunk;  /* under way */
-    size_t last;   /* the one to stop before */
-    size_t done;   /* rows of the chunk under way, up to the block under way */
-    int under_way; /* 1: the workspace has the rest */
+    size_t chunk;  /* the chunk under way */
+    size_t last;   /* the chunk to stop before */
+    size_t done;   /* rows of the chunk under way that come before the block under way */
+    int under_way; /* 1: the workspace has the state of the block under way */
     int failures;  /* 1: a guard failed for some row */
 } mg_progress;
 
-/* The program owns a copy of all it is made of. NULL: *status says why: MG_NO_MEMORY, MG_UNSOUND,
- * MG_INTERRUPTED. */
+/* Return a program, to be freed with mg_program_free, with its own copy of what it is made of:
+ *   entries  count entries, of a trace with so many inputs and captured nodes
+ *   outputs  output_count places of entries
+ *   guards   guard_count guards
+ * NULL: *status, which here may not be NULL, is MG_NO_MEMORY, MG_INTERRUPTED, or MG_UNSOUND: an
+ * entry, an output or a guard refers to what is not there, or an entry to one that comes later. */
 mg_program *mg_program_new(mg_arena *memory, const mg_entry *entries, size_t count, size_t inputs,
                            size_t captured, const uint32_t *outputs, size_t output_count,
                            const mg_guard *guards, size_t guard_count, mg_status *status);
 void mg_program_free(mg_program *program);
 void mg_program_describe(const mg_program *program, mg_program_facts *out);
-/* Make ready for replays in this mode; before the first. MG_NO_MEMORY, MG_INTERRUPTED: it is not.
- */
+/* Make a program ready for this mode, if it is not yet; each function below that takes a mode needs
+ * that. MG_NO_MEMORY, MG_INTERRUPTED: the program is not ready, and may be prepared again. */
 mg_status mg_program_prepare(mg_program *program, mg_mode mode);
-/* About how many multiplications and additions a row takes; ready for this mode. */
+/* Return about how many multiplications and additions a row takes in this mode. */
 size_t mg_program_work(const mg_program *program, mg_mode mode);
+/* Return how many numbers the scalars of a call are. */
 size_t mg_program_scalars(const mg_program *program);
-/* Doubles for a chunk, total included. */
+/* Return how many numbers the sums of one chunk are, the total included. */
 size_t mg_program_sums(const mg_program *program);
-/* Write a listing of at most size - 1 characters, then a 0; the length it has in full. */
+/* Write a listing of the instructions, of at most size - 1 characters and a 0 behind them, to text;
+ * return the length of the full listing. text may be NULL if size is 0. */
 size_t mg_program_list(const mg_program *program, mg_mode mode, char *text, size_t size);
 
+/* Return a workspace for replays of the program in this mode, to be freed with mg_workspace_free;
+ * NULL: no memory. */
 mg_workspace *mg_workspace_new(const mg_program *program, mg_mode mode);
 void mg_workspace_free(mg_workspace *workspace);
 
-/* The columns of a matrix, stride doubles from one row to the next. */
+/* Write the columns of a matrix, count of them, to out: column i begins at data + i, and from one
+ * row to the next it is stride doubles. */
 void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride);
-/* A replay: begin, then every chunk of rows once, in any order and by any thread, then end. The
- * sums over rows are added up by chunks, so results do not depend on threads. */
+/* Return how many chunks so many rows are. A replay is mg_replay_begin, then mg_replay_some for
+ * every chunk once, in any order and by any thread, then mg_replay_end. Sums over rows are added up
+ * by chunks, so results do not depend on threads. */
 size_t mg_replay_chunks(size_t rows);
-/* 0: a guard that no row could meet has failed, and there is nothing to replay. */
+/* Begin a replay: compute the scalars. 0: a guard between scalars has failed, so that no row can
+ * meet it, and there is nothing to replay. Otherwise 1. */
 int mg_replay_begin(const mg_program *program, mg_call *call);
-/* Go on by about so many multiplications or additions, always with the same workspace; 1 if there
- * is more to do. With check the trap goes to *trap. */
+/* Continue to replay the chunks of *progress, by about `work` multiplications or additions, always
+ * with the same workspace; 1 if there is more to do. If the call checks, *trap is the first error:
+ * its status is MG_OK before the first call. */
 int mg_replay_some(const mg_program *program, mg_mode mode, const mg_call *call,
                    mg_workspace *workspace, mg_progress *progress, size_t work, mg_trap *trap);
-/* 1: every chunk is to be replayed once more, and ended. Where rows share a factor that depends on
- * captured nodes alone, gradients are summed before they are multiplied by it. A sum that is not
- * finite may come of rows that are: they are replayed with smaller seeds, for the gradients of
- * captured nodes that are not finite either. */
+/* End a replay: add up the sums of the chunks, and write the total and the gradients of captured
+ * nodes. 1: every chunk is to be replayed once more, and mg_replay_end called again. The reason:
+ * where rows share a factor that depends on captured nodes alone, gradients are summed before they
+ * are multiplied by that factor. So a sum may overflow although no row's gradient does. If the
+ * gradient of a captured node is not finite, the function sets call->scale to less than 1, which
+ * makes the seeds smaller, and the second time it writes those gradients alone that were not
+ * finite. */
 int mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call);
-/* All of it in the calling thread; 1 if a guard failed for some row, 2 if for all of them. */
+/* Do a whole replay in the calling thread; 1 if a guard failed for some row, 2 if a guard failed
+ * for all rows, as mg_replay_begin says. */
 int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspace *workspace);
 
 /* cdef: end */

@@ -1,10 +1,11 @@
 /* backward.c: gradients, from a root down to everything it was made from.
  *
- * Creation order is a topological order, so the sweep needs no search: it walks the pages from the
- * root's downwards and the nodes of each page from top to bottom, and handles those that carry a
- * mark; handling a node marks its operands. Each page remembers the lowest node marked in it, the
- * cursor the oldest page with a mark: pages and parts of pages that belong to other graphs are
- * passed over. Every mark is cleared as it is met, so between sweeps there are none.
+ * The order of creation is a topological order, so the sweep needs no search. The sweep walks the
+ * pages from the root's page downwards, and the nodes of each page from top to bottom, and handles
+ * each node that carries a mark. Handling a node marks its operands. Each page remembers the lowest
+ * marked node, and the cursor remembers the oldest page with a mark, so pages and parts of pages
+ * that belong to other graphs are passed over. A mark in an interior page is cleared when the sweep
+ * meets it, so between sweeps there are none.
  *
  * The order in which contributions are added, and with it every last bit of every gradient, depends
  * on the order of creation alone. */
@@ -20,13 +21,14 @@
 /* Where the sweep is. */
 typedef struct {
     mg_page *page;            /* the page under way */
-    mg_node *low;             /* the lowest node reached in it */
+    mg_node *low;             /* the lowest node reached in that page */
     uint64_t oldest;          /* sequence of the oldest page reached */
-    mg_order *order;          /* listing: where nodes with their turn go */
-    const mg_position *start; /* listing: nodes older than this are not looked into; or NULL */
+    mg_order *order;          /* listing: the list of the nodes visited so far */
+    const mg_position *start; /* listing: the operands of older nodes are not visited; or NULL */
     mg_arena *arena;
 } mg_cursor;
 
+/* Mark a node, which the sweep will come to if it lies in an interior page. */
 MG_INLINE void reach(mg_cursor *at, mg_node *node) {
     node->mark = 1;
     mg_page *page = mg_page_of(node);
@@ -38,13 +40,13 @@ MG_INLINE void reach(mg_cursor *at, mg_node *node) {
     }
 }
 
-/* The second operand of a node, or its exponent. */
+/* The data of the second operand, or the exponent; 0 if there is neither. */
 MG_INLINE double second_operand(mg_form form, const mg_links *links) {
     if (form == MG_FORM_EXPONENT) return links->exponent;
     return MG_ARITY(form) == 2 ? links->right->data : 0.0;
 }
 
-/* The product of one term of a packed node, whose gradient is g. */
+/* Push the gradient g of a term's product into its two factors, both nodes. */
 MG_INLINE void push_product(const mg_links *term, double g, mg_cursor *at) {
     mg_node *left = term->left, *right = term->right;
     const double x = left->data, y = right->data;
@@ -54,7 +56,7 @@ MG_INLINE void push_product(const mg_links *term, double g, mg_cursor *at) {
     reach(at, right);
 }
 
-/* The same where the second factor is a number, which has a leaf of its own. */
+/* Push the gradient g of a term's product into a node and a number, which has a leaf of its own. */
 MG_INLINE void push_multiple(const mg_links *term, mg_node *leaf, double g, mg_cursor *at) {
     mg_node *left = term->left;
     const double x = left->data;
@@ -63,8 +65,9 @@ MG_INLINE void push_multiple(const mg_links *term, mg_node *leaf, double g, mg_c
     leaf->grad = 0.0 + x * g;
 }
 
-/* All of a packed node: from the last to the first, every sum and then its product. Each of them
- * has the gradient of the sum above, added to its own 0. Returns the lowest slot. */
+/* Push the gradient of a packed node into its operands, in the order of the nodes that it stands
+ * for: from the last term to the first, each sum and then its product. The gradient of each of
+ * these nodes is 0 plus that of the sum above. Return the lowest slot. */
 MG_INLINE mg_node *push_packed(mg_node *node, mg_cursor *at) {
     mg_node *first = mg_packed_first(node), *start = mg_links_of(node)->left;
     mg_links *terms = mg_links_of(first);
@@ -86,8 +89,8 @@ MG_INLINE mg_node *push_packed(mg_node *node, mg_cursor *at) {
     return first;
 }
 
-/* A node of this operator of the table: push its gradient into its operands; reach them, if there
- * is a sweep. */
+/* Push the gradient of a node of this operator of the table into the operands, and reach these if
+ * there is a sweep. */
 MG_INLINE mg_status push_operator(int op, mg_form form, const mg_node *node, mg_cursor *at) {
     const mg_links *links = mg_links_of(node);
     mg_node *left = links->left, *right = links->right;
@@ -111,8 +114,9 @@ MG_INLINE void push_custom(const mg_extra *extra, double g, mg_cursor *at) {
     }
 }
 
-/* Push the node's gradient into its operands; reach them, if there is a sweep. *next is where it
- * goes on: below that slot. */
+/* Push the gradient of a node into its operands, and reach these if there is a sweep. Without a
+ * sweep `at` is NULL, `next` too. A sweep goes on below *next, which is lowered to the first slot
+ * of a packed node. */
 MG_INLINE mg_status push(mg_node *node, mg_cursor *at, mg_node **next) {
     const mg_links *links = mg_links_of(node);
     switch (node->op) {
@@ -124,7 +128,7 @@ MG_INLINE mg_status push(mg_node *node, mg_cursor *at, mg_node **next) {
         case MG_OP_custom:
             push_custom(links->extra, node->grad, at);
             return MG_OK;
-        case MG_OP_packed: /* here only in a sweep */
+        case MG_OP_packed: /* in a sweep alone: mg_push_node unpacks */
             if (at == NULL) return MG_OK;
             if (!mg_links_of(links->right)[mg_packed_terms(node)].rest.swept) {
                 *next = push_packed(node, at);
@@ -160,11 +164,13 @@ mg_status mg_partial(const mg_node *node, size_t i, double *partial) {
 
 /* ---- every node below a root ---- */
 
-/* *next is the node; if the visit leaves something lower there, the walk goes on below that. */
+/* What a walk does with each node. *next is the node; the visit may lower *next, and the walk goes
+ * on below it. */
 typedef mg_status (*mg_visit)(mg_node *node, mg_cursor *at, mg_node **next);
 
-/* Visit, in descending order of creation, the root and every node that a visit reaches. After an
- * error, or when it gives up between two pages, the rest of the walk only clears marks. */
+/* Visit, in descending order of creation, the root and every node that a visit reaches. Return the
+ * first error, with the node in *culprit, or MG_INTERRUPTED if the walk gave up between two pages;
+ * from then on the walk only clears marks. */
 MG_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_node **culprit) {
     mg_status status = MG_OK;
     mg_node *node = root;
@@ -204,7 +210,7 @@ enum { AT_A_TIME = 1 << 19 }; /* nodes pushed between two looks for a signal */
 /* ---- with closures: first a list, then the pushing ----
  *
  * A closure is foreign code: it may record, release, even call backward itself. No mark may be set
- * meanwhile, so the walk only lists the nodes; all of them live as long as the root does. */
+ * while a closure runs, so the walk only lists the nodes. All of them live as long as the root. */
 
 static mg_status list_node(mg_cursor *at, mg_node *node) {
     mg_order *order = at->order;
@@ -222,7 +228,8 @@ static mg_status visit_list(mg_node *node, mg_cursor *at, mg_node **next) {
     return list_node(at, node);
 }
 
-/* Leaf pages are not walked over. The leaves that have a closure come last, each once. */
+/* List the leaves in leaf pages that have a closure, each once, behind the other nodes: the walk
+ * does not come to leaf pages. */
 static mg_status list_leaves(mg_cursor *at) {
     size_t interior = at->order->count;
     mg_status status = MG_OK;

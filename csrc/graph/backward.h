@@ -1,4 +1,4 @@
-/* backward.h: gradients, and the order in which they are pushed. See mg_backward. */
+/* backward.h: gradients, and the order in which they are pushed. */
 #ifndef MG_BACKWARD_H
 #define MG_BACKWARD_H
 
@@ -7,13 +7,15 @@
 struct mg_order {
     size_t count;
     size_t capacity;
-    size_t next; /* to be pushed next */
-    mg_node **nodes;
+    size_t next;     /* the place of the node to be pushed next */
+    mg_node **nodes; /* count nodes, borrowed */
 };
 
-/* The nodes that a backward from root visits, in that order; NULL: no memory, or given up. */
+/* Return the nodes that a backward from root visits, in its order, to be freed with mg_drop_order.
+ * NULL: no memory, or given up (mg_why). */
 mg_order *mg_list(mg_arena *arena, mg_node *root);
-/* The same without what lies below nodes older than start. */
+/* Return such an order without what lies below nodes older than start, and without the leaves that
+ * mg_list puts at the end. */
 mg_order *mg_list_since(mg_arena *arena, mg_node *root, const mg_position *start);
 void mg_drop_order(mg_arena *arena, mg_order *order);
 

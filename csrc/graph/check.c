@@ -1,5 +1,5 @@
-/* check.c: whether an arena is as it should be between two calls: the invariants of
- * docs/architecture.md, each of them a line here. */
+/* check.c: whether an arena is as it should be between two calls. Each invariant of
+ * docs/architecture.md is a line here. */
 #include "graph/check.h"
 
 #include "graph/dots.h"
@@ -8,7 +8,7 @@
 /* What is counted on the way through all pages. */
 typedef struct {
     const mg_arena *arena;
-    const char *fault; /* the first */
+    const char *fault; /* the first fault found, or NULL */
     size_t interior;
     size_t leaf_pages;
     size_t free;
@@ -73,7 +73,7 @@ static void check_node(counts *at, const mg_node *node) {
 
 /* ---- pages ---- */
 
-/* alive = living nodes, those inside packed ones among them, + slots never used */
+/* alive = living nodes + nodes inside packed ones + slots never used */
 static void check_interior(counts *at, mg_page *page) {
     const bool filling = page == at->arena->newest && at->arena->bump != NULL;
     const mg_node *end = filling ? at->arena->bump : mg_page_nodes(page) + MG_PAGE_NODES;
@@ -121,7 +121,7 @@ static void check_segment(counts *at, const mg_segment *segment) {
     expect(at, segment->used == used, "a segment has another number of pages in use");
 }
 
-/* The interior pages in one list, from the newest to the oldest; the free ones in another. */
+/* Interior pages are on one list, from the newest to the oldest; free pages are on another. */
 static void check_lists(counts *at) {
     size_t interior = 0, free = 0;
     const mg_page *newer = NULL, *page = at->arena->newest;
@@ -137,9 +137,10 @@ static void check_lists(counts *at) {
 
 /* ---- references ----
  *
- * refs = parents + others'. From the oldest node to the newest, each takes the references that it
- * holds from its operands: when its own turn comes it still has all of its own, and what its
- * parents leave is the others'. The way back gives them again. */
+ * refs = parents + others'. From the oldest node to the newest, each node takes one reference from
+ * each of its operands. When a node's turn comes its parents, which are newer, have taken nothing
+ * yet. After the last turn the references left are others'; a node that ran out of references
+ * before has too many parents. The way back gives the references again. */
 
 static void take_reference(counts *at, const mg_node *node, mg_node *operand) {
     (void)node;

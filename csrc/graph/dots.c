@@ -1,15 +1,19 @@
-/* dots.c: dot products packed. The dot product of a vector of nodes with one of nodes, or of
- * numbers, is recorded as the leaves, products and partial sums that the plain expression makes,
- * each with a slot; but of these only the last sum is written out as a node. Of the others there is
- * the little that cannot be found again: per term two operands and their product, packed where the
- * other halves of its nodes begin (see mg_links). Backward takes such a dot product as one, and so
- * does release as long as no proxy has state, whose order of dying could be seen: that spares them
- * most of the memory and of the work. A packed node lies within one page: where a page has no room
- * for two terms more, the next one begins.
+/* dots.c: dot products packed.
  *
- * Whoever looks at its operands unpacks it: then it is the nodes that it stands for, with the data
- * that they got and the gradients that they would have by now, at the very addresses, in the order
- * of creation, that they were recorded for. That takes no memory, so it cannot fail.
+ * The plain expression of a dot product, of nodes with nodes or with numbers, makes leaves (for the
+ * numbers), products and partial sums. Here each of these has its slot too, but the last sum alone
+ * is written out as a node, the packed node. Of the nodes inside, which are not written out, only
+ * what cannot be found again is kept: for each term two operands and their product. The terms lie
+ * one behind the other in the mg_links of the first slots.
+ *
+ * Backward handles a packed node as one, and so does release as long as no proxy has state, for the
+ * order in which proxies with state die could be seen. That spares both most of the memory and of
+ * the work. A packed node lies within one page: where the page under way has no room for two terms,
+ * the next page begins.
+ *
+ * To look at a packed node's operands is to unpack the node: the slots become the nodes that they
+ * stand for, at the addresses they were recorded for and so in the order of creation, with their
+ * data and with the gradients that they would have by now. That takes no memory and cannot fail.
  *
  * The slots inside a packed node carry no mark and no references. */
 #include "graph/dots.h"
@@ -60,21 +64,22 @@ size_t mg_pack(mg_arena *arena, const mg_term *ws, const mg_term *xs, size_t cou
     return n;
 }
 
-/* A node inside, which has one parent. */
+/* Write out a node inside, which has one parent. */
 static void write_out(mg_node *node, int op, double data, double grad) {
     mg_fill(node, op, data);
     node->grad = grad;
     node->refs = 1;
 }
 
-/* Their references are counted already. */
+/* Set the operands of a node inside; the references to these are counted already. */
 static void set_operands(mg_node *node, mg_node *left, mg_node *right) {
     mg_links_of(node)->left = left;
     mg_links_of(node)->right = right;
 }
 
-/* The data of the sums inside, which have their own row, go first; then the nodes from the last to
- * the first, whose links lie above those terms that are still packed. */
+/* The order matters, for the terms lie in memory that is written to. First the sums inside get
+ * their data, which lie in the other half of the page. Then the nodes are written out from the last
+ * to the first: the mg_links of each lie above the terms that are still to be read. */
 mg_node *mg_unpack(mg_node *node) {
     mg_node *const first = mg_packed_first(node), *const start = mg_links_of(node)->left;
     const size_t stride = mg_packed_stride(node), count = mg_packed_terms(node);

@@ -1,9 +1,10 @@
 /* expressions.c: many nodes in one call. The nodes are those that the same expression records
- * operator by operator; what is saved is the crossing from Python for each.
+ * operator by operator; what is saved is the crossing from Python for each operator.
  *
  * A term is a node or a number. A node without references is a temporary of this file: the
- * operation that uses it takes it over, also when it fails. After a failure all further operations
- * only free what they are given, so an expression is written without a check at every step. */
+ * operation that uses the temporary takes it over, and frees it in case of failure. After a failure
+ * all further operations only free the temporaries they are given, so an expression is written
+ * without a check at every step. */
 #include "graph/expressions.h"
 
 #include "graph/dots.h"
@@ -47,7 +48,8 @@ static inline mg_term done(recorder *to, mg_node *node, mg_term x, mg_term y) {
 
 /* ---- operators on terms ---- */
 
-/* Python's own arithmetic. Integers have no -0, and beyond 2^53 are more exact than this. */
+/* The result as Python has it. An integer is never -0. Integers beyond 2^53 are exact in Python and
+ * would not be so here: MG_RANGE. */
 static mg_term of_numbers(recorder *to, int op, mg_term x, mg_term y) {
     double z;
     bool integer = x.integer && y.integer;
@@ -56,7 +58,7 @@ static mg_term of_numbers(recorder *to, int op, mg_term x, mg_term y) {
     return (mg_term){NULL, integer ? z + 0.0 : z, integer};
 }
 
-/* + and *: a number on the left changes sides. */
+/* x + y or x * y; where x is a number and y a node, they change sides. */
 static inline mg_term commutative(recorder *to, int op, mg_term x, mg_term y) {
     double z;
     if (to->status != MG_OK) return fail(to, MG_OK, x, y);
@@ -86,7 +88,7 @@ static mg_term negative(recorder *to, mg_term x) {
     return (mg_term){NULL, x.integer ? 0.0 - x.number : -x.number, x.integer};
 }
 
-/* The larger of a node, or number, and a number. */
+/* The larger of x and y, where y is a number. */
 static mg_term maximum(recorder *to, mg_term x, mg_term y) {
     double z;
     if (to->status != MG_OK) return fail(to, MG_OK, x, y);
@@ -121,12 +123,12 @@ static mg_term sum(recorder *to, const mg_term *values, size_t count) {
     return total;
 }
 
-/* The mean of this sum of so many. */
+/* total / count, as the expression records it: total * count**-1. */
 static mg_term divide(recorder *to, mg_term total, size_t count) {
     return multiply(to, total, power(to, number_term((double)count), -1.0));
 }
 
-/* The result as a node; numbers alone make a leaf. */
+/* Return the result as a node: a leaf, if it is a number. NULL: something failed. */
 static mg_node *conclude(recorder *to, mg_term result, mg_status *status) {
     mg_node *node = result.node;
     if (to->status == MG_OK && node == NULL) {
@@ -186,7 +188,7 @@ mg_node *mg_new_hinge(mg_arena *arena, const mg_term *scores, const mg_term *tar
 
 /* ---- softmax ---- */
 
-/* max(), as Python has it: of equals the first, and a nan only if it comes first */
+/* max() as Python has it: of equal numbers the first, and a nan only if it comes first. */
 static double largest(const mg_term *logits, size_t count) {
     double top = value_of(logits[0]);
     for (size_t i = 1; i < count; i++)
@@ -194,17 +196,18 @@ static double largest(const mg_term *logits, size_t count) {
     return top;
 }
 
-/* What softmax and its kin have in common: shifted[i] = logits[i] - top, exps[i] =
- * shifted[i].exp(), one after the other, and total = sum(exps), with a reference that keeps them
- * all. */
+/* What softmax and its kin have in common. For each i in turn are recorded shifted[i] = logits[i] -
+ * top and exps[i] = shifted[i].exp(); then total = sum(exps). A reference to the total keeps all of
+ * these alive. */
 typedef struct {
     double top;
-    mg_term *shifted;
-    mg_term *exps;
+    mg_term *shifted; /* count terms */
+    mg_term *exps;    /* count terms */
     mg_term total;
 } exponentials;
 
-/* false: no memory, and there is nothing to let go of. */
+/* Record the exponentials, to be let go of by drop_exponentials. false: no memory, and there is
+ * nothing to let go of. An operator's error is noted in the recorder. */
 static bool take_exponentials(recorder *to, const mg_term *logits, size_t count,
                               exponentials *out) {
     if (count > SIZE_MAX / 4 / sizeof(mg_term)) return false;
@@ -226,17 +229,18 @@ static void drop_exponentials(recorder *to, exponentials *in) {
     mg_deallocate(to->arena, in->shifted);
 }
 
-/* The one result of an expression, after which the exponentials are let go of. */
+/* Conclude an expression with one result, and let go of the exponentials. */
 static mg_node *conclude_exponentials(recorder *to, exponentials *in, mg_term result,
                                       mg_status *status) {
     mg_node *node = conclude(to, result, status);
-    if (node != NULL) node->refs++; /* while the sum, which may be all it has, is let go of */
+    if (node != NULL) node->refs++; /* dropping the total must not free the result */
     drop_exponentials(to, in);
     if (node != NULL) node->refs--;
     return node;
 }
 
-/* softmax: exps[i] / total; its logarithm: shifted[i] - total.log(), the same number for all */
+/* Record softmax, exps[i] / total; or its logarithm, shifted[i] - total.log(), where -total.log()
+ * is recorded once. */
 static mg_status record_shares(mg_arena *arena, const mg_term *logits, size_t count,
                                bool logarithms, mg_node **out) {
     recorder to = {arena, MG_OK};
@@ -287,8 +291,8 @@ mg_node *mg_new_cross_entropy(mg_arena *arena, const mg_term *logits, size_t cou
     return conclude_exponentials(&to, &in, result, status);
 }
 
-/* max(z, 0) - t z + log(1 + e^-|z|), the last one recorded first: backward then adds what is nearly
- * opposite, 1 and -t, before what is small. */
+/* max(z, 0) - t z + log(1 + e^-|z|). The logarithm is recorded first: so backward adds to the
+ * gradient of z first 1 and -t, which may nearly cancel, and then the small rest. */
 static mg_term logistic_loss(recorder *to, mg_term z, mg_term t) {
     mg_term e = unary(to, MG_OP_exp, negative(to, unary(to, MG_OP_abs, z)));
     mg_term rest = unary(to, MG_OP_log, add(to, number_term(1.0), e));
@@ -314,7 +318,8 @@ static bool are_plain(mg_node *const *nodes, size_t count) {
     return true;
 }
 
-/* Room for the terms of all inputs and of a row's weights, the inputs filled in. */
+/* Return room for 2 * count terms: the inputs, filled in, then the weights of a row, not yet. NULL:
+ * no memory. */
 static mg_term *take_inputs(mg_arena *arena, mg_node *const *xs, const double *numbers,
                             size_t count) {
     if (count > SIZE_MAX / 4 / sizeof(mg_term)) return NULL;

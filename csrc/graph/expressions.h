@@ -1,6 +1,6 @@
-/* expressions.h: whole expressions in one call: what the public functions of the same names say
- * (mg_dot, mg_linear, ...), the nodes without a reference for the caller, but for arrays of them.
- */
+/* expressions.h: whole expressions in one call. Each function does what the public function of the
+ * same name does (mg_dot, mg_linear, ...), except that a node that is returned has no reference;
+ * nodes written to an array have one. status may not be NULL. */
 #ifndef MG_EXPRESSIONS_H
 #define MG_EXPRESSIONS_H
 

@@ -1,11 +1,11 @@
-/* keep.c: state that a binding keeps beside a node, and the cycles that it may close. See
- * micrograd.h. */
+/* keep.c: state that a binding keeps beside a node, and the cycles that such state may close.
+ * micrograd.h says what a binding does with them. */
 #include "graph/keep.h"
 
 #include "graph/look.h"
 #include "graph/memory.h"
 
-/* The node's extra, made if it has none; NULL: no memory. */
+/* Return the node's extra, made if there was none; NULL: no memory. */
 static mg_extra *attach_extra(mg_arena *arena, mg_node *node) {
     if (node->flags & MG_EXTRA) return mg_extra_of(node);
     mg_extra *extra = mg_allocate(arena, sizeof *extra);
@@ -75,7 +75,7 @@ mg_node *mg_next_orphan(mg_arena *arena) {
         mg_node *node = arena->orphans;
         arena->orphans = mg_extra_of(node)->next_orphan;
         node->flags &= (uint8_t)~MG_ORPHAN;
-        if (node->refs > 1) continue; /* it has found a parent meanwhile */
+        if (node->refs > 1) continue; /* the node has got a parent again: it stays held */
         node->flags &= (uint8_t)~MG_HELD;
         return node;
     }

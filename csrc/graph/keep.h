@@ -1,11 +1,11 @@
-/* keep.h: what a binding has beside a node: the proxy that shows it, and state to be kept. See
- * micrograd.h. */
+/* keep.h: what a binding has beside a node: the proxy that shows the node, a tag, and state to be
+ * kept. micrograd.h says what a binding does with them. */
 #ifndef MG_KEEP_H
 #define MG_KEEP_H
 
 #include "graph/node.h"
 
-/* The proxy of a node, not counted; NULL: none. */
+/* The proxy of a node, without a reference to the proxy; NULL: none. */
 static inline void *mg_owner(const mg_node *node) {
     return node->flags & MG_EXTRA ? mg_extra_of(node)->owner : mg_links_of(node)->owner;
 }
@@ -49,7 +49,7 @@ static inline bool mg_hold(mg_node *node) {
 mg_status mg_keep(mg_arena *arena, mg_node *node);
 bool mg_unkeep(mg_arena *arena, mg_node *node);
 bool mg_unhold(mg_node *node, size_t parents);
-/* See mg_arena_next_above_cyclic; the node gets no reference. */
+/* See mg_arena_next_above_cyclic; here the caller gets no reference. */
 mg_node *mg_next_above_cyclic(mg_arena *arena, mg_node *node);
 /* See mg_arena_next_orphan. */
 mg_node *mg_next_orphan(mg_arena *arena);

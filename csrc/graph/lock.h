@@ -1,5 +1,5 @@
-/* lock.h: the one lock the library needs, as each system has it. None with MG_KEEP_GIL, where
- * whoever calls has Python's: see python/keep_gil.h. Internal. */
+/* lock.h: the one kind of lock the library needs, as each system has it. Internal. With MG_KEEP_GIL
+ * there is none: each caller has Python's lock, see python/keep_gil.h. */
 #ifndef MG_LOCK_H
 #define MG_LOCK_H
 

@@ -9,7 +9,8 @@ int mg_operator_of(const mg_node *node);
 size_t mg_arity_of(const mg_node *node);
 mg_node *mg_operand_of(const mg_node *node, size_t i);
 
-/* See to it that a node is not packed: what it is to others does not change by that. */
+/* Unpack a node if it is packed. To its parents and its proxy the node is the same as before, so
+ * the parameter is const. */
 static inline void mg_open(const mg_node *node) {
     if (node->op == MG_OP_packed) mg_unpack((mg_node *)(uintptr_t)node);
 }

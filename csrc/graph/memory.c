@@ -1,5 +1,5 @@
-/* memory.c: everything an arena takes from the system passes here: it is counted, it is on one
- * list, so that freeing the arena frees all of it, and it can be made to fail for a test. */
+/* memory.c: the memory that an arena takes from the system. Each block is counted, and is on one
+ * list, so that freeing the arena frees them all. A test can make an allocation fail. */
 #include "graph/memory.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@ struct mg_block {
     mg_block *previous;
     mg_block *next;
     size_t size;   /* as asked for */
-    size_t unused; /* keeps what follows aligned for any type */
+    size_t unused; /* keeps the memory behind this header aligned for any type */
 };
 
 static void link_block(mg_arena *arena, mg_block *block) {
@@ -75,8 +75,8 @@ bool mg_grow(mg_arena *arena, void **array, size_t count, size_t *room, size_t s
 
 #ifdef MG_LOCKS_MEET_FORKS
 
-/* Every arena there is. Whoever forks takes all their locks before, so that the child finds no
- * arena in the middle of a change by a thread that it does not have. */
+/* The list of all arenas. A thread that forks first takes the locks of all of them: so the child
+ * process finds no arena in the middle of a change by a thread that the child does not have. */
 static mg_arena *arenas;
 static mg_lock arenas_lock = PTHREAD_MUTEX_INITIALIZER;
 

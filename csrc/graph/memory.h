@@ -1,21 +1,21 @@
-/* memory.h: everything an arena takes from the system passes here, and long work that may be given
- * up. */
+/* memory.h: the memory that an arena takes from the system; long work that may be given up. */
 #ifndef MG_MEMORY_H
 #define MG_MEMORY_H
 
 #include "graph/node.h"
 
-/* size bytes, all zero, aligned for any type; NULL: no memory. The block is the arena's, and is
- * freed with it at the latest. */
+/* Return size bytes, all zero, aligned for any type; NULL: no memory. The memory belongs to the
+ * arena and is freed with the arena at the latest. */
 void *mg_allocate(mg_arena *arena, size_t size);
-/* The same block with a new size, perhaps elsewhere; NULL: no memory, and the block is as it was.
- */
+/* Give memory from mg_allocate a new size, and return where it now lies; NULL: no memory, and the
+ * old memory is as it was. */
 void *mg_reallocate(mg_arena *arena, void *memory, size_t size);
+/* Free memory from mg_allocate, or NULL. */
 void mg_deallocate(mg_arena *arena, void *memory);
 
-/* Have room for one more element than `count` in an array, NULL at first, of `*room` elements of
- * this size, which is moved if need be; false: no memory, or it would have more than 2^31 elements,
- * and the array is as it was. */
+/* Make room for one more element in *array, which has count elements of this size and room for
+ * *room; *array is NULL and *room 0 at first. The array may move. false, and the array is as it
+ * was: no memory, or there would be room for more than 2^31 elements. */
 bool mg_grow(mg_arena *arena, void **array, size_t count, size_t *room, size_t size);
 #define MG_GROW(arena, array, count, room) \
     mg_grow(arena, (void **)&(array), count, &(room), sizeof *(array))
@@ -27,14 +27,14 @@ static inline void mg_set_poll(mg_arena *arena, int (*interrupted)(void)) {
     arena->gave_up = false;
 }
 
-/* To be asked at each step of long work; true: give up. */
+/* Whether to give up long work; to be called at each of its steps, numbered from 0. */
 static inline bool mg_gives_up(mg_arena *arena, size_t step) {
     if ((step & 0x7fff) == 0x7fff && arena->interrupted != NULL && arena->interrupted() != 0)
         arena->gave_up = true;
     return arena->gave_up;
 }
 
-/* Why work has failed that takes memory and may be given up. */
+/* The reason why work failed that takes memory and may be given up. */
 static inline mg_status mg_why(const mg_arena *arena) {
     return arena->gave_up ? MG_INTERRUPTED : MG_NO_MEMORY;
 }

@@ -1,16 +1,19 @@
-/* operators.h: the operator table. Everything the library knows about an operator stands in its
- * row; the enum, the names, the forward evaluation, the partial derivatives and the error checks
- * are generated from here.
+/* operators.h: the operator table. Everything the library knows about an operator stands in the
+ * operator's row: the enum, the names, the forward evaluation, the partial derivatives and the
+ * error checks are generated from the table.
  *
- * A row: name, symbol, form, whether the partials are finite wherever operands and value are (if in
- * doubt: false), then expressions in
- *     x  the first operand,  y  the second operand or the exponent,  z  the value:
- * value, what is wrong with the value (a mg_status); dz/dx and dz/dy, each with those of x, y and z
- * that it is computed from; what is wrong with the partials (there, dx is dz/dx as just computed).
+ * The columns of a row:
+ *     name, symbol, form
+ *     finite           whether dz/dx and dz/dy are finite wherever x, y and z are; in doubt: false
+ *     value            z
+ *     error in value   a mg_status: what is wrong with z
+ *     dz/dx, dz/dy     each with what it is computed from, of x, y and z
+ *     error in partials   a mg_status: what is wrong with them; dx is dz/dx as just computed
+ * in which x is the first operand, y the second operand or the exponent, and z the value.
  *
  * The expressions are those of the pure-Python class, in its order of operations, on the same
- * libm: results agree with it to the last bit. Hence pow(x, 2) and not x * x, which differ in the
- * last bit about once in a thousand times. */
+ * libm: results agree with those of the class to the last bit. Hence pow(x, 2) and not x * x: the
+ * two differ in the last bit about once in a thousand times. */
 #ifndef MG_OPERATORS_H
 #define MG_OPERATORS_H
 
@@ -20,7 +23,7 @@
 #include "compiler.h"
 #include "micrograd.h"
 
-/* 2^53: a larger integer is not always a double, nor told from the next one. */
+/* 2^53. Not every larger integer is a double, and 2^53 + 1 rounds to 2^53. */
 #define MG_LARGEST_INTEGER 9007199254740992.0
 
 /* ---- the errors Python raises ---- */
@@ -53,19 +56,20 @@ static inline double mg_sigmoid(double x) {
     return e / (1.0 + e);
 }
 
-/* pow as it is in the library: with a constant exponent compilers would make pow(t, 2.0) t * t and
- * pow(t, -1.0) 1 / t, whose last bits differ from Python's t**2 and t**-1 now and then. */
+/* pow as the library computes it. Given a constant exponent, compilers would replace pow(t, 2.0) by
+ * t * t and pow(t, -1.0) by 1 / t, whose last bits differ from Python's t**2 and t**-1 now and
+ * then. */
 static inline double mg_pow(double x, double y) {
     volatile double opaque = y;
     return pow(x, opaque);
 }
 
-/* d|x|/dx, 0 at 0, nan at nan */
+/* d|x|/dx: 0 at 0, nan at nan */
 static inline double mg_sign(double x) {
     return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x == 0.0 ? 0.0 : x;
 }
 
-/* the share of the larger operand's gradient that x gets: half of it at a tie, nan at nan */
+/* d max(x, y)/dx: 1 where x is larger, 0 where y is, 1/2 at a tie, nan at nan */
 static inline double mg_share(double x, double y) {
     return x > y ? 1.0 : x < y ? 0.0 : x == y ? 0.5 : x + y;
 }
@@ -79,7 +83,8 @@ static inline double mg_power_dx(double x, double y) {
     return y == 0.0 ? 0.0 : y * mg_pow(x, y - 1.0);
 }
 
-/* The same for x a number that is no Value: nobody asks for its slope, so 0 where there is none. */
+/* d(x^y)/dx where x is a number and no Value: nobody asks for that derivative, so it is 0 where
+ * mg_power_dx is not finite. */
 static inline double mg_number_power_dx(double x, double y) {
     const double dx = mg_power_dx(x, y);
     return isfinite(dx) ? dx : 0.0;
@@ -89,15 +94,15 @@ static inline mg_status mg_check_power_dx(double x, double y, double dx) {
     return isfinite(dx) ? MG_OK : mg_check_power(x, y - 1.0, mg_pow(x, y - 1.0));
 }
 
-/* d(x^y)/dy = x^y log x, and its limit 0 at x = 0 (as PyTorch has it); nan for negative x, where
- * x^y is defined for integers y alone */
+/* d(x^y)/dy = x^y log x, and its limit 0 at x = 0 (as PyTorch has it). For negative x, where x^y is
+ * defined for integers y alone, it is nan. */
 static inline double mg_power_dy(double x, double z) {
     return x == 0.0 ? 0.0 : z * log(x);
 }
 
 /* clang-format off */
 
-/* New rows come last: pickled programs know operators by their numbers.
+/* A new row comes last: pickled programs know operators by their numbers.
  *
  *  name      symbol     form               finite?
       value                 error in value
@@ -205,13 +210,14 @@ enum {
     MG_OPERATORS(X)
 #undef X
         MG_OP_COUNT,
-    MG_OP_packed = MG_OP_COUNT /* a sum, with the nodes below it: see dots.c */
+    MG_OP_packed = MG_OP_COUNT /* a sum of products, its last node alone written out: see dots.c */
 };
 
-/* The number of operand nodes that an operator of this form has. */
+/* The number of operands that are nodes, for an operator of the table with this form. */
 #define MG_ARITY(form) ((form) == MG_FORM_INFIX || (form) == MG_FORM_FUNCTION ? 2 : 1)
 
-/* The number of operands of every operator; that of a custom node is in its extra. */
+/* The number of operands of every operator, or MG_ARITY_CUSTOM (the extra has the number) or
+ * MG_ARITY_PACKED. */
 #define MG_ARITY_CUSTOM 3
 #define MG_ARITY_PACKED 4
 static const unsigned char mg_arities[MG_OP_COUNT + 1] = {0, MG_ARITY_CUSTOM,
@@ -222,7 +228,7 @@ static const unsigned char mg_arities[MG_OP_COUNT + 1] = {0, MG_ARITY_CUSTOM,
 
 /* ---- the table as functions: with op known at compile time each is one expression ---- */
 
-/* z = op(x, y) */
+/* Write op(x, y) to *result; return what is wrong with it. */
 MG_INLINE mg_status mg_evaluate(int op, double x, double y, double *result) {
     double z;
     switch (op) {
@@ -239,8 +245,8 @@ MG_INLINE mg_status mg_evaluate(int op, double x, double y, double *result) {
     }
 }
 
-/* What the table does not name as needed is not there: a row that names too little shows at once.
- */
+/* Make nan of each of x, y and z that a row does not name as needed: so a row that names too little
+ * shows at once, in wrong results. */
 #define MG_KEEP_ONLY(from)                \
     do {                                  \
         if (!((from)&MG_FROM_X)) x = NAN; \
@@ -249,7 +255,7 @@ MG_INLINE mg_status mg_evaluate(int op, double x, double y, double *result) {
         (void)x, (void)y, (void)z;        \
     } while (0)
 
-/* dz/dx where z = op(x, y) */
+/* Return dz/dx where z = op(x, y). */
 MG_INLINE double mg_dx(int op, double x, double y, double z) {
     switch (op) {
 #define X(name, symbol, form, finite, value, error, dzdx, from_x, ...) \
@@ -263,7 +269,7 @@ MG_INLINE double mg_dx(int op, double x, double y, double z) {
     }
 }
 
-/* dz/dy */
+/* Return dz/dy where z = op(x, y). */
 MG_INLINE double mg_dy(int op, double x, double y, double z) {
     switch (op) {
 #define X(name, symbol, form, finite, value, error, dzdx, from_x, dzdy, from_y, ...) \
@@ -277,7 +283,7 @@ MG_INLINE double mg_dy(int op, double x, double y, double z) {
     }
 }
 
-/* What is wrong with the partial derivatives, of which dx is dz/dx. */
+/* Return what is wrong with the partial derivatives; dx is dz/dx. */
 MG_INLINE mg_status mg_check_partials(int op, double x, double y, double z, double dx) {
     (void)x, (void)y, (void)z, (void)dx;
     switch (op) {
@@ -291,14 +297,14 @@ MG_INLINE mg_status mg_check_partials(int op, double x, double y, double z, doub
     }
 }
 
-/* Both partial derivatives. */
+/* Write dz/dx to *dx and dz/dy to *dy; return what is wrong with them. */
 MG_INLINE mg_status mg_differentiate(int op, double x, double y, double z, double *dx, double *dy) {
     *dx = mg_dx(op, x, y, z);
     *dy = mg_dy(op, x, y, z);
     return mg_check_partials(op, x, y, z, *dx);
 }
 
-/* Whether the partial derivatives are finite wherever operands and value are. */
+/* Whether the partial derivatives are finite wherever operands and value are: a column. */
 static inline bool mg_has_finite_partials(int op) {
     switch (op) {
 #define X(name, symbol, form, finite, ...) \
@@ -311,7 +317,7 @@ static inline bool mg_has_finite_partials(int op) {
     }
 }
 
-/* What dz/dx (side 0) or dz/dy (side 1) is computed from. */
+/* What dz/dx (side 0) or dz/dy (side 1) is computed from: a column, of MG_FROM_X, ... */
 static inline int mg_computed_from(int op, int side) {
     switch (op) {
 #define X(name, symbol, form, finite, value, error, dzdx, from_x, dzdy, from_y, ...) \

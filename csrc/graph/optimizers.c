@@ -1,9 +1,10 @@
 /* optimizers.c: gradient descent over many parameters in one call, as PyTorch defines it
- * (torch.optim.SGD, Adam, AdamW). What an optimizer remembers of each parameter is in arrays of the
- * caller's, zero at first. */
+ * (torch.optim.SGD, Adam, AdamW). What an optimizer remembers of each parameter lies in arrays of
+ * the caller's, one number for each parameter, 0 at first. */
 #include "graph/optimizers.h"
 
-/* b = momentum b + (g + weight_decay p),  p = p - lr b */
+/* With p a parameter, g its gradient, b its buffer:
+ * b = momentum b + (g + weight_decay p),  p = p - lr b */
 void mg_update_sgd(mg_node *const *nodes, size_t count, const mg_sgd *how, double *buffer) {
     for (size_t i = 0; i < count; i++) {
         mg_node *p = nodes[i];
@@ -13,9 +14,10 @@ void mg_update_sgd(mg_node *const *nodes, size_t count, const mg_sgd *how, doubl
     }
 }
 
-/* m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,
- * p = p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps);
- * before that the decay: g = g + weight_decay p or, decoupled, p = p - lr weight_decay p */
+/* With p a parameter, g its gradient, t the step; first the decay:
+ * g = g + weight_decay p or, decoupled, p = p - lr weight_decay p; then
+ * m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,
+ * p = p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps) */
 void mg_update_adam(mg_node *const *nodes, size_t count, const mg_adam *how, double *m, double *v) {
     const double correction1 = 1.0 - pow(how->beta1, how->step);
     const double correction2 = sqrt(1.0 - pow(how->beta2, how->step));

@@ -1,4 +1,4 @@
-/* optimizers.h: updates of parameters: see mg_sgd_step, mg_adam_step, mg_zero_grads. */
+/* optimizers.h: updates of parameters. See mg_sgd_step, mg_adam_step, mg_zero_grads. */
 #ifndef MG_OPTIMIZERS_H
 #define MG_OPTIMIZERS_H
 

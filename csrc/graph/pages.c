@@ -1,19 +1,19 @@
 /* pages.c: pages of nodes, and leaves.
  *
- * Pages come from the system 128 at a time, a segment of a mebibyte. A page is one of: an interior
- * page (on the list from newest to oldest), a leaf page (current, roomy, or full and then on no
- * list), or free. A segment whose pages are all free goes back to the system when far more pages
- * are free than in use; short of that pages are kept, for the next training step wants them again.
- */
+ * Pages come from the system 128 at a time, in a segment of a mebibyte. A page is one of: an
+ * interior page (on the list from newest to oldest), a leaf page (current, roomy, or full and then
+ * on no list), or free (on the list of free pages). A segment whose pages are all free goes back to
+ * the system when far more pages are free than in use. Otherwise free pages are kept, for the next
+ * training step wants them again. */
 #include "graph/pages.h"
 
 #include "graph/memory.h"
 
-/* Node counts stay below 2^31, so that 32 bits count the references of any node: each of the
- * other nodes holds at most two, custom nodes' operand lists are bounded likewise. */
+/* Node counts stay below 2^31, so that 32 bits count the references of any node: each other node
+ * holds at most two references, and the operand lists of custom nodes are bounded likewise. */
 #define MAX_PAGES (((size_t)1 << 31) / MG_PAGE_NODES)
 
-/* Free pages beyond those in use that are kept: 64 MiB. */
+/* How many more free pages than pages in use are kept: 64 MiB. */
 #define SPARE_PAGES ((size_t)8192)
 
 /* ---- lists of pages ---- */
@@ -100,7 +100,7 @@ void mg_trim(mg_arena *arena) {
 bool mg_take_interior_page(mg_arena *arena) {
     mg_page *page = take_page(arena), *full = arena->newest;
     if (page == NULL) return false;
-    if (arena->bump != arena->end) { /* the rest of it stays unused */
+    if (arena->bump != arena->end) { /* the other slots of the full page stay unused */
         full->alive -= (uint32_t)(arena->end - arena->bump);
         arena->bump = arena->end;
         if (full->alive == 0) mg_retire_page(arena, full);
@@ -115,7 +115,7 @@ bool mg_take_interior_page(mg_arena *arena) {
     return true;
 }
 
-/* A page that still has slots never used counts them as living, so it does not come here. */
+/* A page that still has slots never used does not come here: those slots count as living. */
 void mg_retire_page(mg_arena *arena, mg_page *page) {
     if (page == arena->newest) arena->bump = arena->end = NULL;
     unlink_page(&arena->newest, page);
@@ -170,7 +170,7 @@ void mg_free_leaf(mg_arena *arena, mg_node *leaf) {
     mg_page *page = mg_page_of(leaf);
     bool was_full = is_full(page);
     leaf->next = page->free;
-    leaf->mark = 0; /* where backward has set it, and nothing has cleared it */
+    leaf->mark = 0; /* backward sets the marks of leaves, and no sweep clears them */
     page->free = leaf;
     page->alive--;
     arena->leaves--;

@@ -1,4 +1,5 @@
-/* pages.h: slots for nodes, in order of creation or for leaves, and their pages. */
+/* pages.h: slots for nodes, and the pages they lie in: interior pages in order of creation, leaf
+ * pages in any order. */
 #ifndef MG_PAGES_H
 #define MG_PAGES_H
 
@@ -6,7 +7,7 @@
 
 /* ---- dead slots ----
  *
- * Under AddressSanitizer, what nobody may touch of a dead node is poisoned: all but the link of the
+ * Under AddressSanitizer a dead node is poisoned, except what may still be read: the link of the
  * free list, the count of references and the mark. */
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -39,25 +40,25 @@ bool mg_take_interior_page(mg_arena *arena);
 /* Give back an interior page whose last living node has died. */
 void mg_retire_page(mg_arena *arena, mg_page *page);
 
-/* The next slot in order of creation; NULL: no memory. */
+/* Return the next slot in order of creation; NULL: no memory. */
 static inline mg_node *mg_take_slot(mg_arena *arena) {
     if (arena->bump == arena->end && !mg_take_interior_page(arena)) return NULL;
     return arena->bump++;
 }
 
-/* The next slots, in order of creation, few enough that they lie in two pages at most; false: no
- * memory, and none was taken. */
+/* Write the next count slots, in order of creation, to slots. count is so small that the slots lie
+ * in two pages at most. false: no memory, and no slot was taken. */
 static inline bool mg_take_slots(mg_arena *arena, mg_node **slots, int count) {
     for (int i = 0; i < count; i++) {
         slots[i] = mg_take_slot(arena);
         if (slots[i] != NULL) continue;
-        arena->bump -= i; /* they end the page that was and is the newest */
+        arena->bump -= i; /* all i slots lie at the end of the newest page: no other was taken */
         return false;
     }
     return true;
 }
 
-/* Make a slot a node, without operands and without references. */
+/* Make a slot a node without operands and without references. */
 static inline void mg_fill(mg_node *node, int op, double data) {
     mg_revive(node);
     node->data = data;
@@ -72,9 +73,9 @@ static inline void mg_fill(mg_node *node, int op, double data) {
 
 /* ---- leaves ---- */
 
-/* A leaf without references; NULL: no memory. */
+/* Return a leaf without references; NULL: no memory. */
 mg_node *mg_new_leaf(mg_arena *arena, double data);
-/* Give a dead leaf's slot back. */
+/* Give the slot of a dead leaf in a leaf page back. */
 void mg_free_leaf(mg_arena *arena, mg_node *leaf);
 
 /* ---- all pages ---- */

@@ -1,10 +1,10 @@
 /* prefetch.h: asking for memory in advance.
  *
- * A sweep touches the operands of a node before it comes to them itself, in no order that the
- * processor could foresee. So while it walks over one page it asks, slot by slot, for the page that
- * it will come to a few pages later; and where the graphs are larger than the caches, for the
- * operands of the node that it will come to a few dozen nodes later, be it in the next page. A slot
- * may be dead or unused or its second operand a number: what is asked for in vain does no harm. */
+ * A sweep touches the operands of a node before it comes to the operands themselves, in no order
+ * that the processor could foresee. So at each slot of a page the sweep asks for the same slot of a
+ * page a few pages ahead. Where the graphs are larger than the caches the sweep also asks for the
+ * operands of the node a few dozen nodes ahead, which may lie in the next page. A slot ahead may be
+ * dead or unused, or its second operand a number: what is asked for in vain does no harm. */
 #ifndef MG_PREFETCH_H
 #define MG_PREFETCH_H
 
@@ -13,24 +13,24 @@
 
 #define MG_PAGES_AHEAD 32
 #define MG_NODES_AHEAD 64
-#define MG_MANY_PAGES 1024 /* 8 MiB */
+#define MG_MANY_PAGES 1024 /* 8 MiB: larger than the caches */
 
-/* The page that a sweep asks for. At first it is the sweep's own, and then two pages for each of
- * the sweep's, until it is far enough ahead. */
+/* The page that a sweep asks for. At first that is the sweep's own page. Then it moves by two pages
+ * for each page of the sweep, until it is MG_PAGES_AHEAD pages ahead. */
 typedef struct {
     const mg_page *page;
-    int lead;
+    int lead; /* how many pages it is ahead */
 } mg_ahead;
 
-/* Distances are in bytes, modulo the address space. */
+/* The distances, in bytes modulo the address space, from a slot to what is asked for. */
 typedef struct {
-    uintptr_t pages;    /* from a slot to that in the page a few pages ahead */
-    uintptr_t nodes;    /* from a slot to the one whose operands are asked for, 0: to none */
-    uintptr_t to_older; /* the same below the edge, where the page has no more slots ahead */
-    const mg_node *edge;
+    uintptr_t pages;     /* to the same slot of the page ahead */
+    uintptr_t nodes;     /* to the node whose operands are asked for; 0: no operands are */
+    uintptr_t to_older;  /* to that node where it lies in the next page: for slots below edge */
+    const mg_node *edge; /* MG_NODES_AHEAD slots above the bottom of the page */
 } mg_foresight;
 
-/* The next older page that the sweep has reached: there is one. */
+/* Return the next older page that the sweep has reached; there is one. */
 static inline mg_page *mg_next_reached(mg_page *page, mg_ahead *ahead) {
     do {
         page = page->older;
@@ -44,7 +44,7 @@ static inline mg_page *mg_next_reached(mg_page *page, mg_ahead *ahead) {
     return page;
 }
 
-/* What a sweep asks for while it walks over this page. */
+/* Return what the sweep asks for while it walks over this page. */
 static inline mg_foresight mg_foresee(const mg_arena *arena, mg_page *page, const mg_ahead *ahead) {
     const uintptr_t far = MG_NODES_AHEAD * sizeof(mg_node);
     mg_foresight at = {.edge = mg_page_nodes(page) + MG_NODES_AHEAD};
@@ -58,6 +58,7 @@ static inline mg_foresight mg_foresee(const mg_arena *arena, mg_page *page, cons
     return at;
 }
 
+/* Ask for what lies ahead of this slot. */
 static inline void mg_ask(const mg_foresight *at, const mg_node *node) {
     MG_PREFETCH((uintptr_t)node + at->pages);
 #if !defined(__SANITIZE_ADDRESS__)

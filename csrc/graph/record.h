@@ -1,6 +1,6 @@
-/* record.h: from operands to a node. A value is evaluated and checked before, so the one thing that
- * can fail here is to find memory: then the result is NULL, and nothing was recorded. New nodes
- * have no references; each counts one of its operands. */
+/* record.h: from operands to a node. The caller has evaluated and checked the value, so only memory
+ * can be missing here: then the result is NULL, and nothing was recorded. The node that is returned
+ * has no reference; it holds one reference to each of its operands. */
 #ifndef MG_RECORD_H
 #define MG_RECORD_H
 
@@ -33,7 +33,7 @@ static inline mg_node *mg_new_binary(mg_arena *arena, int op, double z, mg_node 
     return node;
 }
 
-/* z = op(x, y), y a number, which becomes a leaf beside the node. */
+/* z = op(x, y), where y is a number, which becomes a leaf in the slot before the node. */
 static inline mg_node *mg_new_with_number(mg_arena *arena, int op, double z, mg_node *x, double y) {
     mg_node *slots[2];
     if (!mg_take_slots(arena, slots, 2)) return NULL;
@@ -42,7 +42,7 @@ static inline mg_node *mg_new_with_number(mg_arena *arena, int op, double z, mg_
     return slots[1];
 }
 
-/* z = op(x, y), x a number, which becomes a leaf beside the node. */
+/* z = op(x, y), where x is a number, which becomes a leaf in the slot before the node. */
 static inline mg_node *mg_new_reflected(mg_arena *arena, int op, double z, double x, mg_node *y) {
     mg_node *slots[2];
     if (!mg_take_slots(arena, slots, 2)) return NULL;
@@ -92,10 +92,10 @@ static inline mg_node *mg_new_quotient(mg_arena *arena, mg_node *x, mg_node *y, 
     return slots[1];
 }
 
-/* A node with operands of its own making: see mg_record_custom. */
+/* See mg_record_custom. */
 mg_node *mg_new_custom(mg_arena *arena, double data, mg_node *const *operands, size_t count,
                        const double *partials);
-/* A node as it once was: see mg_restore. */
+/* See mg_restore. */
 mg_node *mg_new_restored(mg_arena *arena, int op, double data, mg_node *const *operands,
                          size_t count, double exponent, bool integer, const double *partials);
 

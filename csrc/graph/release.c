@@ -1,11 +1,12 @@
 /* release.c: the death of nodes. When a node has lost its last reference its operands lose a
- * parent, and may die of it in turn.
+ * parent, and may die in turn.
  *
- * Most calls have next to nothing to do: a temporary dies, its operands live on. They follow the
- * operands, linking those that die. Where more than a few die it is a graph, and following operands
- * would jump about in memory; so from there on it is a sweep, as backward is one: down the pages in
- * descending order of creation, over the nodes that carry a mark. A node's parents were created
- * after it and have therefore died before the sweep comes to it. */
+ * Most calls have next to nothing to do: a temporary dies, its operands live on. Such a call
+ * follows the operands, and links those that die. Where more than a few nodes die, a graph dies,
+ * and following operands would jump about in memory. So after a few nodes a sweep begins, like that
+ * of backward: down the pages in descending order of creation, over the nodes that carry a mark.
+ * The parents of a node were created after the node, so they have died before the sweep comes to
+ * the node. */
 #include "graph/release.h"
 
 #include "compiler.h"
@@ -18,7 +19,8 @@
 
 /* ---- one node ---- */
 
-/* Take one reference; whether it was the last. */
+/* Take one reference from a node; return whether it was the last. A held node becomes an orphan
+ * when the reference of its proxy alone is left. */
 static inline bool lose_reference(mg_arena *arena, mg_node *node) {
     if (--node->refs > 1) return false;
     if (node->refs == 0) return true;
@@ -40,7 +42,7 @@ static MG_NEVER_INLINE void free_attachments(mg_arena *arena, mg_node *node) {
     if (node->flags & MG_EXTRA) mg_deallocate(arena, mg_extra_of(node));
 }
 
-/* What a node has besides its slot. */
+/* Free what a node has besides its slot, and bury the slot. */
 static inline void strip(mg_arena *arena, mg_node *node) {
     if (node->flags & (MG_EXTRA | MG_CLOSURE)) free_attachments(arena, node);
     mg_bury(node);
@@ -57,7 +59,8 @@ static inline void free_slot(mg_arena *arena, mg_node *node) {
 
 typedef void (*on_death)(void *context, mg_node *node);
 
-/* What follows for a packed node, whose slots inside are free by this. */
+/* Take a packed node's references to its operands, those of the last term first, the start last;
+ * pass on the operands that die. The slots inside are buried, and no longer count as living. */
 static inline void let_terms_go(mg_arena *arena, mg_node *node, on_death pass, void *context) {
     mg_node *first = mg_packed_first(node), *start = mg_links_of(node)->left;
     const size_t count = mg_packed_terms(node);
@@ -73,8 +76,8 @@ static inline void let_terms_go(mg_arena *arena, mg_node *node, on_death pass, v
     mg_page_of(node)->alive -= (uint32_t)(node - first);
 }
 
-/* Take a dead node's references to its operands; pass on those that die of it. Returns the lowest
- * slot that is free by this. */
+/* Take a dead node's references to its operands; pass on the operands that die. Return the lowest
+ * slot that is free by this: the first one inside a node that stays packed, otherwise the node. */
 static inline mg_node *let_go(mg_arena *arena, mg_node *node, on_death pass, void *context) {
     const mg_links *links = mg_links_of(node);
     mg_node *lowest = node;
@@ -85,7 +88,7 @@ static inline mg_node *let_go(mg_arena *arena, mg_node *node, on_death pass, voi
                 let_terms_go(arena, node, pass, context);
                 break;
             }
-            mg_unpack(node); /* the order in which proxies with state die can be seen */
+            mg_unpack(node); /* proxies with state must die in the order of the plain nodes */
             /* fall through */
         case 2:
             if (lose_reference(arena, links->left)) pass(context, links->left);
@@ -107,15 +110,16 @@ static inline mg_node *let_go(mg_arena *arena, mg_node *node, on_death pass, voi
 
 /* ---- the sweep ---- */
 
-/* Where it is. */
+/* Where the sweep is. */
 typedef struct {
     mg_arena *arena;
     mg_page *page;   /* the page under way */
-    mg_node *low;    /* the lowest node in it that is to be freed */
-    uint64_t oldest; /* sequence of the oldest page with such a node */
+    mg_node *low;    /* the lowest node in that page that is to be freed */
+    uint64_t oldest; /* sequence of the oldest page with a node to be freed */
 } cursor;
 
-/* A node has died: the sweep will come to it. A leaf page is not swept. */
+/* Mark a node that has died, so that the sweep comes to the node. A leaf in a leaf page, which is
+ * not swept, is freed at once. */
 static inline void doom(void *context, mg_node *node) {
     cursor *at = context;
     mg_page *page = mg_page_of(node);
@@ -135,7 +139,7 @@ static inline void doom(void *context, mg_node *node) {
     }
 }
 
-/* Doom nodes linked by next; the newest page that has one. */
+/* Doom the nodes on a list linked by next; return the newest page with such a node, or NULL. */
 static mg_page *doom_linked(cursor *at, mg_node *dying) {
     mg_page *newest = NULL;
     while (dying != NULL) {
@@ -149,7 +153,8 @@ static mg_page *doom_linked(cursor *at, mg_node *dying) {
     return newest;
 }
 
-/* Free what is marked in a page; it stays until the sweep has left it. The next page, or NULL. */
+/* Free the marked nodes of a page; return the next page to be swept, or NULL. The page counts one
+ * living node more meanwhile, so that the page is not retired before the sweep has left it. */
 static mg_page *sweep_page(cursor *at, mg_page *page, mg_ahead *ahead) {
     mg_node *node = page->high;
     const mg_foresight foreseen = mg_foresee(at->arena, page, ahead);

@@ -21,7 +21,7 @@ void mg_check_guard(const mg_block *at, const mg_instruction *in) {
 
 /* ---- rows that are left out ---- */
 
-/* A value that is moved costs as much as eight that are multiplied. */
+/* Moving a value costs as much as eight multiplications. */
 size_t mg_lanes_to_keep(const mg_block *at, const mg_instruction *in, size_t zeros) {
     const size_t kept = (at->used - zeros + MG_LANES - 1) / MG_LANES * MG_LANES;
     if (kept >= at->lanes) return at->lanes;
@@ -56,7 +56,7 @@ void mg_keep_lanes(mg_block *at, const mg_instruction *in, const double *x, size
     at->used = at->lanes = kept;
 }
 
-/* ---- what the row-by-row program would raise ---- */
+/* ---- what the function would raise, run row by row ---- */
 
 static double lane_of(const mg_block *at, const mg_instruction *in, uint32_t reference, size_t l) {
     if (reference == MG_NOTHING) return in->number;

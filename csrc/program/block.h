@@ -1,4 +1,4 @@
-/* block.h: a block of rows under way, and what is done with it on any processor. Internal to
+/* block.h: a block of rows under way, and what is done with a block on any processor. Internal to
  * replay.c and the interpreters that kernels.inc.h makes. */
 #ifndef MG_BLOCK_H
 #define MG_BLOCK_H
@@ -8,7 +8,7 @@
 
 #define MG_MOST_LANES 128
 
-/* Where a block is: see replay.c. */
+/* Where a block is. replay.c says what the stages are. */
 typedef enum { MG_STAGE_NONE, MG_STAGE_FORWARD, MG_STAGE_AGAIN, MG_STAGE_PASS } mg_stage;
 
 typedef struct mg_block {
@@ -16,24 +16,24 @@ typedef struct mg_block {
     const mg_schedule *schedule;
     const mg_call *call;
     mg_mode mode;
-    double *slots;
-    const double *scalars;
-    double *sums;
-    const double *ones;
-    uint32_t *rows; /* the rows of the lanes */
-    size_t first;   /* where they begin in the call's list */
-    size_t count;   /* so many are there */
+    double *slots;         /* stride doubles for each slot */
+    const double *scalars; /* the call's */
+    double *sums;          /* MG_LANES partial sums for each adjoint that rows add to */
+    const double *ones;    /* 1.0 for each lane */
+    uint32_t *rows;        /* the row of each lane */
+    size_t first;          /* the place of the block's first row in the call's list */
+    size_t count;          /* number of rows that the block had at first */
     mg_stage stage;
-    size_t next;   /* the instruction that comes next */
-    bool failures; /* a guard has failed for some row, of this block or one before */
-    size_t pass;   /* of a jacobian: the output whose gradients are under way */
-    size_t used;   /* lanes that are rows */
-    size_t lanes;  /* computed: a multiple of MG_LANES */
-    size_t stride; /* from one slot to the next: the lanes there were at first */
-    unsigned char *failed;
-    double total;
-    signed char finite; /* whether all scalars are; -1: nobody has looked yet */
-    bool check;
+    size_t next;           /* the instruction that comes next */
+    bool failures;         /* a guard has failed for some row, of this block or one before */
+    size_t pass;           /* of a jacobian: the output whose gradients are under way */
+    size_t used;           /* number of lanes that are rows */
+    size_t lanes;          /* number of lanes that are computed: a multiple of MG_LANES */
+    size_t stride;         /* from one slot to the next: the number of lanes at first */
+    unsigned char *failed; /* for each lane: 1 if its row fails a guard */
+    double total;          /* the sum of seeds times outputs over the chunk so far */
+    signed char finite;    /* whether all scalars are finite; -1: not tested yet */
+    bool check;            /* fill the trap */
     mg_trap *trap;
 } mg_block;
 
@@ -50,9 +50,10 @@ MG_INLINE double *mg_slot(const mg_block *at, uint32_t reference) {
 /* ---- the interpreters, one for each kind of processor ---- */
 
 typedef struct {
-    /* Evaluate the instructions from..to-1 of the schedule. */
+    /* Evaluate the instructions from, from + 1, ..., to - 1 of the schedule. */
     void (*run)(mg_block *at, size_t from, size_t to);
-    /* The sum of the MG_LANES lanes of each of `count` sums. */
+    /* Add up the MG_LANES partial sums of each of `count` sums: sums has count * MG_LANES numbers,
+     * out has count. */
     void (*add_lanes)(const double *sums, size_t count, double *out);
 } mg_kernels;
 
@@ -65,7 +66,7 @@ extern const mg_kernels mg_kernels_avx512;
 
 /* ---- between rows and lanes ---- */
 
-/* Whether sums over rows are asked for. */
+/* Whether the mode asks for sums over rows. */
 static inline bool mg_adds_up(mg_mode mode) {
     return mode == MG_PARAMETERS || mode == MG_ALL;
 }
@@ -75,6 +76,7 @@ MG_INLINE void mg_load_column(const mg_block *at, const mg_column *column, doubl
         out[l] = column->data[(ptrdiff_t)at->rows[l] * column->stride];
 }
 
+/* The lanes beyond the rows repeat the last row. */
 MG_INLINE void mg_load(const mg_block *at, const mg_instruction *in) {
     double *out = mg_slot(at, in->out);
     mg_load_column(at, &at->call->inputs[in->index], out);
@@ -121,21 +123,24 @@ MG_INLINE void mg_store_gradient(const mg_block *at, const mg_instruction *in) {
 
 /* ---- block.c ---- */
 
-/* Whether a comparison comes out as the guard says. */
+/* Whether the comparison of x with y comes out as the guard says. */
 bool mg_holds(const mg_guard *guard, double x, double y);
 /* Mark the lanes in which a guard fails. */
 void mg_check_guard(const mg_block *at, const mg_instruction *in);
 
-/* How many lanes to go on with, if `zeros` of them add nothing; all of them, if leaving some out
- * costs more than it saves. */
+/* Return the number of lanes to continue with if `zeros` of them add nothing: all lanes, if leaving
+ * some out costs more than it saves, otherwise a smaller multiple of MG_LANES. */
 size_t mg_lanes_to_keep(const mg_block *at, const mg_instruction *in, size_t zeros);
+/* Return the number of rows for which x is zero. */
 size_t mg_count_zeros(const mg_block *at, const double *x);
-/* Go on with the lanes in which x is not zero and as many others as make them `kept`, a multiple of
- * MG_LANES, of which there are enough: fewer lanes than before are kept. */
+/* Continue with `kept` lanes, a result of mg_lanes_to_keep that is less than all: those in which x
+ * is not zero, and as many others as fill them up. `zeros` is the number of rows for which x is
+ * zero. */
 void mg_keep_lanes(mg_block *at, const mg_instruction *in, const double *x, size_t zeros,
                    size_t kept);
 
-/* Fill the trap if the row-by-row program would raise in a lane, earlier than the trap says. */
+/* Fill the trap if the function, run row by row, would raise at this instruction for an earlier row
+ * than the trap says. */
 void mg_check_lanes(const mg_block *at, const mg_instruction *in);
 
 #endif

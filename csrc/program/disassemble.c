@@ -22,7 +22,7 @@ MG_FORMAT(2, 3) static void write_text(writer *to, const char *format, ...) {
     if (written > 0) to->length += (size_t)written;
 }
 
-/* A slot, or a scalar: its number if it is a constant. */
+/* Write a slot as r0, r1, ...; a scalar as s0, s1, ..., or as its number if it is a constant. */
 static void write_reference(writer *to, uint32_t reference) {
     if ((reference & MG_SCALAR) == 0) {
         write_text(to, "r%lu", (unsigned long)reference);
@@ -71,7 +71,8 @@ static void write_operator(writer *to, const mg_instruction *in) {
     }
 }
 
-/* With what it depends on; operands that others stand in for are not said twice. */
+/* Write a derivative with the operands it depends on; an operand that stands in for another is
+ * written once. */
 static void write_derivative(writer *to, const mg_instruction *in) {
     const uint32_t operands[] = {in->x, in->y, in->z};
     write_reference(to, in->g);

@@ -1,4 +1,4 @@
-/* emit.c: instructions into a schedule, sums above all. */
+/* emit.c: instructions appended to a schedule, among them sums. */
 #include "program/scheduler.h"
 
 void mg_emit(mg_scheduler *at, mg_instruction instruction) {
@@ -65,7 +65,7 @@ void mg_emit_sum(mg_scheduler *at, uint32_t out) {
         simple.y = terms[1].a;
         simple.z = terms[1].b;
     }
-    /* a scalar stands on the left where there is one */
+    /* A scalar stands on the left where there is one. */
     if (simple.code == MG_CODE_ADD && mg_is_scalar(simple.y)) {
         simple.x = terms[1].a;
         simple.y = terms[0].a;

@@ -1,10 +1,11 @@
 /* forward.c: the instructions that compute the values of a row.
  *
- * A sum of products is one instruction, whose lanes stay in registers while scalars are broadcast:
- * see sums.h. */
+ * A sum of products (see sums.h) is one instruction: while it runs, the sums of its lanes stay in
+ * the processor's registers, and scalars are broadcast. */
 #include "program/scheduler.h"
 #include "program/sums.h"
 
+/* A product with the scalar, if there is one, on the left. */
 static mg_product product_of(const mg_scheduler *at, const mg_entry *entry) {
     uint32_t a = mg_value_of(at, entry->x), b = mg_value_of(at, entry->y);
     return mg_is_scalar(b) ? (mg_product){b, a} : (mg_product){a, b};

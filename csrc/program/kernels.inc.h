@@ -1,7 +1,10 @@
-/* kernels.inc.h: the interpreter of instructions over a block's lanes, for one kind of processor:
- * what kernels_plain.c, kernels_avx2.c and kernels_avx512.c include, with TARGET      the attribute
- * that lets the compiler use its instructions, PACK_BYTES  the size of its vectors, 8: it has none,
- *     KERNELS     the name of the result, a mg_kernels.
+/* kernels.inc.h: the interpreter of instructions over a block's lanes, for one kind of processor.
+ * kernels_plain.c, kernels_avx2.c and kernels_avx512.c include this file, each with
+ *
+ *     TARGET      the attribute that lets the compiler use the instructions of that processor
+ *     PACK_BYTES  the size of its vectors; 8: there are none
+ *     KERNELS     the name of the result, a mg_kernels
+ *
  * No kind fuses multiplications with additions, and none changes their order: results are the same
  * to the last bit. */
 #include "program/block.h"
@@ -29,7 +32,8 @@ typedef double pack __attribute__((vector_size(PACK_BYTES), may_alias));
 
 #define AT(reference) ((const pack *)(mg_slot(at, reference) + l))
 
-/* `width` packs of lanes from l on: the sum stays in registers. */
+/* Compute a sum of products for `width` packs of lanes, from lane l on. The packs of the sum stay
+ * in registers. */
 #define SUM_TILE(width)                                                          \
     do {                                                                         \
         pack sum[width];                                                         \
@@ -71,8 +75,8 @@ typedef double pack __attribute__((vector_size(PACK_BYTES), may_alias));
         for (int k = 0; k < (width); k++) out[k] = sum[k];                       \
     } while (0)
 
-/* All lanes in tiles of that many packs, of which there are as many at least: the last tile ends
- * where they end and may compute some of them a second time. */
+/* Compute all lanes in tiles of `width` packs. There are at least `width` packs of lanes. The last
+ * tile ends where the lanes end, and may compute some lanes a second time. */
 #define TILES(tile, width)                                           \
     do {                                                             \
         const size_t last = at->lanes - (width)*PACK;                \
@@ -81,10 +85,10 @@ typedef double pack __attribute__((vector_size(PACK_BYTES), may_alias));
         tile(width);                                                 \
     } while (0)
 
-#define WIDTH ((int)(MG_LANES / PACK))
-#define TOGETHER (8 / WIDTH)
+#define WIDTH ((int)(MG_LANES / PACK)) /* packs of MG_LANES lanes */
+#define TOGETHER (8 / WIDTH)           /* so many times MG_LANES lanes fill eight registers */
 
-/* In as few tiles of at most eight packs as there can be, or nearly. */
+/* Compute a sum of products, in the smallest number of tiles of at most eight packs, or nearly. */
 TARGET static inline void sum_terms(const mg_block *at, const mg_instruction *in) {
     const size_t packs = at->lanes / PACK;
     switch (packs <= 8 ? packs : packs <= 16 ? (packs + 1) / 2 : 8) {
@@ -99,7 +103,8 @@ TARGET static inline void sum_terms(const mg_block *at, const mg_instruction *in
 
 /* ---- sums over rows ---- */
 
-/* All bits for each of MG_LANES lanes, then none: from MG_LANES - n on, for n of them. */
+/* A mask of all bits for each of MG_LANES lanes, then of no bits for as many. The masks from
+ * MG_LANES - n on let the first n of MG_LANES lanes pass. */
 static const uint64_t row_masks[2 * MG_LANES] = {~(uint64_t)0, ~(uint64_t)0, ~(uint64_t)0,
                                                  ~(uint64_t)0, ~(uint64_t)0, ~(uint64_t)0,
                                                  ~(uint64_t)0, ~(uint64_t)0};
@@ -111,8 +116,9 @@ typedef long long mask_pack __attribute__((vector_size(PACK_BYTES), may_alias, a
 #define MASK(product, mask) ((pack)((mask_pack)(product) & *(const mask_pack *)(mask)))
 #endif
 
-/* Add b * g to the sums of `count` products with one g, a row in the lane of its place modulo
- * MG_LANES. Of the last lanes those that are no rows add 0. */
+/* For each of `count` terms add b * g, or g where b is MG_NOTHING, to the partial sums of adjoint
+ * a: lane l of the block to partial sum l modulo MG_LANES. Lanes beyond the rows add 0. The terms
+ * have different adjoints. */
 TARGET MG_INLINE void reduce_terms(const mg_block *at, const mg_product *terms, const int count,
                                    const double *g) {
     const size_t rest = at->used % MG_LANES, whole = at->used - rest;
@@ -140,7 +146,8 @@ TARGET MG_INLINE void reduce_terms(const mg_block *at, const mg_product *terms, 
     }
 }
 
-/* As many products at once as fill eight registers with their sums, which are different ones. */
+/* Do a reduction, with as many terms at once as fill eight registers with their partial sums, if
+ * that many terms always have different adjoints. */
 TARGET static inline void reduce(const mg_block *at, const mg_instruction *in) {
     const mg_product *term = at->schedule->terms + in->first;
     const mg_product *const end = term + in->count;
@@ -156,7 +163,7 @@ TARGET static inline void reduce(const mg_block *at, const mg_instruction *in) {
 #undef REDUCE
 }
 
-enum { BATCH = 16 }; /* so many sums have their lanes added up at a time */
+enum { BATCH = 16 }; /* so many sums have their partial sums added up at a time */
 
 TARGET static void add_lanes(const double *sums, size_t count, double *out) {
     double pairs[4 * BATCH], fours[2 * BATCH];
@@ -178,10 +185,11 @@ TARGET static void add_lanes(const double *sums, size_t count, double *out) {
 TARGET static bool are_finite(const double *scalars, size_t count) {
     uint64_t bits = 0;
     for (size_t i = 0; i < count; i++) bits |= mg_lane_bits(scalars[i] * 0.0) << 1;
-    return bits == 0; /* 0 * x is 0 or -0, or nan */
+    return bits == 0; /* 0 * x is 0 or -0 where x is finite, otherwise nan; the sign is dropped */
 }
 
-/* `width` packs of lanes from l on: x where it is not zero, nan where a value is not finite. */
+/* Compute the tests of `width` packs of lanes, from lane l on: nan where a value is not finite,
+ * otherwise the gradient x. */
 #define TEST_TILE(width)                                                     \
     do {                                                                     \
         pack sum[width];                                                     \
@@ -195,7 +203,7 @@ TARGET static bool are_finite(const double *scalars, size_t count) {
         for (int k = 0; k < (width); k++) ((pack *)(tests + l))[k] = sum[k]; \
     } while (0)
 
-/* Leave out the rows whose gradient x is zero and whose values are finite, if that pays. */
+/* Leave out the rows whose gradient x is zero and whose values are finite, if that saves work. */
 TARGET static void keep(mg_block *at, const mg_instruction *in) {
     _Alignas(64) double tests[MG_MOST_LANES];
     const mg_product *const terms = at->schedule->terms + in->first, *const end = terms + in->count;
@@ -212,7 +220,7 @@ TARGET static void keep(mg_block *at, const mg_instruction *in) {
 
 /* ---- the interpreter ---- */
 
-/* out = x op y: instructions whose operands are rows or scalars, not both scalars */
+/* out = expression in x and y, whose operands are rows or scalars, not both scalars. */
 #define INFIX(expression)                                                                  \
     do {                                                                                   \
         const mg_operand x_in = mg_operand_of(at, in->x), y_in = mg_operand_of(at, in->y); \
@@ -221,7 +229,7 @@ TARGET static void keep(mg_block *at, const mg_instruction *in) {
         EACH_ROW(x_in, y_in, expression);                                                  \
     } while (0)
 
-/* out = x + y * z, z a row */
+/* out = x + y * z, where z is a row. */
 TARGET static void fused(const mg_block *at, const mg_instruction *in) {
     const mg_operand x = mg_operand_of(at, in->x), y = mg_operand_of(at, in->y);
     const double *restrict const x_row = x.row, *restrict const y_row = y.row;

@@ -5,5 +5,5 @@
 #define KERNELS mg_kernels_avx2
 #include "program/kernels.inc.h"
 #else
-typedef int mg_no_avx2; /* a file of C has a declaration */
+typedef int mg_no_avx2; /* C demands a declaration in every file */
 #endif

@@ -5,5 +5,5 @@
 #define KERNELS mg_kernels_avx512
 #include "program/kernels.inc.h"
 #else
-typedef int mg_no_avx512; /* a file of C has a declaration */
+typedef int mg_no_avx512; /* C demands a declaration in every file */
 #endif

@@ -1,5 +1,5 @@
-/* kernels_plain.c: the interpreter for any processor; GCC and clang know vectors of two doubles on
- * each. */
+/* kernels_plain.c: the interpreter for any processor. GCC and clang know vectors of two doubles on
+ * every processor. */
 #define TARGET
 #if defined(__GNUC__)
 #define PACK_BYTES 16

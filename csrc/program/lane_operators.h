@@ -1,5 +1,5 @@
 /* lane_operators.h: the operators' loops over lanes, inlined into the interpreters of
- * kernels.inc.h. They come from the operator table; some operators have a faster one besides. */
+ * kernels.inc.h. The loops come from the operator table; some operators have a faster loop too. */
 #ifndef MG_LANE_OPERATORS_H
 #define MG_LANE_OPERATORS_H
 
@@ -8,9 +8,9 @@
 
 /* ---- operands ---- */
 
-/* An operand over lanes: a row's numbers, or one number for all of them. */
+/* An operand over lanes: a number for each lane, or one number for all lanes. */
 typedef struct {
-    const double *restrict row; /* NULL: */
+    const double *restrict row; /* a number for each lane; NULL: the operand is number */
     double number;
 } mg_operand;
 
@@ -19,13 +19,14 @@ MG_INLINE mg_operand mg_operand_of(const mg_block *at, uint32_t reference) {
     return (mg_operand){mg_slot(at, reference), 0.0};
 }
 
-/* The second operand: where there is none the exponent, if there is one. */
+/* Return the second operand; where an instruction has none, its exponent. */
 MG_INLINE mg_operand mg_second_operand_of(const mg_block *at, const mg_instruction *in) {
     if (in->y == MG_NOTHING) return (mg_operand){NULL, in->number};
     return mg_operand_of(at, in->y);
 }
 
-/* Loops for operands that are rows or numbers: the expression is in x and y, and in l. */
+/* Loops out[l] = expression for operands that are rows or numbers, not both numbers. The expression
+ * may contain x, y and l. */
 #define EACH_LANE for (size_t l = 0; l < lanes; l++)
 #define EACH_ROW(in_x, in_y, expression)                 \
     do {                                                 \
@@ -47,7 +48,7 @@ MG_INLINE mg_operand mg_second_operand_of(const mg_block *at, const mg_instructi
         }                                                \
     } while (0)
 
-/* The same where x is a row and y is none. */
+/* The loop where x is a row and y is a number. */
 #define EACH_ROW_X(in_x, in_y, expression)              \
     do {                                                \
         const double *restrict const only = (in_x).row; \
@@ -61,14 +62,14 @@ MG_INLINE mg_operand mg_second_operand_of(const mg_block *at, const mg_instructi
 
 /* ---- values ---- */
 
-/* x op y, for two rows or numbers */
+/* Return op(x, y). */
 MG_INLINE double mg_value_of_op(int op, double x, double y) {
     double z;
     mg_evaluate(op, x, y, &z);
     return z;
 }
 
-/* What is faster than the table's own expression over lanes: out = op(x, y). */
+/* out = op(x, y) by a loop that is faster than the table's own expression; false: there is none. */
 MG_INLINE bool mg_apply_fast(int op, const double *restrict x, double y, size_t lanes,
                              double *restrict out) {
     switch (op) {
@@ -99,7 +100,7 @@ MG_INLINE bool mg_apply_fast(int op, const double *restrict x, double y, size_t 
     }
 }
 
-/* out = op(x, y); a row's value has a row among its operands, so the one of an operator of one
+/* out = op(x, y). A row's value has a row among its operands, so the operand of an operator of one
  * operand is a row. */
 MG_INLINE void mg_apply_op(int op, mg_form form, mg_operand x_in, mg_operand y_in, size_t lanes,
                            double *restrict out) {
@@ -126,7 +127,7 @@ MG_INLINE void mg_apply(const mg_block *at, const mg_instruction *in) {
 
 /* ---- derivatives, times the gradient g ---- */
 
-/* out = g dop/dx */
+/* out = g dz/dx, where z = op(x, y), by a faster loop; false: there is none. */
 MG_INLINE bool mg_push_fast(int op, const double *restrict x, double y, const double *restrict z,
                             const double *restrict g, size_t lanes, double *restrict out) {
     switch (op) {
@@ -148,6 +149,7 @@ MG_INLINE bool mg_push_fast(int op, const double *restrict x, double y, const do
     }
 }
 
+/* out = g dz/dx (side 0) or g dz/dy (side 1), where z = op(x, y). */
 MG_INLINE void mg_push_op(int op, mg_form form, int side, mg_operand x_in, mg_operand y_in,
                           const double *restrict z, const double *restrict g, size_t lanes,
                           double *restrict out) {

@@ -1,7 +1,8 @@
-/* per_call.c: what a program computes once a call, from captured nodes alone: where it lies, its
- * values, and the way of its adjoints down to the captured nodes.
+/* per_call.c: the scalars, which a program computes once a call from captured nodes alone: their
+ * places, their values, and how their adjoints are pushed down to the captured nodes.
  *
- * A sum of products, such as a penalty on all weights, is one step, as it is for rows. */
+ * A sum of products, such as a penalty on all weights, is one step, as for rows it is one
+ * instruction. */
 #include <string.h>
 
 #include "program/sums.h"
@@ -12,7 +13,8 @@ static bool is_scalar_level(const mg_program *program, size_t i) {
     return program->fates[i].needed && program->fates[i].level == MG_LEVEL_SCALAR;
 }
 
-/* Give the scalars that rows use, whose adjoints are sums over rows, the first places. */
+/* Give the adjoints of scalars places: the first places to the scalars that rows use or that are
+ * outputs, whose adjoints are sums over rows. */
 static void place_adjoints(mg_program *program) {
     uint32_t *adjoints = program->adjoints;
     uint32_t operands[3], next = 0;
@@ -73,7 +75,7 @@ static void add_term(mg_program *program, const bool *absorbed, uint32_t i) {
     term->adjoint_b = product ? program->adjoints[entry->y] : MG_NOTHING;
 }
 
-/* Make the step of entry i the sum that ends there; in `terms` there is room for a list. */
+/* Make the step of entry i the sum that ends in entry i. terms is room for a list of entries. */
 static void add_terms(mg_program *program, const bool *absorbed, uint32_t i, mg_scalar_step *step,
                       uint32_t *terms) {
     const size_t count = mg_list_terms(program, absorbed, i, terms);
@@ -144,7 +146,7 @@ bool mg_place_scalars(mg_arena *memory, mg_program *program) {
 
 /* ---- evaluating ---- */
 
-/* The first error of a checked call: no row's. */
+/* Note the first error of a call that checks; it belongs to no row. */
 static void note_trap(mg_call *call, mg_status status, const mg_scalar_step *step, bool derivative,
                       double x, double y) {
     if (status == MG_OK || !call->check || call->trap.status != MG_OK) return;
@@ -170,7 +172,7 @@ static void push_sum(const mg_program *program, const mg_scalar_step *step, cons
     const mg_scalar_term *const terms = program->scalar_terms + step->y;
     const double g = adjoints[step->adjoint];
     for (const mg_scalar_term *term = terms + step->x; term-- > terms;) {
-        if (term->adjoint_a != MG_NOTHING && term->adjoint_a == term->adjoint_b) { /* a square */
+        if (term->adjoint_a != MG_NOTHING && term->adjoint_a == term->adjoint_b) { /* a * a */
             const double half = scalars[term->a] * g;
             adjoints[term->adjoint_a] = (adjoints[term->adjoint_a] + half) + half;
             continue;
@@ -229,7 +231,7 @@ void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints)
             dy = x;
         } else if (step->op == MG_TRACE_LINK) {
             dy = scalars[step->z];
-        } else if (step->op != MG_OP_add) { /* an add that shares another's value */
+        } else if (step->op != MG_OP_add) { /* add: a step that shares an earlier step's value */
             mg_status status = mg_differentiate((int)step->op, x, y, scalars[step->out], &dx, &dy);
             note_trap(call, status, step, true, x, y);
         }

@@ -1,4 +1,5 @@
-/* program.c: programs: made of a trace, which may come from a pickle and is checked as a whole. */
+/* program.c: the making of a program from a trace. The trace may come from a pickle, so it is
+ * checked as a whole. */
 #include "program/program.h"
 
 #include <string.h>
@@ -51,7 +52,8 @@ static mg_program *new_program(mg_arena *memory, const mg_entry *entries, size_t
     return program;
 }
 
-/* Whether an entry's operator is one, and what it names stands before it. */
+/* Whether an entry's operator is one of a trace, and what the entry refers to is there: an input, a
+ * captured node, or entries that stand before this one. */
 static bool is_entry(const mg_entry *entry, size_t place, size_t inputs, size_t captured) {
     uint32_t operands[3];
     bool through;

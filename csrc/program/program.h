@@ -1,19 +1,22 @@
-/* program.h: what a compiled program is made of. Internal to the files that make and replay it.
+/* program.h: what a compiled program is made of. Internal to the files that make and replay
+ * programs.
  *
- * An entry of the trace is known at one of three levels: a constant; a scalar, which depends on
- * captured nodes alone and is evaluated once a call; a row's own value. Scalars and constants lie
- * in one array, the scalars. Rows are replayed in blocks: a row's value is a slot of the workspace,
- * a double for each lane of the block.
+ * An entry of the trace has one of three levels: a constant; a scalar, which depends on captured
+ * nodes alone and is evaluated once a call; or a row's own value. The numbers of scalars and of
+ * constants lie in one array, the scalars. Rows are replayed in blocks: a row's value lies in a
+ * slot of the workspace, which has a double for each lane of the block.
  *
  * A program has code for each mode: straight-line instructions, forward, then reverse. The reverse
- * part gathers: the gradient of a value is the sum over its uses, which is an instruction like any
- * other sum of products, with its terms in the order in which backward would add them. */
+ * part gathers: the gradient of a value is the sum over the uses of the value. That sum is an
+ * instruction like any other sum of products; its terms stand in the order in which backward would
+ * add them. */
 #ifndef MG_PROGRAM_H
 #define MG_PROGRAM_H
 
 #include "graph/memory.h"
 
-/* References to values in instructions: a slot or, with this bit, a scalar. */
+/* A reference, by which an instruction names a value: the number of a slot, or the number of a
+ * scalar with the bit MG_SCALAR, or MG_NOTHING. */
 #define MG_SCALAR 0x80000000u
 #define MG_NOTHING UINT32_MAX
 
@@ -27,39 +30,40 @@ typedef enum {
     MG_CODE_SUM,      /* out = the sum of terms */
     MG_CODE_LOAD,     /* out = input index */
     MG_CODE_STORE,    /* output index = x */
-    MG_CODE_GUARD,    /* guard index: x and y */
+    MG_CODE_GUARD,    /* compare x and y by guard index; mark the lanes where it fails */
     MG_CODE_SEED,     /* out = the seeds of output index */
-    MG_CODE_PUSH_X,   /* out = g times the derivative of z = op(x, y) with respect to x */
-    MG_CODE_PUSH_Y,   /* ... to y */
-    MG_CODE_REDUCE,   /* terms: adjoint of scalar a += the sum over rows of b * g, or of g */
+    MG_CODE_PUSH_X,   /* out = g dz/dx, where z = op(x, y) */
+    MG_CODE_PUSH_Y,   /* out = g dz/dy, where z = op(x, y) */
+    MG_CODE_REDUCE,   /* for each term: adjoint a += the sum over rows of b * g, or of g */
     MG_CODE_GRADIENT, /* gradient of input index = x */
-    MG_CODE_KEEP,     /* terms: go on with the rows whose x is not zero, and with their a */
-    MG_CODE_ADD,      /* short sums: out = x + y */
-    MG_CODE_MULTIPLY, /* out = x * y */
-    MG_CODE_FUSED     /* out = x + y * z */
+    MG_CODE_KEEP,     /* leave out rows whose x is zero; the slots a of the terms are still used */
+    MG_CODE_ADD,      /* a short sum: out = x + y */
+    MG_CODE_MULTIPLY, /* a short sum: out = x * y */
+    MG_CODE_FUSED     /* a short sum: out = x + y * z */
 } mg_code;
 
-/* a * b, or a where b is MG_NOTHING. */
+/* A term of a sum: a * b, or a where b is MG_NOTHING. */
 typedef struct {
     uint32_t a;
     uint32_t b;
 } mg_product;
 
 typedef struct {
-    uint8_t code;
-    uint8_t op;
-    uint32_t out;
+    uint8_t code; /* a mg_code */
+    uint8_t op;   /* of the operator table */
+    uint32_t out; /* references; MG_NOTHING: none */
     uint32_t x;
     uint32_t y;
     uint32_t z;
     uint32_t g;
-    uint32_t index; /* of MG_CODE_REDUCE: so many terms, one after the other, have different sums */
-    uint32_t first; /* terms */
-    uint32_t count;
-    double number; /* an exponent; of MG_CODE_KEEP the work ahead, in multiplications a lane */
+    uint32_t index; /* of an input, output or guard. MG_CODE_REDUCE: any so many terms, one after
+                     * the other, add to different adjoints */
+    uint32_t first; /* MG_CODE_SUM: the first run; MG_CODE_REDUCE, MG_CODE_KEEP: the first term */
+    uint32_t count; /* number of runs or terms */
+    double number;  /* an exponent. MG_CODE_KEEP: the work ahead, in multiplications a lane */
 } mg_instruction;
 
-/* Terms of one kind, one after the other; a sum's runs stand in first and count. */
+/* A run: terms of one kind, one after the other. A sum is a list of runs, by first and count. */
 typedef enum { MG_RUN_ROW, MG_RUN_SCALAR, MG_RUN_SCALAR_ROW, MG_RUN_ROW_ROW } mg_run_kind;
 
 typedef struct {
@@ -70,7 +74,7 @@ typedef struct {
 
 typedef struct {
     bool ready;
-    mg_instruction *code;
+    mg_instruction *code; /* count instructions */
     size_t count;
     size_t code_room;
     mg_product *terms;
@@ -80,30 +84,30 @@ typedef struct {
     size_t run_count;
     size_t run_room;
     size_t slots;
-    size_t forward;    /* instructions up to the last guard */
+    size_t forward;    /* number of instructions up to the last guard */
     size_t terms_each; /* multiplications of an instruction, on average and at least 1 */
 } mg_schedule;
 
 /* What becomes of an entry. */
 typedef struct {
-    uint32_t value;  /* the entry that computes the same value first: perhaps this one */
-    uint32_t scalar; /* where it lies, if it is not a row's */
-    uint8_t level;
-    bool needed;
-    bool reached;  /* by gradients of outputs */
-    uint32_t uses; /* by other entries, as an operand or a value, by outputs and by guards */
+    uint32_t value;  /* the first entry that computes the same value: perhaps this entry itself */
+    uint32_t scalar; /* the place of the entry's number among the scalars, unless it is a row's */
+    uint8_t level;   /* MG_LEVEL_... */
+    bool needed;     /* an output or a guard depends on the entry */
+    bool reached;    /* the gradient of an output reaches the entry */
+    uint32_t uses;   /* number of uses: by entries, as an operand or a value, outputs and guards */
 } mg_fate;
 
 enum { MG_LEVEL_CONSTANT, MG_LEVEL_SCALAR, MG_LEVEL_ROW };
 
-/* Where a captured node's number and its adjoint lie. */
+/* The place of a captured node's number among the scalars, and of its adjoint. */
 typedef struct {
-    uint32_t captured;
+    uint32_t captured; /* which captured node */
     uint32_t scalar;
-    uint32_t adjoint; /* MG_NOTHING: no gradient passes there */
+    uint32_t adjoint; /* MG_NOTHING: no gradient passes to the node */
 } mg_place;
 
-/* A term of a sum of scalars: a * b, or a where b is MG_NOTHING. */
+/* A term of a sum of scalars: a * b, or a where b is MG_NOTHING. Places of scalars and adjoints. */
 typedef struct {
     uint32_t a;
     uint32_t b;
@@ -111,49 +115,50 @@ typedef struct {
     uint32_t adjoint_b;
 } mg_scalar_term;
 
-#define MG_STEP_SUM UINT32_MAX /* the op of a step that is a sum: x terms from y on */
+/* The op of a step that is a sum: of the scalar terms y, y + 1, ..., of which there are x. */
+#define MG_STEP_SUM UINT32_MAX
 
-/* What is done once a call with captured numbers; operands as places of scalars, and of their
- * adjoints. */
+/* A step: an operation on scalars, done once a call. */
 typedef struct {
-    uint32_t op;
-    uint32_t out;
+    uint32_t op;  /* of the table, of the trace, or MG_STEP_SUM */
+    uint32_t out; /* places of scalars */
     uint32_t x;
     uint32_t y;
     uint32_t z;
-    uint32_t adjoint;
-    uint32_t adjoint_x; /* MG_NOTHING: no gradient passes there, as in what follows */
-    uint32_t adjoint_y;
-    uint32_t entry;
-    bool shared;  /* the value is there already */
-    bool reached; /* by gradients */
-    double number;
+    uint32_t adjoint;   /* places of the adjoints of out, x and y */
+    uint32_t adjoint_x; /* MG_NOTHING: no gradient passes to x */
+    uint32_t adjoint_y; /* MG_NOTHING: no gradient passes to y */
+    uint32_t entry;     /* the entry that the step evaluates */
+    bool shared;   /* an earlier step has computed the value; adjoints are pushed all the same */
+    bool reached;  /* gradients reach the entry */
+    double number; /* an exponent */
 } mg_scalar_step;
 
 struct mg_program {
-    mg_arena *memory; /* where all of it comes from */
+    mg_arena *memory; /* the program and all its arrays take their memory from this arena */
     size_t count;
-    mg_entry *entries;
-    mg_fate *fates;
+    mg_entry *entries; /* count */
+    mg_fate *fates;    /* count */
     size_t inputs;
     size_t captured;
     size_t output_count;
-    uint32_t *outputs;
+    uint32_t *outputs; /* output_count places of entries */
     size_t guard_count;
-    mg_guard *guards;
+    mg_guard *guards; /* guard_count */
     size_t scalar_count;
-    double *constants; /* as many as scalars; 0.0 where it is none */
-    bool *is_constant; /* as many */
-    mg_place *places;  /* of captured nodes that are needed */
+    double *constants; /* scalar_count numbers; 0.0 where the scalar is no constant */
+    bool *is_constant; /* scalar_count */
+    mg_place *places;  /* place_count: of captured nodes that are needed */
     size_t place_count;
-    mg_scalar_step *steps;
+    mg_scalar_step *steps; /* step_count, in order */
     size_t step_count;
-    mg_scalar_term *scalar_terms;
+    mg_scalar_term *scalar_terms; /* scalar_term_count */
     size_t scalar_term_count;
-    uint32_t *adjoints;   /* of each entry: the place of a scalar's adjoint, or MG_NOTHING */
-    size_t adjoint_count; /* those that rows add to come first: */
-    size_t sum_count;
-    size_t row_count; /* entries evaluated for each row */
+    uint32_t *adjoints;   /* for each entry: the place of its adjoint if it is a scalar's, or
+                           * MG_NOTHING */
+    size_t adjoint_count; /* number of adjoints of scalars */
+    size_t sum_count;     /* number of those that rows add to; they come first */
+    size_t row_count;     /* number of entries evaluated for each row */
     mg_schedule schedules[MG_MODES];
 };
 
@@ -165,7 +170,8 @@ static inline bool mg_is_table_op(uint32_t op) {
     return op < MG_OP_COUNT;
 }
 
-/* Which operands an entry has, and through which of them gradients pass. */
+/* Write the operands of an entry to out and return how many there are. *through tells whether
+ * gradients pass through the entry to its operands; of MG_TRACE_LINK they pass to x and y alone. */
 static inline unsigned mg_entry_operands(const mg_entry *entry, uint32_t out[3], bool *through) {
     out[0] = entry->x;
     out[1] = entry->y;
@@ -186,25 +192,30 @@ static inline unsigned mg_entry_operands(const mg_entry *entry, uint32_t out[3],
 
 /* ---- simplify.c ---- */
 
-/* Find out what becomes of each entry; false: no memory, or given up. */
+/* Fill in the fates of the entries; false: no memory, or given up. */
 bool mg_simplify(mg_program *program);
 
 /* ---- per_call.c ---- */
 
-/* Give constants, scalars and their adjoints places; false: no memory. */
+/* Give constants, scalars and their adjoints places, and list the steps; false: no memory, or given
+ * up. */
 bool mg_place_scalars(mg_arena *memory, mg_program *program);
+/* Compute the scalars of a call. */
 void mg_evaluate_scalars(const mg_program *program, mg_call *call);
-/* Push adjoints, the sums over rows among them, down to the captured nodes. */
+/* Push the adjoints of scalars, adjoint_count numbers of which the first are sums over rows, down
+ * to the captured nodes: into call->captured_grads. */
 void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints);
 
 /* ---- schedule.c ---- */
 
+/* Make the instructions of a program for a mode; MG_NO_MEMORY, MG_INTERRUPTED: there are none. */
 mg_status mg_make_schedule(mg_arena *memory, mg_program *program, mg_mode mode);
 void mg_drop_schedule(mg_arena *memory, mg_schedule *schedule);
 
 /* ---- slots.c ---- */
 
-/* Give a mode's registers slots. Those with the numbers of entries are values, others gradients. */
+/* Give a mode's registers slots. Registers with the numbers of entries are values, all others are
+ * gradients. false: no memory, or given up. */
 bool mg_assign_slots(mg_arena *memory, mg_program *program, mg_mode mode, uint32_t registers);
 
 #endif

@@ -1,41 +1,46 @@
 /* replay.c: a program over many rows.
  *
- * Rows are taken in chunks, whose bounds depend on their number alone, and chunks in blocks of as
- * many rows as the cache has room for. Within a block each instruction is a loop over the block's
- * lanes. A sum over rows is kept in MG_LANES partial sums, by the row's place in its block, whose
- * width is the program's, among the rows that are gone through in reverse; partial sums are added
- * up chunk by chunk. So the bits of a result depend on program, parameters and rows alone, not on
- * which thread replays which chunk.
+ * The rows are divided into chunks, whose bounds depend on the number of rows alone. A chunk is
+ * divided into blocks of as many rows as the cache has room for. Within a block each instruction is
+ * a loop over the block's lanes.
  *
- * Threads share nothing that any of them writes: program and call are only read, a workspace and a
- * trap are one thread's own, and of what the call points to, outputs, gradients and failed have a
- * place for each row, sums a place for each chunk, and each chunk is one thread's.
+ * A sum over rows is kept in MG_LANES partial sums, and the lane of a row, modulo MG_LANES, decides
+ * to which of them the row is added. The lane of a row depends on the width of blocks, which
+ * depends on the program, and on which rows of the block are gone through in reverse. Partial sums
+ * are added up chunk by chunk. So the bits of a result depend on program, parameters and rows
+ * alone, not on which thread replays which chunk.
  *
- * A block in which rows have failed a guard is replayed without them before anything is summed. */
+ * Threads share nothing that any of them writes. Program and call are only read. A workspace and a
+ * trap are one thread's own. Of what the call points to, outputs, gradients and failed have a place
+ * for each row, and sums have a place for each chunk; each chunk is one thread's.
+ *
+ * A block in which rows have failed a guard is replayed without those rows before anything is
+ * summed. */
 #include <string.h>
 
 #include "program/block.h"
 
 enum {
-    CHUNK_ROWS = 128, /* at least, and a multiple of it */
+    CHUNK_ROWS = 128, /* a chunk has a multiple of so many rows; the last one may have fewer */
     MOST_CHUNKS = 64, /* more threads than this find nothing to do */
     LEAST_LANES = 16,
-    CACHE = 8 << 20 /* bytes of slots in a block; beyond them blocks get narrower. It is the last
-                     * level of cache that counts: values are read in the order in which they lie,
-                     * or nearly, and what a wider block saves is the instructions' overhead. A
-                     * program of 10,000 runs twice as fast with 128 lanes, 7 MB, as with 32. */
+    CACHE = 8 << 20 /* bytes of slots in a block; a program with more gets narrower blocks. The last
+                     * level of cache is what counts: values are read in the order in which they
+                     * lie, or nearly, and a wider block saves the overhead of instructions. A
+                     * program of 10,000 instructions runs twice as fast with 128 lanes (7 MB) as
+                     * with 32. */
 };
 
 struct mg_workspace {
     mg_arena *memory;
-    size_t lanes;   /* room for so many in a slot */
-    double *slots;  /* aligned */
-    double *sums;   /* MG_LANES for each adjoint */
-    double *ones;   /* a factor for what is summed as it stands */
-    uint32_t *rows; /* of the block */
-    unsigned char *failed;
+    size_t lanes;          /* the widest block that a slot has room for */
+    double *slots;         /* lanes doubles for each slot, aligned */
+    double *sums;          /* MG_LANES partial sums for each adjoint that rows add to */
+    double *ones;          /* 1.0 for each lane: a factor for gradients that are summed alone */
+    uint32_t *rows;        /* the row of each lane */
+    unsigned char *failed; /* for each lane: 1 if its row fails a guard */
     mg_block block;
-    double room[];
+    double room[]; /* where all these lie */
 };
 
 /* ---- the kind of processor ---- */
@@ -56,8 +61,9 @@ static size_t round_up(size_t count, size_t step) {
     return (count + step - 1) / step * step;
 }
 
-/* A block goes through stages: forward up to the guards; where rows have failed one, the same once
- * more without them; then the rest, once for each pass. */
+/* A block goes through stages: MG_STAGE_FORWARD, forward up to the guards; MG_STAGE_AGAIN, where
+ * rows have failed a guard, forward once more without those rows; MG_STAGE_PASS, the rest of the
+ * code, once for each pass. A jacobian has a pass for each output, otherwise there is one. */
 
 static void start_forward(mg_block *at, mg_stage stage) {
     memset(at->failed, 0, at->used);
@@ -66,7 +72,7 @@ static void start_forward(mg_block *at, mg_stage stage) {
     at->next = 0;
 }
 
-/* Begin with the rows at these places of the call's list. */
+/* Begin a block of the rows first, first + 1, ... of the call's list, count of them. */
 static void start_block(mg_block *at, size_t first, size_t count) {
     const mg_call *call = at->call;
     for (size_t l = 0; l < count; l++)
@@ -78,7 +84,7 @@ static void start_block(mg_block *at, size_t first, size_t count) {
     start_forward(at, MG_STAGE_FORWARD);
 }
 
-/* Tell of the rows that have failed a guard; whether there are any. */
+/* Write to the call which rows have failed a guard; return whether there are any. */
 static bool tell_failed(mg_block *at) {
     size_t failures = 0;
     if (at->program->guard_count == 0) return false;
@@ -94,9 +100,9 @@ static void drop_failed(mg_block *at) {
     at->used = kept;
 }
 
-/* The guards have been evaluated: whether forward is to be gone through once more. Where nothing is
- * summed and nothing checked, rows that failed may be stored all the same: they are to be replayed
- * by another program. */
+/* The guards have been evaluated: begin MG_STAGE_AGAIN if it is needed, and return whether it was
+ * begun. Where nothing is summed and nothing checked, the outputs of rows that failed may be stored
+ * all the same: another program will replay those rows. */
 static bool goes_again(mg_block *at) {
     const bool check = at->call->check != 0, failed = tell_failed(at);
     at->failures |= failed;
@@ -107,7 +113,7 @@ static bool goes_again(mg_block *at) {
     return at->used != 0;
 }
 
-/* Begin with the stage after one that has ended; false: there is none. */
+/* Begin the stage or pass after one that has ended; false: there is none. */
 static bool next_stage(mg_block *at) {
     const size_t passes = at->call->jacobian ? at->program->output_count : 1;
     if (at->stage == MG_STAGE_FORWARD && goes_again(at)) return true;
@@ -117,7 +123,7 @@ static bool next_stage(mg_block *at) {
     return at->used != 0 && at->pass < passes;
 }
 
-/* Go on until so much work is done, or the block: true. */
+/* Run a block until *work is done, which is counted down; true: the block is done. */
 static bool run_block(mg_block *at, const mg_kernels *kernels, size_t *work) {
     const mg_schedule *schedule = at->schedule;
     while (*work != 0) {
@@ -143,7 +149,7 @@ size_t mg_replay_chunks(size_t rows) {
     return (rows + chunk_rows(rows) - 1) / chunk_rows(rows);
 }
 
-/* Go on with the chunk under way until so much work is done. */
+/* Run the chunk under way until *work is done, which is counted down, or the chunk is done. */
 static void run_chunk(mg_block *at, const mg_kernels *kernels, size_t widest, mg_progress *progress,
                       size_t *work) {
     const mg_program *program = at->program;

@@ -1,12 +1,15 @@
 /* reverse.c: the instructions that compute gradients.
  *
- * Each entry adds a term to the gradient of each of its operands. The terms of a value are listed
- * until all of its uses have been met; then they are one sum. Where that is the gradient of another
- * value as it stands, it is that gradient. */
+ * Each entry contributes a term to the gradient of each of its operands. The terms of a gradient
+ * are listed until all uses of the value have been met; then they are one sum. Where the only term
+ * is another gradient as it stands, the sum needs no instruction: the register of that gradient is
+ * used. */
 #include "program/scheduler.h"
 
 /* ---- which gradients are asked for ---- */
 
+/* Mark the entries whose gradients the mode asks for, and the entries that such gradients pass
+ * through. */
 static void find_wanted(mg_scheduler *at) {
     const mg_program *program = at->program;
     const uint32_t source = at->mode == MG_PARAMETERS ? MG_TRACE_CAPTURED : MG_TRACE_INPUT;
@@ -26,7 +29,8 @@ static void find_wanted(mg_scheduler *at) {
 
 /* ---- reverse ---- */
 
-/* How many terms, wherever one starts, have different sums; up to MG_LANES are looked for. */
+/* Return the largest n up to MG_LANES for which any n terms, one after the other, add to different
+ * adjoints. */
 static uint32_t count_different(const mg_product *terms, size_t count) {
     uint32_t least = MG_LANES;
     for (size_t i = 0; i < count; i++)
@@ -35,7 +39,7 @@ static uint32_t count_different(const mg_product *terms, size_t count) {
     return least;
 }
 
-/* Close the reduction under way. */
+/* Emit the reduction under way, if there is one. */
 static void flush(mg_scheduler *at) {
     mg_schedule *out = at->out;
     if (at->pending_count == 0) return;
@@ -52,7 +56,7 @@ static void flush(mg_scheduler *at) {
     mg_emit(at, reduce);
 }
 
-/* Add the sum over rows of a * g, or of g, to a scalar's adjoint. */
+/* Add the sum over rows of a * g, or of g where a is MG_NOTHING, to a scalar's adjoint. */
 static void reduce(mg_scheduler *at, uint32_t adjoint, uint32_t a, uint32_t g) {
     if (a != MG_NOTHING && mg_is_scalar(a)) {
         uint32_t product = at->registers++;
@@ -67,7 +71,7 @@ static void reduce(mg_scheduler *at, uint32_t adjoint, uint32_t a, uint32_t g) {
         at->pending[at->pending_count++] = (mg_product){adjoint, a};
 }
 
-/* Add a * g, or g, to the gradient of entry i. */
+/* Add a * g, or g where a is MG_NOTHING, to the gradient of entry i. */
 static void contribute(mg_scheduler *at, uint32_t i, uint32_t a, uint32_t g) {
     if (!at->wanted[i]) return;
     if (at->program->fates[i].level != MG_LEVEL_ROW) {
@@ -82,7 +86,8 @@ static void contribute(mg_scheduler *at, uint32_t i, uint32_t a, uint32_t g) {
     at->last[i] = (uint32_t)at->contribution_count++;
 }
 
-/* The register of an entry's gradient, all of its uses having contributed; MG_NOTHING: none has. */
+/* Return the register of the gradient of entry i, to which all uses have contributed. MG_NOTHING:
+ * no use has. */
 static uint32_t gather(mg_scheduler *at, uint32_t i) {
     if (at->last[i] == MG_NOTHING) return MG_NOTHING;
     const mg_contribution *only = &at->contributions[at->last[i]];
@@ -99,8 +104,8 @@ static uint32_t gather(mg_scheduler *at, uint32_t i) {
     return sum;
 }
 
-/* Let another operand stand in for one that the derivative is not computed from: it need not be
- * kept until then. */
+/* Let another operand stand in for one that the derivative is not computed from: so the slot of the
+ * latter is free earlier. */
 static void stand_in(mg_instruction *push) {
     const int from = mg_computed_from(push->op, push->code == MG_CODE_PUSH_X ? 0 : 1);
     const bool row_x = !mg_is_scalar(push->x), row_y = !mg_is_scalar(push->y);
@@ -126,11 +131,12 @@ static void push_derivative(mg_scheduler *at, uint32_t i, int side, uint32_t g) 
     if (mg_arities[entry->op] == 2) push.y = mg_value_of(at, entry->y);
     push.z = mg_value_of(at, i);
     push.g = g;
-    if (at->mode != MG_ALL) stand_in(&push); /* there, errors name operands */
+    if (at->mode != MG_ALL) stand_in(&push); /* in MG_ALL errors name the operands */
     mg_emit(at, push);
     contribute(at, operand, MG_NOTHING, push.out);
 }
 
+/* Emit the gradient of entry i, and contribute to the gradients of its operands. */
 static void emit_operands(mg_scheduler *at, uint32_t i) {
     const mg_entry *entry = &at->program->entries[i];
     const uint32_t g = gather(at, i);

@@ -1,4 +1,5 @@
-/* schedule.c: the instructions of a program for one mode, forward, then reverse. */
+/* schedule.c: the making of a schedule, the instructions of a program for one mode: forward, then
+ * reverse, then slots for their registers. */
 #include <string.h>
 
 #include "program/scheduler.h"

@@ -1,16 +1,17 @@
 /* scheduler.h: the making of a schedule, the instructions of a program for one mode.
  *
- * Every result has a register of its own here: a row's value the one with its entry's number, a
- * gradient one beyond them. slots.c lets them share slots. */
+ * Every result has a register of its own here: the value of entry i has register i, and gradients
+ * have the registers beyond those of all entries. slots.c lets registers share slots. */
 #ifndef MG_SCHEDULER_H
 #define MG_SCHEDULER_H
 
 #include "program/program.h"
 
+/* A term of the gradient of an entry. */
 typedef struct {
-    uint32_t a; /* as in mg_product; references of registers */
+    uint32_t a; /* a * b, or a where b is MG_NOTHING: registers or scalars */
     uint32_t b;
-    uint32_t next; /* of the same target, towards the first */
+    uint32_t next; /* the contribution to the same entry before this one, or MG_NOTHING */
 } mg_contribution;
 
 typedef struct {
@@ -18,39 +19,41 @@ typedef struct {
     mg_program *program;
     mg_schedule *out;
     mg_mode mode;
-    bool failed; /* no memory */
-    uint32_t registers;
-    bool *absorbed;   /* by entry: part of a sum further down */
-    uint32_t *terms;  /* room for a list of entries */
-    bool *wanted;     /* by entry: has a gradient that is asked for */
-    uint32_t *last;   /* by entry: its latest contribution, or MG_NOTHING */
-    uint32_t *loaded; /* by input: its register */
+    bool failed;        /* no memory, or given up */
+    uint32_t registers; /* number of registers so far */
+    bool *absorbed;     /* for each entry: a later sum has taken it over */
+    uint32_t *terms;    /* room for a list of entries */
+    bool *wanted;       /* for each entry: a gradient that is asked for passes through it */
+    uint32_t *last;     /* for each entry: its latest contribution, or MG_NOTHING */
+    uint32_t *loaded;   /* for each input: its register */
     mg_contribution *contributions;
     size_t contribution_count;
     size_t contribution_room;
-    mg_product *pending; /* terms of the reduction under way, all with the gradient pending_g */
+    mg_product *pending; /* pending_count terms of the reduction under way, each times pending_g */
     size_t pending_count;
     size_t pending_room;
     uint32_t pending_g;
-    mg_product *stack; /* terms of the sum under way */
+    mg_product *stack; /* stack_count terms of the sum under way */
     size_t stack_count;
     size_t stack_room;
 } mg_scheduler;
 
-/* As MG_GROW, noting a failure. */
+/* MG_GROW, but false after any failure, and a failure is noted in `failed`. */
 #define MG_GROW_OR_FAIL(at, array, count, room) \
     (!(at)->failed && ((at)->failed = !MG_GROW((at)->memory, array, count, room)) == false)
 
 /* ---- emit.c ---- */
 
+/* Append an instruction to the schedule. */
 void mg_emit(mg_scheduler *at, mg_instruction instruction);
-/* An instruction without operands. */
+/* Return an instruction without operands and without a result. */
 mg_instruction mg_blank(mg_code code);
 /* Put the term a * b, or a where b is MG_NOTHING, on the stack. */
 void mg_push_product(mg_scheduler *at, uint32_t a, uint32_t b);
-/* Emit the sum of the terms on the stack, which is empty afterwards. */
+/* Emit an instruction whose result, register out, is the sum of the terms on the stack; empty the
+ * stack. */
 void mg_emit_sum(mg_scheduler *at, uint32_t out);
-/* The reference of the value that an entry has. */
+/* Return the reference of the value of entry i: a register or a scalar. */
 uint32_t mg_value_of(const mg_scheduler *at, uint32_t i);
 
 /* ---- forward.c, reverse.c ---- */

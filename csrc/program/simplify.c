@@ -1,10 +1,11 @@
 /* simplify.c: what of a trace need not be computed for every row.
  *
- * Entries that no output and no guard depends on are dropped. What depends on constants alone is
- * computed now, with the engine's own functions; what depends on captured nodes, once a call.
- * Entries that compute the same value (the same operator of the same values) share the first one's
- * value, which changes no bit. Their gradients stay apart: one sum in place of two, pushed through
- * the derivative at once, would be rounded otherwise. */
+ * Entries that no output and no guard depends on are dropped. An entry that depends on constants
+ * alone is computed now, with the engine's own functions; an entry that depends on captured nodes
+ * and constants alone is computed once a call. Entries that compute the same value (the same
+ * operator of the same values) share the value of the first of them, which changes no bit. Their
+ * gradients stay apart: one sum in place of two, pushed through the derivative at once, would be
+ * rounded otherwise. */
 #include <string.h>
 
 #include "program/program.h"
@@ -12,8 +13,8 @@
 /* ---- values ---- */
 
 typedef struct {
-    uint32_t *table; /* entries by what they compute; MG_NOTHING: free */
-    size_t size;     /* a power of two */
+    uint32_t *table; /* hash table of entries, by what they compute; MG_NOTHING: free */
+    size_t size;     /* a power of two, at least twice the number of entries */
 } sharing;
 
 static uint64_t bits_of(double number) {
@@ -22,7 +23,8 @@ static uint64_t bits_of(double number) {
     return bits;
 }
 
-/* What an entry computes, in terms of values. */
+/* Return what an entry computes, with the first entry of the same value in place of each operand.
+ */
 static mg_entry canonical(const mg_program *program, uint32_t i) {
     mg_entry entry = program->entries[i];
     uint32_t operands[3];
@@ -46,7 +48,7 @@ static uint64_t hash_of(const mg_entry *entry) {
     return hash ^ (hash >> 32);
 }
 
-/* The first entry that computes what entry i does. */
+/* Return the first entry that computes what entry i computes, perhaps i itself. */
 static uint32_t share(const mg_program *program, sharing *known, uint32_t i) {
     const mg_entry entry = canonical(program, i);
     size_t place = (size_t)hash_of(&entry) & (known->size - 1);
@@ -57,7 +59,7 @@ static uint32_t share(const mg_program *program, sharing *known, uint32_t i) {
     return known->table[place] = i;
 }
 
-/* An operator whose operands are constants is one. */
+/* Make an operator whose operands are constants a constant. */
 static void fold(mg_program *program, uint32_t i) {
     mg_entry *entry = &program->entries[i];
     uint32_t operands[3];
@@ -118,7 +120,7 @@ static void use(mg_program *program, uint32_t i) {
     program->fates[i].uses++;
 }
 
-/* Mark what outputs and guards depend on, and count by what each entry is used. */
+/* Mark the entries that outputs and guards depend on, and count the uses of each entry. */
 static void find_needed(mg_program *program) {
     for (size_t i = 0; i < program->count; i++) {
         program->fates[i].needed = false;
@@ -134,13 +136,13 @@ static void find_needed(mg_program *program) {
         uint32_t operands[3];
         bool through;
         if (!fate->needed) continue;
-        if (fate->value != i) use(program, fate->value); /* it stands before this one */
+        if (fate->value != i) use(program, fate->value); /* which stands before entry i */
         unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
         for (unsigned k = 0; k < arity; k++) use(program, operands[k]);
     }
 }
 
-/* Mark what the outputs' gradients are pushed to. */
+/* Mark the entries that gradients of the outputs are pushed to. */
 static void find_reached(mg_program *program) {
     for (size_t i = 0; i < program->output_count; i++)
         program->fates[program->outputs[i]].reached = true;
@@ -156,8 +158,8 @@ static void find_reached(mg_program *program) {
 
 /* ---- guards ---- */
 
-/* A guard between constants holds as it was recorded; of equal ones, one after the other, the
- * first is enough. */
+/* Drop guards that need no test: a guard between constants, which holds as it was recorded, and a
+ * guard equal to one of the last few before it. */
 static void drop_guards(mg_program *program) {
     size_t kept = 0;
     for (size_t i = 0; i < program->guard_count; i++) {

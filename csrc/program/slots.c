@@ -1,22 +1,25 @@
 /* slots.c: from registers to slots, and where rows may be left out in reverse.
  *
- * Registers share slots: one is free again after its last use. Where reverse may be gone through
- * for one output after the other, what it needs of the values stays.
+ * Registers share slots: a slot is free again after the last use of its register. Where reverse may
+ * be gone through for one output after the other, the values that reverse needs keep their slots.
  *
  * The gradient of a loss such as relu(1 - y * f(x)) is zero for many rows as soon as it has passed
- * the relu, and so is all that comes of it. Where one gradient alone is under way, MG_CODE_KEEP
- * lets the rest of the program go on with the rows for which it is not zero. It is placed where
- * much is left to do and little is to be moved. What a row adds to sums is a product of that
- * gradient and of values, scalars and partial derivatives: it is zero, and changes no sum, if all
- * of these are finite. Values and scalars are looked at; of the operators' derivatives the table
- * knows it, and before those that may be infinite no row is left out. */
+ * the relu, and so are the gradients computed from it. Where one gradient alone is under way,
+ * MG_CODE_KEEP lets the rest of the program continue with the rows for which that gradient is not
+ * zero. The instruction is placed where much is left to do and few values are to be moved.
+ *
+ * What a row adds to sums is a product of that gradient and of values, scalars and partial
+ * derivatives. The product is zero, and changes no sum, if all of these are finite. The instruction
+ * tests values and scalars when it runs. Of partial derivatives the operator table says whether
+ * they are finite; no row is left out before one that may be infinite. */
 #include <string.h>
 
 #include "program/program.h"
 
 enum { MOST_CUTS = 32, LEAST_SAVED = 4 };
 
-/* Something to be done with each reference to a register that an instruction has, except `out`. */
+/* What visit_operands does with each reference to a register that an instruction has, except `out`.
+ */
 typedef void (*visitor)(void *context, uint32_t *reference);
 
 static void visit(void *context, uint32_t *reference, visitor how) {
@@ -42,12 +45,12 @@ static void visit_operands(mg_schedule *out, mg_instruction *in, void *context, 
 
 /* ---- where rows may be left out ---- */
 
-/* Going back over the code: which registers are used from here on. */
+/* Which registers are live, that is used from here on, on the way back over the code. */
 typedef struct {
     mg_schedule *out;
     uint32_t values; /* registers before this one are values, the others gradients */
     uint32_t registers;
-    bool *live;
+    bool *live; /* for each register */
     size_t live_values;
     size_t live_gradients;
 } liveness;
@@ -65,7 +68,7 @@ static void note_made(liveness *at, uint32_t reference) {
     *(reference < at->values ? &at->live_values : &at->live_gradients) -= 1;
 }
 
-/* How many multiplications or the like an instruction does for a lane. */
+/* Return about how many multiplications an instruction does for a lane. */
 static double work_of(const mg_schedule *out, const mg_instruction *in) {
     double terms = 0.0;
     if (in->code == MG_CODE_REDUCE) return in->count;
@@ -74,7 +77,8 @@ static double work_of(const mg_schedule *out, const mg_instruction *in) {
     return terms;
 }
 
-/* The instruction that leaves rows out before `place`; what it moves is listed behind the terms. */
+/* Write to *cut the instruction that leaves rows out before the instruction `place`. The values
+ * that it moves, those that are live, are appended to the terms. false: no memory. */
 static bool add_cut(mg_arena *memory, liveness *at, mg_instruction *cut, uint32_t place,
                     double work) {
     mg_schedule *out = at->out;
@@ -105,7 +109,8 @@ static bool add_cut(mg_arena *memory, liveness *at, mg_instruction *cut, uint32_
     return true;
 }
 
-/* Put the cuts, of which the last one in the code comes first, into the code. */
+/* Insert count cuts, listed from the last one in the code to the first, into the code. false: no
+ * memory. */
 static bool insert_cuts(mg_arena *memory, mg_schedule *out, const mg_instruction *cuts,
                         size_t count) {
     size_t to = out->count + count, from = out->count;
@@ -123,7 +128,8 @@ static bool insert_cuts(mg_arena *memory, mg_schedule *out, const mg_instruction
     return true;
 }
 
-/* From the end on back: each cut saves twice what the one behind it does, or more. */
+/* Find cuts from the end of the code backwards, and insert them. Each cut has at least twice the
+ * work ahead of the cut behind it. false: no memory, or given up. */
 static bool leave_rows_out(mg_arena *memory, mg_schedule *out, uint32_t values,
                            uint32_t registers) {
     mg_instruction cuts[MOST_CUTS];
@@ -155,9 +161,9 @@ static bool leave_rows_out(mg_arena *memory, mg_schedule *out, uint32_t values,
 
 typedef struct {
     uint32_t place;    /* of the instruction under way */
-    uint32_t *last;    /* by register: the place of its last use; MG_NOTHING: none is left */
-    uint32_t *slot_of; /* by register */
-    uint32_t *spare;
+    uint32_t *last;    /* for each register: the place of its last use; MG_NOTHING: none is left */
+    uint32_t *slot_of; /* for each register */
+    uint32_t *spare;   /* spares slots that are free */
     size_t spares;
 } slots;
 
@@ -166,12 +172,12 @@ static void note_use(void *context, uint32_t *reference) {
     at->last[*reference] = at->place;
 }
 
-/* Slots whose last use this instruction was are free; its own operands still name registers. */
+/* Free the slot of an operand whose last use is the instruction under way. */
 static void free_slot(void *context, uint32_t *reference) {
     slots *at = context;
     if (at->last[*reference] != at->place) return;
     at->spare[at->spares++] = at->slot_of[*reference];
-    at->last[*reference] = MG_NOTHING; /* once, however often it is used here */
+    at->last[*reference] = MG_NOTHING; /* an operand named twice is freed once */
 }
 
 static void take_slot(void *context, uint32_t *reference) {
@@ -179,7 +185,8 @@ static void take_slot(void *context, uint32_t *reference) {
     *reference = at->slot_of[*reference];
 }
 
-/* Values before `kept` that are used in reverse keep their slots. */
+/* Replace registers by slots in all instructions. The registers before `kept` that are used in
+ * reverse keep their slots to the end. false: no memory, or given up. */
 static bool assign_slots(mg_arena *memory, mg_schedule *out, size_t kept, size_t registers) {
     uint32_t *table = mg_allocate(memory, (3 * registers + 1) * sizeof(uint32_t));
     slots at = {.last = table, .slot_of = table + registers, .spare = table + 2 * registers};
@@ -201,7 +208,7 @@ static bool assign_slots(mg_arena *memory, mg_schedule *out, size_t kept, size_t
         visit_operands(out, in, &at, free_slot);
         visit_operands(out, in, &at, take_slot);
         if (result != MG_NOTHING && at.last[result] == MG_NOTHING)
-            at.spare[at.spares++] = at.slot_of[result]; /* used by nobody */
+            at.spare[at.spares++] = at.slot_of[result]; /* a result without a use */
     }
     mg_deallocate(memory, table);
     return !memory->gave_up;

@@ -1,14 +1,15 @@
-/* sums.c: which entries are one sum: see sums.h. */
+/* sums.c: which entries are one sum. sums.h says why. */
 #include "program/sums.h"
 
-/* Whether an addition may take an entry over: an operation like this that nothing else uses. */
+/* Whether an addition may absorb entry i: an operation op of this level that nothing else uses. */
 static bool is_private(const mg_program *program, uint8_t level, uint32_t op, uint32_t i) {
     const mg_fate *fate = &program->fates[i];
     return program->entries[i].op == op && fate->level == level && fate->value == i &&
            fate->uses == 1;
 }
 
-/* Of two sums the later one goes on: the earlier one is a term. */
+/* Absorb what an addition may absorb of its operands. Where both are sums the addition continues
+ * the later one, and the earlier one is a term. */
 static void absorb_operands(const mg_program *program, uint8_t level, const mg_entry *entry,
                             bool *absorbed) {
     const uint32_t later = entry->x > entry->y ? entry->x : entry->y;
@@ -30,7 +31,7 @@ void mg_find_sums(const mg_program *program, uint8_t level, bool *absorbed) {
     }
 }
 
-/* The absorbed sum that an addition goes on from, or MG_NOTHING. */
+/* Return the absorbed sum that an addition continues, or MG_NOTHING. */
 static uint32_t sum_before(const mg_program *program, const bool *absorbed, const mg_entry *entry) {
     if (absorbed[entry->x] && program->entries[entry->x].op == MG_OP_add) return entry->x;
     if (absorbed[entry->y] && program->entries[entry->y].op == MG_OP_add) return entry->y;
@@ -44,7 +45,7 @@ size_t mg_list_terms(const mg_program *program, const bool *absorbed, uint32_t i
         last = before;
         count++;
     }
-    for (place = count; place > 2; i = before) { /* the last term first */
+    for (place = count; place > 2; i = before) { /* from the last term to the third */
         const mg_entry *entry = &program->entries[i];
         before = sum_before(program, absorbed, entry);
         terms[--place] = before == entry->x ? entry->y : entry->x;

@@ -1,8 +1,8 @@
 /* trace.c: what a program recorded, from nodes to an array that needs the arena no more.
  *
- * The nodes are listed as backward lists them, so an entry's operands stand before it. The place of
- * a recent node in the array is kept, while the trace is made, where its gradient is otherwise;
- * that of a captured node in a hash table. */
+ * The nodes are listed as backward lists them, and become entries from the oldest to the newest, so
+ * the operands of an entry stand before the entry. While the trace is made each node needs the
+ * place of its entry: a recent node has the place in its grad, a captured node in a hash table. */
 #include "program/trace.h"
 
 #include "graph/backward.h"
@@ -70,7 +70,7 @@ static bool append(tracer *at, mg_entry entry) {
     return true;
 }
 
-/* A node that was there before, seen for the first time. */
+/* Append the entry of a captured node that is met for the first time; write its place to *place. */
 static bool capture_node(tracer *at, mg_node *node, uint32_t *place) {
     mg_trace *trace = at->trace;
     if (2 * (trace->captures + 1) > at->size) {
@@ -88,6 +88,7 @@ static bool capture_node(tracer *at, mg_node *node, uint32_t *place) {
     return true;
 }
 
+/* Write the place of a node's entry to *place; a captured node gets one if it has none yet. */
 static bool place_of(tracer *at, mg_node *node, uint32_t *place) {
     if (mg_is_recent(node, at->start)) {
         *place = (uint32_t)node->grad;
@@ -99,7 +100,9 @@ static bool place_of(tracer *at, mg_node *node, uint32_t *place) {
     return true;
 }
 
-/* A custom node is its value, linked in turn to each operand by a partial derivative. */
+/* Append the entries of a custom node with gradients of its own: its value without a gradient, then
+ * for each operand a link, x being the entry before, y the operand and z the partial derivative.
+ * With MG_RULE_LINK the value and the partial derivatives are nodes, otherwise constants. */
 static bool append_links(tracer *at, const mg_node *node) {
     const mg_extra *extra = mg_extra_of(node);
     const bool given = extra->rule == MG_RULE_LINK;
@@ -128,7 +131,7 @@ static bool append_links(tracer *at, const mg_node *node) {
     return true;
 }
 
-/* The entries of a node; the last one stands for it. */
+/* Append the entries of a node; the last one has the node's value and gradient. */
 static bool append_node(tracer *at, mg_node *node) {
     const mg_links *links = mg_links_of(node);
     mg_entry entry = {.op = node->op};
@@ -166,7 +169,7 @@ static mg_status append_all(tracer *at, const mg_order *order, const mg_node *an
         mg_node *node = order->nodes[i];
         if (mg_gives_up(at->arena, i)) return MG_INTERRUPTED;
         if (node == anchor || !mg_is_recent(node, at->start)) continue;
-        if (node->grad > 0.0 || (count != 0 && node == inputs[0])) continue; /* an input */
+        if (node->grad > 0.0 || (count != 0 && node == inputs[0])) continue; /* an input: placed */
         if (node->flags & MG_CLOSURE) {
             *culprit = node;
             return MG_OPAQUE;
@@ -179,8 +182,9 @@ static mg_status append_all(tracer *at, const mg_order *order, const mg_node *an
     return MG_OK;
 }
 
-/* Room for places in the recent nodes: their gradients, which are zero but for those of a graph
- * that another thread has made meanwhile. */
+/* Make room for places in the recent nodes, by setting their grad to 0; return the gradients of all
+ * nodes in the order, to be restored. NULL: no memory. Most of them are 0, but another thread may
+ * have made a graph meanwhile whose gradients are not. */
 static double *clear_grads(mg_arena *arena, const mg_order *order, const mg_position *start) {
     const size_t count = order->count;
     double *grads = mg_allocate(arena, (count + 1) * sizeof(double));

@@ -1,4 +1,4 @@
-/* trace.h: recording for a trace, and the trace: see micrograd.h. */
+/* trace.h: recording for a trace, and the trace. micrograd.h says what these are. */
 #ifndef MG_TRACE_H
 #define MG_TRACE_H
 

@@ -1,8 +1,8 @@
 """Arguments of a compiled program: what one example looks like, and many of them.
 
 An example is a number, an array, or a list, tuple or dict of examples. A regular nested list of
-numbers counts as an array, one of arrays does not. Each array, a number being one without axes, is
-an `Array`; what holds several of them is a `Members`.
+numbers counts as an array; a list of arrays does not. An `Array` is the shape of an array, or of a
+number, which is an array without axes. A `Members` is the shape of a list, tuple or dict.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def numpy() -> Any:
 
 
 class Array(NamedTuple):
-    """An array of this shape: its numbers are leaves first, first + 1, ... in C order."""
+    """An array of this shape: its `size` numbers are leaves first, first + 1, ... in C order."""
 
     shape: tuple[int, ...]
     first: int
@@ -36,7 +36,7 @@ class Array(NamedTuple):
 
 
 class Members(NamedTuple):
-    """A list, tuple or dict; of a dict the keys."""
+    """A list, tuple or dict: the shapes of its items, and the keys if it is a dict."""
 
     kind: type
     keys: tuple[Any, ...] | None
@@ -72,9 +72,9 @@ def _array_shape(example: Any) -> tuple[int, ...] | None:
 
 
 def describe(example: Any, numbers: list[float], where: str) -> Shape:
-    """Return what an example looks like, its numbers appended to `numbers`.
+    """Return the shape of an example, and append its numbers to `numbers`.
 
-    Raises TypeError for anything that is not made of numbers.
+    Raises TypeError for anything that is not made of numbers; `where` says in the error what is.
     """
     shape = _array_shape(example)
     if shape is not None:
@@ -95,7 +95,7 @@ def describe(example: Any, numbers: list[float], where: str) -> Shape:
 
 
 def _listed(example: Any) -> Any:
-    """Return an array as nested lists; those, and a number, as they are."""
+    """Return an array as nested lists; return nested lists, and a number, as they are."""
     if isinstance(example, list) or _is_number(example):
         return example
     return (example if hasattr(example, "tolist") else memoryview(example)).tolist()
@@ -121,7 +121,7 @@ def _real(number: Any, where: str) -> float:
 
 
 def rebuild(shape: Shape, leaves: list[Any]) -> Any:
-    """Return the nesting with these leaves, arrays as nested lists."""
+    """Return the nesting of this shape with these leaves; its arrays are nested lists."""
     if isinstance(shape, Array):
         flat = iter(leaves[shape.first : shape.first + shape.size])
         return _nested(shape.shape, flat)
@@ -143,9 +143,9 @@ def pack(shape: Members, items: list[Any]) -> Any:
 
 
 def count_leaves(shape: Any, before: int = 0) -> int:
-    """Return how many leaves there are up to the end of a nesting, with those before it.
+    """Return `before` plus the number of leaves of a shape.
 
-    Raises ValueError for what is no nesting or whose arrays do not follow one another.
+    Raises ValueError for what is no shape, and for a shape whose arrays do not follow one another.
     """
     if isinstance(shape, Array):
         if not all(type(n) is int and n >= 0 for n in (*shape.shape, shape.first, shape.size)):
@@ -164,7 +164,7 @@ def count_leaves(shape: Any, before: int = 0) -> int:
 
 
 def arrays(shape: Shape) -> Iterator[Array]:
-    """Yield the arrays of a nesting in order."""
+    """Yield the arrays of a shape in order."""
     if isinstance(shape, Array):
         yield shape
     else:
@@ -173,9 +173,9 @@ def arrays(shape: Shape) -> Iterator[Array]:
 
 
 def flatten(shape: Shape, batch: Any, where: str, out: list[tuple[Array, Any, str]]) -> None:
-    """Append each array of a batch, with what it must look like and where it stands.
+    """Append (shape of one row, array, where the array stands) to `out` for each array of a batch.
 
-    Raises TypeError or ValueError where the nesting is another one.
+    Raises TypeError or ValueError where the batch is not nested as the shape is.
     """
     if isinstance(shape, Array):
         out.append((shape, batch, where))
@@ -201,8 +201,8 @@ def flatten(shape: Shape, batch: Any, where: str, out: list[tuple[Array, Any, st
 def as_rows(np: Any, shape: tuple[int, ...], batch: Any, where: str) -> Any:
     """Return a batch as a contiguous float64 array of shape (N, *shape).
 
-    Raises ValueError, with both shapes, if it has another shape, and if some of it is masked;
-    TypeError if it does not consist of real numbers.
+    Raises ValueError, with both shapes, if the batch has another shape; ValueError if some of its
+    numbers are masked; TypeError if it does not consist of real numbers.
     """
     rows = batch if type(batch) is np.ndarray else _as_array(np, shape, batch, where)
     if rows.dtype != np.float64:

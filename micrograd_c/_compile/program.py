@@ -1,9 +1,9 @@
 """Programs: a function of scalars, recorded once and replayed over many rows in C.
 
-`compile` runs a function on one example and keeps what it recorded as a linear program, which
-computes the function, and its gradients, for whole batches. Where the function branches on data, a
-row for which the branch goes another way is recorded anew: the results are those of running the
-function row by row.
+`compile` runs a function on one example and keeps the recording as a linear program, which computes
+the function, and its gradients, for whole batches. Where the function branches on data, a row for
+which the branch goes another way is recorded anew: the results are those of running the function
+row by row.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _programs: weakref.WeakSet[Program] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    """Have locks that no thread holds, in a child that has only the thread that forked."""
+    """Replace the locks in a child process: a thread that held one is not in the child."""
     for program in _programs:
         program._lock = threading.Lock()
 
@@ -45,8 +45,8 @@ class Program:
     """A function of scalars, to be computed for many rows at a time. See `compile`.
 
     Attributes:
-        parameters: the Values that were there before the recording and that the result depends on,
-            a tuple: their data are read at each call, `backward` adds to their gradients.
+        parameters: a tuple of the Values that were there before the recording and that the result
+            depends on. Each call reads their data, and `backward` adds to their gradients.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Program:
         self._allow_constants = allow_constants
         self._traces: list[Trace] = []
         self._result: Shape = Array((), 0, 1)
-        self._own = True  # fn's captured Values are this program's, not copies
+        self._own = True  # the Values that fn uses are this program's parameters, not copies
         self._lock = threading.Lock()
-        self._recorder: tuple[Recorder, int] | None = None  # and its thread, while it records
+        self._recorder: tuple[Recorder, int] | None = None  # while recording, and its thread
         _programs.add(self)
         self._last: tuple[Any, ...] = ()
         self._ready: list[tuple[Any, ...]] = []
@@ -78,7 +78,7 @@ class Program:
     # ---- recording ----
 
     def _record(self, numbers: Sequence[float]) -> None:
-        """Add the program of what `fn` does for the row with these numbers."""
+        """Record what `fn` does for the row with these numbers, and add the trace."""
         recorder = Recorder(self._allow_constants)
 
         def work() -> tuple[Shape, Trace]:
@@ -121,10 +121,13 @@ class Program:
         self._traces.append(trace)
 
     def _specialize(self, number: int, numbers: Sequence[float], row: int) -> None:
-        """Have more than `number` traces, for a row that none of those is right for."""
+        """Record `row`, with these inputs, unless there are more than `number` traces by now.
+
+        The first `number` traces are not right for the row.
+        """
         with self._lock:
             if len(self._traces) > number:
-                return  # another thread's
+                return  # another thread has added a trace
             if number >= self._max_specializations:
                 raise RuntimeError(
                     f"row {row} takes another branch than the {number} recorded so far, and "
@@ -170,7 +173,7 @@ class Program:
         if count >= 2**32:
             raise ValueError(f"{count} rows are too many for one call")
         found = count, columns, held
-        # Small arrays are kept for the next call with them, if they were taken as they are.
+        # Small arrays are remembered for the next call with them, if no copies had to be made.
         small = count * self._inputs <= _SMALL
         if self._flat and small and all(a is b for a, b in zip(args, arrays)):
             self._last = args, tuple(map(_look_at, arrays)), found
@@ -191,16 +194,16 @@ class Program:
         rows: Any = None,
         output: int | None = None,
     ) -> float:
-        """Replay these rows, or all, each with the first recording that is right for it.
+        """Replay these rows, or all, each row with the first trace that is right for the row.
 
-        `bind` tells a frame where results go. With `output` the others are not computed. Returns
+        `bind` tells a frame where results go. With `output` no other output is computed. Returns
         the sum of seeds times outputs.
         """
         self._refuse_own_call()
         count, columns, held = self._rows_of(args)
         threads = as_count("threads", threads)
-        replayed = ALL if check and mode != FORWARD else mode  # as backward() row by row has it
-        total, place = 0.0, 0  # rows: those that are left; None: all
+        replayed = ALL if check and mode != FORWARD else mode  # as row-by-row backward() checks
+        total, place = 0.0, 0  # `rows` are those left; None: all
         error: tuple[int, Exception] | None = None
         done: list[tuple[Trace, Frame]] = []
         try:
@@ -212,7 +215,7 @@ class Program:
                         self._specialize(place, self._numbers_of_row(columns, row), row)
                     except Exception:
                         if error is not None and error[0] < row:
-                            break  # which is raised below
+                            break  # the error of the earlier row is raised below
                         raise
                 trace = self._traces[place]
                 if output is not None:
@@ -226,7 +229,7 @@ class Program:
                 if fresh and (status == 2 or (status == 1 and failed[0])):
                     raise _undecided(rows)
                 place += 1
-                if status == 2 or (status == 1 and failed.all()):  # it is right for no row
+                if status == 2 or (status == 1 and failed.all()):  # the trace is right for no row
                     trace.give_frame(replayed, done.pop()[1])
                     continue
                 total += frame.call.total
@@ -266,16 +269,16 @@ class Program:
     def __call__(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
         """Return the result for each row: arrays of shape (N,), nested as the function's result.
 
-        Each argument is nested as the example was; where that had an array of some shape, a number
-        being an array of shape (), there is one of shape (N, ...): a numpy array, an object with
-        the buffer protocol or nested lists. `threads` share the rows; the result is the same
-        for any number of them. Out of an operator's domain the result is nan or inf; with `check`
-        the error that the function would raise for the first such row is raised, naming it, unless
-        no result depends on what would raise it. A row that is recorded anew raises what the
-        function raises, with its number.
+        Each argument is nested as the example was. Where the example had an array of some shape (a
+        number is an array of shape ()), the argument has one of shape (N, ...): a numpy array, an
+        object with the buffer protocol or nested lists. `threads` is how many threads share the
+        rows; the result is the same for any number. Out of an operator's domain the result is nan
+        or inf. With `check` the error that the function would raise for the first such row is
+        raised, naming the row, unless no result depends on the operation in error. For a row that
+        is recorded anew the error of the function is raised, with the number of the row.
 
-        Raises TypeError or ValueError for arguments nested or shaped otherwise, with both shapes,
-        TypeError for what is no number, ValueError for masked numbers; RuntimeError if the rows
+        Raises TypeError or ValueError, with both shapes, for arguments nested or shaped otherwise;
+        TypeError for what is no number; ValueError for masked numbers; RuntimeError if the rows
         take more branches than `max_specializations`.
         """
         np = self._np
@@ -305,14 +308,14 @@ class Program:
     ) -> float:
         """Add the gradient of the reduced results to the parameters' `.grad`; return their value.
 
-        The reduction is 'mean' or 'sum' over rows, for a function with one result; `weights`, of
-        shape (N,), make it the weighted mean sum(w * r) / sum(w) or the weighted sum. With `seeds`,
-        nested as the function's result, of shape (N,) each, it is the sum of seeds times results.
-        Arguments are as for a call.
+        For a function with one result the reduction is 'mean' or 'sum' over rows. With `weights`,
+        of shape (N,), it is the weighted mean sum(w * r) / sum(w) or the weighted sum. With
+        `seeds`, nested as the function's result, of shape (N,) each, the value is the sum of seeds
+        times results. Arguments are as for a call.
 
         Raises as a call does; ValueError for another reduction, for the mean of no rows, for
-        weights or seeds of another shape or both of them, or without seeds for a function with
-        several results. No gradient is changed then.
+        weights or seeds of another shape, for both of them, and for a function with several results
+        without seeds. After an error no gradient has been changed.
         """
         plain = weights is None and seeds is None and threads == 1 and not check
         if plain and self._ready:
@@ -347,8 +350,8 @@ class Program:
             self._make_ready(args, reduction)
         return total
 
-    # A step on the same small arrays as the last time takes the shortest way: all that C is told
-    # stands in a frame already.
+    # A step on the same small arrays as the step before takes the shortest way: a frame already
+    # contains all that C needs.
 
     def _make_ready(self, args: tuple[Any, ...], reduction: str) -> None:
         trace, last = self._traces[0], self._last
@@ -369,7 +372,7 @@ class Program:
 
     def _backward_again(self, args: tuple[Any, ...], reduction: str) -> float | None:
         try:
-            ready = self._ready.pop()  # nobody else's meanwhile
+            ready = self._ready.pop()  # no other thread has the frame now
         except IndexError:
             return None
         looks, how, frame, call, captured, workspace, _ = ready
@@ -385,7 +388,7 @@ class Program:
         return total
 
     def _seeds(self, args: tuple[Any, ...], reduction: str, weights: Any, seeds: Any) -> list[Any]:
-        """Return arrays of seeds, each with its pointer."""
+        """Return (array, pointer to its numbers) for the seeds of each output, of shape (N,)."""
         np = self._np
         count = self._rows_of(args)[0]
         if reduction not in ("mean", "sum"):
@@ -413,9 +416,9 @@ class Program:
     def gradient(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
         """Return the derivative of each row's result with respect to the row's arguments.
 
-        For a function with one result. Arrays of the arguments' shapes, nested as they are: one
-        nesting, or a tuple of as many as there are arguments. Raises as a call does, and ValueError
-        for a function with several results, which has a `jacobian`.
+        The derivatives are arrays of the arguments' shapes, nested as the arguments: one nesting,
+        or a tuple with one for each of several arguments. Raises as a call does, and ValueError for
+        a function with several results, which has a `jacobian`.
         """
         outputs = len(self._traces[0].outputs)
         if outputs != 1:
@@ -423,14 +426,14 @@ class Program:
         return self._nest_gradients(self._gradients(args, 1, threads, check)[0])
 
     def jacobian(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
-        """Return for each of the function's results what `gradient` returns for one.
+        """Return for each of the function's results what `gradient` returns for a single result.
 
-        Nested as the function's result. Raises as a call does.
+        These are nested as the function's result. Raises as a call does.
         """
         np, outputs = self._np, len(self._traces[0].outputs)
         found = self._gradients(args, outputs, threads, check)
         for i in range(outputs if outputs > 1 else 0):
-            # It may be of another result, whose gradient of 0 times an infinite derivative is nan.
+            # The cause may be another result: its gradient, 0, times an infinite derivative is nan.
             if not all(np.isfinite(array).all() for array in found[i]):
                 self._go_back_alone(i, found[i], args, threads)
         return self._nest([self._nest_gradients(arrays) for arrays in found])
@@ -438,7 +441,7 @@ class Program:
     def _go_back_alone(
         self, output: int, arrays: list[Any], args: tuple[Any, ...], threads: int
     ) -> None:
-        """Compute one result's gradients anew, by itself, in the rows where some are not finite."""
+        """Compute one result's gradients again, alone, in the rows where some are not finite."""
         np = self._np
         finite = [np.isfinite(array).all(axis=tuple(range(1, array.ndim))) for array in arrays]
         rows = np.flatnonzero(~np.all(finite, axis=0)).astype(np.uint32)
@@ -449,7 +452,10 @@ class Program:
     def _gradients(
         self, args: tuple[Any, ...], outputs: int, threads: int, check: bool
     ) -> list[list[Any]]:
-        """Return an array for each of the arguments', for each of so many results."""
+        """Return for each of `outputs` results a list of gradients.
+
+        The list has an array of shape (N, *shape) for each array of the arguments.
+        """
         count = self._rows_of(args)[0]
         zeros, shapes = self._np.zeros, [array.shape for array in self._arrays]
         results = [[zeros((count, *shape)) for shape in shapes] for _ in range(outputs)]
@@ -457,7 +463,7 @@ class Program:
         return results
 
     def _back_to(self, results: list[list[Any]]) -> Callable[[Frame, int], None]:
-        """Return what tells a frame where gradients go: for each result, arrays of zeros."""
+        """Return a `bind` that has gradients written to `results`: arrays of zeros for each one."""
 
         def bind(frame: Frame, count: int) -> None:
             frame.call.jacobian = 1
@@ -479,7 +485,7 @@ class Program:
 
     @property
     def specializations(self) -> int:
-        """The number of recordings: one, and one for each further way rows have gone."""
+        """The number of recordings: one, and one for each further way that rows have gone."""
         return len(self._traces)
 
     def __repr__(self) -> str:
@@ -497,9 +503,9 @@ class Program:
     def disassemble(self, mode: str = "forward") -> str:
         """Return the instructions as text, one a line.
 
-        `mode` is 'forward', 'backward' (parameters' gradients) or 'gradient' (inputs'). r0, r1, ...
-        are rows' values, s0, s1, ... numbers computed once a call, d0, d1, ... sums over rows.
-        Raises ValueError for another mode.
+        `mode` is 'forward', 'backward' (the gradients of parameters) or 'gradient' (the gradients
+        of inputs). r0, r1, ... are values of rows, s0, s1, ... are numbers computed once a call,
+        and d0, d1, ... are sums over rows. Raises ValueError for another mode.
         """
         modes = {"forward": FORWARD, "backward": PARAMETERS, "gradient": INPUTS}
         if mode not in modes:
@@ -530,8 +536,8 @@ def _count(number: int, noun: str) -> str:
 
 
 _ARITHMETIC = (ValueError, OverflowError, ZeroDivisionError)
-_SMALL = 1 << 14  # numbers in arguments that a program remembers
-_NO_ROW = 2 ** (8 * ffi.sizeof("size_t")) - 1  # of a mg_trap
+_SMALL = 1 << 14  # a program remembers its arguments up to so many numbers
+_NO_ROW = 2 ** (8 * ffi.sizeof("size_t")) - 1  # the row of a mg_trap that belongs to no row
 
 
 def _undecided(rows: Any) -> RuntimeError:
@@ -543,23 +549,23 @@ def _undecided(rows: Any) -> RuntimeError:
 
 
 def _look_at(array: Any) -> tuple[Any, Any, Any, Any]:
-    """Return what an array is known again by: itself, its shape, its dtype and its memory."""
+    """Return what _is_as_it_was compares: the array, its shape, its dtype and its memory."""
     return array, array.shape, array.dtype, ffi.from_buffer(array)
 
 
 def _is_as_it_was(arg: Any, look: tuple[Any, Any, Any, Any]) -> bool:
-    """Whether an argument is an array that was looked at, unchanged but for its numbers."""
+    """Whether an argument is the array that was looked at, unchanged but for its numbers."""
     array, shape, dtype, memory = look
     if arg is not array or arg.shape != shape or arg.dtype is not dtype:
         return False
     try:
         return bool(ffi.from_buffer(arg) == memory)
-    except (BufferError, ValueError):  # other strides: its numbers do not lie one after the other
+    except (BufferError, ValueError):  # other strides: the numbers lie no longer side by side
         return False
 
 
 def _error_of(call: Any) -> tuple[int, Exception]:
-    """Return the row, -1 for none, and the exception of the first error in a replay."""
+    """Return the row (-1: no row's) and the exception of the first error in a replay."""
     trap = call.trap
     name = OPERATORS[trap.op] if trap.op >= 0 else "/"
     error = arithmetic_error(trap.status, name, trap.x, trap.y, trap.derivative)
@@ -586,9 +592,9 @@ def _nest_arrays(shape: Shape, found: Any) -> Any:
 def _describe_result(
     result: Any, roots: list[Value], recorder: Recorder, where: str, like: Shape | None
 ) -> Shape:
-    """Return how a function's results are nested, the Values appended to `roots`.
+    """Return how a function's results are nested, and append their Values to `roots`.
 
-    A dict with the keys of `like`, an earlier recording's, is taken in the order of those.
+    `like` is the nesting of an earlier recording: a dict with the same keys keeps their order.
     """
     known = like if isinstance(like, Members) else Members(tuple, None, ())
     keys: tuple[Any, ...] | None = None
@@ -643,7 +649,7 @@ def _restored(
 ) -> Program:
     """Return a program as it was pickled or copied.
 
-    Raises ValueError for what no program was pickled as.
+    Raises ValueError for anything that is no pickled program.
     """
     try:
         _check(shapes, options, result, parameters, traces)
@@ -684,21 +690,22 @@ def compile(
 ) -> Program:
     """Record what `fn` does for one example, and return a program that does it for many.
 
-    `fn` takes Values, or lists, tuples and dicts of them, nested as the examples are (an array
-    arrives as nested lists), and returns a Value or a nesting of them. `examples` are numbers,
-    arrays or nestings of them. Values that were there before are the program's parameters; numbers,
-    and Values that `fn` makes of them, are constants: random numbers, too, are drawn once. What
-    else `fn` does, such as appending to a list, it does when it is recorded only.
+    `fn` takes Values, or lists, tuples and dicts of Values, nested as the examples are (an array
+    arrives as nested lists), and returns a Value or a nesting of Values. `examples` are numbers,
+    arrays or nestings of these. Values that were there before are the program's parameters.
+    Numbers, and Values that `fn` makes of numbers, are constants: random numbers, too, are drawn
+    once. Whatever else `fn` does, such as appending to a list, happens only while it is recorded.
 
-    While recording, `.data` is a stand-in. Comparing it, or a Value, is a condition of the program:
-    a row for which it comes out otherwise is recorded on its own, up to `max_specializations` ways
-    in all. Arithmetic with it is part of the program, through which no gradient passes. With
-    `allow_constants` it may also become a plain number, which is then the example's for every row.
+    While recording, `.data` is a stand-in. A comparison of stand-ins, or of Values, is a condition
+    of the program: a row for which the comparison comes out otherwise is recorded on its own, up to
+    `max_specializations` ways in all. Arithmetic with stand-ins is part of the program, and no
+    gradient passes through it. With `allow_constants` a stand-in may also become a plain number,
+    which is then the example's for every row.
 
-    Raises ImportError without numpy; TypeError for examples that do not consist of numbers, and for
-    what a program cannot do: turning `.data` into a plain number (naming the line), catching the
-    error of a computation (which other rows may not raise), `backward()`, a `_backward` of a
-    Value's own, assigning to parameters; whatever `fn` raises.
+    Raises ImportError without numpy; TypeError for examples that do not consist of numbers;
+    TypeError for what a program cannot do: turning `.data` into a plain number (the error names the
+    line), catching the error of a computation (which other rows may not raise), `backward()`, a
+    `_backward` of a Value's own, assigning to parameters; and whatever `fn` raises.
 
     >>> w = Value(3.0)
     >>> program = compile(lambda x: (w * x).relu(), 1.0)

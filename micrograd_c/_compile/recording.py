@@ -1,9 +1,10 @@
 """Recording a program to be compiled: the numbers that code sees meanwhile.
 
 While a `Recorder` records, the data of a Value is a `Number`: a stand-in that computes with the
-example's number and remembers how. Comparing it is a guard of the program, arithmetic with it a
-part of the program through which no gradient passes, and whatever would make it a plain number,
-which would be the example's for every row, raises TypeError.
+example's number and remembers how. A comparison of stand-ins becomes a guard of the program.
+Arithmetic with stand-ins becomes a part of the program through which no gradient passes. Whatever
+would turn a stand-in into a plain number raises TypeError, for that number would be the example's
+for every row.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from .._value_methods import as_real, user_line
 from ..engine import Value, bulk, maximum, restore
 from . import arguments
 
-# Of csrc/micrograd.h: mg_rule and mg_relation.
+# The enums mg_rule and mg_relation of csrc/micrograd.h.
 NO_RULE, DETACH, DIVIDE, LINK = range(4)
 LESS, LESS_EQUAL, EQUAL = range(3)
 
 
 class Guard(NamedTuple):
-    """What a comparison came out as."""
+    """A comparison of two Values' data, and how it came out."""
 
     relation: int
     left: Value
@@ -33,22 +34,22 @@ class Guard(NamedTuple):
 
 
 class Recorder:
-    """What a thread's Values ask while their program is being recorded."""
+    """What the Values of one thread ask for their data while the thread records a program."""
 
     def __init__(self, allow_constants: bool = False) -> None:
         self.allow_constants = allow_constants
         self.guards: list[Guard] = []
         self.inputs: tuple[Value, ...] = ()
         self.position: Any = None
-        self.start = 0  # the serial number from which on nodes are of the function's own making
+        self.start = 0  # nodes with this serial number or a higher one are made by the function
         self.arguments: frozenset[int] = frozenset()  # ids of the inputs
         self.constants: set[int] = set()  # serial numbers of nodes known to be constants
-        self.independent: set[int] = set()  # ... known to depend on no argument
-        self.raised: Exception | None = None  # the first error of what was computed or refused
-        self.raised_at = ""
+        self.independent: set[int] = set()  # serial numbers of nodes known to need no argument
+        self.raised: Exception | None = None  # the first error, of a computation or a refusal
+        self.raised_at = ""  # the line of the error
 
     def run(self, work: Callable[[], Any]) -> Any:
-        """Return what work() returns, which this thread records."""
+        """Return what work() returns, having this thread record meanwhile."""
 
         def work_from(position: Any) -> Any:
             self.position = position
@@ -57,7 +58,7 @@ class Recorder:
         return bulk.record(self, work_from)
 
     def make_inputs(self, numbers: Sequence[float]) -> list[Value]:
-        """Return a Value for each of the inputs, just before the function runs."""
+        """Return a Value for each number: the inputs. To be called just before the function."""
         leaves = [Value(number) for number in numbers]
         self.inputs = tuple(leaves)
         self.arguments = frozenset(map(id, leaves))
@@ -67,7 +68,7 @@ class Recorder:
     # ---- what Values ask ----
 
     def read(self, value: Value) -> Number:
-        """Return the data of a Value."""
+        """Return a stand-in for the data of a Value."""
         data = bulk.number_of(value)
         return Number(self, bulk.rule(DETACH, data, (value,)), data)
 
@@ -87,7 +88,7 @@ class Recorder:
     def construct(
         self, data: Any, children: tuple[Value, ...], partials: tuple[Any, ...]
     ) -> Value | None:
-        """Return a Value of stand-ins, or None where there are none among what it is made from."""
+        """Return Value(data, children, partials); None if neither data nor a partial stands in."""
         if not isinstance(data, Number) and not any(isinstance(p, Number) for p in partials):
             return None
         number = data.number if isinstance(data, Number) else float(data)
@@ -97,7 +98,7 @@ class Recorder:
         return bulk.rule(LINK, number, (self.lift(data), *pairs))
 
     def apply(self, name: str, a: Any, b: Any) -> Any:
-        """Return maximum or minimum where one of two is a stand-in."""
+        """Return the maximum or minimum of a and b, NotImplemented if neither is a stand-in."""
         if not isinstance(a, Number) and not isinstance(b, Number):
             return NotImplemented
         if any(not isinstance(v, (Number, Value)) and _real(v) is None for v in (a, b)):
@@ -105,12 +106,12 @@ class Recorder:
         x, y = (v.value if isinstance(v, Number) else v for v in (a, b))
         return getattr(bulk, name)(x, y)
 
-    # An argument is a number to whoever wrote the function. Between Values == is identity, as ever;
-    # what is computed from an argument is asked for its data by name, for a Value that is recorded
-    # eagerly is true and equal to no number.
+    # To the author of the function an argument is a number, so it compares with numbers as one.
+    # Between Values == is identity, as ever. A Value computed from an argument must be compared by
+    # its .data: outside of a recording such a Value is true, and equal to no number.
 
     def equals(self, value: Value, other: Any) -> Any:
-        """Return value == other, or NotImplemented where that is identity."""
+        """Return value == other; NotImplemented where the comparison is one of identity."""
         if isinstance(other, Value):
             return NotImplemented
         if not isinstance(other, Number) and _kind(_real_part(other)) is None:
@@ -121,14 +122,14 @@ class Recorder:
         return NotImplemented
 
     def truth(self, value: Value) -> bool:
-        """Return whether a Value is true: an argument where it is not 0."""
+        """Return whether a Value is true: an argument is where its number is not 0."""
         if id(value) in self.arguments:
             return bool(self.read(value))
         self._refuse_computed(value, "asked for its truth: compare its .data with a number")
         return True
 
     def check_hash(self, value: Value) -> None:
-        """Raise TypeError for the hash of an argument, which is that of no number."""
+        """Raise TypeError for an argument: its hash would not be that of its number."""
         if id(value) in self.arguments:
             raise self.note(
                 TypeError(
@@ -149,7 +150,7 @@ class Recorder:
             )
 
     def refuse(self, what: str) -> None:
-        """Raise TypeError: a program cannot contain this."""
+        """Raise TypeError: a program cannot contain `what`. allow_constants allows reading."""
         if not self.allow_constants or not what.startswith("reading"):
             raise self.note(
                 TypeError(f"a program that is being recorded cannot contain {what} ({user_line()})")
@@ -162,7 +163,7 @@ class Recorder:
         return error
 
     def finish(self) -> None:
-        """Raise TypeError if the function has caught an error: other rows would raise none."""
+        """Raise TypeError if the function has caught an error, which other rows may not raise."""
         error = self.raised
         if error is None or self.allow_constants:
             return
@@ -185,9 +186,10 @@ class Recorder:
         return not self._reaches(value, self.constants, lambda v: True)
 
     def _reaches(self, value: Value, known: set[int], is_found: Callable[[Value], bool]) -> bool:
-        """Return whether a Value was made from one that was there before and that is looked for.
+        """Return whether a Value is, or depends on, an older Value for which `is_found` is true.
 
-        `known` has the serial numbers of nodes that were not; others found out now are added.
+        A Value is older if it was there before the function ran. `known` has the serial numbers of
+        nodes that are known not to depend on such a Value; those found out now are added.
         """
         seen: set[int] = set()
         waiting = [value]
@@ -204,7 +206,7 @@ class Recorder:
         return False
 
     def guard(self, relation: int, left: Value, right: Value, outcome: bool) -> bool:
-        """Note what a comparison came out as, and return that."""
+        """Note how a comparison came out, and return that."""
         self.guards.append(Guard(relation, left, right, outcome))
         return outcome
 
@@ -221,15 +223,16 @@ def _nearest(number: Any) -> float:
         return float("inf") if number > 0 else float("-inf")
 
 
-# A double compares with a number that is none as it does with the doubles next to it.
+# A guard compares doubles. A number that is no double, such as 2**53 + 1, is replaced by the
+# nearest double, and < or <= is chosen so that the outcome is the same for every double x.
 def _below(x: float, number: Any) -> tuple[int, float]:
-    """Return relation and double to compare with for `x < number`."""
+    """Return the relation and the double to compare x with in place of `x < number`."""
     near = _nearest(number)
     return (LESS_EQUAL if near < number else LESS), near
 
 
 def _not_above(x: float, number: Any) -> tuple[int, float]:
-    """Return relation and double to compare with for `x <= number`."""
+    """Return the relation and the double to compare x with in place of `x <= number`."""
     near = _nearest(number)
     return (LESS if near > number else LESS_EQUAL), near
 
@@ -241,18 +244,21 @@ class Number:
 
     def __init__(self, recorder: Recorder, value: Value, number: float) -> None:
         self.recorder = recorder
-        self.value = value  # which computes it, without gradients
-        self.number = number  # the example's
+        self.value = value  # the Value that computes the number, without gradients
+        self.number = number  # the example's number
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        """What isinstance() asks: code that looks whether it has got a float finds one."""
+        """The class that isinstance() sees, so that code that tests for a float finds one."""
         return float
 
     # ---- comparisons ----
 
     def _other(self, other: Any) -> Any:
-        """Return another stand-in, or a real number as it is, or NotImplemented."""
+        """Return stand-ins and real numbers as they are, for a Value its stand-in.
+
+        NotImplemented for anything else.
+        """
         if isinstance(other, Number):
             return other
         if isinstance(other, Value):
@@ -301,7 +307,7 @@ class Number:
             return self.recorder.guard(EQUAL, self.value, other.value, outcome)
         near = _nearest(other)
         if near != other:
-            return False  # no double is equal to it
+            return False  # no double is equal to the other number
         return self.recorder.guard(EQUAL, self.value, Value(near), self.number == near)
 
     def __ne__(self, other: Any) -> Any:
@@ -314,7 +320,7 @@ class Number:
     # ---- what would make it a plain number ----
 
     def _plain(self, use: str) -> float:
-        """Return the example's number, where it may be every row's."""
+        """Return the example's number if it may be every row's; else raise TypeError."""
         if not self.recorder.allow_constants and not self.recorder.is_constant(self.value):
             _refuse_number(self.recorder, use)
         return self.number
@@ -360,7 +366,7 @@ class Number:
         return self._plain("asked whether it is an integer").is_integer()
 
     def __getattr__(self, name: str) -> Any:
-        """Return what numpy looks for: np.exp(number) calls number.exp()."""
+        """Return the method that numpy looks for: np.exp(number) calls number.exp()."""
         np = arguments.numpy()
         function = getattr(np, name, None)
         if not isinstance(function, np.ufunc) or function.nin != 1:
@@ -444,7 +450,7 @@ def _refuse_number(recorder: Recorder, use: str) -> NoReturn:
 
 
 def _real_part(other: Any) -> Any:
-    """Return the real number that a complex one is equal to, or nan; anything else as it is."""
+    """Return the real number that a complex number is equal to, or nan; others as they are."""
     if not isinstance(other, Complex) or isinstance(other, Real):
         return other
     return other.real if other.imag == 0 else math.nan
@@ -458,17 +464,17 @@ def _kind(number: Any) -> Any:
 
 
 def _arithmetic(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
-    """Return apply(a, b), one of which is a stand-in, the other a Value, a number or another."""
+    """Return apply(a, b): one is a stand-in, the other a Value, a number or a stand-in."""
     if isinstance(a, Value) or isinstance(b, Value):
         x, y = (v.value if isinstance(v, Number) else v for v in (a, b))
-        if isinstance(b, Value) and apply is operator.sub:  # as a number minus a Value is recorded
+        if isinstance(b, Value) and apply is operator.sub:  # recorded as number - Value is
             return -y + x
         if isinstance(b, Value) and apply is operator.truediv:
             return y**-1 * x
         if isinstance(b, Value) and apply in (operator.add, operator.mul):
             return apply(y, x)
         result = apply(x, y)
-        if isinstance(b, Value) and apply is operator.pow:  # whose base is a number
+        if isinstance(b, Value) and apply is operator.pow:  # the base is a number, no Value
             return restore(type(result), "number_power", bulk.number_of(result), (x, b), None, ())
         return result
     recorder = (a if isinstance(a, Number) else b).recorder
@@ -487,20 +493,20 @@ def _arithmetic(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
     x, y = recorder.lift(a), recorder.lift(b)
     if apply is operator.truediv:
         return Number(recorder, bulk.rule(DIVIDE, number, (x, y)), number)
-    if apply is operator.pow:  # which has no slope everywhere: nobody asks for that of a number
+    if apply is operator.pow:  # detached: its derivative, which nobody asks for, may not exist
         power = x**y if isinstance(b, Number) else x ** float(b)
         return Number(recorder, bulk.rule(DETACH, number, (power,)), number)
     return Number(recorder, apply(x, y), number)
 
 
 def _plain_arithmetic(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
-    """Return apply(a, b) of operations that programs do not have."""
+    """Return apply(a, b), an operation that programs do not have, of plain numbers."""
     use = f"an operand of {apply.__name__}"
     return apply(*(v._plain(use) if isinstance(v, Number) else v for v in (a, b)))
 
 
 def largest(numbers: list[Any]) -> Any:
-    """Return max(numbers); of stand-ins each row's own, without guards."""
+    """Return max(numbers). With stand-ins that is maximum(), each row's own, without guards."""
     recorder = next((v.recorder for v in numbers if isinstance(v, Number)), None)
     if recorder is None:
         return max(numbers)

@@ -1,6 +1,6 @@
-"""Replays of one recording: the program in C, and what a call needs beside it.
+"""Replays of one recording: the program in C, and what a call needs besides the program.
 
-Programs own their memory and know no node: they are those of the cffi module on every backend.
+A program in C owns its memory and knows no node, so on every backend it is one of the cffi module.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ lib.mg_arena_set_poll(_memory, POLL)
 FORWARD, PARAMETERS, INPUTS = lib.MG_FORWARD, lib.MG_PARAMETERS, lib.MG_INPUTS
 ALL = lib.MG_ALL
 NULL = ffi.NULL
-KIND = 0  # of processor, see mg_call: for tests
+KIND = 0  # the kind of processor, see mg_call: other kinds are for tests
 _KEPT = 1 << 26  # bytes of entries in the programs of single outputs that a trace keeps
-PIECE = 1 << 22  # multiplications between two looks for a signal: 1 ms, powers take 100
+PIECE = 1 << 22  # multiplications between two looks for a signal: 1 ms; if powers, 100 ms
 OPERATORS = [ffi.string(lib.mg_operator_name(op)).decode() for op in range(lib.mg_operator_count())]
 
 
 def fail_after(n: int) -> None:
-    """Let the n-th allocation for programs from now fail; 0: none. For tests."""
+    """For tests: let the n-th allocation for programs from now fail; 0 lets all succeed."""
     lib.mg_arena_fail_after(_memory, n)
 
 
 class _Owner(ref):  # type: ignore[type-arg]
-    """A weak reference to a pointer, which frees what that points to when the pointer dies.
+    """A weak reference to a pointer; when the pointer dies, what it points to is freed.
 
-    Not ffi.gc: the garbage collector runs its destructor with the `__del__` methods of what it has
-    found dead, which may still use the pointer, or keep it. Pointers it does not track: one dies
-    when nothing refers to it any more.
+    ffi.gc would not do. The garbage collector runs the destructors of ffi.gc along with the
+    `__del__` methods of the objects that it has found dead, and these methods may still use the
+    pointer, or keep it. A plain pointer is not tracked by the collector: it dies when nothing
+    refers to it any more.
     """
 
     __slots__ = ("free", "thing")
@@ -60,7 +61,10 @@ _free = partial(_pointer_died, owners=_owners)
 
 
 def _owned(made: Any, what: str, free: Callable[[Any], None]) -> Any:
-    """Return a pointer that C has made, to be freed when it dies."""
+    """Return a pointer that C has made; what it points to is freed when the pointer dies.
+
+    Raises MemoryError, naming `what`, for NULL.
+    """
     if not made:
         raise MemoryError(f"no memory for {what}")
     owner = _Owner(made, _free)
@@ -73,7 +77,11 @@ def _owned(made: Any, what: str, free: Callable[[Any], None]) -> Any:
 
 
 class Trace:
-    """What was recorded for one example, and the program made of it."""
+    """What was recorded for one example, and the program made of the recording.
+
+    `entries` is an array of mg_entry (csrc/micrograd.h) as bytes, `outputs` are places of entries,
+    and each of `guards` has the fields of a mg_guard.
+    """
 
     def __init__(
         self,
@@ -89,7 +97,8 @@ class Trace:
         self.captured, self.inputs = captured, inputs
         self.frames: dict[int, list[Frame]] = {mode: [] for mode in range(lib.MG_MODES)}
         self._singles: dict[int, Trace] = {}
-        # Leaves whose gradient is a plain sum: it is added to. Through others backward goes on.
+        # Whether all captured Values are leaves without a closure: then their gradients are just
+        # added to. From any other Value backward must go on.
         self.plain = not any(
             len(v._children) or "_backward" in (attributes(v) or {}) for v in captured
         )
@@ -126,7 +135,7 @@ class Trace:
         return facts
 
     def take_frame(self, mode: int) -> Frame:
-        """Return a frame that nobody else uses; to be given back."""
+        """Return a frame that no other call uses; to be given back by give_frame."""
         frames = self.frames[mode]
         try:
             return frames.pop()
@@ -134,7 +143,7 @@ class Trace:
             return Frame(self, mode)
 
     def give_frame(self, mode: int, frame: Frame) -> None:
-        """Take a frame back, unless an exception has ended what it did."""
+        """Take a frame back, unless an exception has ended its replay."""
         if frame.idle:
             frame.held = None
             self.frames[mode].append(frame)
@@ -154,9 +163,10 @@ def prepare(trace: Trace, mode: int) -> None:
 
 
 def _to_the_end(work: Callable[[], tuple[Any, int]]) -> Any:
-    """Return what work() gives beside its status, once Ctrl-C, which it gives up for, is handled.
+    """Return what work() makes; work() returns that and its status.
 
-    A handler that does not raise has the work done from the beginning, and to its end.
+    Ctrl-C lets work() give up, and its handler run. If the handler does not raise, work() is done
+    again from the beginning, and to its end.
     """
     made, status = work()
     if status == lib.MG_INTERRUPTED:
@@ -169,7 +179,7 @@ def _to_the_end(work: Callable[[], tuple[Any, int]]) -> Any:
 
 
 class Frame:
-    """What one replay at a time needs: arguments for C and a workspace."""
+    """What a replay needs: the arguments for C and workspaces. One replay at a time uses it."""
 
     def __init__(self, trace: Trace, mode: int) -> None:
         prepare(trace, mode)
@@ -189,9 +199,9 @@ class Frame:
         call.captured, call.captured_grads = self.data, self.grads
         call.scalars, call.outputs, call.seeds = self.scalars, self.outputs, self.seeds
         call.gradients, call.kind, call.scale = self.gradients, KIND, 1.0
-        self.held: Any = None  # what the call refers to besides
+        self.held: Any = None  # the other objects whose memory the call refers to
         passes = outputs if mode in (INPUTS, ALL) else 1
-        self.work = lib.mg_program_work(trace.program, mode) * passes + 1  # a row's
+        self.work = lib.mg_program_work(trace.program, mode) * passes + 1  # of one row
         self.idle = True
         self.width = lib.mg_program_sums(trace.program)
         self.chunks = 0
@@ -203,26 +213,26 @@ class Frame:
         return _owned(made, "a workspace", lib.mg_workspace_free)
 
     def columns_of_output(self, output: int) -> Any:
-        """Return where the places for an output's gradients, one for each input, begin."""
+        """Return the columns for an output's gradients: a pointer to one for each input."""
         return self.gradients + output * self.inputs
 
     def forget_gradients(self) -> None:
-        """Have no place for the gradients of inputs, of which an earlier replay had some."""
+        """Clear the columns for gradients of inputs, which an earlier replay may have set."""
         size = ffi.sizeof(self.gradients)
         ffi.memmove(self.gradients, bytes(size), size)
 
     def make_room(self, chunks: int) -> None:
-        """Have room for the sums of so many chunks."""
+        """Make room for the sums of so many chunks."""
         if chunks > self.chunks:
             self.sums = ffi.new("double[]", self.width * chunks)
             self.call.sums = self.sums
             self.chunks = chunks
 
     def run(self, threads: int) -> int:
-        """Replay; return 0, 1 if a guard failed for some row, or 2 if for all.
+        """Replay; return 0, 1 if a guard failed for some row, or 2 if one failed for all rows.
 
         Other threads run meanwhile, and signals are handled between pieces of the work. After an
-        exception the frame is not idle, and not to be used again.
+        exception the frame is not idle, and must not be used again.
         """
         call, program, mode = self.call, self.program, self.mode
         chunks = lib.mg_replay_chunks(call.count)
@@ -256,24 +266,24 @@ class Frame:
 
 
 class _Crew:
-    """The threads that share the chunks of one replay, the caller's among them.
+    """The threads that share the chunks of one replay, the caller's thread among them.
 
-    An exception, from a signal's handler say, may come to the caller between any two steps. The
-    others are then told to stop, and waited for, before the frame and the arrays that they write to
-    are given back. Each of them also refers to the frame, and that to the arrays: should a further
-    exception end the waiting, no memory goes while it is written to.
+    An exception, such as one from a signal's handler, may come to the caller between any two steps.
+    The other threads are then told to stop, and waited for, before the frame and the arrays that
+    they write to are given back. Each thread also refers to the frame, and the frame to the arrays:
+    should a further exception end the waiting, no memory is freed while a thread writes to it.
     """
 
     def __init__(self, frame: Frame, chunks: int, threads: int) -> None:
         self.frame, self.threads = frame, threads
-        # Whoever is free takes the next few chunks: a thread that is disturbed does less.
+        # A thread that is free takes the next few chunks, so a thread that is disturbed does less.
         few = max(1, chunks // (16 * threads)) if threads > 1 else chunks
         self.left = deque((k, min(k + few, chunks)) for k in range(0, chunks, few))
         self.traps = [ffi.new("mg_trap *") for _ in range(threads)]
         self.failures = 0
         self.error: BaseException | None = None
         self.stopped = False
-        self.busy: list[int] = []  # threads at work beside the caller's
+        self.busy: list[int] = []  # numbers of the threads at work, without the caller's
 
     def run(self) -> None:
         running = []
@@ -284,7 +294,7 @@ class _Crew:
                 # Not threading.Thread, whose start() an exception can leave half done.
                 start_new_thread(self._help, (k, done))
             except RuntimeError:
-                break  # no more threads can be had: the interpreter is about to exit, say
+                break  # no more threads can be started, as when the interpreter is about to exit
             running.append(done)
         self._work(0)
         for done in running:
@@ -293,7 +303,7 @@ class _Crew:
             raise self.error
 
     def stop(self) -> None:
-        """Have the others stop, and wait for them whatever comes meanwhile."""
+        """Tell the other threads to stop, and wait for them whatever exceptions come meanwhile."""
         self.stopped = True
         while self.busy:
             try:
