@@ -302,7 +302,7 @@ mg_node *mg_arena_next_orphan(mg_arena *arena) {
 }
 
 void mg_node_set_closure(mg_arena *arena, mg_node *node, int closure) {
-    LOCKED(arena, mg_close(arena, node, closure != 0));
+    LOCKED(arena, mg_set_closure(arena, node, closure != 0));
 }
 
 /* ---- what a node was made from ---- */

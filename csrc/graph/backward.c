@@ -144,13 +144,13 @@ MG_INLINE mg_status push(mg_node *node, mg_cursor *at, mg_node **next) {
 }
 
 mg_status mg_push_node(mg_node *node) {
-    mg_open(node);
+    mg_ensure_unpacked(node);
     return push(node, NULL, NULL);
 }
 
 mg_status mg_partial(const mg_node *node, size_t i, double *partial) {
     double dx, dy;
-    mg_open(node);
+    mg_ensure_unpacked(node);
     const mg_links *links = mg_links_of(node);
     *partial = 0.0;
     if (node->op == MG_OP_custom && links->extra->partials != NULL)
@@ -175,7 +175,7 @@ MG_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_node *
     mg_status status = MG_OK;
     mg_node *node = root;
     mg_ahead ahead = {.page = mg_page_of(root)};
-    size_t pages = 0;
+    size_t steps = 0;
     root->mark = 1;
     at->page = mg_page_of(root);
     at->low = root;
@@ -197,7 +197,8 @@ MG_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_node *
         at->low = at->page->low;
         at->page->low = MG_NONE_REACHED;
         node = mg_page_nodes(at->page) + MG_PAGE_NODES - 1;
-        if (status == MG_OK && mg_gives_up(at->arena, (++pages << 9) - 1)) status = MG_INTERRUPTED;
+        steps += 512; /* of a page, a power of two */
+        if (status == MG_OK && mg_gives_up(at->arena, steps - 1)) status = MG_INTERRUPTED;
     }
 }
 

@@ -31,7 +31,7 @@ static inline bool mg_set_tag(mg_node *node, uint32_t tag) {
 }
 
 /* See mg_node_set_closure. */
-static inline void mg_close(mg_arena *arena, mg_node *node, bool closure) {
+static inline void mg_set_closure(mg_arena *arena, mg_node *node, bool closure) {
     bool before = (node->flags & MG_CLOSURE) != 0;
     if (closure && !before) arena->closures++;
     if (!closure && before) arena->closures--;

@@ -12,6 +12,6 @@ size_t mg_arity_of(const mg_node *node) {
 mg_node *mg_operand_of(const mg_node *node, size_t i) {
     if (i >= mg_arity_of(node)) return NULL;
     if (node->op == MG_OP_custom) return mg_extra_of(node)->operands[i];
-    mg_open(node);
+    mg_ensure_unpacked(node);
     return i == 0 ? mg_links_of(node)->left : mg_links_of(node)->right;
 }

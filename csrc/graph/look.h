@@ -11,7 +11,7 @@ mg_node *mg_operand_of(const mg_node *node, size_t i);
 
 /* Unpack a node if it is packed. To its parents and its proxy the node is the same as before, so
  * the parameter is const. */
-static inline void mg_open(const mg_node *node) {
+static inline void mg_ensure_unpacked(const mg_node *node) {
     if (node->op == MG_OP_packed) mg_unpack((mg_node *)(uintptr_t)node);
 }
 

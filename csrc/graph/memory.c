@@ -4,14 +4,14 @@
 
 #include <stdlib.h>
 
-struct mg_block {
-    mg_block *previous;
-    mg_block *next;
+struct mg_allocation {
+    mg_allocation *previous;
+    mg_allocation *next;
     size_t size;   /* as asked for */
     size_t unused; /* keeps the memory behind this header aligned for any type */
 };
 
-static void link_block(mg_arena *arena, mg_block *block) {
+static void link_block(mg_arena *arena, mg_allocation *block) {
     block->previous = NULL;
     block->next = arena->blocks;
     if (block->next != NULL) block->next->previous = block;
@@ -19,7 +19,7 @@ static void link_block(mg_arena *arena, mg_block *block) {
     arena->bytes += block->size;
 }
 
-static void unlink_block(mg_arena *arena, mg_block *block) {
+static void unlink_block(mg_arena *arena, mg_allocation *block) {
     if (block->next != NULL) block->next->previous = block->previous;
     if (block->previous != NULL)
         block->previous->next = block->next;
@@ -29,13 +29,13 @@ static void unlink_block(mg_arena *arena, mg_block *block) {
 }
 
 static bool fails(mg_arena *arena, size_t size) {
-    if (size > SIZE_MAX - sizeof(mg_block)) return true;
+    if (size > SIZE_MAX - sizeof(mg_allocation)) return true;
     return arena->fail_after != 0 && --arena->fail_after == 0;
 }
 
 void *mg_allocate(mg_arena *arena, size_t size) {
     if (fails(arena, size)) return NULL;
-    mg_block *block = calloc(1, sizeof(mg_block) + size);
+    mg_allocation *block = calloc(1, sizeof(mg_allocation) + size);
     if (block == NULL) return NULL;
     block->size = size;
     link_block(arena, block);
@@ -44,9 +44,9 @@ void *mg_allocate(mg_arena *arena, size_t size) {
 
 void *mg_reallocate(mg_arena *arena, void *memory, size_t size) {
     if (fails(arena, size)) return NULL;
-    mg_block *old = (mg_block *)memory - 1;
+    mg_allocation *old = (mg_allocation *)memory - 1;
     unlink_block(arena, old);
-    mg_block *block = realloc(old, sizeof(mg_block) + size);
+    mg_allocation *block = realloc(old, sizeof(mg_allocation) + size);
     if (block != NULL) block->size = size;
     link_block(arena, block != NULL ? block : old);
     return block != NULL ? block + 1 : NULL;
@@ -54,7 +54,7 @@ void *mg_reallocate(mg_arena *arena, void *memory, size_t size) {
 
 void mg_deallocate(mg_arena *arena, void *memory) {
     if (memory == NULL) return;
-    mg_block *block = (mg_block *)memory - 1;
+    mg_allocation *block = (mg_allocation *)memory - 1;
     unlink_block(arena, block);
     free(block);
 }

@@ -27,9 +27,11 @@ static inline void mg_set_poll(mg_arena *arena, int (*interrupted)(void)) {
     arena->gave_up = false;
 }
 
+enum { MG_STEPS = 1 << 15, MG_POLL_NOW = MG_STEPS - 1 };
+
 /* Whether to give up long work; to be called at each of its steps, numbered from 0. */
 static inline bool mg_gives_up(mg_arena *arena, size_t step) {
-    if ((step & 0x7fff) == 0x7fff && arena->interrupted != NULL && arena->interrupted() != 0)
+    if (step % MG_STEPS == MG_POLL_NOW && arena->interrupted != NULL && arena->interrupted() != 0)
         arena->gave_up = true;
     return arena->gave_up;
 }

@@ -136,7 +136,7 @@ struct mg_page {
 
 #define MG_LEAF_PAGE UINT64_MAX
 
-typedef struct mg_block mg_block;
+typedef struct mg_allocation mg_allocation;
 
 struct mg_arena {
     mg_node *bump; /* the next free slot of the newest interior page */
@@ -150,10 +150,10 @@ struct mg_arena {
     size_t pages; /* interior and leaf pages */
     size_t free_pages;
     size_t leaves;
-    size_t closures;  /* nodes with MG_CLOSURE */
-    size_t kept;      /* nodes with MG_KEEP */
-    mg_node *orphans; /* held nodes that have lost their last parent */
-    mg_block *blocks; /* everything taken from the system */
+    size_t closures;       /* nodes with MG_CLOSURE */
+    size_t kept;           /* nodes with MG_KEEP */
+    mg_node *orphans;      /* held nodes that have lost their last parent */
+    mg_allocation *blocks; /* everything taken from the system */
     size_t bytes;
     size_t fail_after;
     bool plain;               /* see mg_arena_set_plain */

@@ -221,17 +221,17 @@ TARGET static void keep(mg_block *at, const mg_instruction *in) {
 /* ---- the interpreter ---- */
 
 /* out = expression in x and y, whose operands are rows or scalars, not both scalars. */
-#define INFIX(expression)                                                                  \
-    do {                                                                                   \
-        const mg_operand x_in = mg_operand_of(at, in->x), y_in = mg_operand_of(at, in->y); \
-        double *restrict const out = mg_slot(at, in->out);                                 \
-        const size_t lanes = at->lanes;                                                    \
-        EACH_ROW(x_in, y_in, expression);                                                  \
+#define INFIX(expression)                                                                      \
+    do {                                                                                       \
+        const mg_operand x_in = mg_lane_operand(at, in->x), y_in = mg_lane_operand(at, in->y); \
+        double *restrict const out = mg_slot(at, in->out);                                     \
+        const size_t lanes = at->lanes;                                                        \
+        EACH_ROW(x_in, y_in, expression);                                                      \
     } while (0)
 
 /* out = x + y * z, where z is a row. */
 TARGET static void fused(const mg_block *at, const mg_instruction *in) {
-    const mg_operand x = mg_operand_of(at, in->x), y = mg_operand_of(at, in->y);
+    const mg_operand x = mg_lane_operand(at, in->x), y = mg_lane_operand(at, in->y);
     const double *restrict const x_row = x.row, *restrict const y_row = y.row;
     const double *restrict const z = mg_slot(at, in->z);
     double *restrict const out = mg_slot(at, in->out);

@@ -14,15 +14,15 @@ typedef struct {
     double number;
 } mg_operand;
 
-MG_INLINE mg_operand mg_operand_of(const mg_block *at, uint32_t reference) {
+MG_INLINE mg_operand mg_lane_operand(const mg_block *at, uint32_t reference) {
     if (mg_is_scalar(reference)) return (mg_operand){NULL, mg_scalar(at, reference)};
     return (mg_operand){mg_slot(at, reference), 0.0};
 }
 
 /* Return the second operand; where an instruction has none, its exponent. */
-MG_INLINE mg_operand mg_second_operand_of(const mg_block *at, const mg_instruction *in) {
+MG_INLINE mg_operand mg_second_lane_operand(const mg_block *at, const mg_instruction *in) {
     if (in->y == MG_NOTHING) return (mg_operand){NULL, in->number};
-    return mg_operand_of(at, in->y);
+    return mg_lane_operand(at, in->y);
 }
 
 /* Loops out[l] = expression for operands that are rows or numbers, not both numbers. The expression
@@ -112,7 +112,7 @@ MG_INLINE void mg_apply_op(int op, mg_form form, mg_operand x_in, mg_operand y_i
 }
 
 MG_INLINE void mg_apply(const mg_block *at, const mg_instruction *in) {
-    const mg_operand x = mg_operand_of(at, in->x), y = mg_second_operand_of(at, in);
+    const mg_operand x = mg_lane_operand(at, in->x), y = mg_second_lane_operand(at, in);
     switch (in->op) {
 #define X(name, symbol, form, ...)                                              \
     case MG_OP_##name:                                                          \
@@ -163,7 +163,7 @@ MG_INLINE void mg_push_op(int op, mg_form form, int side, mg_operand x_in, mg_op
 }
 
 MG_INLINE void mg_push_side(const mg_block *at, const mg_instruction *in, int side) {
-    const mg_operand x = mg_operand_of(at, in->x), y = mg_second_operand_of(at, in);
+    const mg_operand x = mg_lane_operand(at, in->x), y = mg_second_lane_operand(at, in);
     const double *const z = mg_slot(at, in->z), *const g = mg_slot(at, in->g);
     switch (in->op) {
 #define X(name, symbol, form, ...)                                                         \

@@ -28,6 +28,7 @@ static void place_adjoints(mg_program *program) {
     for (size_t i = 0; i < program->count; i++) {
         const mg_fate *fate = &program->fates[i];
         unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
+        if (mg_gives_up(program->memory, i)) return;
         if (!fate->needed || fate->level != MG_LEVEL_ROW || !fate->reached || !through) continue;
         if (program->entries[i].op == MG_TRACE_LINK) arity = 2;
         for (unsigned k = 0; k < arity; k++)

@@ -135,6 +135,7 @@ static void find_needed(mg_program *program) {
         const mg_fate *fate = &program->fates[i];
         uint32_t operands[3];
         bool through;
+        if (mg_gives_up(program->memory, i)) return;
         if (!fate->needed) continue;
         if (fate->value != i) use(program, fate->value); /* which stands before entry i */
         unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
@@ -149,6 +150,7 @@ static void find_reached(mg_program *program) {
     for (size_t i = program->count; i-- > 0;) {
         uint32_t operands[3];
         bool through;
+        if (mg_gives_up(program->memory, i)) return;
         if (!program->fates[i].reached) continue;
         unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
         if (program->entries[i].op == MG_TRACE_LINK) arity = 2;
@@ -185,5 +187,5 @@ bool mg_simplify(mg_program *program) {
     drop_guards(program);
     find_needed(program);
     find_reached(program);
-    return true;
+    return !program->memory->gave_up;
 }

@@ -235,9 +235,9 @@ mg_trace *mg_make_trace(mg_arena *arena, const mg_node *anchor, const mg_positio
     *culprit = NULL;
     *status = MG_NO_MEMORY;
     mg_order *order = mg_list_since(arena, (mg_node *)(uintptr_t)anchor, start);
-    if (order == NULL) *status = mg_why(arena);
-    if (order == NULL) return NULL;
-    double *grads = clear_grads(arena, order, start);
+    double *grads = NULL;
+    if (order != NULL && !mg_gives_up(arena, MG_POLL_NOW)) grads = clear_grads(arena, order, start);
+    if (grads == NULL) *status = mg_why(arena);
     mg_trace *trace = grads != NULL ? new_trace(&at, mg_arity_of(anchor)) : NULL;
     if (trace != NULL) {
         *status = append_all(&at, order, anchor, inputs, count, culprit);

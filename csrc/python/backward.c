@@ -25,7 +25,7 @@ PyObject *value_get_backward(PyObject *self, void *Py_UNUSED(closure)) {
 int value_set_backward(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
     if (value_refuse("a _backward of a Value's own") < 0) return -1;
     if (value == NULL) { /* back to the native rule */
-        mg_close(mg_module.arena, value_node(self), false);
+        mg_set_closure(mg_module.arena, value_node(self), false);
         return value_delete_own_entry(self, mg_module.backward_key);
     }
     if (!PyCallable_Check(value)) {
@@ -34,7 +34,7 @@ int value_set_backward(PyObject *self, PyObject *value, void *Py_UNUSED(closure)
         return -1;
     }
     if (value_set_own_entry(self, mg_module.backward_key, value) < 0) return -1;
-    mg_close(mg_module.arena, value_node(self), true);
+    mg_set_closure(mg_module.arena, value_node(self), true);
     value_set_cyclic((value_object *)self);
     return 0;
 }

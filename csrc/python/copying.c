@@ -45,7 +45,7 @@ PyObject *value_set_attributes(PyObject *Py_UNUSED(module), PyObject *args) {
     value_set_cyclic((value_object *)value);
     PyObject *closure = value_own_entry(value, mg_module.backward_key);
     if (closure == NULL && PyErr_Occurred()) return NULL;
-    if (closure != NULL) mg_close(mg_module.arena, value_node(value), true);
+    if (closure != NULL) mg_set_closure(mg_module.arena, value_node(value), true);
     Py_XDECREF(closure);
     Py_RETURN_NONE;
 }

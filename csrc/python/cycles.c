@@ -33,7 +33,7 @@ void value_leave(value_object *self, mg_node *node) {
     bool cyclic = (node->flags & MG_CYCLIC) != 0;
     bool held = mg_unkeep(mg_module.arena, node);
     if (held && cyclic) mg_module.cyclic_held--;
-    mg_close(mg_module.arena, node, false);
+    mg_set_closure(mg_module.arena, node, false);
     mg_set_owner(node, NULL);
     node->tag = 0;
     mg_drop(mg_module.arena, node);

@@ -143,7 +143,7 @@ static PyObject *trace_nodes(mg_node *anchor, const mg_position *start, mg_node 
             PyErr_NoMemory();
         return NULL;
     }
-    PyObject *result = show_trace(trace);
+    PyObject *result = PyErr_CheckSignals() < 0 ? NULL : show_trace(trace);
     mg_drop_trace(mg_module.arena, trace);
     return result;
 }
