@@ -175,7 +175,6 @@ MG_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_node *
     mg_status status = MG_OK;
     mg_node *node = root;
     mg_ahead ahead = {.page = mg_page_of(root)};
-    size_t steps = 0;
     root->mark = 1;
     at->page = mg_page_of(root);
     at->low = root;
@@ -197,8 +196,7 @@ MG_INLINE mg_status walk(mg_node *root, mg_cursor *at, mg_visit visit, mg_node *
         at->low = at->page->low;
         at->page->low = MG_NONE_REACHED;
         node = mg_page_nodes(at->page) + MG_PAGE_NODES - 1;
-        steps += 512; /* of a page, a power of two */
-        if (status == MG_OK && mg_gives_up(at->arena, steps - 1)) status = MG_INTERRUPTED;
+        if (status == MG_OK && mg_gives_up(at->arena, MG_PAGE_NODES)) status = MG_INTERRUPTED;
     }
 }
 
@@ -215,7 +213,7 @@ enum { AT_A_TIME = 1 << 19 }; /* nodes pushed between two looks for a signal */
 
 static mg_status list_node(mg_cursor *at, mg_node *node) {
     mg_order *order = at->order;
-    if (mg_gives_up(at->arena, order->count)) return MG_INTERRUPTED;
+    if (mg_gives_up(at->arena, 1)) return MG_INTERRUPTED;
     if (!MG_GROW(at->arena, order->nodes, order->count, order->capacity)) return MG_NO_MEMORY;
     order->nodes[order->count++] = node;
     return MG_OK;

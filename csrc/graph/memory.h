@@ -27,12 +27,15 @@ static inline void mg_set_poll(mg_arena *arena, int (*interrupted)(void)) {
     arena->gave_up = false;
 }
 
-enum { MG_STEPS = 1 << 15, MG_POLL_NOW = MG_STEPS - 1 };
+enum { MG_POLL_AFTER = 1 << 15 }; /* steps: some tenths of a millisecond */
 
-/* Whether to give up long work; to be called at each of its steps, numbered from 0. */
-static inline bool mg_gives_up(mg_arena *arena, size_t step) {
-    if (step % MG_STEPS == MG_POLL_NOW && arena->interrupted != NULL && arena->interrupted() != 0)
-        arena->gave_up = true;
+/* Whether to give up long work; to be called for each so many of its steps. */
+static inline bool mg_gives_up(mg_arena *arena, size_t steps) {
+    arena->unpolled += steps;
+    if (arena->unpolled >= MG_POLL_AFTER) {
+        arena->unpolled = 0;
+        if (arena->interrupted != NULL && arena->interrupted() != 0) arena->gave_up = true;
+    }
     return arena->gave_up;
 }
 

@@ -159,6 +159,7 @@ struct mg_arena {
     bool plain;               /* see mg_arena_set_plain */
     bool gave_up;             /* interrupted() has said to, since the work under way began */
     int (*interrupted)(void); /* see mg_arena_set_poll */
+    size_t unpolled;          /* steps of long work since it was called last */
     size_t recordings;        /* recordings under way: leaves are made in order of creation */
     mg_lock lock;
     mg_arena *next; /* on the list of all arenas, see memory.c */

@@ -79,7 +79,7 @@ void mg_emit_forward(mg_scheduler *at) {
     const mg_program *program = at->program;
     emit_loads(at);
     mg_find_sums(program, MG_LEVEL_ROW, at->absorbed);
-    for (uint32_t i = 0; i < program->count && !mg_gives_up(at->memory, i); i++)
+    for (uint32_t i = 0; i < program->count && !mg_gives_up(at->memory, 1); i++)
         if (computes_row(at, i) && !at->absorbed[i]) emit_entry(at, i);
     for (uint32_t i = 0; i < program->guard_count; i++) {
         mg_instruction guard = mg_blank(MG_CODE_GUARD);

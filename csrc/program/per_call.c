@@ -28,7 +28,7 @@ static void place_adjoints(mg_program *program) {
     for (size_t i = 0; i < program->count; i++) {
         const mg_fate *fate = &program->fates[i];
         unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
-        if (mg_gives_up(program->memory, i)) return;
+        if (mg_gives_up(program->memory, 1)) return;
         if (!fate->needed || fate->level != MG_LEVEL_ROW || !fate->reached || !through) continue;
         if (program->entries[i].op == MG_TRACE_LINK) arity = 2;
         for (unsigned k = 0; k < arity; k++)
@@ -90,7 +90,7 @@ static void place_steps(mg_program *program, const bool *absorbed, uint32_t *ter
     for (uint32_t i = 0; i < program->count; i++) {
         mg_fate *fate = &program->fates[i];
         const mg_entry *entry = &program->entries[i];
-        if (mg_gives_up(program->memory, i)) return;
+        if (mg_gives_up(program->memory, 1)) return;
         if (!fate->needed) continue;
         if (fate->level == MG_LEVEL_ROW) {
             if (fate->value == i && entry->op != MG_TRACE_INPUT) program->row_count++;

@@ -104,7 +104,7 @@ mg_program *mg_program_new(mg_arena *memory, const mg_entry *entries, size_t cou
     if (program != NULL) {
         program->inputs = inputs;
         program->captured = captured;
-        if (mg_gives_up(memory, MG_POLL_NOW) || !mg_simplify(program) ||
+        if (mg_gives_up(memory, MG_POLL_AFTER) || !mg_simplify(program) ||
             !mg_place_scalars(memory, program)) {
             drop_program(program);
             program = NULL;

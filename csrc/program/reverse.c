@@ -15,7 +15,7 @@ static void find_wanted(mg_scheduler *at) {
     const uint32_t source = at->mode == MG_PARAMETERS ? MG_TRACE_CAPTURED : MG_TRACE_INPUT;
     uint32_t operands[3];
     bool through;
-    for (uint32_t i = 0; i < program->count; i++) {
+    for (uint32_t i = 0; i < program->count && !mg_gives_up(at->memory, 1); i++) {
         const mg_entry *entry = &program->entries[i];
         unsigned arity = mg_entry_operands(entry, operands, &through);
         at->wanted[i] =
@@ -52,6 +52,7 @@ static void flush(mg_scheduler *at) {
         if (!MG_GROW_OR_FAIL(at, out->terms, out->term_count, out->term_room)) return;
         out->terms[out->term_count++] = at->pending[i];
     }
+    mg_gives_up(at->memory, at->pending_count);
     at->pending_count = 0;
     mg_emit(at, reduce);
 }
@@ -179,7 +180,7 @@ void mg_emit_reverse(mg_scheduler *at) {
         mg_emit(at, seed);
         contribute(at, program->outputs[i], MG_NOTHING, seed.out);
     }
-    for (uint32_t i = (uint32_t)program->count; i-- > 0 && !mg_gives_up(at->memory, i);)
+    for (uint32_t i = (uint32_t)program->count; i-- > 0 && !mg_gives_up(at->memory, 1);)
         if (at->wanted[i] && program->fates[i].level == MG_LEVEL_ROW) emit_operands(at, i);
     flush(at);
 }

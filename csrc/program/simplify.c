@@ -99,7 +99,7 @@ static bool find_values(mg_arena *memory, mg_program *program) {
     memset(known.table, 0xff, known.size * sizeof(uint32_t));
     for (uint32_t i = 0; i < program->count; i++) {
         mg_fate *fate = &program->fates[i];
-        if (mg_gives_up(memory, i)) break;
+        if (mg_gives_up(memory, 1)) break;
         if (!fate->needed) continue;
         fold(program, i);
         const mg_entry *entry = &program->entries[i];
@@ -135,7 +135,7 @@ static void find_needed(mg_program *program) {
         const mg_fate *fate = &program->fates[i];
         uint32_t operands[3];
         bool through;
-        if (mg_gives_up(program->memory, i)) return;
+        if (mg_gives_up(program->memory, 1)) return;
         if (!fate->needed) continue;
         if (fate->value != i) use(program, fate->value); /* which stands before entry i */
         unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
@@ -150,7 +150,7 @@ static void find_reached(mg_program *program) {
     for (size_t i = program->count; i-- > 0;) {
         uint32_t operands[3];
         bool through;
-        if (mg_gives_up(program->memory, i)) return;
+        if (mg_gives_up(program->memory, 1)) return;
         if (!program->fates[i].reached) continue;
         unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
         if (program->entries[i].op == MG_TRACE_LINK) arity = 2;

@@ -69,10 +69,10 @@ static void note_made(liveness *at, uint32_t reference) {
 }
 
 /* Return about how many multiplications an instruction does for a lane. */
-static double work_of(const mg_schedule *out, const mg_instruction *in) {
-    double terms = 0.0;
+static size_t work_of(const mg_schedule *out, const mg_instruction *in) {
+    size_t terms = 0;
     if (in->code == MG_CODE_REDUCE) return in->count;
-    if (in->code != MG_CODE_SUM) return 1.0;
+    if (in->code != MG_CODE_SUM) return 1;
     for (uint32_t r = 0; r < in->count; r++) terms += out->runs[in->first + r].count;
     return terms;
 }
@@ -141,12 +141,13 @@ static bool leave_rows_out(mg_arena *memory, mg_schedule *out, uint32_t values,
     if (at.live == NULL) return false;
     for (uint32_t i = (uint32_t)out->count; good && count < MOST_CUTS && i-- > out->forward;) {
         mg_instruction *in = &out->code[i];
-        if (mg_gives_up(memory, i)) good = false;
+        const size_t each = work_of(out, in);
+        if (mg_gives_up(memory, each)) good = false;
         const bool push = in->code == MG_CODE_PUSH_X || in->code == MG_CODE_PUSH_Y;
         if (in->code == MG_CODE_SEED || (push && !mg_has_finite_partials(in->op))) break;
         note_made(&at, in->out);
         visit_operands(out, in, &at, note_live);
-        work += work_of(out, in);
+        work += (double)each;
         if (at.live_gradients != 1 || work < enough ||
             work < LEAST_SAVED * (double)(at.live_values + 1))
             continue;
@@ -192,15 +193,17 @@ static bool assign_slots(mg_arena *memory, mg_schedule *out, size_t kept, size_t
     slots at = {.last = table, .slot_of = table + registers, .spare = table + 2 * registers};
     if (table == NULL) return false;
     memset(table, 0xff, registers * sizeof(uint32_t));
-    for (at.place = 0; at.place < out->count; at.place++)
+    for (at.place = 0; at.place < out->count && !memory->gave_up; at.place++) {
         visit_operands(out, &out->code[at.place], &at, note_use);
+        mg_gives_up(memory, work_of(out, &out->code[at.place]));
+    }
     for (size_t i = 0; i < kept; i++)
         if (at.last[i] != MG_NOTHING && at.last[i] >= out->forward)
             at.last[i] = (uint32_t)out->count;
     for (at.place = 0; at.place < out->count; at.place++) {
         mg_instruction *in = &out->code[at.place];
         const uint32_t result = in->out;
-        if (mg_gives_up(memory, at.place)) break;
+        if (mg_gives_up(memory, work_of(out, in))) break;
         if (result != MG_NOTHING) {
             at.slot_of[result] = at.spares != 0 ? at.spare[--at.spares] : (uint32_t)out->slots++;
             in->out = at.slot_of[result];

@@ -25,7 +25,7 @@ static void absorb_operands(const mg_program *program, uint8_t level, const mg_e
 void mg_find_sums(const mg_program *program, uint8_t level, bool *absorbed) {
     for (uint32_t i = 0; i < program->count; i++) {
         const mg_fate *fate = &program->fates[i];
-        if (mg_gives_up(program->memory, i)) return;
+        if (mg_gives_up(program->memory, 1)) return;
         if (program->entries[i].op == MG_OP_add && fate->needed && fate->level == level &&
             fate->value == i)
             absorb_operands(program, level, &program->entries[i], absorbed);

@@ -167,7 +167,7 @@ static mg_status append_all(tracer *at, const mg_order *order, const mg_node *an
     }
     for (size_t i = order->count; i-- > 0;) {
         mg_node *node = order->nodes[i];
-        if (mg_gives_up(at->arena, i)) return MG_INTERRUPTED;
+        if (mg_gives_up(at->arena, 1)) return MG_INTERRUPTED;
         if (node == anchor || !mg_is_recent(node, at->start)) continue;
         if (node->grad > 0.0 || (count != 0 && node == inputs[0])) continue; /* an input: placed */
         if (node->flags & MG_CLOSURE) {
@@ -236,7 +236,8 @@ mg_trace *mg_make_trace(mg_arena *arena, const mg_node *anchor, const mg_positio
     *status = MG_NO_MEMORY;
     mg_order *order = mg_list_since(arena, (mg_node *)(uintptr_t)anchor, start);
     double *grads = NULL;
-    if (order != NULL && !mg_gives_up(arena, MG_POLL_NOW)) grads = clear_grads(arena, order, start);
+    if (order != NULL && !mg_gives_up(arena, MG_POLL_AFTER))
+        grads = clear_grads(arena, order, start);
     if (grads == NULL) *status = mg_why(arena);
     mg_trace *trace = grads != NULL ? new_trace(&at, mg_arity_of(anchor)) : NULL;
     if (trace != NULL) {
