@@ -238,6 +238,12 @@ int value_number(PyObject *object, double *number);
 /* Raise what a status means; node is the one whose partials could not be computed. */
 void value_raise_partial(mg_status status, const mg_node *node);
 
+/* ---- compare.c ---- */
+
+PyObject *value_compare(PyObject *left, PyObject *right, int how);
+Py_hash_t value_hash(PyObject *self);
+int value_is_true(PyObject *self);
+
 /* ---- the short paths ---- */
 
 static inline bool value_is_exact(PyObject *object) {

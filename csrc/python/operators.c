@@ -456,78 +456,6 @@ static PyObject *absolute(PyObject *self) {
     return unary(MG_OP_abs, self);
 }
 
-/* ---- comparisons: of data; equality stays identity ---- */
-
-/* In a program the number of a Value on the right is read by the number on the left. */
-#define COMPARE(name, how)                                     \
-    static PyObject *name(PyObject *number, PyObject *right) { \
-        return PyObject_RichCompare(number, right, how);       \
-    }
-COMPARE(is_less, Py_LT)
-COMPARE(is_less_or_equal, Py_LE)
-COMPARE(is_greater, Py_GT)
-COMPARE(is_greater_or_equal, Py_GE)
-static const binaryfunc relation[] = {[Py_LT] = is_less,
-                                      [Py_LE] = is_less_or_equal,
-                                      [Py_GT] = is_greater,
-                                      [Py_GE] = is_greater_or_equal};
-
-/* == and != of a Value with a number, in a program; else, and of two Values, they are identity. */
-MG_COLD static PyObject *equal_in_program(PyObject *left, PyObject *right, int how) {
-    PyObject *result = PyObject_CallMethod(value_recorder(), "equals", "OO", left, right);
-    if (how == Py_EQ || result == NULL || result == Py_NotImplemented) return result;
-    int equal = PyObject_IsTrue(result);
-    Py_DECREF(result);
-    return equal < 0 ? NULL : PyBool_FromLong(!equal);
-}
-
-static PyObject *compare(PyObject *left, PyObject *right, int how) {
-    if (how == Py_EQ || how == Py_NE) {
-        if (value_is_recording()) return equal_in_program(left, right, how);
-        Py_RETURN_NOTIMPLEMENTED;
-    }
-    if (value_is_recording()) return consume_left(value_ask("read", left), right, relation[how]);
-    if (value_check(right))
-        Py_RETURN_RICHCOMPARE(value_node(left)->data, value_node(right)->data, how);
-    double number;
-    if (!PyLong_Check(right)) { /* any number, however large, can be compared with a float */
-        int found = value_number(right, &number);
-        if (found < 0 && !PyErr_ExceptionMatches(PyExc_OverflowError)) return NULL;
-        if (found < 0) PyErr_Clear();
-        if (found == 0) Py_RETURN_NOTIMPLEMENTED;
-    }
-    PyObject *data = PyFloat_FromDouble(value_node(left)->data);
-    if (data == NULL) return NULL;
-    PyObject *result = PyObject_RichCompare(data, right, how);
-    Py_DECREF(data);
-    return result;
-}
-
-/* Defining a comparison would otherwise take the hash away. */
-static Py_hash_t hash(PyObject *self) {
-    if (value_is_recording()) {
-        PyObject *result = value_ask("check_hash", self);
-        if (result == NULL) return -1;
-        Py_DECREF(result);
-    }
-    return PyBaseObject_Type.tp_hash(self);
-}
-
-/* A Value is true; in a program an argument that is 0 is not. A subclass may have a length. */
-static int is_true(PyObject *self) {
-    if (value_is_recording()) {
-        PyObject *result = value_ask("truth", self);
-        int answer = result != NULL ? PyObject_IsTrue(result) : -1;
-        Py_XDECREF(result);
-        return answer;
-    }
-    if (value_is_exact(self)) return 1;
-    const PyTypeObject *type = Py_TYPE(self);
-    if (type->tp_as_sequence == NULL || type->tp_as_sequence->sq_length == NULL) return 1;
-    const Py_ssize_t length = PyObject_Size(self);
-    return length < 0 ? -1 : length != 0;
-}
-
 PyType_Slot value_operator_slots[] = {
     {Py_tp_methods, methods},
     {Py_nb_add, add},
@@ -538,8 +466,8 @@ PyType_Slot value_operator_slots[] = {
     {Py_nb_negative, negative},
     {Py_nb_positive, positive},
     {Py_nb_absolute, absolute},
-    {Py_tp_richcompare, compare},
-    {Py_tp_hash, hash},
-    {Py_nb_bool, is_true},
+    {Py_tp_richcompare, value_compare},
+    {Py_tp_hash, value_hash},
+    {Py_nb_bool, value_is_true},
     {0, NULL},
 };
