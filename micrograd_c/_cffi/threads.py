@@ -20,8 +20,8 @@ _Result = TypeVar("_Result")
 stays: list[tuple[object, int]] = []
 
 # Of each thread that records a program to be compiled what its Values ask: a Recorder of
-# micrograd_c/_compile/recording.py.
-recorders: list[Any] = []
+# micrograd_c/_compile/recording.py. The keys of a dict, for they come and go without a call.
+recorders: dict[Any, None] = {}
 
 
 class _Here(threading.local):
@@ -80,30 +80,30 @@ def record(recorder: Any, work: Callable[[Any], _Result]) -> _Result:
     if here.recorder is not None:
         raise RuntimeError("a program is being recorded already")
     start = ffi.new("mg_position *")
-    outside = here.thread
+    outside, inside = here.thread, object()
     begun = False
+    # Python lets an exception of a signal's handler in when a call has ended, and between other
+    # steps not. So what is to be undone is noted before the call that does it; and of what undoes
+    # it only the last step is a call.
     try:
-        lib.mg_begin_recording(arena, start)
         begun = True
-        here.thread = object()  # within no_grad a program is recorded, too
-        here.recorder = recorder
-        recorders.append(recorder)
+        lib.mg_begin_recording(arena, start)
+        recorders[recorder] = None
+        here.recorder, here.thread = recorder, inside  # within no_grad a program is recorded, too
         return work(start)
     finally:
+        here.recorder, here.thread = None, outside
+        recorders.pop(recorder, None)
         if begun:
             lib.mg_end_recording(arena)
-        if recorder in recorders:
-            recorders.remove(recorder)
-        here.recorder = None
-        here.thread = outside
 
 
 def after_fork() -> None:
     """In a child: forget the threads that it does not have."""
-    for recorder in recorders.copy():
+    for recorder in list(recorders):
         if recorder is not here.recorder:
             lib.mg_end_recording(arena)
-            recorders.remove(recorder)
+            del recorders[recorder]
 
 
 def refuse(what: str) -> None:
