@@ -148,7 +148,7 @@ TARGET MG_INLINE void reduce_terms(const mg_block *at, const mg_product *terms, 
 
 /* Do a reduction, with as many terms at once as fill eight registers with their partial sums, if
  * that many terms always have different adjoints. */
-TARGET static inline void reduce(const mg_block *at, const mg_instruction *in) {
+TARGET static inline void reduce_rows(const mg_block *at, const mg_instruction *in) {
     const mg_product *term = at->schedule->terms + in->first;
     const mg_product *const end = term + in->count;
     const double *g = mg_slot(at, in->g);
@@ -288,7 +288,7 @@ TARGET static void run(mg_block *at, size_t from, size_t to) {
                 mg_push_side(at, in, 1);
                 break;
             case MG_CODE_REDUCE:
-                reduce(at, in);
+                reduce_rows(at, in);
                 break;
             case MG_CODE_GRADIENT:
                 mg_store_gradient(at, in);

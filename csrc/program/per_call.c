@@ -3,6 +3,8 @@
  *
  * A sum of products, such as a penalty on all weights, is one step, as for rows it is one
  * instruction. */
+#include "program/per_call.h"
+
 #include <string.h>
 
 #include "program/sums.h"

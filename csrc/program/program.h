@@ -190,32 +190,4 @@ static inline unsigned mg_entry_operands(const mg_entry *entry, uint32_t out[3],
     }
 }
 
-/* ---- simplify.c ---- */
-
-/* Fill in the fates of the entries; false: no memory, or given up. */
-bool mg_simplify(mg_program *program);
-
-/* ---- per_call.c ---- */
-
-/* Give constants, scalars and their adjoints places, and list the steps; false: no memory, or given
- * up. */
-bool mg_place_scalars(mg_arena *memory, mg_program *program);
-/* Compute the scalars of a call. */
-void mg_evaluate_scalars(const mg_program *program, mg_call *call);
-/* Push the adjoints of scalars, adjoint_count numbers of which the first are sums over rows, down
- * to the captured nodes: into call->captured_grads. */
-void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints);
-
-/* ---- schedule.c ---- */
-
-/* Make the instructions of a program for a mode; MG_NO_MEMORY, MG_INTERRUPTED: there are none. */
-mg_status mg_make_schedule(mg_arena *memory, mg_program *program, mg_mode mode);
-void mg_drop_schedule(mg_arena *memory, mg_schedule *schedule);
-
-/* ---- slots.c ---- */
-
-/* Give a mode's registers slots. Registers with the numbers of entries are values, all others are
- * gradients. false: no memory, or given up. */
-bool mg_assign_slots(mg_arena *memory, mg_program *program, mg_mode mode, uint32_t registers);
-
 #endif

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "program/block.h"
+#include "program/per_call.h"
 
 enum {
     CHUNK_ROWS = 128, /* a chunk has a multiple of so many rows; the last one may have fewer */

@@ -1,8 +1,11 @@
 /* schedule.c: the making of a schedule, the instructions of a program for one mode: forward, then
  * reverse, then slots for their registers. */
+#include "program/schedule.h"
+
 #include <string.h>
 
 #include "program/scheduler.h"
+#include "program/slots.h"
 
 void mg_drop_schedule(mg_arena *memory, mg_schedule *schedule) {
     mg_deallocate(memory, schedule->code);

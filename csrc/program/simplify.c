@@ -6,9 +6,9 @@
  * operator of the same values) share the value of the first of them, which changes no bit. Their
  * gradients stay apart: one sum in place of two, pushed through the derivative at once, would be
  * rounded otherwise. */
-#include <string.h>
+#include "program/simplify.h"
 
-#include "program/program.h"
+#include <string.h>
 
 /* ---- values ---- */
 

@@ -12,9 +12,9 @@
  * derivatives. The product is zero, and changes no sum, if all of these are finite. The instruction
  * tests values and scalars when it runs. Of partial derivatives the operator table says whether
  * they are finite; no row is left out before one that may be infinite. */
-#include <string.h>
+#include "program/slots.h"
 
-#include "program/program.h"
+#include <string.h>
 
 enum { MOST_CUTS = 32, LEAST_SAVED = 4 };
 

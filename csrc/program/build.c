@@ -1,8 +1,11 @@
-/* program.c: the making of a program from a trace. The trace may come from a pickle, so it is
+/* build.c: the making of a program from a trace. The trace may come from a pickle, so it is
  * checked as a whole. */
-#include "program/program.h"
-
 #include <string.h>
+
+#include "program/per_call.h"
+#include "program/program.h"
+#include "program/schedule.h"
+#include "program/simplify.h"
 
 static void drop_program(mg_program *program) {
     if (program == NULL) return;

@@ -1,0 +1,11 @@
+/* schedule.h: the instructions of a program for one mode. */
+#ifndef MG_SCHEDULE_H
+#define MG_SCHEDULE_H
+
+#include "program/program.h"
+
+/* Make the instructions of a program for a mode; MG_NO_MEMORY, MG_INTERRUPTED: there are none. */
+mg_status mg_make_schedule(mg_arena *memory, mg_program *program, mg_mode mode);
+void mg_drop_schedule(mg_arena *memory, mg_schedule *schedule);
+
+#endif
