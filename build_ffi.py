@@ -16,19 +16,19 @@ ROOT = Path(__file__).resolve().parent
 
 
 def room(*patterns: str) -> list[str]:
-    """Return the files of csrc/ that match, as setuptools wants them: relative to this file."""
+    """Return the files of csrc/ that match, with paths relative to ROOT, as setuptools requires."""
     found = (path for pattern in patterns for path in (ROOT / "csrc").glob(pattern))
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
 
-# Both modules have the graph. In this one alone are the public functions, which lock the arena, and
-# what replays traces, which needs no node.
+# Both modules contain the graph. This module alone contains the public functions, which lock the
+# arena, and the files that replay traces, which know no node.
 API = ["csrc/api.c"]
 GRAPH = [path for path in room("graph/*.c", "program/trace.c") if path not in API]
 PROGRAMS = [path for path in room("program/*.c") if path not in GRAPH]
 HEADERS = room("**/*.h")
 
-# Where there is no lock of Python's the arenas have one of their own.
+# Where Python has no interpreter's lock, each arena has a lock of its own.
 KEEP_GIL = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 # The results must be those of Python's own arithmetic: no contraction to fused multiply-adds.
@@ -46,7 +46,8 @@ COMPILE_ARGS = (
 )
 
 
-# Without it the linker leaves open which version of a function is meant, and the oldest is taken.
+# Without libm the linker leaves open which version of a function is meant, and the oldest one is
+# taken.
 MATHEMATICS = [] if os.name == "nt" else ["m"]
 
 

@@ -1,4 +1,4 @@
-"""Build the two compiled parts; everything else stands in pyproject.toml."""
+"""Build the two compiled parts. Everything else about the package is in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ACCELERATOR = Extension(
 
 
 class BuildAndSay(build_ext):
-    """Build the two at a time, and say so if the accelerator could not be built."""
+    """Build both parts at the same time, and warn if the accelerator could not be built."""
 
     def finalize_options(self) -> None:
         super().finalize_options()

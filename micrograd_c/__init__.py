@@ -3,7 +3,8 @@
 from pkgutil import extend_path
 from typing import TYPE_CHECKING, Any
 
-# In the source folder, where the compiled parts are not: those of the installed package.
+# Where this package is the source folder without compiled parts, those of the installed package are
+# found.
 __path__ = extend_path(__path__, __name__)
 
 from . import _copying, optim  # noqa: F401
@@ -59,7 +60,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what few programs need when it is asked for: `compile` and `Program`.
+    """Import `compile` and `Program`, which few programs need, when a program asks for them.
 
     They are not in __all__: `from micrograd_c import *` leaves Python's own compile alone.
     """

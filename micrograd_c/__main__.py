@@ -1,4 +1,4 @@
-"""The command `python -m micrograd_c`: train two small networks, and time it."""
+"""The command `python -m micrograd_c`: train two small networks, and time their training."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ the dot program is not there) and, where matplotlib is installed, loss.png and b
 
 
 def at_least(least: int) -> Callable[[str], int]:
-    """Return the type of an argument that is an integer, `least` or more."""
+    """Return the argparse type of an integer that is at least `least`."""
 
     def integer(text: str) -> int:
         try:
@@ -63,14 +63,14 @@ def at_least(least: int) -> Callable[[str], int]:
 
 
 def directory(text: str) -> Path:
-    """Return the path of a directory; the type of an argument."""
+    """Return the path of a directory: an argparse type."""
     if not text:
         raise argparse.ArgumentTypeError("the directory has no name")
     return Path(text)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Return the options; leave with status 2 and a message if they are not right."""
+    """Return the options. If they are not right, print a message and exit with status 2."""
     parser = argparse.ArgumentParser(
         prog=PROG,
         description=DESCRIPTION,
@@ -97,7 +97,10 @@ def train(
     rates: list[float],
     take_step: Callable[[float], demo.Step] | None = None,
 ) -> list[demo.Step]:
-    """Train with a learning rate for each step; print some ten of the losses on the way."""
+    """Take a step with each of the learning rates; print some ten of the losses on the way.
+
+    `take_step`, if given, takes the steps in place of problem.step.
+    """
     print(f"  {model}: {len(model.parameters())} parameters, {len(problem.points)} points")
     steps = []
     every = max(1, len(rates) // 10)
@@ -111,7 +114,7 @@ def train(
 
 
 def train_lecture(seed: int) -> None:
-    """Train the lecture's network and print what it then predicts."""
+    """Train the lecture's network and print its predictions."""
     random.seed(seed)
     model, problem = MLP(3, [4, 4, 1]), demo.four_examples()
     print("\nThe lecture: four examples, tanh, sum of squared errors")
@@ -121,14 +124,14 @@ def train_lecture(seed: int) -> None:
 
 
 def moons(seed: int, steps: int, points: int) -> tuple[MLP, demo.Problem, list[float]]:
-    """Return a network for the moons, the moons, and the learning rate of each step."""
+    """Return a network for the moons, the moons, and a learning rate for each step."""
     random.seed(seed)
     model = MLP(2, [16, 16, 1], activation=["relu", "relu", None])
     return model, demo.two_moons(points, seed), [1.0 - 0.9 * k / steps for k in range(steps)]
 
 
 def train_moons(seed: int, steps: int, points: int) -> tuple[MLP, demo.Problem, list[demo.Step]]:
-    """Train on two moons and print the final accuracy."""
+    """Train on two moons and print the final accuracy; return network, moons and steps."""
     model, problem, rates = moons(seed, steps, points)
     print("\nTwo moons: max-margin loss, L2 regularisation, learning rate 1.0 falling to 0.1")
     history = train(model, problem, rates)
@@ -137,7 +140,7 @@ def train_moons(seed: int, steps: int, points: int) -> tuple[MLP, demo.Problem, 
 
 
 def train_compiled(seed: int, steps: int, points: int, recorded: list[demo.Step]) -> None:
-    """Train on the same moons by a compiled program; print how much faster that is."""
+    """Train on the same moons by a compiled program; print how much faster its steps are."""
     model, problem, rates = moons(seed, steps, points)
     compiled = demo.CompiledMoons(model, problem)
     print("\nTwo moons compiled: one point's loss, recorded once, replayed over all points")
@@ -151,7 +154,10 @@ def train_compiled(seed: int, steps: int, points: int, recorded: list[demo.Step]
 
 
 def compare(model: MLP, problem: demo.Problem, history: list[demo.Step]) -> None:
-    """Print the time of a step on two moons, here and in pure Python."""
+    """Print the time of a step on two moons, here and in pure Python.
+
+    Raises ArithmeticError if loss or gradients differ by more than 1e-9 (relative).
+    """
     twin = demo.on_reference(model)
     difference = demo.largest_difference(problem, model, twin)
     if difference > 1e-9:
@@ -169,14 +175,14 @@ def compare(model: MLP, problem: demo.Problem, history: list[demo.Step]) -> None
 
 
 def save(path: Path, picture: bytes) -> None:
-    """Write a picture; remove what cannot be written to the end."""
+    """Write a picture to a file; remove the file if it cannot be written to the end."""
     file = path.open("wb")
     try:
         with file:
             file.write(picture)
     except BaseException as error:
         path.unlink(missing_ok=True)
-        if isinstance(error, OSError):  # such as a full disk's, which names no file
+        if isinstance(error, OSError):  # a full disk's error, say, names no file
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     print(f"Wrote {path}")
@@ -205,11 +211,11 @@ def save_figures(place: Path, model: MLP, problem: demo.Problem, history: list[d
 
 
 def run(options: argparse.Namespace) -> None:
-    """Do what the command is for."""
+    """Train, compare and save, as the options say."""
     if options.compile:
         arguments.numpy()  # raises ImportError, before any training
     print(f"micrograd_c {__version__}, backend {BACKEND}, Python {platform.python_version()}")
-    if options.save:  # first, so that a directory one cannot write to is known at once
+    if options.save:  # first: a directory that cannot be written to is known at once
         save_neuron(options.save)
     train_lecture(options.seed)
     model, problem, history = train_moons(options.seed, options.steps, options.points)
@@ -223,7 +229,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def fail(message: str, status: int = 1) -> int:
-    """Print an error as argparse does; return the exit status."""
+    """Print an error message as argparse does; return `status`."""
     print(f"{PROG}: error: {message}", file=sys.stderr)
     return status
 
@@ -231,7 +237,7 @@ def fail(message: str, status: int = 1) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (sys.argv's if None); return its exit status."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # it was closed when Python began
+        if getattr(sys, name) is None:  # the stream was closed when Python began
             setattr(sys, name, StringIO())
     options = parse(arguments)
     try:

@@ -1,4 +1,4 @@
-"""Value(...) in all its spellings, and results that are of a subclass: for both backends.
+"""Value(...) in all its spellings, and results that are of a subclass, for both backends.
 
 A backend has short ways of its own for the calls that programs make in their loops. All other calls
 come here.
@@ -12,29 +12,35 @@ from ._value_methods import ValueMethods, makes_results, real
 
 
 class Backend(Protocol):
-    """What the functions here need of a backend. A new node is whatever its `make` returns."""
+    """What the functions here need of a backend. A new node is whatever `make` returns."""
 
     def recorder(self) -> Any:
-        """Return what this thread's Values ask while it records a program, or None."""
+        """Return the recorder, which this thread's Values ask; None: no program is recorded."""
 
     def make(self, data: float, children: tuple[Any, ...], partials: tuple[float, ...]) -> Any:
-        """Return a new node with these operands; a leaf without them, and in no_grad."""
+        """Return a new node with n children, and n partials or none; in no_grad a leaf.
+
+        Without children the node is a leaf, too.
+        """
 
     def renew(self, value: Any, made: Any, label: Any, op: str, partials: tuple[Any, ...]) -> None:
-        """Let a Value show a new node, or that of a Value that nobody else has.
+        """Let a Value show `made`: a new node, or the node of a Value that nobody else has.
 
-        It has this label, name of its operator and local gradients from now on, and no `_backward`.
+        The Value gets this label, operator's name and local gradients, and loses its `_backward`.
         """
 
     def number_of(self, value: Any) -> float:
-        """Return the data of a Value, also while recording."""
+        """Return the data of a Value, also while a program is recorded."""
 
     def replace(self, result: Any, recorded: Any) -> None:
-        """Let a Value show the node of one that nobody else has, with its own number and label."""
+        """Let `result` show the node of `recorded`, a Value that nobody else has.
+
+        `result` keeps its data and its label.
+        """
 
 
 class _NotGiven(tuple):  # type: ignore[type-arg]
-    """The empty tuple as a parameter's default, to be told from one that was given."""
+    """The empty tuple as a parameter's default: not the same as an empty tuple that was given."""
 
 
 NOT_GIVEN = _NotGiven()
@@ -50,7 +56,10 @@ _SPELLINGS = {
 
 
 def _take_names(given: dict[str, Any], names: dict[str, Any]) -> None:
-    """Add to the arguments given those that are spelled by these names."""
+    """Add keyword arguments, in any spelling of their names, to the arguments given.
+
+    Raises TypeError for a name that is no parameter's, and for an argument given twice.
+    """
     for name, value in names.items():
         if not isinstance(name, str):
             raise TypeError("keywords must be strings")
@@ -78,7 +87,11 @@ def construct(
     label: Any = NOT_GIVEN,
     *more: Any,
 ) -> None:
-    """Let self show the new node that Value(data, children, op, label, **names) is to make."""
+    """Let self show the new node that Value(data, children, op, label, **names) is to make.
+
+    Raises TypeError for arguments of other types or names, ValueError for local gradients that are
+    not as many as the children, OverflowError for an int that a float cannot hold.
+    """
     partials: Any = NOT_GIVEN
     if more:
         count = 4 + len(more)
@@ -89,7 +102,7 @@ def construct(
         data, children, op, label, partials = given.values()
     if op is NOT_GIVEN:
         op = ""
-    elif not isinstance(op, str):  # microgpt's third argument
+    elif not isinstance(op, str):  # the third argument as microgpt has it: local gradients
         if partials is not NOT_GIVEN:
             raise TypeError("Value() got multiple values for argument 'local_grads'")
         op, partials = "", op
@@ -100,7 +113,7 @@ def construct(
 
 
 def _make(backend: Backend, data: Any, children: Any, partials: Any) -> Any:
-    """Return a new node, and the local gradients that it is to show as they were given."""
+    """Return a new node, and the local gradients that its Value shows, as they were given."""
     recorder = backend.recorder()
     if recorder is None:
         data = real(data, "Value() data")
@@ -128,9 +141,10 @@ def _make(backend: Backend, data: Any, children: Any, partials: Any) -> Any:
 
 
 def result_by_call(backend: Backend, cls: Any, recorded: Any) -> Any:
-    """Return what the constructor of a subclass makes, which then shows the recorded node.
+    """Return what the constructor of a subclass makes; that Value then shows the recorded node.
 
-    Where the constructor takes other arguments, it is the Value that was recorded.
+    Where the constructor takes other arguments than (data, children, op), return the recorded Value
+    itself.
     """
     if not makes_results(cls):
         return recorded

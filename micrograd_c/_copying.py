@@ -1,9 +1,9 @@
 """Copying and pickling of graphs, without recursion.
 
 Pickle saves what an object refers to before the object itself, and would descend a chain of a
-million nodes that way. So the first node of a graph that a pickle meets is saved with the list of
-all interior nodes below it, in the order in which they were created: by the time one of them is
-saved, its operands have been. Their states come last. Deep copies are made in the same order.
+million nodes by recursion. So the first node of a graph that a pickle meets is saved with a list of
+all interior nodes below it, in order of creation: when a node of the list is saved, its operands
+have been saved already. The states of the nodes come last. Deep copies are made in the same order.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def rebuild(
     partials: tuple[Any, ...],
     grad: float,
 ) -> Value:
-    """Return a node as it was recorded, not computed anew."""
+    """Return a Value with a node as it was recorded: its data is given, not computed anew."""
     value = restore(cls, name, data, children, exponent, partials)
     value.grad = grad
     return value
 
 
 def rebuild_root(below: list[Value], *record: Any) -> Value:
-    """Return the root of a graph whose other interior nodes are there already."""
+    """Return the root of a graph, whose interior nodes `below` have been rebuilt already."""
     return rebuild(*record)
 
 
@@ -51,9 +51,9 @@ _OWN_SLOTS = frozenset(("_bound", "_node", "_stateful"))
 
 
 def get_state(value: Value) -> Any:
-    """Return label, attributes and slots of a Value, or None if it has none of them.
+    """Return label, attributes and slots of a Value; None if it has none of these.
 
-    A subclass's own `__getstate__` says otherwise.
+    For a subclass with a `__getstate__` of its own, return what that returns.
     """
     if type(value) is not Value:
         own_state = type(value).__getstate__
@@ -68,7 +68,7 @@ def get_state(value: Value) -> Any:
 
 
 def _slots(value: Value) -> dict[str, Any]:
-    """Return what stands in the __slots__ of a subclass."""
+    """Return what an instance of a subclass has in the subclass's __slots__."""
     return {
         name: getattr(value, name)
         for name in copyreg._slotnames(type(value))  # type: ignore[attr-defined]
@@ -77,8 +77,8 @@ def _slots(value: Value) -> dict[str, Any]:
 
 
 def set_state(value: Value, state: Any) -> None:
-    """Give a Value what `get_state` returned."""
-    if isinstance(state, dict):  # of a subclass that has __getstate__ but no __setstate__
+    """Give a Value the state that `get_state` returned."""
+    if isinstance(state, dict):  # a subclass has a __getstate__ and no __setstate__
         state = "", state, {}
     label, own, slots = state
     if label != "":
@@ -93,18 +93,18 @@ def set_state(value: Value, state: Any) -> None:
 
 
 def copy_one(value: Value) -> Value:
-    """Return a Value with the same operands, number, gradient, label and attributes."""
+    """Return a Value with the same operands, data, gradient, label and attributes."""
     twin = rebuild(*_record(value))
     state = get_state(value)
     if state is not None:
         twin.__setstate__(state)
         if getattr(value._backward, "__self__", None) is value:
-            del twin._backward  # its own rule, as the value's is its own
+            del twin._backward  # the value has the rule of its own node: so has the twin
     return twin
 
 
 def copy_graph(root: Value, memo: dict[int, Any]) -> Value:
-    """Return a copy of the root with copies of all that it was made from (`copy.deepcopy`)."""
+    """Return a copy of the root, made from copies of all nodes below it (`copy.deepcopy`)."""
     for node in [*graph(root), root]:
         _copy_node(node, memo)
     return memo[id(root)]  # type: ignore[no-any-return]
@@ -115,10 +115,10 @@ def _copy_node(node: Value, memo: dict[int, Any]) -> Value:
         return memo[id(node)]  # type: ignore[no-any-return]
     cls, name, data, children, *rest = _record(node)
     copies = tuple(_copy_node(child, memo) for child in children)
-    if id(node) in memo:  # a child's state has led here
+    if id(node) in memo:  # the state of a child has led to this node
         return memo[id(node)]  # type: ignore[no-any-return]
     twin = memo[id(node)] = rebuild(cls, name, data, copies, *rest)
-    memo.setdefault(id(memo), []).append(node)  # an id in the memo must stay taken
+    memo.setdefault(id(memo), []).append(node)  # while its id is in the memo a node must live
     state = get_state(node)
     if state is not None:
         twin.__setstate__(copy.deepcopy(state, memo))
@@ -127,10 +127,14 @@ def _copy_node(node: Value, memo: dict[int, Any]) -> Value:
 
 
 def _rebind_rule(twin: Value, node: Value, memo: dict[int, Any]) -> None:
-    """Where a node's rule is the native one of some node, the copy's is that of its copy."""
+    """Give a copy its native rule.
+
+    Where a node's `_backward` is the native rule of some node, its own or another's, the
+    `_backward` of the node's copy is to be the native rule of that node's copy.
+    """
     owner = getattr(node._backward, "__self__", None)
     if "_backward" in (attributes(node) or {}) and isinstance(owner, Value):
-        del twin._backward  # a native rule again
+        del twin._backward  # back to the native rule
         if owner is not node:
             twin._backward = _copy_node(owner, memo)._backward
 
@@ -141,21 +145,24 @@ def _rebind_rule(twin: Value, node: Value, memo: dict[int, Any]) -> None:
 class _Below:
     """The interior nodes below the root of a graph: a list, as pickle sees it.
 
-    Their states follow when all of them are saved: an attribute may lead far up again.
+    The states of the nodes follow when all nodes are saved, for an attribute may lead far up again.
     """
 
-    being_saved: dict[tuple[int, int], _Below] = {}  # noqa: RUF012  (thread, id) of their nodes
+    being_saved: dict[tuple[int, int], _Below] = {}  # noqa: RUF012  by (thread, id of a node)
 
     def __init__(self, root: Value) -> None:
         self.root = root
         self.nodes = graph(root)[:-1]
-        self.waiting: list[tuple[Value, Any]] = []  # nodes with their states
+        self.waiting: list[tuple[Value, Any]] = []  # nodes whose states are to follow
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return list, (), None, self.items()
 
     def items(self) -> Iterator[Any]:
-        """Yield the nodes, then their states; meanwhile all of them are in `being_saved`."""
+        """Yield the nodes, then their states. While the nodes are saved they are in `being_saved`.
+
+        So are the root and the nodes' children. The root stays there until the end.
+        """
         thread = threading.get_ident()
         everyone = {self.root, *self.nodes}
         everyone.update(child for node in self.nodes for child in node._children)
@@ -163,13 +170,13 @@ class _Below:
         self.being_saved.update(dict.fromkeys(mine, self))
         try:
             yield from self.nodes
-            # Saving a state may run a pickling of its own, in the __reduce__ of an attribute, which
-            # knows none of these nodes; this one knows all of them, but for the root.
+            # To save a state may run another pickling, in the __reduce__ of an attribute. That
+            # pickling knows none of these nodes. This pickling knows all of them but the root.
             root = thread, id(self.root)
             for key in mine - {root}:
                 del self.being_saved[key]
             mine &= {root}
-            for node, state in self.waiting:  # which may grow
+            for node, state in self.waiting:  # the list may grow meanwhile
                 yield _State(node, state)
         finally:
             for key in mine:
@@ -177,7 +184,7 @@ class _Below:
 
 
 class _State:
-    """A state as an item of the list of nodes."""
+    """A node and its state, as an item of the list of nodes."""
 
     def __init__(self, *state: Any) -> None:
         self.state = state
@@ -187,12 +194,15 @@ class _State:
 
 
 def give_state(value: Value, state: Any) -> None:
-    """Give a node that was rebuilt its state."""
+    """Give a rebuilt Value its state."""
     value.__setstate__(state)
 
 
 def reduce(value: Value) -> tuple[Any, ...]:
-    """Return what pickle is to save of a Value."""
+    """Return what pickle saves of a Value, as `__reduce__` returns it.
+
+    Raises pickle.PicklingError if the Value's `_backward` cannot be pickled.
+    """
     record = _record(value)
     state = get_state(value)
     own = attributes(value) or {}
@@ -209,9 +219,9 @@ def reduce(value: Value) -> tuple[Any, ...]:
 
 
 def _check_closure(value: Value, closure: Any) -> None:
-    """Raise PicklingError for a closure that cannot be pickled, saying whose it is."""
+    """Raise PicklingError, which names the Value, if its closure cannot be pickled."""
     if isinstance(getattr(closure, "__self__", None), Value):
-        return  # a node's own rule, or a method of a subclass
+        return  # a node's native rule, or a method of a subclass
     try:
         _Probe(io.BytesIO()).dump(closure)
     except Exception as error:
@@ -222,7 +232,7 @@ def _check_closure(value: Value, closure: Any) -> None:
 
 
 class _Probe(pickle.Pickler):
-    """Pickles everything but Values."""
+    """A pickler that leaves Values out."""
 
     def persistent_id(self, thing: Any) -> Any:
         return 0 if isinstance(thing, Value) else None

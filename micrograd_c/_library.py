@@ -1,8 +1,8 @@
 """The C library by way of cffi, with all of its types made.
 
-cffi makes a type, or a function, when it is first asked for, and is not safe against being asked
-for another one in the middle of that: by another thread, or by what a garbage collection runs
-(https://github.com/python-cffi/cffi/issues/271). So it is asked for everything here, once.
+cffi makes a type or a function when a program first asks for it. It is not safe to ask for another
+one meanwhile, by another thread or by code that a garbage collection runs
+(https://github.com/python-cffi/cffi/issues/271). So this module asks for all of them, once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _OTHERS = [
     *("mg_node *", "mg_node **", "mg_node *[]", "mg_order **", "mg_status *"),
 ]
 
-for _name in _STRUCTS:  # their fields are made by looking at them
+for _name in _STRUCTS:  # cffi makes the fields when they are looked at
     _fields = ffi.typeof(_name).fields
 for _name in [*_OTHERS, *(f"{_name}{_suffix}" for _name in _STRUCTS for _suffix in (" *", "[]"))]:
     ffi.typeof(_name)

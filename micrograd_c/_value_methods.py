@@ -1,4 +1,4 @@
-"""What both Values, the accelerated and the cffi one, share and no hot path needs."""
+"""What the Values of both backends share: methods and functions that no hot path needs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from types import FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-# Above it an int is not always a float, and a float not told from the next int.
+# Above this number not every int has a float of its own.
 LARGEST_INTEGER = 2**53
 
-# The statuses of csrc/micrograd.h, and what Python calls them.
+# For each status of csrc/micrograd.h the exception and the message that Python has for it.
 _ERRORS: dict[int, tuple[type[ArithmeticError] | type[ValueError], str]] = {
     2: (ValueError, "math domain error"),
     3: (OverflowError, "math range error"),
@@ -27,7 +27,7 @@ _FOLDER = os.path.dirname(__file__) + os.sep
 
 
 def user_line() -> str:
-    """Return file and line of the code outside of this package that is running."""
+    """Return "file:line" of the innermost running code that is not of this package."""
     frame: Any = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_FOLDER):
         frame = frame.f_back
@@ -42,7 +42,8 @@ def as_real(number: object) -> Any:
     Raises:
         OverflowError: if an int or a Fraction is too large for a float.
     """
-    # The first two are known at once. The type itself is asked: see Number.__class__.
+    # float and int are found at once. type(number) is asked, not number.__class__: see
+    # Number.__class__ in _compile/recording.py.
     if issubclass(type(number), (float, int, Real, Decimal)):
         return float(number)  # type: ignore[arg-type]
     numpy = sys.modules.get("numpy")
@@ -52,9 +53,11 @@ def as_real(number: object) -> Any:
 
 
 def real(number: Any, what: str) -> float:
-    """Return a real number as a float; raise TypeError, which says what it is, for anything else.
+    """Return a real number as a float.
 
-    Raises OverflowError if an int is too large.
+    Raises:
+        TypeError: if it is no real number; the message calls it `what`.
+        OverflowError: if an int or a Fraction is too large for a float.
     """
     found = number if type(number) is float else as_real(number)
     if found is NotImplemented:
@@ -63,7 +66,7 @@ def real(number: Any, what: str) -> float:
 
 
 def as_count(name: str, count: Any) -> int:
-    """Return `count` as an int; raise TypeError if it is none and ValueError if it is below 1."""
+    """Return `count` as an int. Raises TypeError if it is no int, ValueError if it is below 1."""
     try:
         number = int(index(count))
     except TypeError:
@@ -74,7 +77,11 @@ def as_count(name: str, count: Any) -> int:
 
 
 def arithmetic_error(status: int, name: str, x: float, y: float, derivative: int) -> Exception:
-    """Return the exception for an operator's status, of the type Python's own operator raises."""
+    """Return the exception for an operator's status, of the type that Python's operator raises.
+
+    The operator has this name and the operands x and y (unused if it takes one). `derivative` is 1
+    if the operator's derivative failed, 0 if its value did.
+    """
     kind, what = _ERRORS[status]
     if name in ("exponent", "power", "number_power"):
         call = f"{x} ** {y}"
@@ -88,17 +95,18 @@ def arithmetic_error(status: int, name: str, x: float, y: float, derivative: int
     return kind(f"{what}: {where}{call}")
 
 
-_takes_three: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()  # by function
+_takes_three: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()  # results of _can_take_three
 
 
 def makes_results(cls: Any) -> bool:
     """Return whether a subclass's constructor takes (data, children, op), as results are made.
 
-    If it does not, an operation on its instances gives a plain Value, as in micrograd. Signatures
-    are asked, once each: an error that the constructor itself raises stays that error.
+    If not, an operation on the subclass's instances gives a plain Value, as in micrograd. Each
+    signature is looked at once, and the constructor is not tried: an error that the constructor
+    itself raises stays that error.
     """
     for constructor in (cls.__init__, cls.__new__):
-        if isinstance(constructor, FunctionType):  # Value's own are written in C, or take it
+        if isinstance(constructor, FunctionType):  # Value's own take the three, or are no functions
             takes = _takes_three.get(constructor)
             if takes is None:
                 takes = _takes_three[constructor] = _can_take_three(constructor)
@@ -116,9 +124,9 @@ def _can_take_three(constructor: Any) -> bool:
 
 
 class ValueMethods:
-    """The base class of Value: representation and the conversions it refuses.
+    """The base class of Value: how a Value is shown, and the conversions that a Value refuses.
 
-    `_copying` adds how Values are copied and pickled.
+    `_copying` adds the methods that copy and pickle Values.
     """
 
     __slots__ = ()
@@ -131,7 +139,7 @@ class ValueMethods:
         return f"Value(data={self.data}, label={self.label}, grad={self.grad})"
 
     def __format__(self, spec: str) -> str:
-        """Format the data; without a format specification, the Value itself."""
+        """Return the data in the format of `spec`; str(self) if `spec` is empty."""
         return format(self.data, spec) if spec else str(self)
 
     def __int__(self) -> int:

@@ -1,9 +1,9 @@
-"""The engine: which Value there is, and the state of its arena.
+"""The engine: which Value is in use, and the state of its arena.
 
 The accelerated Value is used where it was built, the portable one elsewhere. The environment
 variable ``MICROGRAD_C_BACKEND`` ('native' or 'cffi') forces one; `BACKEND` tells which is in use.
-Of the compiled parts only this module knows, and _library.py, for programs are those of the cffi
-module on either backend.
+Only two modules know the compiled parts: this one, and _library.py, for on either backend programs
+are replayed by the cffi module.
 """
 
 from __future__ import annotations
@@ -33,11 +33,14 @@ else:
     from . import _stamp
 
     def _missing(message):
-        """Return an ImportError that, for its name, `python -m` reports in one line."""
+        """Return an ImportError with the package's name: `python -m` reports it in one line."""
         return ImportError(message, name=__package__)
 
     def _choose():
-        """Return the module of the backend asked for, or of the best one there is."""
+        """Return the module of the backend asked for, or of the best one that was built.
+
+        Raises ImportError if there is none, or the compiled parts are stale.
+        """
         wanted = os.environ.get("MICROGRAD_C_BACKEND", "")
         if wanted not in ("", "native", "cffi"):
             raise _missing(f"MICROGRAD_C_BACKEND must be 'native' or 'cffi', not {wanted!r}")
@@ -101,10 +104,10 @@ Value.__module__ = __name__
 
 
 class Statistics(NamedTuple):
-    """What lives in the arena now.
+    """What the arena has now.
 
     Attributes:
-        nodes: living results of operations, with the constants written into them.
+        nodes: living results of operations, and the constants in them (the 3 of ``a * 3``).
         leaves: living leaves, as ``Value(2.0)`` makes them.
         pages: pages of 8 KiB in use.
         free_pages: pages kept for reuse.
@@ -119,7 +122,7 @@ class Statistics(NamedTuple):
 
 
 def statistics() -> Statistics:
-    """Return what lives in the arena now."""
+    """Return the numbers of nodes and pages, and the memory, that the arena has now."""
     return Statistics(*_backend.statistics())
 
 
@@ -128,13 +131,13 @@ _RUN_LATER = inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.i
 
 
 class no_grad(_backend.GradOff, ContextDecorator):  # noqa: N801  (as PyTorch spells it)
-    """Within it, this thread records nothing: operations give plain leaves.
+    """A context manager and a decorator: inside, this thread records nothing.
 
-    A context manager and a decorator; other threads go on recording. A generator or a coroutine
-    that is suspended within it leaves its thread recording nothing.
+    Operations give plain leaves; other threads go on recording. While a generator or a coroutine is
+    suspended inside, its thread records nothing either.
 
-    Raises TypeError where it decorates a generator function or an async one, whose body runs after
-    the call.
+    Raises TypeError when it decorates a generator function or an async function, whose body runs
+    after the call.
 
     >>> a = Value(2.0)
     >>> with no_grad():
@@ -146,7 +149,7 @@ class no_grad(_backend.GradOff, ContextDecorator):  # noqa: N801  (as PyTorch sp
     """
 
     def _recreate_cm(self) -> Self:
-        """Return what a decorated function's call enters: one of its own, that ends with it."""
+        """Return a new object for each call of a decorated function to enter and to leave."""
         return type(self)()
 
     def __call__(self, function: _Function) -> _Function:

@@ -1,13 +1,13 @@
 """Many nodes in one call: sums, products, losses.
 
 Each function records exactly the nodes that the plain Python expression in its docstring records:
-the same graph, the same bits, the same picture. What is saved is the crossing into C for every
-operator. Elements are Values or real numbers; of numbers alone the result is a leaf. Values of a
-subclass, which may have operators of its own, are recorded by that very expression. A real number
-of another type than float and int, of numpy's for example, counts as the float it is.
+the same graph, the same bits, the same picture. It saves the call into C for every operator.
+Elements are Values or real numbers; if all are numbers, the result is a leaf. Where an element is
+an instance of a subclass, which may have operators of its own, the expression itself is evaluated.
+A real number that is neither a float nor an int, such as numpy's, counts as a float.
 
-All of them raise ValueError where lengths differ, TypeError for elements of other types, and what
-the expression itself raises: OverflowError, ValueError of a logarithm.
+All functions raise ValueError where lengths differ, TypeError for elements of other types, and what
+the expression itself raises, such as OverflowError, or the ValueError of a logarithm.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ Element = Value | float
 
 def dot(ws: Collection[Element], xs: Collection[Element], bias: Element | None = None) -> Value:
     """Return ``sum((w * x for w, x in zip(ws, xs)), bias)``, where bias is 0 if None.
+
+    ws and xs have n elements each.
 
     >>> dot([Value(2.0), Value(3.0)], [10.0, 100.0], Value(1.0)).data
     321.0
@@ -79,7 +81,7 @@ def linear(
 
 
 def total(values: Iterable[Element]) -> Value:
-    """Return ``sum(values)``; like sum, of any iterable.
+    """Return ``sum(values)``, where values are any iterable; 0 if there are none.
 
     >>> total([Value(1.0), Value(2.0), 3]).data
     6.0
@@ -89,7 +91,7 @@ def total(values: Iterable[Element]) -> Value:
 
 
 def mean(values: Collection[Element]) -> Value:
-    """Return ``sum(values) / len(values)``. Raises ValueError if there are none.
+    """Return ``sum(values) / len(values)``. Raises ValueError if there are no values.
 
     >>> mean([Value(1.0), Value(2.0)]).data
     1.5
@@ -101,11 +103,11 @@ def mean(values: Collection[Element]) -> Value:
 
 
 def softmax(logits: Collection[Element]) -> list[Value]:
-    """Return the shares exp(v) / sum(exp(v)), computed without overflow.
+    """Return the n shares exp(v) / sum(exp(v)) of n logits, computed without overflow.
 
     The nodes are those of ``top = max(v.data for v in logits); exps = [(v - top).exp() for v in
-    logits]; total = sum(exps); [e / total for e in exps]``: top is a number, on which the result
-    does not depend. Raises ValueError if there are no logits.
+    logits]; total = sum(exps); [e / total for e in exps]``. top is a number, and the shares are the
+    same for any other. Raises ValueError if there are no logits.
 
     >>> [p.data for p in softmax([Value(1.0), Value(1.0)])]
     [0.5, 0.5]
@@ -119,7 +121,7 @@ def softmax(logits: Collection[Element]) -> list[Value]:
 
 
 def log_softmax(logits: Collection[Element]) -> list[Value]:
-    """Return the logarithms of the shares of `softmax`: finite for all finite logits.
+    """Return the logarithms of the n shares of `softmax`, finite for all finite logits.
 
     The nodes are those of ``[v - top + -total.log() for v in logits]``, with top and total as in
     `softmax`, where ``-total.log()`` is one node for all. Raises ValueError if there are no logits.
@@ -179,7 +181,7 @@ def cross_entropy(logits: Collection[Element], target: int) -> Value:
 def mse(predictions: Collection[Element], targets: Collection[Element]) -> Value:
     """Return ``sum((p - t)**2 for p, t in zip(predictions, targets)) / len(targets)``.
 
-    The mean squared error. Raises ValueError if there are none.
+    The mean squared error of n predictions and n targets. Raises ValueError if n is 0.
 
     >>> mse([Value(1.0), Value(2.0)], [0.0, 4.0]).data
     2.5
@@ -200,7 +202,7 @@ def mse(predictions: Collection[Element], targets: Collection[Element]) -> Value
 def hinge(scores: Collection[Element], targets: Collection[Element]) -> Value:
     """Return ``sum((1 + -t * s).relu() for s, t in zip(scores, targets)) / len(targets)``.
 
-    The mean max-margin loss, for targets -1 and +1. Raises ValueError if there are none.
+    The mean max-margin loss of n scores and n targets, each -1 or +1. Raises ValueError if n is 0.
 
     >>> hinge([Value(0.5), Value(3.0)], [1, -1]).data
     2.25
@@ -222,11 +224,10 @@ def binary_cross_entropy_with_logits(
 ) -> Value:
     """Return the mean of ``-t * log(p) - (1 - t) * log(1 - p)`` with ``p = z.sigmoid()``.
 
-    For logits z and targets t from 0 to 1, both of n elements; each term is finite for all finite
-    logits. The nodes are those of ``maximum(z, 0) + -t * z + (1 + (-abs(z)).exp()).log()``, the
-    logarithm's first, summed and divided by n, as PyTorch computes it
-    (torch.nn.functional.binary_cross_entropy_with_logits). Raises ValueError if there are none, or
-    more of one than of the other.
+    There are n logits z and n targets t, from 0 to 1. Each term is finite for all finite logits.
+    The nodes are those of ``maximum(z, 0) + -t * z + (1 + (-abs(z)).exp()).log()`` for each pair,
+    where the logarithm is recorded first; the terms are summed and divided by n, as PyTorch does
+    (torch.nn.functional.binary_cross_entropy_with_logits). Raises ValueError if n is 0.
 
     >>> round(binary_cross_entropy_with_logits([Value(0.0)], [1]).data, 6)
     0.693147
@@ -254,7 +255,10 @@ def _logistic_loss(z: Value, t: Any) -> Any:
 def _recorded(
     record: Callable[[Any], Any], who: str, values: Iterable[Any]
 ) -> tuple[Any, Sequence[Any]]:
-    """Return what is recorded in one call, or NotImplemented, and the values for an expression."""
+    """Return what `record` makes of the values, and the values as the expression takes them.
+
+    The first is NotImplemented where the expression is to be evaluated.
+    """
     values = _listed(values)
     result = record(values)
     if result is NotImplemented:
@@ -264,15 +268,18 @@ def _recorded(
 
 
 def _listed(values: Iterable[Any]) -> Sequence[Any]:
-    """Return what can be read twice, as a generator cannot, and without anybody's own iterator."""
+    """Return the values as a list or tuple: unlike a generator it can be read twice.
+
+    No iterator of a subclass of list or tuple runs when it is read.
+    """
     return values if type(values) in (list, tuple) else list(values)  # type: ignore[return-value]
 
 
 def plain_numbers(values: Iterable[Any], who: str, hint: str = "") -> list[Any]:
-    """Return Values, floats and ints, which a function in C takes; other real numbers as floats.
+    """Return values that a function in C takes: Values, floats and ints, other numbers as floats.
 
-    Values of another engine stay, for the expression to use their operators. Raises TypeError for
-    anything else.
+    Values of another engine stay as they are: the expression uses their operators. Raises TypeError
+    for anything else; the message names the function, `who`, and ends with `hint`.
     """
     return [v if isinstance(v, (Value, float, int)) else _as_scalar(v, who, hint) for v in values]
 
@@ -281,20 +288,20 @@ def _as_scalar(value: Any, who: str, hint: str) -> Any:
     number = as_real(value)
     if number is not NotImplemented:
         return number
-    if as_real(getattr(value, "data", None)) is NotImplemented:  # as that of an array is
+    if as_real(getattr(value, "data", None)) is NotImplemented:  # an array's data is no number
         kind = type(value).__name__
         raise TypeError(f"{who} takes Values and real numbers, not {kind!r}{hint}")
     return value
 
 
 def _same_length(a: Sequence[Any], name_a: str, b: Sequence[Any], name_b: str) -> None:
-    """Raise ValueError, as the bulk functions do, for what they have left to the expression."""
+    """Raise ValueError, as the functions in C do, if the lengths differ."""
     if len(a) != len(b):
         raise ValueError(f"{len(a)} {name_a} for {len(b)} {name_b}")
 
 
 def _exponentials(logits: Collection[Element]) -> tuple[list[Value], list[Value], Any]:
-    """Return the logits less the largest of their data, the exponentials of that, and that."""
+    """Return the n logits less top, the n exponentials of these, and top, the largest data."""
     if not logits:
         raise ValueError("no logits")
     top = largest([v.data if isinstance(v, Value) else v for v in logits])
@@ -306,6 +313,6 @@ def _exponentials(logits: Collection[Element]) -> tuple[list[Value], list[Value]
 
 
 def _as_value(result: Any) -> Value:
-    """Return what an expression makes of numbers alone as a leaf."""
+    """Return an expression's result as a Value: a leaf if the result is a number."""
     is_number = isinstance(result, (int, float, complex, Number))
     return Value(result) if is_number else result

@@ -15,14 +15,14 @@ def gradcheck(
 ) -> bool:
     """Compare the gradients of `fn(*inputs)` by `backward()` with central differences.
 
-    `fn` takes Values and returns one. `inputs` are Values or numbers: their data are where the
-    derivative is taken; they are not changed, nor are their gradients. The difference quotient for
-    an input x is (f(x + h) - f(x - h)) / 2h with h = eps * max(1, |x|), whose error is of order
-    h^2 and of order 1e-16/h (Nocedal and Wright, Numerical Optimization, 8.1).
+    `fn` takes n Values and returns a Value. `inputs` are n Values or numbers: the derivatives are
+    taken at their data. Neither data nor gradients of the inputs are changed. The difference
+    quotient for an input x is (f(x + h) - f(x - h)) / 2h with h = eps * max(1, |x|), whose error is
+    of order h^2 and of order 1e-16/h (Nocedal and Wright, Numerical Optimization, 8.1).
 
-    Returns True. Raises AssertionError naming the input and giving both numbers if they differ
-    by more than `tol`, relative to the larger of them or to 1; ValueError if `eps` or `tol` is not
-    positive; TypeError if `fn` returns anything but a Value.
+    Returns True. Raises AssertionError, with the input and both derivatives, if these differ by
+    more than `tol`, relative to the largest of 1 and the two absolute values; ValueError if `eps`
+    or `tol` is not positive; TypeError if `fn` returns anything but a Value.
 
     >>> gradcheck(lambda x, y: x * y + x.sin(), 2.0, -3.0)
     True

@@ -17,14 +17,15 @@ __all__ = ["draw_dot", "trace"]
 
 ATTRIBUTES = ("data", "grad", "label", "_op", "_prev")
 
-# What no SVG can hold, or no terminal shows, and what stands in its place; and how much of a text
-# is shown. DOT takes strings of up to 16384 bytes; of each character become six at most.
+# UNSHOWN: characters that no SVG can hold or no terminal shows. INSTEAD stands in their place.
+# LONGEST: how many characters of a text are shown. DOT takes strings of up to 16384 bytes, and a
+# character becomes at most six bytes.
 UNSHOWN = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 INSTEAD = "\ufffd"
 LONGEST = 1000
 
-# What DOT would read as an escape, an entity or a line's end in any label, and what it would
-# read as the borders of a field in a record's.
+# TEXT: characters that DOT would read as an escape, an entity or a line's end in any label. FIELD:
+# besides these, characters that DOT would read as the borders of a field in a record's label.
 TEXT = str.maketrans({"\\": r"\\", "\n": r"\n", "&": "&amp;"})
 FIELD = {**TEXT, **str.maketrans({mark: f"\\{mark}" for mark in "{}|<>"})}
 
@@ -99,13 +100,14 @@ def shown(text: str) -> str:
 def field(label: object) -> str:
     """Return `label` as a field of a DOT record that shows it as written."""
     text = shown(str(label)).translate(FIELD)
-    # DOT drops spaces at either end, after another, and after a beginning that is not ASCII.
+    # DOT drops a space at either end, after another space, and after a beginning that is not ASCII.
     return re.sub(r"(?<![!-~]) | $", "&#32;", text)
 
 
 def suffix(op: str) -> str:
-    """Return what an operation adds to its node's name, without what DOT or SVG would read in it.
+    """Return an operation's name as the end of a node's name in DOT.
 
-    It never begins with a digit: `n1` with the operation `0` is not `n10`.
+    Characters that DOT or SVG would read as syntax are replaced by `_`, and so is a digit at the
+    beginning: `n1` with the operation `0` is not `n10`.
     """
     return re.sub(r"^\d|[^\w*+.-]", "_", shown(op))

@@ -30,11 +30,11 @@ ACTIVATIONS: dict[Activation, Callable[[Any], Any]] = {
 }
 
 
-OUT = "out"  # what a neuron's output is called
+OUT = "out"  # the label of a neuron's output
 
 
 class Module:
-    """Anything that has parameters."""
+    """The base class of everything that has parameters."""
 
     def parameters(self) -> list[Value]:
         """Return the Values to be trained, in the order they were drawn."""
@@ -72,7 +72,8 @@ class Neuron(Module):
     def __call__(self, x: Collection[Value | float]) -> Value:
         """Return activation(b + w0*x0 + w1*x1 + ...) for `nin` Values or numbers.
 
-        Raises ValueError if there are more or fewer inputs than weights.
+        Raises ValueError if there are more or fewer inputs than weights, TypeError for an input of
+        another type, and what the activation raises (a logarithm's ValueError, say).
         """
         if len(x) != len(self.w):
             raise ValueError(f"{self!r} takes {len(self.w)} inputs, got {len(x)}")
@@ -101,7 +102,10 @@ class Layer(Module):
         self.neurons = [Neuron(nin, activation) for _ in range(as_count("nout", nout))]
 
     def __call__(self, x: Collection[Value | float]) -> Any:
-        """Return the list of the neurons' outputs; of a single neuron, the Value itself."""
+        """Return a list of `nout` Values for `nin` inputs; if `nout` is 1, the Value itself.
+
+        Raises as Neuron does.
+        """
         out: Any = bulk.layer(self.neurons, x)
         if out is NotImplemented:  # not in one call
             x = plain_numbers(x, repr(self), ": one example at a time")
@@ -137,9 +141,9 @@ class MLP(Module):
     ) -> None:
         """Draw a layer for each size in `nouts`, the first of `nin` inputs.
 
-        `activation` is one for all layers, or a list with one for each layer.
-        Raises ValueError if that list and `nouts` differ in length or `nouts` is empty,
-        and as Neuron does for a bad size or name.
+        `activation` is one name for all layers, or a list with a name for each layer.
+        Raises ValueError if that list and `nouts` differ in length or `nouts` is empty, TypeError
+        if `nouts` is no iterable, and as Neuron does for a bad size or name.
         """
         if not hasattr(type(nouts), "__iter__"):
             kind = type(nouts).__name__
@@ -156,9 +160,9 @@ class MLP(Module):
         self.layers = [Layer(*shape) for shape in zip(sizes, sizes[1:], names)]
 
     def __call__(self, x: Collection[Value | float]) -> Any:
-        """Return the last layer's output: a list of Values, or the Value if it is one neuron.
+        """Return the last layer's outputs, `nouts[-1]` Values in a list; if 1, the Value itself.
 
-        Raises ValueError if `x` does not have `nin` elements, TypeError if one of them is neither a
+        Raises ValueError if `x` does not have `nin` elements, TypeError if an element is neither a
         Value nor a number: an MLP takes one example at a time.
         """
         out: Any = bulk.network(self.layers, x)
@@ -183,9 +187,10 @@ class MLP(Module):
         return f"MLP({nin}, {nouts}, activation={names[0] if same else names!r})"
 
 
-# The classes as they are written above, which layer(), network() and parameters() do the work of: a
-# method that a program puts in the place of one is called instead. With the attributes in the order
-# in which they are set; and the label of outputs, which is one of the few that cost nothing.
+# bulk.layer(), bulk.network() and bulk.parameters() do the work of these classes as they are
+# written above. If a program puts another method in the place of one, that method is called
+# instead. The attributes are named in the order in which they are set. The label of outputs is
+# named here, early, so that it is one of the few labels that cost nothing.
 bulk.describe_network(Layer, ("neurons",), Neuron, ("w", "b", "activation"), OUT)
 
 

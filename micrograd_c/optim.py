@@ -19,9 +19,10 @@ __all__ = ["SGD", "Adam", "AdamW"]
 
 
 class Optimizer:
-    """Parameters, settings, and what is remembered of each parameter.
+    """The base class: n parameters, settings, and arrays of n doubles, the memories.
 
-    A parameter given twice is one parameter. The result of an operation is none: ValueError.
+    A parameter given twice is one parameter. Raises TypeError if a parameter is no Value,
+    ValueError if a parameter is the result of an operation or if there are no parameters.
     """
 
     settings: tuple[str, ...] = ()  # names of the attributes that state_dict saves
@@ -51,9 +52,10 @@ class Optimizer:
 
     @classmethod
     def check(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return settings as they are kept.
+        """Return the settings as they are kept: floats.
 
-        Raises TypeError for what is no number, ValueError for a negative one or nan.
+        Raises TypeError if a setting is no number, ValueError if it is negative or nan,
+        OverflowError if no float can hold it.
         """
         return {name: _not_negative(name, value) for name, value in settings.items()}
 
@@ -66,16 +68,16 @@ class Optimizer:
         raise TypeError("Optimizer itself has no rule; use SGD, Adam or AdamW")
 
     def state_dict(self) -> dict[str, Any]:
-        """Return settings and memories as plain numbers, tuples and lists, to be saved."""
+        """Return settings and memories by name, as plain numbers, tuples and lists, to be saved."""
         state: dict[str, Any] = {name: getattr(self, name) for name in self.settings}
         return {**state, **{name: getattr(self, name).tolist() for name in self.memories}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned.
+        """Take over settings and memories that `state_dict` returned.
 
-        Raises TypeError for what is no dict, KeyError if something is missing, ValueError if it is
-        for another number of parameters, and whatever the constructor raises for such settings;
-        nothing is changed then.
+        Raises TypeError if the state is no dict, KeyError if a setting or a memory is missing,
+        ValueError if the state is of another number of parameters, and whatever the constructor
+        raises for such settings. After an error the optimizer is as it was.
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"a state is a dict, as of state_dict(), not {type(state).__name__!r}")
@@ -117,7 +119,9 @@ def _not_negative(name: str, value: Any) -> float:
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent.
+    """Stochastic gradient descent, as torch.optim.SGD.
+
+    For each parameter p, with a memory b that is 0 at first:
 
     b = momentum * b + (grad + weight_decay * p); p = p - lr * b
 
@@ -152,10 +156,13 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Adam (Kingma and Ba, https://arxiv.org/abs/1412.6980).
 
+    For each parameter p, with memories m and v that are 0 at first, in step t = 1, 2, ..., where
+    betas are (b1, b2):
+
     m = b1 * m + (1 - b1) * grad; v = b2 * v + (1 - b2) * grad**2;
     p = p - lr * (m / (1 - b1**t)) / (sqrt(v / (1 - b2**t)) + eps)
 
-    weight_decay is added to the gradient: grad + weight_decay * p.
+    Here grad is p's gradient plus weight_decay * p.
     """
 
     settings = ("lr", "betas", "eps", "weight_decay", "steps")
@@ -181,7 +188,11 @@ class Adam(Optimizer):
 
     @classmethod
     def check(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return settings as they are kept; raises TypeError or ValueError for wrong ones."""
+        """Return the settings as they are kept: betas is a tuple of two floats, steps an int.
+
+        Raises as Optimizer.check does, and ValueError if a beta is not in [0, 1) or steps is not in
+        [0, 2**53].
+        """
         given = dict(settings)
         betas, steps = given.pop("betas"), given.pop("steps")
         if not hasattr(type(betas), "__iter__"):

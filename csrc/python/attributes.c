@@ -9,7 +9,8 @@ static int refuse_delete(PyObject *value, const char *name) {
     return -1;
 }
 
-/* A real number for this attribute; -1: TypeError or OverflowError. */
+/* Write the real number for the attribute of this name to *number. -1: TypeError, OverflowError, or
+ * an error of foreign code that converts the number. */
 static int take_number(PyObject *value, const char *name, double *number) {
     if (PyFloat_Check(value) || PyLong_Check(value))
         return value_number(value, number) == 1 ? 0 : -1;
@@ -52,8 +53,9 @@ static int set_grad(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
     return 0;
 }
 
-/* The first short labels of a program are numbered, of results as many as any tag holds: a label is
- * then no state of the proxy. Others stand in the proxy, and what is no str in its dict. */
+/* The first short labels of a process have a tag each, for results as many as a narrow tag holds. A
+ * label with a tag is no state of the proxy. Other labels stand in the proxy, and a label that is
+ * no str stands in the proxy's dict. */
 static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure)) {
     PyObject *label = ((value_object *)self)->label;
     if (label == NULL && value_node(self)->tag == 0) {
@@ -125,7 +127,7 @@ static int set_op(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
 
 PyObject *value_of_node(mg_node *node) {
     if (value_living(node) == NULL && value_prepare() < 0) return NULL;
-    PyObject *proxy = value_living(node); /* only now, for a collection may have run */
+    PyObject *proxy = value_living(node); /* again, for a collection may have run */
     return proxy != NULL ? Py_NewRef(proxy) : value_wrap(node);
 }
 
@@ -145,7 +147,6 @@ static PyObject *children_of(const mg_node *node) {
     return value_unhide(children);
 }
 
-/* All of them in order, with repeats. */
 PyObject *value_get_children(PyObject *self, void *Py_UNUSED(closure)) {
     mg_node *node = value_node(self);
     value_pin(node);
@@ -154,7 +155,7 @@ PyObject *value_get_children(PyObject *self, void *Py_UNUSED(closure)) {
     return children;
 }
 
-/* The distinct operands, in order, as a set: the keys of a dict. */
+/* Return the distinct operands in order, as a set: the keys of a dict. */
 static PyObject *get_prev(PyObject *self, void *Py_UNUSED(closure)) {
     PyObject *children = value_get_children(self, NULL);
     if (children == NULL) return NULL;
@@ -198,7 +199,8 @@ static PyObject *get_partials(PyObject *self, void *Py_UNUSED(closure)) {
 
 /* ---- the table ---- */
 
-/* Who has the dict can put anything into it. */
+/* Getter of __dict__. Code that has the dict can put anything into it, so the state counts as
+ * cyclic from now on. */
 static PyObject *show_dict(PyObject *self, void *closure) {
     PyObject *dict = value_get_dict(self, closure);
     if (dict != NULL) value_set_cyclic((value_object *)self);

@@ -39,6 +39,7 @@ int value_set_backward(PyObject *self, PyObject *value, void *Py_UNUSED(closure)
     return 0;
 }
 
+/* Call the `_backward` of a node's proxy. -1: an error is set. */
 static int call_closure(mg_node *node) {
     PyObject *self = value_of_node(node);
     PyObject *closure = self == NULL ? NULL : value_get_backward(self, NULL);
@@ -49,7 +50,8 @@ static int call_closure(mg_node *node) {
     return result == NULL ? -1 : 0;
 }
 
-/* With closures in the graph: native nodes by the engine, closures in between by Python. */
+/* Push the gradients of an order in which there may be closures: mg_resume pushes native nodes, and
+ * Python calls the closures in between. */
 static int follow_order(mg_order *order) {
     mg_node *closure, *culprit;
     for (;;) {
@@ -64,10 +66,10 @@ static int follow_order(mg_order *order) {
     }
 }
 
-enum { LARGE = 4096 }; /* pages in use: a backward may take longer than anybody notices */
+enum { LARGE = 4096 }; /* pages in use; with more, a backward may take noticeable time */
 
-/* Whether Ctrl-C raises KeyboardInterrupt, so that what it interrupts need not be done to its end:
- * a handler of a program's own may only take note of it. */
+/* Whether Ctrl-C raises KeyboardInterrupt, so that the work it interrupts need not be finished. A
+ * program's own handler may only take note of Ctrl-C, and the work has to go on. */
 static bool interrupt_raises(void) {
     PyObject *module = PyImport_ImportModule("_signal");
     PyObject *handler =
@@ -88,7 +90,7 @@ PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored)) {
     if (value_refuse("calling backward()") < 0) return NULL;
     const bool large = mg_module.arena->pages > LARGE;
     if (large && interrupt_raises()) mg_set_poll(mg_module.arena, value_interrupted);
-    mg_node *const root = value_node(self); /* only now: foreign code may have run until here */
+    mg_node *const root = value_node(self); /* only now: foreign code may have run before */
     mg_status status = mg_sweep(mg_module.arena, root, &order, &culprit);
     mg_set_poll(mg_module.arena, NULL);
     if (status == MG_INTERRUPTED) {

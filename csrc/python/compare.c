@@ -2,7 +2,9 @@
  * identity, and a Value is true; in a program arguments compare as numbers. */
 #include "python/object.h"
 
-/* == and != of a Value with a number, in a program; else, and of two Values, they are identity. */
+/* == and != while a program is recorded: the recorder compares an argument with a number by value,
+ * and refuses to compare a computed Value with a number. It returns NotImplemented where == and !=
+ * are identity, as for two Values. */
 MG_COLD static PyObject *equal_in_program(PyObject *left, PyObject *right, int how) {
     PyObject *result = PyObject_CallMethod(value_recorder(), "equals", "OO", left, right);
     if (how == Py_EQ || result == NULL || result == Py_NotImplemented) return result;
@@ -25,7 +27,7 @@ PyObject *value_compare(PyObject *left, PyObject *right, int how) {
     if (value_check(right))
         Py_RETURN_RICHCOMPARE(value_node(left)->data, value_node(right)->data, how);
     double number;
-    if (!PyLong_Check(right)) { /* any number, however large, can be compared with a float */
+    if (!PyLong_Check(right)) { /* an int, however large, can be compared with a float */
         int found = value_number(right, &number);
         if (found < 0 && !PyErr_ExceptionMatches(PyExc_OverflowError)) return NULL;
         if (found < 0) PyErr_Clear();
@@ -38,7 +40,7 @@ PyObject *value_compare(PyObject *left, PyObject *right, int how) {
     return result;
 }
 
-/* Defining a comparison would otherwise take the hash away. */
+/* The class needs a tp_hash, for it has a tp_richcompare: otherwise Values would have no hash. */
 Py_hash_t value_hash(PyObject *self) {
     if (value_is_recording()) {
         PyObject *result = value_ask("check_hash", self);
@@ -48,7 +50,8 @@ Py_hash_t value_hash(PyObject *self) {
     return PyBaseObject_Type.tp_hash(self);
 }
 
-/* A Value is true; in a program an argument that is 0 is not. A subclass may have a length. */
+/* A Value is true. While a program is recorded an argument that is 0 is false. An instance of a
+ * subclass that has a length is true unless the length is 0. */
 int value_is_true(PyObject *self) {
     if (value_is_recording()) {
         PyObject *result = value_ask("truth", self);

@@ -1,5 +1,5 @@
-/* construct.c: Value(...), and results that are of a subclass. Here are the short ways of the calls
- * that programs make in their loops; all other calls go to micrograd_c/_construct.py. */
+/* construct.c: Value(...), and results that are of a subclass. The calls that programs make in
+ * their loops have short ways here; all other calls go to micrograd_c/_construct.py. */
 #include "python/object.h"
 
 /* ---- nodes ---- */
@@ -14,7 +14,8 @@ mg_node **value_take_operands(PyObject *children) {
     return operands;
 }
 
-/* The numbers of a tuple; NULL: with an error set. To be freed with PyMem_Free. */
+/* Return the numbers of a tuple of n objects, an array of n, which the caller frees with
+ * PyMem_Free. NULL: an error is set. Foreign code may run. */
 static double *take_partials(PyObject *partials) {
     Py_ssize_t count = PyTuple_GET_SIZE(partials);
     double *numbers = PyMem_New(double, (size_t)count);
@@ -28,6 +29,7 @@ static double *take_partials(PyObject *partials) {
     return numbers;
 }
 
+/* Return a leaf without references. NULL: MemoryError. */
 static mg_node *make_leaf(double data) {
     mg_node *leaf = mg_new_leaf(mg_module.arena, data);
     if (leaf == NULL) PyErr_NoMemory();
@@ -54,8 +56,8 @@ mg_node *value_make_node(double data, PyObject *children, PyObject *partials) {
     return node;
 }
 
-/* Let self show another node from now on; the old one stays with the graphs that use it. If that
- * fails, a node without references is freed. */
+/* Let self show another node from now on; the old node stays with the graphs that use it. -1:
+ * MemoryError, and the new node is freed if it has no reference. */
 static int adopt(value_object *self, mg_node *node) {
     const uint32_t tag = mg_tag_of(self->node);
     if (!mg_set_tag(node, tag)) Py_XSETREF(self->label, Py_NewRef(mg_module.labels[tag]));
@@ -75,7 +77,8 @@ static int adopt(value_object *self, mg_node *node) {
     return 0;
 }
 
-/* Let self show the node of a Value that nobody else has, which gets a leaf in its place. */
+/* Let self show the node of `made`, a Value that nobody else has; `made` gets a leaf in its place.
+ * -1: MemoryError. */
 static int take_over(value_object *self, value_object *made) {
     mg_node *node = made->node, *leaf = make_leaf(0.0);
     if (leaf == NULL) return -1;
@@ -83,7 +86,7 @@ static int take_over(value_object *self, value_object *made) {
     made->node = leaf;
     leaf->refs++;
     mg_set_owner(leaf, made);
-    PyObject_GC_UnTrack(made); /* a collection may have exposed it: see cycles.c */
+    PyObject_GC_UnTrack(made); /* tracked if a collection has exposed its node: see cycles.c */
     value_leave(made, node);
     const int result = adopt(self, node);
     value_unpin(node);
@@ -92,7 +95,7 @@ static int take_over(value_object *self, value_object *made) {
 
 /* ---- what stands beside the node ---- */
 
-/* What an earlier __init__ left behind. */
+/* Remove from self what an earlier __init__ left behind. -1: an error is set. */
 static int forget_given(PyObject *self) {
     Py_CLEAR(((value_object *)self)->label);
     value_node(self)->tag = 0;
@@ -102,7 +105,8 @@ static int forget_given(PyObject *self) {
     return value_delete_own_entry(self, mg_module.backward_key);
 }
 
-/* A label, an operator's name and local gradients, each of which may be NULL: not given. */
+/* Set a label, an operator's name and local gradients; each may be NULL: not given. -1: an error is
+ * set. */
 static int set_given(PyObject *self, PyObject *label, PyObject *op, PyObject *partials) {
     if (label != NULL && value_set_label(self, label, NULL) < 0) return -1;
     if (op != NULL && op != mg_module.empty_string &&
@@ -185,8 +189,8 @@ PyObject *value_wrap_as(PyTypeObject *type, mg_node *node) {
 
 /* ---- short ways ---- */
 
-/* Value(data, children, op or partials, label): a number, a tuple of Values, a str or a tuple of
- * floats and ints. What is not given is NULL. */
+/* A plain call, Value(data, children, op or partials, label): data is a number, children a tuple of
+ * Values, op a str, partials a tuple of floats and ints. What is not given is NULL. */
 typedef struct {
     double data;
     PyObject *children;
@@ -212,7 +216,8 @@ static bool are_partials(PyObject *partials, PyObject *children) {
     return count == 0 || count == PyTuple_GET_SIZE(children);
 }
 
-/* 1: these arguments make a plain call; 0: they do not; -1: an error is set. */
+/* Take the arguments of a plain call. 1: they are taken; 0: this is no plain call; -1: an error is
+ * set. */
 static int take_call(plain_call *in, PyObject *const *args, Py_ssize_t count, PyObject *label) {
     *in = (plain_call){.label = label};
     if (count == 0 || count > (label != NULL ? 3 : 4) || value_is_recording()) return 0;
@@ -236,14 +241,14 @@ static mg_node *node_of_call(const plain_call *in) {
 
 /* ---- __new__, __init__ and the call ---- */
 
-/* A new object of the type, its node a leaf. */
+/* The new object's node is a leaf. */
 PyObject *value_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(names)) {
     mg_node *leaf = make_leaf(0.0);
     if (leaf == NULL) return NULL;
     return type == mg_module.type ? value_wrap(leaf) : value_wrap_bare(type, leaf);
 }
 
-/* By _construct.py: construct(the module, self, names or None, *args) */
+/* Call construct(module, self, names or None, *args) of _construct.py. -1: an error is set. */
 static int construct(PyObject *self, PyObject *args, PyObject *names) {
     PyObject *head = Py_BuildValue("OOO", mg_module.module, self, names != NULL ? names : Py_None);
     PyObject *all = head != NULL ? PySequence_Concat(head, args) : NULL;

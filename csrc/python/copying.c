@@ -1,7 +1,8 @@
-/* copying.c: taking nodes apart and putting them together again, for copy and pickle. */
+/* copying.c: nodes taken apart and put together again, for copy and pickle. */
 #include "python/object.h"
 
-/* The partial derivatives a custom node was given. */
+/* Return the partial derivatives that a custom node was given, a tuple; it is empty for other nodes
+ * and if none were given. */
 static PyObject *given_partials(const mg_node *node) {
     bool given = node->op == MG_OP_custom && mg_extra_of(node)->partials != NULL;
     Py_ssize_t count = given ? (Py_ssize_t)mg_extra_of(node)->count : 0;
@@ -70,8 +71,9 @@ PyObject *value_graph(PyObject *Py_UNUSED(module), PyObject *root) {
     return value_unhide(list);
 }
 
-/* The operator of this name if it takes that many children, and as many partials were given or
- * none; -1 with an error set otherwise. */
+/* Return the operator of this name. -1: ValueError, for no operator of this name takes `count`
+ * children, or partials are given (their number is `given`) for an operator that is not custom, or
+ * not one for each child. */
 static int take_operator(const char *name, Py_ssize_t count, Py_ssize_t given) {
     int op = mg_operator_find(name);
     if (op < 0 || (op != MG_OP_custom && (size_t)count != mg_operator_arity(op)) ||

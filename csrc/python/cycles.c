@@ -1,11 +1,12 @@
-/* cycles.c: letting Python's garbage collector see cycles that run through the arena.
+/* cycles.c: cycles that run through the arena are shown to Python's garbage collector.
  *
- * A node holds the proxy of an operand that has state. If that state leads back to the node (a
- * `_backward` closure over the result, an attribute that is a Value computed from this one), that
- * is a cycle of which the collector sees only a part. So before a collection, if there are held
- * proxies whose state could do so, every node above them gets a proxy, tracked like any Python
- * object and referring to the proxies of its operands: then the collector sees what it would see
- * of the pure-Python class. Programs without such state pay nothing for this. */
+ * A node that has parents holds its proxy if the proxy has state. If the state leads back up to a
+ * parent (a `_backward` closure over the result, an attribute that is a Value computed from this
+ * one), there is a cycle, and the collector sees only a part of the cycle. So before a collection,
+ * if there are held proxies whose state could lead back, every node above them gets a proxy, which
+ * is tracked like any Python object and refers to the proxies of the node's operands. Then the
+ * collector sees what it would see of the pure-Python class. Programs without such state pay
+ * nothing for this. */
 #include "python/object.h"
 
 void value_set_cyclic(value_object *self) {
@@ -42,7 +43,7 @@ void value_leave(value_object *self, mg_node *node) {
     value_drain_orphans();
 }
 
-/* The proxies of the node's cyclic operands, repeats included. */
+/* Return the proxies of a node's cyclic operands, repeats included, a tuple. NULL: MemoryError. */
 static PyObject *cyclic_operands(const mg_node *node) {
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list != NULL && i < mg_arity_of(node); i++) {
@@ -55,8 +56,9 @@ static PyObject *cyclic_operands(const mg_node *node) {
     return tuple;
 }
 
-/* Let the node's proxy refer to those of its cyclic operands, and be cyclic itself. What it
- * referred to before must not go away in the middle of this. */
+/* Bind a proxy: let it refer to the proxies of its node's cyclic operands, and be cyclic itself.
+ * The tuple that it was bound to before is appended to the list `keepsakes`, for no proxy may die
+ * in the middle of this. -1: no memory. */
 static int bind(value_object *self, PyObject *keepsakes) {
     mg_node *node = self->node;
     PyObject *operands = cyclic_operands(node);
@@ -73,7 +75,8 @@ static int bind(value_object *self, PyObject *keepsakes) {
     return result;
 }
 
-/* Count a parent of each cyclic operand that is held. */
+/* Add 1 to the count of each cyclic operand of a node that is held, in `parents`, a dict from
+ * proxies to counts. -1: an error is set. */
 static int count_parent(PyObject *parents, const mg_node *node) {
     for (size_t i = 0; i < mg_arity_of(node); i++) {
         mg_node *operand = mg_operand_of(node, i);
@@ -89,7 +92,8 @@ static int count_parent(PyObject *parents, const mg_node *node) {
     return 0;
 }
 
-/* Bind every node above a cyclic one, in order of creation, and count them. */
+/* Bind the proxy of every node above a cyclic node, in order of creation. `proxies` is a list that
+ * keeps these proxies, *bound their number, `parents` as for count_parent. */
 static int bind_all(PyObject *proxies, PyObject *parents, size_t *bound) {
     mg_node *node = NULL;
     for (; (node = mg_next_above_cyclic(mg_module.arena, node)) != NULL; ++*bound) {
@@ -104,7 +108,8 @@ static int bind_all(PyObject *proxies, PyObject *parents, size_t *bound) {
     return 0;
 }
 
-/* All parents refer to these proxies now: their nodes need not hold them. */
+/* Where the proxies of all parents of a node refer to the node's proxy, the node need not hold it
+ * any more. */
 static void unhold_all(PyObject *parents) {
     PyObject *proxy, *count;
     Py_ssize_t position = 0;
@@ -115,9 +120,10 @@ static void unhold_all(PyObject *parents) {
     }
 }
 
-/* Without the memory for it the cycles stay until the next collection. It is as much work as there
- * are such nodes; so that a graph can grow in linear time, it is not done again in a collection of
- * young objects before half as many are held. */
+/* Where there is no memory for this, the cycles stay until the next collection. The work is
+ * proportional to the number of nodes above cyclic ones. So that a graph can grow in linear time, a
+ * collection of generation 1 does not repeat the work before half as many more nodes are cyclic and
+ * held. */
 static void expose_cycles(void) {
     PyObject *proxies = PyList_New(0);
     PyObject *parents = PyDict_New();

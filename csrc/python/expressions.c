@@ -1,7 +1,7 @@
 /* expressions.c: the functions of csrc/graph/expressions.c for sequences of Values and numbers.
- * Where one of them is neither, or of a subclass, which may have operators of its own, a function
- * returns NotImplemented, and micrograd_c/functional.py evaluates the expression operator by
- * operator. */
+ * Where an item is neither a Value nor a number, or is an instance of a subclass, which may have
+ * operators of its own, a function returns NotImplemented, and micrograd_c/functional.py evaluates
+ * the expression operator by operator. */
 #include "python/sequences.h"
 
 /* ---- what is asked of arguments ---- */
@@ -23,6 +23,8 @@ static bool not_empty(const value_terms *in, const char *name) {
 
 typedef mg_node *(*reduction)(mg_arena *, const mg_term *, size_t, mg_status *);
 
+/* Return what `record` makes of a sequence of Values and numbers. ValueError: the sequence is
+ * empty, unless it is a total's; `name` is what the error calls the items. */
 static PyObject *reduce(PyObject *values, const char *name, reduction record) {
     value_terms in;
     mg_status status;
@@ -55,6 +57,8 @@ PyObject *value_logsumexp(PyObject *Py_UNUSED(module), PyObject *logits) {
 
 typedef mg_node *(*loss)(mg_arena *, const mg_term *, const mg_term *, size_t, mg_status *);
 
+/* Return what `record` makes of two sequences of n items. ValueError: their lengths differ, or n is
+ * 0. */
 static PyObject *compare_with_targets(PyObject *const *args, Py_ssize_t count, loss record) {
     value_terms outputs, targets;
     mg_status status;
@@ -116,7 +120,8 @@ PyObject *value_dot(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize
     return how == TAKEN ? value_show_row(node) : value_refuse_terms(how);
 }
 
-/* Of tuples. */
+/* Return the outputs of linear, a list of n Values, or NotImplemented. rows is a tuple of n rows of
+ * weights, biases a tuple of n biases or NULL; ValueError if their lengths differ. */
 static PyObject *linear_rows(PyObject *rows, PyObject *biases, const value_terms *xs) {
     Py_ssize_t count = PyTuple_GET_SIZE(rows);
     if (biases != NULL && PyTuple_GET_SIZE(biases) != count) {
@@ -161,6 +166,8 @@ PyObject *value_linear(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ss
 
 /* ---- softmax ---- */
 
+/* Return an array of nodes as a list of Values, and give the caller's reference to each node back,
+ * also where a failure returns NULL. */
 static PyObject *show_all(mg_node **nodes, Py_ssize_t count) {
     PyObject *list = value_hide(PyList_New(count));
     for (Py_ssize_t i = 0; i < count; i++) {
@@ -168,7 +175,7 @@ static PyObject *show_all(mg_node **nodes, Py_ssize_t count) {
             mg_drop(mg_module.arena, nodes[i]);
             continue;
         }
-        nodes[i]->refs--; /* it is the proxy's */
+        nodes[i]->refs--; /* value_show counts the proxy's reference */
         PyObject *value = value_show(nodes[i], MG_OK);
         if (value != NULL)
             PyList_SET_ITEM(list, i, value);
@@ -180,10 +187,12 @@ static PyObject *show_all(mg_node **nodes, Py_ssize_t count) {
 
 typedef mg_status (*sharing)(mg_arena *, const mg_term *, size_t, mg_node **);
 
+/* Return what `record` makes of n logits, a list of n Values. ValueError: n is 0. While a program
+ * is recorded return NotImplemented: in another row another logit may be the largest. */
 static PyObject *share(PyObject *logits, sharing record) {
     value_terms in;
     PyObject *result = NULL;
-    if (value_is_recording()) return Py_NewRef(Py_NotImplemented); /* the largest may be another */
+    if (value_is_recording()) return Py_NewRef(Py_NotImplemented);
     value_taking how = value_take_terms(logits, &in);
     if (how != TAKEN) return value_refuse_terms(how);
     mg_node **nodes = not_empty(&in, "logits") ? PyMem_New(mg_node *, in.count) : NULL;

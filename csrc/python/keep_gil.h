@@ -1,16 +1,18 @@
 /* keep_gil.h: calls of the cffi module that keep the interpreter's lock, and leave errno alone.
  *
- * cffi gives it up before every call and takes it again afterwards, which takes longer than to
- * record a node or to release one. With MG_KEEP_GIL the macros of Python.h by which it does so keep
- * it; but for replays, which take long and know no arena. The arenas then need no lock of their
- * own, see lock.h. Nor does the library tell anything by errno, of which cffi keeps a copy for each
- * thread around every call. To be included between cffi's macros and the functions it writes.
- *
- * And what the library asks during long work, see mg_arena_set_poll: whether Ctrl-C waits. */
+ * cffi gives the interpreter's lock up before every call of C and takes it again afterwards, which
+ * takes longer than to record a node or to release one. cffi does so by macros of Python.h. With
+ * MG_KEEP_GIL these macros keep the lock, except in replays, which take long and know no arena. The
+ * arenas then need no lock of their own, see lock.h. Around every call cffi also keeps a copy of
+ * errno for each thread; the library tells nothing by errno, so that is left out, too. This file is
+ * included after cffi's macros and before the functions that cffi writes. */
+
+/* A function for mg_arena_set_poll: 1 if Ctrl-C waits to be handled, else 0. Takes the
+ * interpreter's lock. */
 static int mg_interrupted(void) {
     PyGILState_STATE state = PyGILState_Ensure();
     int interrupted = PyOS_InterruptOccurred();
-    if (interrupted) PyErr_SetInterrupt(); /* which the question has taken back */
+    if (interrupted) PyErr_SetInterrupt(); /* PyOS_InterruptOccurred has cleared it */
     PyGILState_Release(state);
     return interrupted;
 }

@@ -1,6 +1,6 @@
-/* module.c: micrograd_c._value_type, the accelerator as a Python module. The module is one for the
- * process, of the interpreter that first imports it: its arena and its type are as good as static.
- */
+/* module.c: micrograd_c._value_type, the accelerator as a Python module. A process has one such
+ * module, which belongs to the interpreter that first imports it. So there is one arena and one
+ * type, as if they were static. */
 #include "graph/check.h"
 #include "graph/pages.h"
 #include "python/object.h"
@@ -83,7 +83,7 @@ static PyMethodDef functions[] = {
      PyDoc_STR("check()\n--\n\nWhat is wrong with the arena, or None. For tests.")},
     {"fail_after", fail_after, METH_O,
      PyDoc_STR("fail_after(n, /)\n--\n\nLet the arena's n-th allocation from now fail; 0: none.")},
-    /* what micrograd_c/functional.py documents */
+    /* documented in micrograd_c/functional.py, nn.py and optim.py */
     {"dot", (PyCFunction)(void (*)(void))value_dot, METH_FASTCALL, NULL},
     {"linear", (PyCFunction)(void (*)(void))value_linear, METH_FASTCALL, NULL},
     {"describe_network", value_describe_network, METH_VARARGS, NULL},
@@ -109,7 +109,8 @@ static PyMethodDef functions[] = {
 
 #define MAX_SLOTS 64
 
-/* The shared methods are a Python class, the base of this one. */
+/* Return the class Value, a new reference. Its base is the Python class with the methods that both
+ * backends share. */
 static PyTypeObject *make_type(void) {
     PyType_Slot slots[MAX_SLOTS];
     PyType_Spec spec = {
@@ -170,7 +171,7 @@ static bool import_methods(void) {
            (mg_module.result_by_call = PyObject_GetAttrString(construct, "result_by_call")) != NULL;
 }
 
-/* Have before_collection called before each garbage collection. */
+/* Have gc call before_collection at each garbage collection. false: an error is set. */
 static bool join_collections(PyObject *module) {
     PyObject *gc = PyImport_ImportModule("gc");
     PyObject *callbacks = gc != NULL ? PyObject_GetAttrString(gc, "callbacks") : NULL;
@@ -184,7 +185,8 @@ static bool join_collections(PyObject *module) {
 
 #define MODULE_NAME "micrograd_c._value_type"
 
-/* What is made once, by the first import. The interpreter's dict then has the type. */
+/* Make what the first import makes, once: the arena, the type, the names. The interpreter's dict
+ * has the type afterwards, which tells this interpreter from others. false: an error is set. */
 static bool make_all(PyObject *module, PyObject *interpreter) {
     if (mg_module.arena == NULL) mg_module.arena = mg_arena_new();
     if (mg_module.arena == NULL) {
@@ -224,7 +226,7 @@ static int execute(PyObject *module) {
     return PyModule_AddObject(module, "Value", Py_NewRef((PyObject *)mg_module.type));
 }
 
-/* Executed in every interpreter that imports it, so as to refuse all but the first. */
+/* `execute` runs in every interpreter that imports the module, and refuses all but the first. */
 static PyModuleDef_Slot phases[] = {{Py_mod_exec, execute}, {0, NULL}};
 
 static struct PyModuleDef definition = {

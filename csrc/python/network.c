@@ -1,26 +1,28 @@
-/* network.c: layers of neurons in one call. What a layer and a neuron are, micrograd_c/nn.py says
- * once, by describe_network(). Where one is of another class, or its class has been changed since,
- * a function returns NotImplemented, and nn.py asks them one by one. */
+/* network.c: layers of neurons in one call. micrograd_c/nn.py says once, by describe_network(),
+ * what a layer and a neuron are. Where a layer or a neuron is of another class, or its class has
+ * been changed since, a function returns NotImplemented, and nn.py asks layers and neurons one by
+ * one. */
 #include "python/sequences.h"
 
 /* ---- classes and their objects ----
  *
- * Looking up attributes is most of what a small network costs. While a class is as nn.py defines it
- * an object's attributes are in its dict and nowhere else, in the order in which it was given them.
- */
+ * Looking up attributes is most of what a small network costs. While a class is as nn.py defines
+ * it, an object's attributes are in the object's dict and nowhere else, in the order in which they
+ * were set. */
 
 typedef struct {
     PyTypeObject *type;   /* NULL: not described yet */
-    PyObject *methods[2]; /* as they are written in nn.py: those of mg_module.network_keys */
-    PyObject *names[3];   /* of the attributes of its objects */
+    PyObject *methods[2]; /* as nn.py writes them: those of mg_module.network_keys */
+    PyObject *names[3];   /* the names of an object's attributes: count names */
     int count;
-    unsigned int version; /* of the class, when it last was found to be as described */
+    unsigned int version; /* the class's version when it last was found to be as described */
 } own_class;
 
 static own_class layer_class = {.count = 1};  /* neurons */
 static own_class neuron_class = {.count = 3}; /* weights, bias, activation */
-static int out_tag; /* the number of the label of a neuron's output; 0: it has none */
+static int out_tag; /* the tag of the label of a neuron's output; 0: the label has none */
 
+/* Remember a class and the names of its objects' attributes. -1: an error is set. */
 static int describe(own_class *own, PyObject *type, PyObject *const *names) {
     own->version = 0;
     for (int i = 0; i < 2; i++) {
@@ -33,8 +35,6 @@ static int describe(own_class *own, PyObject *type, PyObject *const *names) {
     return 0;
 }
 
-/* describe_network(Layer, ('neurons',), Neuron, ('w', 'b', 'activation'), label): the classes, the
- * attributes of their objects in the order in which they are set, the label of an output */
 PyObject *value_describe_network(PyObject *Py_UNUSED(module), PyObject *args) {
     PyObject *layer, *neuron, *label, *names[4];
     if (!PyArg_ParseTuple(args, "O!(U)O!(UUU)O:describe_network", &PyType_Type, &layer, &names[0],
@@ -48,7 +48,7 @@ PyObject *value_describe_network(PyObject *Py_UNUSED(module), PyObject *args) {
     Py_RETURN_NONE;
 }
 
-/* Whether the type is this class, and that as it was described. */
+/* Whether the type is this class, and the class is as it was described. Sets no error. */
 static bool is_own(own_class *own, PyTypeObject *type) {
     const unsigned int version = value_type_version(type);
     if (type != own->type) return false;
@@ -66,7 +66,8 @@ static bool is_own(own_class *own, PyTypeObject *type) {
     return true;
 }
 
-/* The attributes in the order of their names, borrowed. */
+/* Write the attributes in an object's dict to `values`, an array of own->count objects, in the
+ * order of own->names, borrowed. */
 static value_taking look_up(const own_class *own, PyObject *dict, PyObject **values) {
     PyObject *name;
     Py_ssize_t position = 0;
@@ -76,7 +77,7 @@ static value_taking look_up(const own_class *own, PyObject *dict, PyObject **val
                name == own->names[i])
             i++;
     if (MG_LIKELY(i == own->count)) return TAKEN;
-    int replaced = PyDict_Contains(dict, mg_module.network_keys[1]); /* in this object alone */
+    int replaced = PyDict_Contains(dict, mg_module.network_keys[1]); /* an object's own method */
     if (replaced != 0) return replaced < 0 ? FAILED : NOT_OURS;
     for (i = 0; i < own->count; i++) {
         values[i] = PyDict_GetItemWithError(dict, own->names[i]);
@@ -85,7 +86,8 @@ static value_taking look_up(const own_class *own, PyObject *dict, PyObject **val
     return TAKEN;
 }
 
-/* The attributes of an object of this class, with a reference each. */
+/* Write the attributes of an object of this class to `values` (as look_up does), with a reference
+ * to each for the caller. */
 static value_taking take_attributes(own_class *own, PyObject *object, PyObject **values) {
     if (!is_own(own, Py_TYPE(object))) return NOT_OURS;
     PyObject *dict = PyObject_GenericGetDict(object, NULL);
@@ -98,9 +100,9 @@ static value_taking take_attributes(own_class *own, PyObject *object, PyObject *
 
 /* ---- neurons ---- */
 
-/* The operator of an activation's name, -1 for None. */
+/* Write the operator of an activation's name to *op, -1 for None. */
 static value_taking take_activation(PyObject *name, int *op) {
-    static PyObject *last_name; /* its own reference: the same object is the same name */
+    static PyObject *last_name; /* a reference: while it is kept, the same object is that name */
     static int last_op;
     if (name == Py_None) {
         *op = -1;
@@ -118,7 +120,8 @@ static value_taking take_activation(PyObject *name, int *op) {
     return TAKEN;
 }
 
-/* The node of one neuron's output, with a reference for the caller. */
+/* Write the node of a neuron's output for count inputs to *node, with a reference for the caller.
+ */
 static value_taking take_neuron(PyObject *neuron, const mg_term *xs, Py_ssize_t count,
                                 mg_node **node) {
     int op;
@@ -127,14 +130,14 @@ static value_taking take_neuron(PyObject *neuron, const mg_term *xs, Py_ssize_t 
     if (how != TAKEN) return how;
     bool is_row = PyList_CheckExact(parts[0]) || PyTuple_CheckExact(parts[0]);
     if (!is_row || PySequence_Fast_GET_SIZE(parts[0]) != count)
-        how = NOT_OURS; /* for Neuron to complain about */
+        how = NOT_OURS; /* Neuron raises the error */
     if (how == TAKEN) how = take_activation(parts[2], &op);
     if (how == TAKEN) how = value_take_row(parts[0], parts[1], xs, count, op, node);
     for (int i = 0; i < 3; i++) Py_DECREF(parts[i]);
     return how;
 }
 
-/* The outputs of neurons, as nodes with a reference each. */
+/* The outputs of neurons: count nodes, with a reference to each. */
 typedef struct {
     mg_term *terms;
     Py_ssize_t count;
@@ -147,7 +150,9 @@ static void drop_outputs(outputs *out) {
     if (mg_module.arena->orphans != NULL) value_drain_orphans();
 }
 
-/* [neuron(xs) for neuron in neurons] */
+/* Write [neuron(xs) for neuron in neurons] to *out, which the caller drops if all are TAKEN.
+ * neurons is a list, which foreign code may change meanwhile; the caller has a reference to each
+ * node of xs. */
 static value_taking take_layer(PyObject *neurons, const mg_term *xs, Py_ssize_t count,
                                outputs *out) {
     Py_ssize_t size = PyList_GET_SIZE(neurons);
@@ -174,14 +179,14 @@ static value_taking take_layer(PyObject *neurons, const mg_term *xs, Py_ssize_t 
     return TAKEN;
 }
 
-/* The last of the outputs as a Value, which takes the reference over. */
+/* Return the last of the outputs as a Value, which takes the reference to the node over. */
 static PyObject *show_last(outputs *out) {
     PyObject *value = value_show_row(out->terms[--out->count].node);
-    if (value != NULL) value_node(value)->tag = (uint8_t)out_tag; /* also of a leaf in no_grad */
+    if (value != NULL) value_node(value)->tag = (uint8_t)out_tag; /* for a leaf made in no_grad */
     return value;
 }
 
-/* The outputs as a list of Values. */
+/* Return the outputs as a list of Values, and drop them. */
 static PyObject *show_outputs(outputs *out) {
     PyObject *list = value_hide(PyList_New(out->count));
     while (list != NULL && out->count != 0) {
@@ -200,7 +205,6 @@ static bool takes_two(Py_ssize_t count) {
     return count == 2;
 }
 
-/* layer(neurons, xs): [neuron(xs) for neuron in neurons] */
 PyObject *value_layer(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
     value_terms xs;
     outputs out;
@@ -213,7 +217,7 @@ PyObject *value_layer(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssi
     return how == TAKEN ? show_outputs(&out) : value_refuse_terms(how);
 }
 
-/* The list of neurons of a layer, with a reference. */
+/* Write a layer's list of neurons to *neurons, with a reference for the caller. */
 static value_taking take_neurons(PyObject *layer, PyObject **neurons) {
     value_taking how = take_attributes(&layer_class, layer, neurons);
     if (how != TAKEN || PyList_Check(*neurons)) return how;
@@ -221,7 +225,8 @@ static value_taking take_neurons(PyObject *layer, PyObject **neurons) {
     return NOT_OURS;
 }
 
-/* What one layer makes of the outputs of the one before, which are let go of. */
+/* Replace the outputs of the layer before, which are dropped, by the outputs of this layer. Where
+ * there is no layer before, out->terms is NULL, and the layer gets the network's inputs. */
 static value_taking pass_layer(PyObject *layer, const value_terms *in, outputs *out) {
     outputs before = *out;
     const mg_term *xs = before.terms != NULL ? before.terms : in->terms;
@@ -237,8 +242,7 @@ static value_taking pass_layer(PyObject *layer, const value_terms *in, outputs *
     return how;
 }
 
-/* network(layers, xs): one layer after the other; what is between them is nobody's Value. Of a
- * single output, the Value itself. */
+/* No Value shows the nodes between two layers. */
 PyObject *value_network(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
     value_terms in;
     outputs out = {NULL, 0};
@@ -262,7 +266,7 @@ PyObject *value_network(PyObject *Py_UNUSED(module), PyObject *const *args, Py_s
     return single;
 }
 
-/* Append the weights and the bias of a neuron. */
+/* Append the weights and the bias of a neuron to a list. */
 static value_taking append_parameters(PyObject *list, PyObject *neuron) {
     Py_ssize_t end = PyList_GET_SIZE(list);
     PyObject *parts[3];
@@ -289,7 +293,6 @@ static value_taking append_layer(PyObject *list, PyObject *layer) {
     return how;
 }
 
-/* parameters(layers): of all neurons, in order */
 PyObject *value_parameters(PyObject *Py_UNUSED(module), PyObject *layers) {
     if (!PyList_Check(layers)) return value_refuse_terms(NOT_OURS);
     PyObject *list = PyList_New(0);

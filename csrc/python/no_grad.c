@@ -1,13 +1,14 @@
-/* no_grad.c: threads that record nothing, and GradOff, which makes them so: the base of
- * micrograd_c.no_grad. To enter and to leave is one call of C each, so that no exception can come
- * in the middle of it; and what a GradOff has entered and not left ends with its life. */
+/* no_grad.c: threads that record nothing, and the type GradOff, the base of micrograd_c.no_grad, by
+ * which they do so. To enter and to leave is one call of C each, so that no exception can come in
+ * the middle. A GradOff that dies leaves whatever it has entered and not left. */
 #include "python/object.h"
 
-/* A thread that records nothing now. It is in a list, as another thread may have to end what this
- * one has begun: a generator is closed where it happens to die. */
+/* A thread that records nothing now. It is in a list of all such threads, as another thread may
+ * have to leave what this thread has entered: a generator is closed by the thread in which it dies.
+ */
 struct value_grad_off {
-    uint64_t thread; /* never that of a later thread */
-    size_t times;    /* how often it has asked for it */
+    uint64_t thread; /* the thread's id, which no later thread has */
+    size_t times;    /* number of GradOffs entered and not left */
     value_grad_off *next;
 };
 
@@ -17,7 +18,8 @@ static uint64_t this_thread(void) {
     return PyThreadState_GetID(PyThreadState_Get());
 }
 
-/* The place in the list of what a thread has asked for, which is NULL if it has not. */
+/* Return the place in the list that refers to this thread's element, or the end of the list, where
+ * the place is NULL. */
 static value_grad_off **place_of(uint64_t thread) {
     value_grad_off **place = &threads_off;
     while (*place != NULL && (*place)->thread != thread) place = &(*place)->next;
@@ -46,13 +48,14 @@ void value_put_grad_off(value_grad_off *taken) {
 
 /* ---- GradOff ---- */
 
+/* A GradOff entered by a thread and not left yet. */
 typedef struct stay {
     uint64_t thread;
-    struct stay *outer;
+    struct stay *outer; /* the stay that began before this one, of any thread */
 } stay;
 
 typedef struct {
-    PyObject_HEAD stay *inside; /* threads that are within it, the latest first */
+    PyObject_HEAD stay *inside; /* the stays in this GradOff, the latest first */
 } grad_off_object;
 
 static PyObject *enter(PyObject *self, PyObject *Py_UNUSED(ignored)) {
@@ -71,8 +74,8 @@ static PyObject *enter(PyObject *self, PyObject *Py_UNUSED(ignored)) {
     Py_RETURN_NONE;
 }
 
-/* End a stay, the one of this thread if there is one: else a generator that another thread has
- * entered it in is being closed. */
+/* End a stay: the latest one of this thread. If this thread has none, a generator in which another
+ * thread has entered the GradOff is being closed: end the latest stay of all. */
 static void leave(grad_off_object *self) {
     stay **link = &self->inside;
     while (*link != NULL && (*link)->thread != this_thread()) link = &(*link)->outer;

@@ -1,4 +1,4 @@
-/* object.c: the life of a proxy (made, given state, let go of) and its attributes. */
+/* object.c: how a proxy is made, gets state and dies; its attributes. */
 
 #include "python/object.h"
 
@@ -18,8 +18,8 @@ MG_COLD static void give_memory_back(value_object *self) {
     Py_DECREF((PyObject *)type);
 }
 
-/* A dead proxy of the exact type, untracked and without state: put it on the free list. Its
- * reference to the type stays with it. */
+/* Put a dead proxy of the exact type, untracked and without state, on the free list. The proxy
+ * keeps its reference to the type. */
 MG_INLINE void recycle(value_object *self) {
     if (MG_LIKELY(mg_module.free_count != MG_FREE_LIST_LENGTH)) {
         self->next = mg_module.free_list;
@@ -40,9 +40,10 @@ int value_prepare(void) {
     return 0;
 }
 
-/* Letting go of a proxy runs foreign code, which may let go of more: that is left to the loop up
- * the stack, so that there is no recursion. Each thread has a loop of its own: it neither waits for
- * the foreign code of another one nor relies on it, which a forked child does not have. */
+/* Letting go of a proxy runs foreign code, and that code may make more orphans. These are left to
+ * the loop up the stack, so there is no recursion. Each thread has a loop of its own: a thread
+ * neither waits for the foreign code of another thread nor relies on that thread, which a forked
+ * child does not have. */
 MG_COLD void value_drain_orphans(void) {
     static _Thread_local bool draining;
     mg_node *node;
@@ -55,8 +56,9 @@ MG_COLD void value_drain_orphans(void) {
     draining = false;
 }
 
-/* Give up the proxy's reference to its node. What dies with it may have held other proxies, whose
- * death may free more: one loop, at the outermost call, lets go of them all. */
+/* Give up the proxy's reference to its node. Nodes that die of this may have held other proxies,
+ * whose death may free more nodes: one loop, at the outermost call, lets go of all these proxies.
+ */
 MG_INLINE void drop_node(value_object *self) {
     mg_node *node = self->node;
     mg_set_owner(node, NULL);
@@ -64,19 +66,20 @@ MG_INLINE void drop_node(value_object *self) {
     if (mg_module.arena->orphans != NULL) value_drain_orphans();
 }
 
-/* A proxy that may have state. From the start the node is without a proxy: who asks for it while
- * foreign code runs here (the callbacks of weak references, say) gets another one. */
+/* Deallocate a proxy that may have state. The finalizer runs first. Then the node loses its proxy,
+ * before other foreign code runs (callbacks of weak references, say): such code gets another proxy
+ * if it asks for the node's. */
 MG_COLD static void dealloc_with_state(value_object *self) {
     bool has_finalizer = Py_TYPE((PyObject *)self)->tp_finalize != NULL;
     if (has_finalizer && PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) return;
     PyTypeObject *type =
-        Py_TYPE((PyObject *)self); /* only now, for the finalizer may change both */
+        Py_TYPE((PyObject *)self); /* only now: the finalizer may change type and node */
     mg_node *node = self->node;
     PyObject *bound = NULL;
     PyObject_GC_UnTrack(self);
     if (mg_owner(node) == self) {
         bound = value_take_bound(node);
-        if (bound != NULL && node->refs > 1) value_hold_operands(node); /* it lives on */
+        if (bound != NULL && node->refs > 1) value_hold_operands(node); /* the node lives on */
         mg_unkeep(mg_module.arena, node);
         mg_set_owner(node, NULL);
     }
@@ -88,7 +91,7 @@ MG_COLD static void dealloc_with_state(value_object *self) {
     if (mg_module.arena->orphans != NULL) value_drain_orphans();
     if (type == mg_module.type && !has_finalizer && type->tp_finalize == NULL) {
         recycle(self);
-    } else if (type == mg_module.type) { /* the collector would remember that it has run */
+    } else if (type == mg_module.type) { /* the collector remembers that a finalizer has run */
         give_memory_back(self);
     } else {
         type->tp_free(self);
@@ -117,7 +120,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg) {
     return 0;
 }
 
-/* The dict itself stays: it says that the object is not an empty one. */
+/* The dict itself stays: a proxy with a dict is one with state, even if the dict is empty. */
 static int clear(PyObject *object) {
     value_object *self = (value_object *)object;
     if (self->dict != NULL) PyDict_Clear(self->dict);
@@ -127,7 +130,6 @@ static int clear(PyObject *object) {
 
 /* ---- state ---- */
 
-/* From now on the node holds the proxy while it has parents. */
 int value_keep(value_object *self) {
     if (mg_keep(mg_module.arena, self->node) != MG_OK) {
         PyErr_NoMemory();
@@ -137,12 +139,11 @@ int value_keep(value_object *self) {
     return 0;
 }
 
-/* The proxy refers to objects that may refer back to it: let the garbage collector see it. */
 void value_track(value_object *self) {
     if (!PyObject_GC_IsTracked((PyObject *)self)) PyObject_GC_Track(self);
 }
 
-/* The instance has a dict since now. */
+/* Say that the instance has a dict, which was just made. -1: MemoryError, and the dict is gone. */
 static int keep_dict(value_object *self) {
     if (value_keep(self) < 0) {
         Py_CLEAR(self->dict);
@@ -152,7 +153,7 @@ static int keep_dict(value_object *self) {
     return 0;
 }
 
-/* Whether data and grad are still what they were at first: the type can be changed. */
+/* Whether data and grad are still the type's own descriptors: a program can change the type. */
 static inline bool numbers_are_own(PyTypeObject *type) {
     const unsigned int version = value_type_version(type);
     if (version == 0) return false;
@@ -164,7 +165,8 @@ static inline bool numbers_are_own(PyTypeObject *type) {
     return true;
 }
 
-/* The double that an assignment to data or grad writes to; NULL: go the long way. */
+/* Return the double that an assignment to data or grad writes to. NULL: the assignment has to go
+ * the long way. */
 static inline double *number_to_set(PyObject *object, PyObject *name) {
     if (!value_is_exact(object) || !numbers_are_own(mg_module.type) || value_is_recording())
         return NULL;

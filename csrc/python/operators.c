@@ -1,5 +1,5 @@
-/* operators.c: Python's operators on Values. What an operator computes stands in the operator
- * table; here is only how Python asks for it, and which nodes the notebook's class records. */
+/* operators.c: Python's operators on Values. The operator table says what an operator computes.
+ * This file says how Python asks for an operator, and which nodes the notebook's class records. */
 #include "python/object.h"
 
 /* ---- numbers ---- */
@@ -24,6 +24,7 @@ int value_number(PyObject *object, double *number) {
 
 /* ---- errors ---- */
 
+/* Set the error that the status of op(x, y) means, or of its derivative. */
 MG_COLD static void raise_error(mg_status status, int op, double x, double y, bool derivative) {
     if (status == MG_NO_MEMORY || status == MG_OK) {
         PyErr_NoMemory();
@@ -53,7 +54,9 @@ void value_raise_partial(mg_status status, const mg_node *node) {
 
 /* ---- results ---- */
 
-/* Operands with state are held for the new node, and the node gets its proxy. */
+/* Return the proxy of a new node with the operands x and y, which may be one node; in no_grad, the
+ * proxy of a leaf. Operands with state are held for the node. NULL: MemoryError. node may be NULL,
+ * which means no memory. */
 MG_COLD static PyObject *finish_slow(mg_node *node, mg_node *x, mg_node *y) {
     if (node == NULL) return PyErr_NoMemory();
     if (mg_module.no_grad != 0 && value_grad_is_off()) {
@@ -65,13 +68,14 @@ MG_COLD static PyObject *finish_slow(mg_node *node, mg_node *x, mg_node *y) {
     return value_wrap(node);
 }
 
+/* finish_slow, with a short way where neither operand has state and a proxy is on the free list. */
 MG_INLINE PyObject *finish(mg_node *node, mg_node *x, mg_node *y) {
     bool plain = node != NULL && mg_module.no_grad == 0 && mg_module.free_list != NULL &&
                  ((x->flags | y->flags) & MG_KEEP) == 0;
     return MG_LIKELY(plain) ? value_wrap(node) : finish_slow(node, x, y);
 }
 
-/* The same where an operand may be of a subclass: self's class is the result's class. */
+/* finish where an operand may be of a subclass: self's class is the result's class. */
 static PyObject *finish_as(PyObject *self, mg_node *node, mg_node *x, mg_node *y) {
     if (value_is_exact(self)) return finish(node, x, y);
     if (node != NULL && value_grad_is_off()) node = value_as_leaf(node);
@@ -85,7 +89,8 @@ static PyObject *finish_as(PyObject *self, mg_node *node, mg_node *x, mg_node *y
 
 typedef enum { IS_ERROR, IS_OTHER, IS_NUMBER, IS_VALUE } operand_kind;
 
-/* A plain number is told by its type alone; any other object's bases are looked at. */
+/* Say what kind of operand an object is, and write a number's value to *number. A plain number is
+ * recognized by its type alone; the bases of other types are looked at. */
 MG_INLINE operand_kind kind_of(PyObject *object, double *number) {
     bool is_plain_number = PyFloat_CheckExact(object) || PyLong_CheckExact(object);
     if (!is_plain_number && value_check(object)) return IS_VALUE;
@@ -93,18 +98,20 @@ MG_INLINE operand_kind kind_of(PyObject *object, double *number) {
     return found < 0 ? IS_ERROR : found == 0 ? IS_OTHER : IS_NUMBER;
 }
 
-/* The operands of one call: at least one is a Value. */
+/* The operands of one call, left and right. Of an operator, at least one is a Value; of maximum and
+ * minimum, both may be numbers. */
 typedef struct {
     operand_kind left;
     operand_kind right;
-    mg_node *x; /* where left is a Value */
-    mg_node *y;
-    double a; /* where left is a number */
-    double b;
-    PyObject *self; /* the Value whose class decides the result's */
+    mg_node *x;     /* left's node, borrowed; NULL: left is a number */
+    mg_node *y;     /* right's */
+    double a;       /* left's number, where left is one */
+    double b;       /* right's */
+    PyObject *self; /* the Value whose class is the result's class */
 } operands;
 
-/* 1: go on; 0: *result is what to return. */
+/* Take the operands. 1: they are taken; 0: *result is to be returned, NotImplemented, or NULL with
+ * an error set. */
 static inline int take_operands(operands *in, PyObject *left, PyObject *right, PyObject **result) {
     in->left = kind_of(left, &in->a);
     in->right = in->left > IS_OTHER ? kind_of(right, &in->b) : IS_OTHER;
@@ -116,14 +123,16 @@ static inline int take_operands(operands *in, PyObject *left, PyObject *right, P
         *result = Py_NewRef(Py_NotImplemented);
         return 0;
     }
-    /* Nodes only now: foreign code may have run, and have Values show other nodes. */
+    /* Nodes are taken last: foreign code may have run before, and given Values other nodes. */
     in->x = in->left == IS_VALUE ? value_node(left) : NULL;
     in->y = in->right == IS_VALUE ? value_node(right) : NULL;
     in->self = in->left == IS_VALUE ? left : right;
     return 1;
 }
 
-/* ---- one operator, two nodes or a node and a number ---- */
+/* ---- one operator, two nodes or a node and a number ----
+ *
+ * Each returns the result of op, or NULL with the operator's error or MemoryError set. */
 
 static inline PyObject *record(int op, PyObject *self, mg_node *x, mg_node *y) {
     double z;
@@ -155,8 +164,9 @@ static PyObject *record_reflected(int op, PyObject *self, double x, mg_node *y) 
     return finish_as(self, mg_new_reflected(mg_module.arena, op, z, x, y), y, y);
 }
 
-/* + and *: a number on the left changes sides, as the notebook's __radd__ and __rmul__ do; in a
- * subclass through the operators, for it may have its own. */
+/* + and *: a number on the left changes sides, as in the notebook's __radd__ and __rmul__. Where
+ * the right operand is of a subclass the number changes sides by Python's operators, for the
+ * subclass may have operators of its own. */
 MG_COLD static PyObject *commutative_slow(int op, PyObject *left, PyObject *right) {
     operands in;
     PyObject *result;
@@ -196,13 +206,15 @@ static PyObject *multiply(PyObject *left, PyObject *right) {
 
 /* ---- the operators the notebook composes of others ---- */
 
-/* operator(left, right), with a reference to right, which may be NULL, taken over. */
+/* Return operator(left, right), and give the reference to right back. right may be NULL, with an
+ * error set: so is the result then. */
 static PyObject *consume(PyObject *right, PyObject *left, binaryfunc operator) {
     PyObject *result = right != NULL ? operator(left, right) : NULL;
     Py_XDECREF(right);
     return result;
 }
 
+/* The same for a reference to left. */
 static PyObject *consume_left(PyObject *left, PyObject *right, binaryfunc operator) {
     PyObject *result = left != NULL ? operator(left, right) : NULL;
     Py_XDECREF(left);
@@ -215,7 +227,8 @@ static PyObject *negative(PyObject *self) {
     return finish(mg_new_negative(mg_module.arena, x), x, x);
 }
 
-/* A subclass may have operators of its own: compose of those. */
+/* Subtraction and division composed of Python's operators, for a subclass may have operators of its
+ * own. */
 static PyObject *subtract_as_written(PyObject *left, PyObject *right) {
     PyObject *opposite = PyNumber_Negative(right);
     return value_check(left) ? consume(opposite, left, PyNumber_Add)
@@ -235,8 +248,8 @@ static PyObject *positive(PyObject *self) {
     return Py_NewRef(self);
 }
 
-/* A node of the middle of an expression, which only the next node owns; then that next node, an
- * operator of the middle node and a number. */
+/* Return op(middle, number), where middle is a new node that only the result's node refers to. x is
+ * the operand of middle. middle may be NULL, which means no memory; a failure frees middle. */
 static PyObject *record_over(mg_node *middle, int op, double number, mg_node *x) {
     if (middle == NULL) return PyErr_NoMemory();
     double z;
@@ -251,7 +264,7 @@ static bool any_subclass(PyObject *left, PyObject *right) {
            (value_check(right) && !value_is_exact(right));
 }
 
-/* -number, as Python has it: -0.0 is not 0.0, but -0 is 0 */
+/* Return -number as Python does: -(0.0) is -0.0, but -(0) is 0. */
 static double negated(PyObject *object, double number) {
     return PyFloat_Check(object) ? -number : 0.0 - number;
 }
@@ -292,13 +305,14 @@ static PyObject *divide(PyObject *left, PyObject *right) {
 
 /* ---- powers ---- */
 
-/* Whether an exponent is an int that a double is sure to hold exactly: then '**2', and not '**2.0'.
- */
+/* Whether an exponent is an int that a double is sure to hold exactly. Such an exponent is shown as
+ * in '**2', not as in '**2.0'. */
 static bool is_plain_integer(PyObject *exponent, double number) {
     return PyLong_CheckExact(exponent) && fabs(number) < MG_LARGEST_INTEGER;
 }
 
-/* Other exponents than int and float are shown as Python formats them: '**1/2', '**True'. */
+/* Set the _op of a power whose exponent is neither an int nor a float: the exponent is shown as
+ * Python formats it, '**1/2', '**True'. -1: an error is set. Runs foreign code. */
 static int set_power_text(PyObject *self, PyObject *exponent) {
     PyObject *format = PyObject_Format(exponent, NULL);
     if (format == NULL) return -1;
@@ -330,10 +344,11 @@ static PyObject *record_power(PyObject *self, mg_node *x, PyObject *exponent, do
     return NULL;
 }
 
-/* number ** value of a subclass that has a power of its own: type(value)(number) ** value. *result
- * is NULL with an error set, or untouched where the class has none (false). */
+/* number ** value where value is of a subclass. If the subclass has a power of its own, write
+ * type(value)(number) ** value to *result, or NULL with an error set, and return true. If not,
+ * return false, and *result is as it was. */
 static bool own_power(PyObject *number, PyObject *value, PyObject **result) {
-    PyObject *type = Py_NewRef((PyObject *)Py_TYPE(value)); /* looking up is foreign code */
+    PyObject *type = Py_NewRef((PyObject *)Py_TYPE(value)); /* a look-up may run foreign code */
     PyObject *own = PyObject_GetAttrString(type, "__pow__");
     PyObject *ours =
         own != NULL ? PyObject_GetAttrString((PyObject *)mg_module.type, "__pow__") : NULL;
@@ -373,6 +388,8 @@ static inline PyObject *unary(int op, PyObject *self) {
     return finish_as(self, mg_new_unary(mg_module.arena, op, z, x), x, x);
 }
 
+/* maximum, minimum. TypeError: not two arguments, or one is neither a Value nor a number. Of two
+ * numbers, the first becomes a leaf. */
 static PyObject *function_of_two(int op, PyObject *const *args, Py_ssize_t count) {
     operands in;
     PyObject *result;

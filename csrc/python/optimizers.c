@@ -4,7 +4,8 @@
 
 #include "python/object.h"
 
-/* The doubles of an object with a writable buffer of count of them; NULL: with an error set. */
+/* Return the doubles of an object with a writable buffer of count doubles; the caller releases
+ * *view. NULL: an error is set, and there is nothing to release. */
 static double *take_array(PyObject *object, Py_ssize_t count, Py_buffer *view) {
     if (PyObject_GetBuffer(object, view, PyBUF_WRITABLE | PyBUF_FORMAT | PyBUF_ND) < 0) return NULL;
     const char *format = view->format != NULL ? view->format : "B";

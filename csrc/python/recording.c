@@ -1,9 +1,9 @@
-/* recording.c: what a Value does while its program is being recorded to be compiled. An
- * object of micrograd_c/_compile/recording.py, the recorder, decides; it is its thread's own. */
+/* recording.c: what a Value does while a program is being recorded to be compiled. The recorder
+ * decides, an object of micrograd_c/_compile/recording.py; each thread has its own. */
 #include "python/object.h"
 
-static _Thread_local PyObject *recorder; /* of this thread, or NULL; with a reference */
-static _Thread_local value_grad_off *grad_was_off;
+static _Thread_local PyObject *recorder;           /* a reference; NULL: nothing is recorded */
+static _Thread_local value_grad_off *grad_was_off; /* from before the recording */
 
 PyObject *value_recorder(void) {
     return recorder;
@@ -11,11 +11,10 @@ PyObject *value_recorder(void) {
 
 int value_interrupted(void) {
     if (!PyOS_InterruptOccurred()) return 0;
-    PyErr_SetInterrupt(); /* which the question has taken back */
+    PyErr_SetInterrupt(); /* PyOS_InterruptOccurred has cleared it */
     return 1;
 }
 
-/* The recorder's answer to a question about a Value. */
 PyObject *value_ask(const char *method, PyObject *self) {
     return PyObject_CallMethod(recorder, method, "O", self);
 }
@@ -33,8 +32,8 @@ PyObject *value_get_recorder(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ig
     return Py_NewRef(recorder != NULL ? recorder : Py_None);
 }
 
-/* One call of C from the beginning of a recording to its end, so that an exception of a signal's
- * handler finds it within work() or not begun. */
+/* A recording is one call of C from its beginning to its end: a signal's handler that raises an
+ * exception does so within work(), or before the recording has begun. */
 PyObject *value_record(PyObject *Py_UNUSED(module), PyObject *args) {
     PyObject *object, *work;
     mg_position start;
@@ -80,7 +79,7 @@ PyObject *value_number_of(PyObject *Py_UNUSED(module), PyObject *value) {
     return value_require(value) ? PyFloat_FromDouble(value_node(value)->data) : NULL;
 }
 
-/* The position that record() has passed; false: with an error set. */
+/* Read a position that record() has passed to work(). false: ValueError. */
 static bool take_position(const Py_buffer *bytes, mg_position *start) {
     if (bytes->len == sizeof *start) {
         memcpy(start, bytes->buf, sizeof *start);
@@ -106,7 +105,7 @@ PyObject *value_serial(PyObject *Py_UNUSED(module), PyObject *value) {
     return PyLong_FromUnsignedLongLong(mg_serial(value_node(value)));
 }
 
-/* The entries and the places of the roots as bytes, and a list of the captured Values. */
+/* Return what value_trace returns. The caller keeps the captured nodes alive. */
 static PyObject *show_trace(const mg_trace *trace) {
     PyObject *captured = value_hide(PyList_New((Py_ssize_t)trace->captures));
     for (size_t i = 0; captured != NULL && i < trace->captures; i++) {
@@ -122,6 +121,9 @@ static PyObject *show_trace(const mg_trace *trace) {
                          (Py_ssize_t)(trace->roots * sizeof(uint32_t)), value_unhide(captured));
 }
 
+/* Return the trace below an anchor, as show_trace does. Ctrl-C interrupts the making of the trace;
+ * if the signal's handler raises nothing, the trace is made once more, without interruption. The
+ * caller pins the anchor and the inputs (an array of count nodes), for foreign code may run. */
 static PyObject *trace_nodes(mg_node *anchor, const mg_position *start, mg_node **inputs,
                              Py_ssize_t count) {
     mg_status status;
@@ -161,7 +163,7 @@ PyObject *value_trace(PyObject *Py_UNUSED(module), PyObject *args) {
     if (nodes == NULL) return NULL;
     const Py_ssize_t count = PyTuple_GET_SIZE(inputs);
     mg_node *root = value_node(anchor);
-    value_pin(root); /* which keeps all that is captured, whatever runs while it is shown */
+    value_pin(root); /* keeps all captured nodes while they are shown, which may run foreign code */
     for (Py_ssize_t i = 0; i < count; i++) value_pin(nodes[i]);
     PyObject *result = trace_nodes(root, &start, nodes, count);
     for (Py_ssize_t i = 0; i < count; i++) value_unpin(nodes[i]);
@@ -172,6 +174,8 @@ PyObject *value_trace(PyObject *Py_UNUSED(module), PyObject *args) {
 
 /* ---- between parameters and arrays ---- */
 
+/* Return the doubles of an object with a buffer of count doubles; the caller releases *view. NULL:
+ * an error is set, and there is nothing to release. */
 static double *take_doubles(PyObject *object, Py_ssize_t count, Py_buffer *view, int flags) {
     if (PyObject_GetBuffer(object, view, flags) < 0) return NULL;
     if (view->len == count * (Py_ssize_t)sizeof(double)) return view->buf;
@@ -180,7 +184,7 @@ static double *take_doubles(PyObject *object, Py_ssize_t count, Py_buffer *view,
     return NULL;
 }
 
-/* Two arguments: a tuple and an array. */
+/* Whether the arguments are two, the first a tuple. false: TypeError. */
 static bool takes_two(PyObject *const *args, Py_ssize_t count) {
     if (count == 2 && PyTuple_Check(args[0])) return true;
     PyErr_SetString(PyExc_TypeError, "a tuple of Values and an array are required");

@@ -1,4 +1,4 @@
-/* sequences.c: from sequences to terms, from nodes to Values. */
+/* sequences.c: sequences of Values and numbers to terms, nodes to Values. */
 #include "python/sequences.h"
 
 /* ---- sequences as terms ---- */
@@ -88,12 +88,13 @@ void value_hold_terms(const value_terms *in) {
     value_hold_all(in->terms, in->count);
 }
 
-/* Arithmetic errors are left to the plain expression, which knows the operands. */
+/* Arithmetic errors are left to the plain expression, which knows the operands and so can name
+ * them. */
 PyObject *value_show(mg_node *node, mg_status status) {
     if (node == NULL && mg_module.arena->orphans != NULL) value_drain_orphans();
     if (node == NULL && status != MG_NO_MEMORY) return Py_NewRef(Py_NotImplemented);
     if (node == NULL) return PyErr_NoMemory();
-    if (node->refs != 0) return value_of_node(node); /* one of the operands itself */
+    if (node->refs != 0) return value_of_node(node); /* the result is one of the operands */
     if (mg_module.no_grad != 0 && value_grad_is_off()) {
         node = value_as_leaf(node);
         if (node == NULL) return PyErr_NoMemory();

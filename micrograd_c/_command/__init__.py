@@ -1,1 +1,1 @@
-"""What `python -m micrograd_c` shows: trainings, figures, and the pure-Python class beside."""
+"""Parts of `python -m micrograd_c`: trainings, figures, and the pure-Python class to compare."""

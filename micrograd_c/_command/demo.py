@@ -1,7 +1,7 @@
 """The two problems that `python -m micrograd_c` trains on, and the same step in pure Python.
 
-The functions that build a loss use operators alone, so they run on the engine's Values and on
-those of the pure-Python reference: the two do the same work, and are timed on it.
+The functions that build a loss use operators alone, so they run on the engine's Values and on the
+Values of the pure-Python reference: both do the same work, and both are timed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Loss = Callable[[list[Any], list[float], list[Any]], Any]
 
 
 class Step(NamedTuple):
-    """One step of training: the loss and accuracy before the update, and how long it took."""
+    """One step of training: loss and accuracy (0 to 1) before the update, and its seconds."""
 
     loss: float
     accuracy: float
@@ -34,14 +34,14 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Problem:
-    """Points with their targets, 1 or -1, and a loss(scores, targets, parameters)."""
+    """n points with n targets, 1 or -1, and a loss(scores, targets, parameters)."""
 
     points: Points
     targets: list[float]
     loss: Loss
 
     def scores(self, model: MLP) -> list[Any]:
-        """Return the model's output for each point."""
+        """Return n Values: the model's output for each point."""
         return [model(point) for point in self.points]
 
     def accuracy(self, scores: list[Any]) -> float:
@@ -120,8 +120,9 @@ def four_examples() -> Problem:
 def two_moons(count: int, seed: int, noise: float = 0.1) -> Problem:
     """Return `count` points on two interleaved half circles of radius 1, in turn.
 
-    The upper one is centred on (0, 0) and has target -1, the lower one on (1, 0.5) and has
-    target 1; `noise` is the standard deviation of what is added to each coordinate.
+    The upper half circle is centred on (0, 0) and has target -1. The lower half circle is centred
+    on (1, 0.5) and has target 1. Normal noise of standard deviation `noise` is added to each
+    coordinate.
     """
     generator = random.Random(seed)
     points, targets = [], []
@@ -155,7 +156,7 @@ def lecture_neuron() -> Value:
 
 
 def on_reference(model: MLP) -> MLP:
-    """Return the network with its parameters as Values of the pure-Python reference."""
+    """Return a copy of a network whose parameters are Values of the pure-Python reference."""
     twin = copy(model)
     twin.layers = [copy(layer) for layer in model.layers]
     for layer in twin.layers:
@@ -164,7 +165,7 @@ def on_reference(model: MLP) -> MLP:
 
 
 def neuron_on_reference(neuron: Neuron) -> Neuron:
-    """Return the neuron with its parameters as Values of the pure-Python reference."""
+    """Return a copy of a neuron whose parameters are Values of the pure-Python reference."""
     twin: Any = copy(neuron)
     twin.w = [reference.Value(w.data, label=w.label) for w in neuron.w]
     twin.b = reference.Value(neuron.b.data, label=neuron.b.label)
@@ -179,7 +180,7 @@ def largest_difference(problem: Problem, model: MLP, twin: MLP) -> float:
 
 
 def difference(p: float, q: float) -> float:
-    """Return |p - q| relative to the larger of both and 1; infinity if only one is nan."""
+    """Return |p - q| / max(1, |p|, |q|): 0 if both are nan, infinity if one is."""
     if p == q or (math.isnan(p) and math.isnan(q)):
         return 0.0
     apart = abs(p - q) / max(1.0, abs(p), abs(q))
@@ -188,7 +189,7 @@ def difference(p: float, q: float) -> float:
 
 @contextmanager
 def collector(*, on: bool) -> Iterator[None]:
-    """Have Python's cyclic garbage collector on or off, and clean up before."""
+    """Collect garbage, then have Python's cyclic garbage collector on or off inside."""
     was_on = gc.isenabled()
     gc.collect()
     (gc.enable if on else gc.disable)()

@@ -12,8 +12,8 @@ from ..nn import MLP
 from .demo import Problem, Step
 
 BLUE, RED, GREY = "#2f6fb0", "#d1495b", "#555555"
-SHADES = ["#9cc0e0", "#d3e3f1", "#f6d9dd", "#e9a6af"]  # of scores below -1, 0, 1 and above
-GRID = 40  # points on each side at which the network is evaluated
+SHADES = ["#9cc0e0", "#d3e3f1", "#f6d9dd", "#e9a6af"]  # of scores < -1, < 0, < 1 and above
+GRID = 40  # the network is evaluated at GRID * GRID points
 
 
 def new_figure(title: str, size: tuple[float, float]) -> tuple[Figure, Axes]:
@@ -47,7 +47,7 @@ def loss_curve(history: list[Step]) -> bytes:
 
 
 def decision_boundary(model: MLP, problem: Problem) -> bytes:
-    """Draw the points over the network's score in the plane, as PNG."""
+    """Draw the points, of two coordinates, over the network's score in the plane, as PNG."""
     title = "Two moons: decision boundary (dark: beyond the margin)"
     figure, axes = new_figure(title, (6, 4))
     xs, ys = (ticks([point[i] for point in problem.points]) for i in (0, 1))

@@ -1,9 +1,12 @@
 """The scalar `Value` in pure Python: what the engine computes, in a form to be read and timed.
 
-It is micrograd's class with the engine's operators: every operation makes a Value that holds its
-operands and a closure that pushes its gradient to them. Children are ordered, so two runs give the
-same bits. No program needs it: `python -m micrograd_c` times it beside the engine, and the tests
-compare with it.
+This Value is micrograd's class with the engine's operators: every operation makes a Value that
+holds its operands and a closure that pushes its gradient to them. Children are ordered, so two runs
+give the same bits. No program needs this class: `python -m micrograd_c` times it beside the engine,
+and the tests compare with it.
+
+The methods raise what Python's own arithmetic raises: OverflowError for a result too large for a
+float, and the errors that their docstrings name. `backward` raises for a derivative alike.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ def _power_slope(base: float, exponent: float) -> float:
 
 
 class Value:
-    """A number that remembers the operation it came from, and its gradient."""
+    """A number, its gradient, and the operation that the number came from."""
 
     def __init__(
         self, data: Number, children: Iterable[Value] = (), op: str = "", label: str = ""
@@ -58,6 +61,7 @@ class Value:
     # The operations: each result's closure adds its share to the operands' gradients.
 
     def __add__(self, other: Operand) -> Value:
+        """Return x + y; derivatives 1 and 1."""
         if not isinstance(other, Value):
             if not isinstance(other, _NUMBERS):
                 return NotImplemented
@@ -73,6 +77,7 @@ class Value:
         return out
 
     def __mul__(self, other: Operand) -> Value:
+        """Return x * y; derivatives y and x."""
         if not isinstance(other, Value):
             if not isinstance(other, _NUMBERS):
                 return NotImplemented
@@ -88,6 +93,11 @@ class Value:
         return out
 
     def __pow__(self, other: Operand) -> Value:
+        """Return x ** y; derivatives y * x**(y - 1) and x**y * log(x), for a Value y.
+
+        The latter is 0 for x = 0 and nan for x < 0. Raises ZeroDivisionError for 0 to a negative
+        power, ValueError for a finite x < 0 with a finite y that is no integer.
+        """
         if isinstance(other, Value):
             return self._pow_value(other)
         if not isinstance(other, _NUMBERS):
@@ -112,7 +122,7 @@ class Value:
                     raise
                 to_base = math.inf
             if is_number and not math.isfinite(to_base):
-                to_base = 0.0  # nobody asks for the slope of a number that is no Value
+                to_base = 0.0  # the base is a number, no Value: its derivative is not wanted
             to_exponent = 0.0
             if self.data != 0:
                 to_exponent = out.data * math.log(self.data) if self.data > 0 else math.nan
@@ -132,6 +142,7 @@ class Value:
         return out
 
     def tanh(self) -> Value:
+        """Return (e**2x - 1) / (e**2x + 1), without overflow; derivative 1 - tanh(x)**2."""
         try:
             e = math.exp(2 * self.data)
         except OverflowError:
@@ -140,30 +151,42 @@ class Value:
         return self._unary(t, "tanh", lambda out: 1 - _power(out.data, 2.0))
 
     def exp(self) -> Value:
+        """Return e**x; derivative e**x. Raises OverflowError for x above 709.78."""
         return self._unary(math.exp(self.data), "exp", lambda out: out.data)
 
     def log(self) -> Value:
+        """Return the natural logarithm of x > 0; derivative 1 / x. Raises ValueError for x <= 0."""
         return self._unary(math.log(self.data), "log", lambda out: 1 / self.data)
 
     def relu(self) -> Value:
+        """Return max(x, 0); derivative 1 for x > 0, else 0."""
         data = 0.0 if self.data < 0 else self.data
         return self._unary(data, "ReLU", lambda out: 1.0 if out.data > 0 else 0.0)
 
     def sigmoid(self) -> Value:
+        """Return s = 1 / (1 + e**-x), without overflow; derivative s * (1 - s)."""
         e = math.exp(-abs(self.data))
         s = 1 / (1 + e) if self.data >= 0 else e / (1 + e)
         return self._unary(s, "sigmoid", lambda out: out.data * (1 - out.data))
 
     def sin(self) -> Value:
+        """Return sin(x), x in radians; derivative cos(x). Raises ValueError for infinite x."""
         return self._unary(math.sin(self.data), "sin", lambda out: math.cos(self.data))
 
     def cos(self) -> Value:
+        """Return cos(x), x in radians; derivative -sin(x). Raises ValueError for infinite x."""
         return self._unary(math.cos(self.data), "cos", lambda out: -math.sin(self.data))
 
     def sqrt(self) -> Value:
+        """Return the square root of x >= 0; derivative 0.5 / sqrt(x), for x > 0.
+
+        Raises ValueError for x < 0; backward raises ZeroDivisionError for x = 0.
+        """
         return self._unary(math.sqrt(self.data), "sqrt", lambda out: 0.5 / out.data)
 
     def __abs__(self) -> Value:
+        """Return |x|; derivative 1 for x > 0, -1 for x < 0, 0 for x = 0."""
+
         def sign(_: Value) -> float:
             x = self.data
             return 1.0 if x > 0 else -1.0 if x < 0 else math.nan if math.isnan(x) else 0.0
@@ -171,9 +194,10 @@ class Value:
         return self._unary(abs(self.data), "abs", sign)
 
     def backward(self) -> None:
-        """Set this gradient to 1.0, then add to those of all it was made from.
+        """Set this Value's gradient to 1.0, then add to the gradients of all it was made from.
 
-        The order is the reverse of a depth-first search's post-order.
+        The order is the reverse of a depth-first search's post-order. Raises the error of the first
+        derivative that cannot be computed; the Values that follow then push no gradients.
         """
         order: list[Value] = []
         visited = {self}
@@ -192,7 +216,7 @@ class Value:
         for node in reversed(order):
             node._backward()
 
-    # The rest is made of the operations above.
+    # The other operators are made of the operations above.
 
     def __neg__(self) -> Value:
         return self * -1
@@ -260,12 +284,18 @@ def _data(other: Operand) -> Any:
 
 
 def maximum(a: Operand, b: Operand) -> Value:
-    """The larger of two, as a Value; at a tie each gets half of the gradient."""
+    """Return the larger of two, as a Value: the gradient goes to it; at a tie, half to each.
+
+    If one is nan, so are the result and both derivatives.
+    """
     return _choose(a, b, "max", lambda x, y: x >= y)
 
 
 def minimum(a: Operand, b: Operand) -> Value:
-    """The smaller of two, as a Value; at a tie each gets half of the gradient."""
+    """Return the smaller of two, as a Value: the gradient goes to it; at a tie, half to each.
+
+    If one is nan, so are the result and both derivatives.
+    """
     return _choose(a, b, "min", lambda x, y: x <= y)
 
 
