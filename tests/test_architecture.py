@@ -6,6 +6,7 @@ import importlib
 import re
 import shutil
 import subprocess
+import sysconfig
 import tempfile
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -18,6 +19,7 @@ from micrograd_c._command import reference
 
 ROOT = Path(__file__).resolve().parents[1]
 CSRC = ROOT / "csrc"
+PYTHON_H = sysconfig.get_paths()["include"]
 BELOW = {  # by room: the rooms whose headers it may include; . has the public header and api.c
     "graph": {".", "graph"},
     "program": {".", "graph", "program"},
@@ -64,7 +66,11 @@ def symbols(compiled: Path, kind: str) -> set[str]:
     return {line.split()[0] for line in listed.splitlines() if line.split()[1] in kind}
 
 
-@pytest.mark.skipif(not (shutil.which("cc") and shutil.which("nm")), reason="needs cc and nm")
+@pytest.mark.long
+@pytest.mark.skipif(
+    not (shutil.which("cc") and shutil.which("nm") and Path(PYTHON_H, "Python.h").exists()),
+    reason="needs cc, nm and Python.h",
+)
 def test_files_call_each_other_in_one_direction() -> None:
     with tempfile.TemporaryDirectory() as folder:
         compiled = {}
@@ -75,8 +81,8 @@ def test_files_call_each_other_in_one_direction() -> None:
         ]:
             name = path.relative_to(CSRC).as_posix()
             compiled[name] = Path(folder, name.replace("/", "_") + ".o")
-            command = ["cc", "-std=gnu11", "-O0", f"-I{CSRC}", "-c", str(path), "-o"]
-            subprocess.run([*command, str(compiled[name])], check=True)
+            command = ["cc", "-std=gnu11", "-O0", f"-I{CSRC}", f"-I{PYTHON_H}", "-c", str(path)]
+            subprocess.run([*command, "-o", str(compiled[name])], check=True)
         where = {symbol: name for name, o in compiled.items() for symbol in symbols(o, "TRBD")}
         uses = {
             name: {where[symbol] for symbol in symbols(o, "U") if symbol in where}

@@ -1,5 +1,5 @@
 /* attributes.c: what a Value shows of its node: numbers, names, operands. */
-#include "python/object.h"
+#include "python/proxy.h"
 
 /* ---- numbers and names ---- */
 
@@ -124,12 +124,6 @@ static int set_op(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
 }
 
 /* ---- operands ---- */
-
-PyObject *value_of_node(mg_node *node) {
-    if (value_living(node) == NULL && value_prepare() < 0) return NULL;
-    PyObject *proxy = value_living(node); /* again, for a collection may have run */
-    return proxy != NULL ? Py_NewRef(proxy) : value_wrap(node);
-}
 
 static PyObject *children_of(const mg_node *node) {
     Py_ssize_t arity = (Py_ssize_t)mg_arity_of(node);

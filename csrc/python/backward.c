@@ -1,7 +1,7 @@
 /* backward.c: backward(), and the `_backward` of a Value: the native rule or a closure. */
 #include <signal.h>
 
-#include "python/object.h"
+#include "python/proxy.h"
 
 static PyObject *push(PyObject *self, PyObject *Py_UNUSED(ignored)) {
     if (value_refuse("calling _backward()") < 0) return NULL;

@@ -1,6 +1,6 @@
 /* construct.c: Value(...), and results that are of a subclass. The calls that programs make in
  * their loops have short ways here; all other calls go to micrograd_c/_construct.py. */
-#include "python/object.h"
+#include "python/proxy.h"
 
 /* ---- nodes ---- */
 

@@ -1,5 +1,5 @@
 /* copying.c: nodes taken apart and put together again, for copy and pickle. */
-#include "python/object.h"
+#include "python/proxy.h"
 
 /* Return the partial derivatives that a custom node was given, a tuple; it is empty for other nodes
  * and if none were given. */

@@ -7,26 +7,7 @@
  * is tracked like any Python object and refers to the proxies of the node's operands. Then the
  * collector sees what it would see of the pure-Python class. Programs without such state pay
  * nothing for this. */
-#include "python/object.h"
-
-void value_set_cyclic(value_object *self) {
-    mg_node *node = self->node;
-    if (node->flags & MG_CYCLIC) return;
-    node->flags |= MG_CYCLIC;
-    if (node->flags & MG_HELD) mg_module.cyclic_held++;
-    value_track(self);
-}
-
-PyObject *value_take_bound(mg_node *node) {
-    if ((node->flags & MG_EXTRA) == 0) return NULL;
-    PyObject *bound = mg_extra_of(node)->bound;
-    mg_extra_of(node)->bound = NULL;
-    return bound;
-}
-
-void value_hold_operands(mg_node *node) {
-    for (size_t i = 0; i < mg_arity_of(node); i++) value_hold(mg_operand_of(node, i));
-}
+#include "python/proxy.h"
 
 void value_leave(value_object *self, mg_node *node) {
     PyObject *bound = value_take_bound(node);

@@ -3,9 +3,7 @@
  * type, as if they were static. */
 #include "graph/check.h"
 #include "graph/pages.h"
-#include "python/object.h"
-
-value_module mg_module;
+#include "python/proxy.h"
 
 /* ---- functions ---- */
 
@@ -112,14 +110,15 @@ static PyMethodDef functions[] = {
 /* Return the class Value, a new reference. Its base is the Python class with the methods that both
  * backends share. */
 static PyTypeObject *make_type(void) {
-    PyType_Slot slots[MAX_SLOTS];
+    PyType_Slot slots[MAX_SLOTS] = {
+        {Py_tp_new, value_new}, {Py_tp_init, value_init}, {Py_tp_getset, value_attributes_table}};
     PyType_Spec spec = {
         .name = "micrograd_c.engine.Value",
         .basicsize = sizeof(value_object),
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
         .slots = slots,
     };
-    size_t count = 0;
+    size_t count = 3;
     for (PyType_Slot *slot = value_object_slots; slot->slot != 0; slot++) slots[count++] = *slot;
     for (PyType_Slot *slot = value_operator_slots; slot->slot != 0; slot++) slots[count++] = *slot;
     slots[count] = (PyType_Slot){0, NULL};

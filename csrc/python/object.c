@@ -1,16 +1,8 @@
 /* object.c: how a proxy is made, gets state and dies; its attributes. */
 
-#include "python/object.h"
+#include "python/proxy.h"
 
 /* ---- memory ---- */
-
-value_object *value_allocate(void) {
-    value_object *self = PyObject_GC_New(value_object, mg_module.type);
-    if (self == NULL) return NULL;
-    self->dict = NULL;
-    self->weakrefs = NULL;
-    return self;
-}
 
 MG_COLD static void give_memory_back(value_object *self) {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
@@ -28,32 +20,6 @@ MG_INLINE void recycle(value_object *self) {
     } else {
         give_memory_back(self);
     }
-}
-
-int value_prepare(void) {
-    if (mg_module.free_list != NULL) return 0;
-    value_object *fresh = value_allocate();
-    if (fresh == NULL) return -1;
-    fresh->next = mg_module.free_list;
-    mg_module.free_list = fresh;
-    mg_module.free_count++;
-    return 0;
-}
-
-/* Letting go of a proxy runs foreign code, and that code may make more orphans. These are left to
- * the loop up the stack, so there is no recursion. Each thread has a loop of its own: a thread
- * neither waits for the foreign code of another thread nor relies on that thread, which a forked
- * child does not have. */
-MG_COLD void value_drain_orphans(void) {
-    static _Thread_local bool draining;
-    mg_node *node;
-    if (draining) return;
-    draining = true;
-    while ((node = mg_next_orphan(mg_module.arena)) != NULL) {
-        if (node->flags & MG_CYCLIC) mg_module.cyclic_held--;
-        Py_DECREF((PyObject *)mg_owner(node));
-    }
-    draining = false;
 }
 
 /* Give up the proxy's reference to its node. Nodes that die of this may have held other proxies,
@@ -130,29 +96,6 @@ static int clear(PyObject *object) {
 
 /* ---- state ---- */
 
-int value_keep(value_object *self) {
-    if (mg_keep(mg_module.arena, self->node) != MG_OK) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    value_hold(self->node);
-    return 0;
-}
-
-void value_track(value_object *self) {
-    if (!PyObject_GC_IsTracked((PyObject *)self)) PyObject_GC_Track(self);
-}
-
-/* Say that the instance has a dict, which was just made. -1: MemoryError, and the dict is gone. */
-static int keep_dict(value_object *self) {
-    if (value_keep(self) < 0) {
-        Py_CLEAR(self->dict);
-        return -1;
-    }
-    value_track(self);
-    return 0;
-}
-
 /* Whether data and grad are still the type's own descriptors: a program can change the type. */
 static inline bool numbers_are_own(PyTypeObject *type) {
     const unsigned int version = value_type_version(type);
@@ -186,19 +129,11 @@ static int set_attribute(PyObject *object, PyObject *name, PyObject *value) {
     }
     bool had_dict = self->dict != NULL;
     int result = PyObject_GenericSetAttr(object, name, value);
-    if (!had_dict && self->dict != NULL && keep_dict(self) < 0) return -1;
+    if (!had_dict && self->dict != NULL && value_keep_dict(self) < 0) return -1;
     if (!value_is_exact(object) && value_keep(self) < 0) return -1; /* __class__ was set */
     if (value != NULL && PyObject_IS_GC(value) && self->node->flags & MG_KEEP)
         value_set_cyclic(self);
     return result;
-}
-
-PyObject *value_get_dict(PyObject *object, void *Py_UNUSED(closure)) {
-    value_object *self = (value_object *)object;
-    if (self->dict == NULL) {
-        if ((self->dict = PyDict_New()) == NULL || keep_dict(self) < 0) return NULL;
-    }
-    return Py_NewRef(self->dict);
 }
 
 int value_set_dict(PyObject *object, PyObject *value, void *closure) {
@@ -214,43 +149,6 @@ int value_set_dict(PyObject *object, PyObject *value, void *closure) {
     return 0;
 }
 
-PyObject *value_own_entry(PyObject *object, PyObject *key) {
-    PyObject *dict = Py_XNewRef(((value_object *)object)->dict);
-    PyObject *entry = dict == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(dict, key));
-    Py_XDECREF(dict);
-    return entry;
-}
-
-int value_delete_own_entry(PyObject *self, PyObject *key) {
-    PyObject *dict = Py_XNewRef(((value_object *)self)->dict);
-    int result = dict == NULL ? 0 : PyDict_Contains(dict, key);
-    if (result > 0) result = PyDict_DelItem(dict, key);
-    Py_XDECREF(dict);
-    return result;
-}
-
-int value_set_own_entry(PyObject *object, PyObject *key, PyObject *value) {
-    PyObject *dict = value_get_dict(object, NULL);
-    if (dict == NULL) return -1;
-    int result = PyDict_SetItem(dict, key, value);
-    Py_DECREF(dict);
-    return result;
-}
-
-/* ---- Values as arguments ---- */
-
-bool value_require(PyObject *object) {
-    if (value_check(object)) return true;
-    PyErr_Format(PyExc_TypeError, "a Value is required, not '%.200s'", Py_TYPE(object)->tp_name);
-    return false;
-}
-
-bool value_are_values(PyObject *tuple) {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++)
-        if (!value_require(PyTuple_GET_ITEM(tuple, i))) return false;
-    return true;
-}
-
 /* ---- the type ---- */
 
 static PyMemberDef offsets[] = {
@@ -262,13 +160,10 @@ static PyMemberDef offsets[] = {
 PyType_Slot value_object_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("Value(data, children=(), op='', label='')\n--\n\n"
                                   "A float that remembers what it was computed from.")},
-    {Py_tp_new, value_new},
-    {Py_tp_init, value_init},
     {Py_tp_dealloc, dealloc},
     {Py_tp_traverse, traverse},
     {Py_tp_clear, clear},
     {Py_tp_setattro, set_attribute},
-    {Py_tp_getset, value_attributes_table},
     {Py_tp_members, offsets},
     {0, NULL},
 };

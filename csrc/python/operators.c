@@ -1,56 +1,6 @@
 /* operators.c: Python's operators on Values. The operator table says what an operator computes.
  * This file says how Python asks for an operator, and which nodes the notebook's class records. */
-#include "python/object.h"
-
-/* ---- numbers ---- */
-
-int value_number(PyObject *object, double *number) {
-    if (PyLong_Check(object)) {
-        *number = PyLong_AsDouble(object);
-        return *number == -1.0 && PyErr_Occurred() ? -1 : 1;
-    }
-    if (PyFloat_Check(object)) {
-        *number = PyFloat_AS_DOUBLE(object);
-        return 1;
-    }
-    if (value_check(object)) return 0;
-    PyObject *real = PyObject_CallOneArg(mg_module.as_real, object);
-    if (real == NULL) return -1;
-    int found = PyFloat_Check(real);
-    if (found) *number = PyFloat_AS_DOUBLE(real);
-    Py_DECREF(real);
-    return found;
-}
-
-/* ---- errors ---- */
-
-/* Set the error that the status of op(x, y) means, or of its derivative. */
-MG_COLD static void raise_error(mg_status status, int op, double x, double y, bool derivative) {
-    if (status == MG_NO_MEMORY || status == MG_OK) {
-        PyErr_NoMemory();
-        return;
-    }
-    PyObject *error = PyObject_CallFunction(mg_module.make_error, "isddi", (int)status,
-                                            mg_operator_name(op), x, y, (int)derivative);
-    if (error != NULL && value_is_recording())
-        Py_SETREF(error, PyObject_CallMethod(value_recorder(), "note", "O", error));
-    if (error == NULL) return;
-    PyErr_SetObject((PyObject *)Py_TYPE(error), error);
-    Py_DECREF(error);
-}
-
-void value_raise_partial(mg_status status, const mg_node *node) {
-    double y = 0.0;
-    if (status == MG_NO_MEMORY) {
-        PyErr_NoMemory();
-        return;
-    }
-    if (node->op == MG_OP_exponent)
-        y = mg_links_of(node)->exponent;
-    else if (mg_arity(node) == 2)
-        y = mg_links_of(node)->right->data;
-    raise_error(status, node->op, mg_links_of(node)->left->data, y, true);
-}
+#include "python/proxy.h"
 
 /* ---- results ---- */
 
@@ -138,7 +88,7 @@ static inline PyObject *record(int op, PyObject *self, mg_node *x, mg_node *y) {
     double z;
     mg_status status = mg_evaluate(op, x->data, y->data, &z);
     if (status != MG_OK) {
-        raise_error(status, op, x->data, y->data, false);
+        value_raise_error(status, op, x->data, y->data, false);
         return NULL;
     }
     return finish_as(self, mg_new_binary(mg_module.arena, op, z, x, y), x, y);
@@ -148,7 +98,7 @@ static inline PyObject *record_number(int op, PyObject *self, mg_node *x, double
     double z;
     mg_status status = mg_evaluate(op, x->data, y, &z);
     if (status != MG_OK) {
-        raise_error(status, op, x->data, y, false);
+        value_raise_error(status, op, x->data, y, false);
         return NULL;
     }
     return finish_as(self, mg_new_with_number(mg_module.arena, op, z, x, y), x, x);
@@ -158,7 +108,7 @@ static PyObject *record_reflected(int op, PyObject *self, double x, mg_node *y) 
     double z;
     mg_status status = mg_evaluate(op, x, y->data, &z);
     if (status != MG_OK) {
-        raise_error(status, op, x, y->data, false);
+        value_raise_error(status, op, x, y->data, false);
         return NULL;
     }
     return finish_as(self, mg_new_reflected(mg_module.arena, op, z, x, y), y, y);
@@ -291,7 +241,7 @@ static PyObject *divide(PyObject *left, PyObject *right) {
     double divisor = in.right == IS_NUMBER ? in.b : in.y->data;
     mg_status status = mg_evaluate(MG_OP_exponent, divisor, -1.0, &inverse);
     if (status != MG_OK) {
-        raise_error(status, MG_OP_exponent, divisor, -1.0, false);
+        value_raise_error(status, MG_OP_exponent, divisor, -1.0, false);
         return NULL;
     }
     if (in.right == IS_NUMBER) return record_number(MG_OP_multiply, in.self, in.x, inverse);
@@ -331,7 +281,7 @@ static PyObject *record_power(PyObject *self, mg_node *x, PyObject *exponent, do
     double z;
     mg_status status = mg_evaluate(MG_OP_exponent, x->data, y, &z);
     if (status != MG_OK) {
-        raise_error(status, MG_OP_exponent, x->data, y, false);
+        value_raise_error(status, MG_OP_exponent, x->data, y, false);
         return NULL;
     }
     bool integer = is_plain_integer(exponent, y);
@@ -382,7 +332,7 @@ static inline PyObject *unary(int op, PyObject *self) {
     double z;
     mg_status status = mg_evaluate(op, x->data, 0.0, &z);
     if (status != MG_OK) {
-        raise_error(status, op, x->data, 0.0, false);
+        value_raise_error(status, op, x->data, 0.0, false);
         return NULL;
     }
     return finish_as(self, mg_new_unary(mg_module.arena, op, z, x), x, x);

@@ -2,7 +2,7 @@
  * doubles. */
 #include "graph/optimizers.h"
 
-#include "python/object.h"
+#include "python/proxy.h"
 
 /* Return the doubles of an object with a writable buffer of count doubles; the caller releases
  * *view. NULL: an error is set, and there is nothing to release. */

@@ -1,13 +1,8 @@
 /* recording.c: what a Value does while a program is being recorded to be compiled. The recorder
  * decides, an object of micrograd_c/_compile/recording.py; each thread has its own. */
-#include "python/object.h"
+#include "python/proxy.h"
 
-static _Thread_local PyObject *recorder;           /* a reference; NULL: nothing is recorded */
 static _Thread_local value_grad_off *grad_was_off; /* from before the recording */
-
-PyObject *value_recorder(void) {
-    return recorder;
-}
 
 int value_interrupted(void) {
     if (!PyOS_InterruptOccurred()) return 0;
@@ -15,21 +10,10 @@ int value_interrupted(void) {
     return 1;
 }
 
-PyObject *value_ask(const char *method, PyObject *self) {
-    return PyObject_CallMethod(recorder, method, "O", self);
-}
-
-int value_refuse_recording(const char *what) {
-    if (!value_is_recording()) return 0;
-    PyObject *result = PyObject_CallMethod(recorder, "refuse", "s", what);
-    Py_XDECREF(result);
-    return result == NULL ? -1 : 0;
-}
-
 /* ---- functions of the module ---- */
 
 PyObject *value_get_recorder(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) {
-    return Py_NewRef(recorder != NULL ? recorder : Py_None);
+    return Py_NewRef(value_recorder() != NULL ? value_recorder() : Py_None);
 }
 
 /* A recording is one call of C from its beginning to its end: a signal's handler that raises an
@@ -38,13 +22,13 @@ PyObject *value_record(PyObject *Py_UNUSED(module), PyObject *args) {
     PyObject *object, *work;
     mg_position start;
     if (!PyArg_ParseTuple(args, "OO:record", &object, &work)) return NULL;
-    if (recorder != NULL) {
+    if (value_recorder() != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "a program is being recorded already");
         return NULL;
     }
     mg_start_recording(mg_module.arena, &start);
     grad_was_off = value_take_grad_off();
-    recorder = Py_NewRef(object);
+    value_set_recorder(object);
     mg_module.recordings++;
     PyObject *position = PyBytes_FromStringAndSize((const char *)&start, sizeof start);
     PyObject *result = position != NULL ? PyObject_CallOneArg(work, position) : NULL;
@@ -52,12 +36,12 @@ PyObject *value_record(PyObject *Py_UNUSED(module), PyObject *args) {
     mg_module.arena->recordings--;
     mg_module.recordings--;
     value_put_grad_off(grad_was_off);
-    Py_CLEAR(recorder);
+    value_set_recorder(NULL);
     return result;
 }
 
 PyObject *value_after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored)) {
-    mg_module.recordings = mg_module.arena->recordings = recorder != NULL;
+    mg_module.recordings = mg_module.arena->recordings = value_recorder() != NULL;
     Py_RETURN_NONE;
 }
 

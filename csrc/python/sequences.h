@@ -4,7 +4,7 @@
 #define MG_PYTHON_VALUE_TERMS_H
 
 #include "graph/expressions.h"
-#include "python/object.h"
+#include "python/proxy.h"
 
 #define VALUE_FEW_TERMS 64
 

@@ -1,4 +1,4 @@
-/* object.h: the accelerator's proxy object, and what each file of csrc/python/ offers to the
+/* proxy.h: the accelerator's proxy object, and what each file of csrc/python/ offers to the
  * others. Python.h is known in csrc/python/ alone.
  *
  * A Value owns one reference to its node. The node points back at the Value without owning a
@@ -12,8 +12,8 @@
  * "function of the module" is what Python calls, with the signature of micrograd_c/_value_type.pyi.
  * "Foreign code" is as in docs/architecture.md, Holding a node. An allocation by Python may run the
  * garbage collector, and so may run foreign code. */
-#ifndef MG_PYTHON_VALUE_H
-#define MG_PYTHON_VALUE_H
+#ifndef MG_PROXY_H
+#define MG_PROXY_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -80,9 +80,8 @@ extern value_module mg_module;
 
 #define MG_FREE_LIST_LENGTH 4096
 
-/* ---- object.c ---- */
+/* ---- proxy.c: what all other files use ---- */
 
-extern PyType_Slot value_object_slots[];
 /* Return memory for a proxy: its reference count is one, it has no dict and no weak references, its
  * node and label are not set. NULL: MemoryError. May run the garbage collector. */
 value_object *value_allocate(void);
@@ -95,11 +94,11 @@ void value_drain_orphans(void);
 /* Say that the proxy has state: from now on its node holds it while the node has parents. -1:
  * MemoryError. Runs no foreign code. */
 int value_keep(value_object *self);
-/* Getter and setter of __dict__. The getter makes the dict if there is none; it does not say that
- * the state is cyclic, which is up to the caller. The setter accepts a dict alone: TypeError. Both
- * may run foreign code. */
+/* Return the instance's dict, made if there is none; it does not say that the state is cyclic,
+ * which is up to the caller. May run foreign code. */
 PyObject *value_get_dict(PyObject *object, void *closure);
-int value_set_dict(PyObject *object, PyObject *value, void *closure);
+/* Say that the instance has a dict, which was just made. -1: MemoryError, and the dict is gone. */
+int value_keep_dict(value_object *self);
 /* Return an entry of the instance's dict. NULL without an error: there is none. Foreign code may
  * run in all three functions, for keys of the dict may compare in foreign code, and an old entry
  * may die. To delete an entry that is not there is no error. */
@@ -112,6 +111,32 @@ bool value_are_values(PyObject *tuple);
 /* Let the garbage collector see the proxy, for the proxy refers to objects that may refer back to
  * it. */
 void value_track(value_object *self);
+/* Say that the proxy's state may refer back to Values above it. The proxy is kept already
+ * (value_keep). Runs no foreign code. */
+void value_set_cyclic(value_object *self);
+/* Take out of a node the tuple that its proxy was bound to. The caller gets the reference. NULL:
+ * the proxy was not bound; no error is set. */
+PyObject *value_take_bound(mg_node *node);
+/* Hold the proxies with state of a node's operands, as before the node's proxy was bound. */
+void value_hold_operands(mg_node *node);
+/* Return the proxy of a node, a new one if there is none. The caller keeps the node alive: foreign
+ * code may run. NULL: MemoryError. */
+PyObject *value_of_node(mg_node *node);
+/* Write a real number's value to *number. 1: done; 0: the object is no real number (a Value is
+ * none); -1: an error is set, OverflowError for an int too large. Foreign code may run, unless the
+ * object is an int, a float or a Value. */
+int value_number(PyObject *object, double *number);
+
+/* Return this thread's recorder, borrowed. NULL: this thread records no program; no error is set.
+ */
+PyObject *value_recorder(void);
+/* Let this thread have this recorder; NULL: none. */
+void value_set_recorder(PyObject *recorder);
+/* Return what recorder.method(self) returns. This thread has a recorder. The recorder's method runs
+ * in Python, and may run foreign code. */
+PyObject *value_ask(const char *method, PyObject *self);
+/* -1 with an error set if this thread records a program whose recorder refuses `what`; else 0. */
+int value_refuse_recording(const char *what);
 
 /* Keep a node alive while foreign code runs, as a parent would. */
 static inline void value_pin(mg_node *node) {
@@ -124,16 +149,23 @@ static inline void value_unpin(mg_node *node) {
     if (mg_module.arena->orphans != NULL) value_drain_orphans();
 }
 
+/* ---- errors.c ---- */
+
+/* Set the error that the status of op(x, y) means, or of its derivative; MG_OK and MG_NO_MEMORY:
+ * MemoryError. */
+void value_raise_error(mg_status status, int op, double x, double y, bool derivative);
+/* Set the error that a status means which is not MG_OK. node is the node whose partials could not
+ * be computed; with MG_NO_MEMORY it is not looked at. */
+void value_raise_partial(mg_status status, const mg_node *node);
+
+/* ---- object.c ---- */
+
+extern PyType_Slot value_object_slots[];
+/* Setter of __dict__, which accepts a dict alone: TypeError. May run foreign code. */
+int value_set_dict(PyObject *object, PyObject *value, void *closure);
+
 /* ---- cycles.c ---- */
 
-/* Say that the proxy's state may refer back to Values above it. The proxy is kept already
- * (value_keep). Runs no foreign code. */
-void value_set_cyclic(value_object *self);
-/* Take out of a node the tuple that its proxy was bound to. The caller gets the reference. NULL:
- * the proxy was not bound; no error is set. */
-PyObject *value_take_bound(mg_node *node);
-/* Hold the proxies with state of a node's operands, as before the node's proxy was bound. */
-void value_hold_operands(mg_node *node);
 /* Separate a proxy from this node: give the proxy's reference to the node back, and let the node
  * hold the proxy no more. The node has no tag and no closure afterwards. self->node is another node
  * already, and the caller has a reference to self. Foreign code may run at the end. */
@@ -156,9 +188,6 @@ PyObject *value_get_op(PyObject *self, void *closure);
 /* Return the constant exponent as the int or float that it was written as; None: the node is no
  * power with a constant exponent. */
 PyObject *value_get_exponent(const mg_node *node);
-/* Return the proxy of a node, a new one if there is none. The caller keeps the node alive: foreign
- * code may run. NULL: MemoryError. */
-PyObject *value_of_node(mg_node *node);
 /* Getter of _children: the operands in order, repeats included, a tuple. May run foreign code. */
 PyObject *value_get_children(PyObject *self, void *closure);
 
@@ -233,16 +262,8 @@ PyObject *value_restore(PyObject *module, PyObject *args);
 
 /* ---- recording.c ---- */
 
-/* Return this thread's recorder, borrowed. NULL: this thread records no program; no error is set.
- */
-PyObject *value_recorder(void);
 /* A function for mg_arena_set_poll: 1 if Ctrl-C waits to be handled, else 0. */
 int value_interrupted(void);
-/* Return what recorder.method(self) returns. This thread has a recorder. The recorder's method runs
- * in Python, and may run foreign code. */
-PyObject *value_ask(const char *method, PyObject *self);
-/* -1 with an error set if this thread records a program whose recorder refuses `what`; else 0. */
-int value_refuse_recording(const char *what);
 /* Functions of the module. record(), is_fresh() and trace() have a position in the recording: the
  * bytes of an mg_position. */
 PyObject *value_record(PyObject *module, PyObject *args);
@@ -314,14 +335,6 @@ PyObject *value_zero_grad(PyObject *module, PyObject *params);
 
 extern PyMethodDef value_functions[]; /* maximum, minimum: of the module */
 extern PyType_Slot value_operator_slots[];
-/* Write a real number's value to *number. 1: done; 0: the object is no real number (a Value is
- * none); -1: an error is set, OverflowError for an int too large. Foreign code may run, unless the
- * object is an int, a float or a Value. */
-int value_number(PyObject *object, double *number);
-/* Set the error that a status means which is not MG_OK. node is the node whose partials could not
- * be computed; with MG_NO_MEMORY it is not looked at. */
-void value_raise_partial(mg_status status, const mg_node *node);
-
 /* ---- compare.c: the class's tp_richcompare, tp_hash and nb_bool ---- */
 
 /* left is a Value. Returns NotImplemented where right is no number, and for == and !=, which are

@@ -1,0 +1,179 @@
+/* proxy.c: the proxy object as the other files of csrc/python/ use it: its memory, its state, the
+ * proxy of a node; and what a thread records. It calls none of the other files. */
+#include "python/proxy.h"
+
+value_module mg_module;
+
+/* ---- memory ---- */
+
+value_object *value_allocate(void) {
+    value_object *self = PyObject_GC_New(value_object, mg_module.type);
+    if (self == NULL) return NULL;
+    self->dict = NULL;
+    self->weakrefs = NULL;
+    return self;
+}
+
+int value_prepare(void) {
+    if (mg_module.free_list != NULL) return 0;
+    value_object *fresh = value_allocate();
+    if (fresh == NULL) return -1;
+    fresh->next = mg_module.free_list;
+    mg_module.free_list = fresh;
+    mg_module.free_count++;
+    return 0;
+}
+
+PyObject *value_of_node(mg_node *node) {
+    if (value_living(node) == NULL && value_prepare() < 0) return NULL;
+    PyObject *proxy = value_living(node); /* again, for a collection may have run */
+    return proxy != NULL ? Py_NewRef(proxy) : value_wrap(node);
+}
+
+/* ---- state ---- */
+
+/* Letting go of a proxy runs foreign code, and that code may make more orphans. These are left to
+ * the loop up the stack, so there is no recursion. Each thread has a loop of its own: a thread
+ * neither waits for the foreign code of another thread nor relies on that thread, which a forked
+ * child does not have. */
+MG_COLD void value_drain_orphans(void) {
+    static _Thread_local bool draining;
+    mg_node *node;
+    if (draining) return;
+    draining = true;
+    while ((node = mg_next_orphan(mg_module.arena)) != NULL) {
+        if (node->flags & MG_CYCLIC) mg_module.cyclic_held--;
+        Py_DECREF((PyObject *)mg_owner(node));
+    }
+    draining = false;
+}
+
+int value_keep(value_object *self) {
+    if (mg_keep(mg_module.arena, self->node) != MG_OK) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    value_hold(self->node);
+    return 0;
+}
+
+void value_track(value_object *self) {
+    if (!PyObject_GC_IsTracked((PyObject *)self)) PyObject_GC_Track(self);
+}
+
+void value_set_cyclic(value_object *self) {
+    mg_node *node = self->node;
+    if (node->flags & MG_CYCLIC) return;
+    node->flags |= MG_CYCLIC;
+    if (node->flags & MG_HELD) mg_module.cyclic_held++;
+    value_track(self);
+}
+
+PyObject *value_take_bound(mg_node *node) {
+    if ((node->flags & MG_EXTRA) == 0) return NULL;
+    PyObject *bound = mg_extra_of(node)->bound;
+    mg_extra_of(node)->bound = NULL;
+    return bound;
+}
+
+void value_hold_operands(mg_node *node) {
+    for (size_t i = 0; i < mg_arity_of(node); i++) value_hold(mg_operand_of(node, i));
+}
+
+/* ---- the instance's dict ---- */
+
+/* Say that the instance has a dict, which was just made. -1: MemoryError, and the dict is gone. */
+int value_keep_dict(value_object *self) {
+    if (value_keep(self) < 0) {
+        Py_CLEAR(self->dict);
+        return -1;
+    }
+    value_track(self);
+    return 0;
+}
+
+PyObject *value_get_dict(PyObject *object, void *Py_UNUSED(closure)) {
+    value_object *self = (value_object *)object;
+    if (self->dict == NULL) {
+        if ((self->dict = PyDict_New()) == NULL || value_keep_dict(self) < 0) return NULL;
+    }
+    return Py_NewRef(self->dict);
+}
+
+PyObject *value_own_entry(PyObject *object, PyObject *key) {
+    PyObject *dict = Py_XNewRef(((value_object *)object)->dict);
+    PyObject *entry = dict == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(dict, key));
+    Py_XDECREF(dict);
+    return entry;
+}
+
+int value_delete_own_entry(PyObject *self, PyObject *key) {
+    PyObject *dict = Py_XNewRef(((value_object *)self)->dict);
+    int result = dict == NULL ? 0 : PyDict_Contains(dict, key);
+    if (result > 0) result = PyDict_DelItem(dict, key);
+    Py_XDECREF(dict);
+    return result;
+}
+
+int value_set_own_entry(PyObject *object, PyObject *key, PyObject *value) {
+    PyObject *dict = value_get_dict(object, NULL);
+    if (dict == NULL) return -1;
+    int result = PyDict_SetItem(dict, key, value);
+    Py_DECREF(dict);
+    return result;
+}
+
+/* ---- arguments ---- */
+
+int value_number(PyObject *object, double *number) {
+    if (PyLong_Check(object)) {
+        *number = PyLong_AsDouble(object);
+        return *number == -1.0 && PyErr_Occurred() ? -1 : 1;
+    }
+    if (PyFloat_Check(object)) {
+        *number = PyFloat_AS_DOUBLE(object);
+        return 1;
+    }
+    if (value_check(object)) return 0;
+    PyObject *real = PyObject_CallOneArg(mg_module.as_real, object);
+    if (real == NULL) return -1;
+    int found = PyFloat_Check(real);
+    if (found) *number = PyFloat_AS_DOUBLE(real);
+    Py_DECREF(real);
+    return found;
+}
+
+bool value_require(PyObject *object) {
+    if (value_check(object)) return true;
+    PyErr_Format(PyExc_TypeError, "a Value is required, not '%.200s'", Py_TYPE(object)->tp_name);
+    return false;
+}
+
+bool value_are_values(PyObject *tuple) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++)
+        if (!value_require(PyTuple_GET_ITEM(tuple, i))) return false;
+    return true;
+}
+
+/* ---- what this thread records ---- */
+
+static _Thread_local PyObject *recorder;           /* a reference; NULL: nothing is recorded */
+
+PyObject *value_recorder(void) {
+    return recorder;
+}
+
+void value_set_recorder(PyObject *object) {
+    Py_XSETREF(recorder, Py_XNewRef(object));
+}
+
+PyObject *value_ask(const char *method, PyObject *self) {
+    return PyObject_CallMethod(recorder, method, "O", self);
+}
+
+int value_refuse_recording(const char *what) {
+    if (!value_is_recording()) return 0;
+    PyObject *result = PyObject_CallMethod(recorder, "refuse", "s", what);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
