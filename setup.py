@@ -32,12 +32,23 @@ class BuildAndSay(build_ext):
         self.parallel = self.parallel or True
 
     def run(self) -> None:
+        in_place = self.inplace
         super().run()
-        self.write_stamp(
-            ROOT / "micrograd_c" if self.inplace else Path(self.build_lib, "micrograd_c")
-        )
-        if not any(os.path.exists(path) for path in self.get_outputs() if "_value_type" in path):
+        package = Path(self.build_lib, "micrograd_c")
+        accelerator = Path(self.get_ext_filename("micrograd_c._value_type")).name
+        if not (package / accelerator).exists():
+            if in_place:  # one of an earlier build must not be taken for it
+                (ROOT / "micrograd_c" / accelerator).unlink(missing_ok=True)
             self.warn("micrograd_c: without the accelerator; the cffi backend will be used")
+        self.write_stamp(ROOT / "micrograd_c" if in_place else package)
+
+    def build_extension(self, ext: Extension) -> None:
+        """Build an extension; if that fails, leave none of an earlier build."""
+        try:
+            super().build_extension(ext)
+        except Exception:
+            Path(self.get_ext_fullpath(ext.name)).unlink(missing_ok=True)
+            raise
 
     def write_stamp(self, package: Path) -> None:
         stamp_of = runpy.run_path(str(ROOT / "micrograd_c" / "_stamp.py"))["stamp_of"]

@@ -145,11 +145,6 @@ mg_node *mg_record_power(mg_arena *arena, mg_node *x, double exponent, int integ
     return hand_over(arena, node, wrong, status);
 }
 
-mg_node *mg_record_negative(mg_arena *arena, mg_node *x, mg_status *status) {
-    mg_lock_take(&arena->lock);
-    return hand_over(arena, mg_new_negative(arena, x), MG_OK, status);
-}
-
 mg_node *mg_record_difference(mg_arena *arena, mg_node *x, mg_node *y, mg_status *status) {
     mg_lock_take(&arena->lock);
     return hand_over(arena, mg_new_difference(arena, x, y), MG_OK, status);

@@ -129,8 +129,6 @@ mg_node *mg_record_reflected(mg_arena *arena, int op, double x, mg_node *y, mg_s
 /* Record x to a constant power; `integer` tells whether the program wrote 2 or 2.0. */
 mg_node *mg_record_power(mg_arena *arena, mg_node *x, double exponent, int integer,
                          mg_status *status);
-/* Record x * -1. */
-mg_node *mg_record_negative(mg_arena *arena, mg_node *x, mg_status *status);
 /* Record x + (y * -1). */
 mg_node *mg_record_difference(mg_arena *arena, mg_node *x, mg_node *y, mg_status *status);
 /* Record x * y**-1. */

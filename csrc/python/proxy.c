@@ -157,7 +157,7 @@ bool value_are_values(PyObject *tuple) {
 
 /* ---- what this thread records ---- */
 
-static _Thread_local PyObject *recorder;           /* a reference; NULL: nothing is recorded */
+static _Thread_local PyObject *recorder; /* a reference; NULL: nothing is recorded */
 
 PyObject *value_recorder(void) {
     return recorder;

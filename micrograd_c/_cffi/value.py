@@ -97,6 +97,7 @@ def commutative(op: int) -> Callable[[Value, Any], Any]:
         living[node] = life
         return result
 
+    apply.__name__ = apply.__qualname__ = NAMES[op]
     return apply
 
 
@@ -143,19 +144,21 @@ class Value(Proxy):
 
     def __init__(
         self,
-        data: Any,
+        data: Any = NOT_GIVEN,
         children: Any = NOT_GIVEN,
         op: Any = NOT_GIVEN,
         label: Any = "",
+        *more: Any,
         **names: Any,
     ) -> None:
-        if children is NOT_GIVEN and op is NOT_GIVEN and not names and not recorders:
+        bare = children is NOT_GIVEN and op is NOT_GIVEN and data is not NOT_GIVEN
+        if bare and not more and not names and not recorders:
             data = real(data, "Value() data")
             if lib.mg_renew_leaf(self._node, data):  # the one that __new__ has made
                 if label != "":
                     self.label = label
                 return
-        construct(primitives, self, names, data, children, op, label)
+        construct(primitives, self, names, data, children, op, label, *more)
 
     # ---- attributes ----
 

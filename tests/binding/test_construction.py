@@ -229,3 +229,16 @@ def test_derivative_sees_data_assigned_to_operand_and_result(mg: Any, name: str)
         return float(x.grad)
 
     assert outcome(mg) == outcome(DEPTH_FIRST)
+
+
+def test_wrong_numbers_of_arguments_are_told_alike(mg: Any) -> None:
+    with pytest.raises(
+        TypeError, match=r"^Value\(\) missing 1 required positional argument: 'data'"
+    ):
+        mg.Value()
+    with pytest.raises(
+        TypeError, match=r"^Value\(\) missing 1 required positional argument: 'data'"
+    ):
+        mg.Value(label="x")
+    with pytest.raises(TypeError, match=r"^Value\(\) takes from 1 to 4 positional arguments but 5"):
+        mg.Value(1.0, (), "", "", None)
