@@ -36,7 +36,8 @@ class BuildAndSay(build_ext):
         super().run()
         package = Path(self.build_lib, "micrograd_c")
         accelerator = Path(self.get_ext_filename("micrograd_c._value_type")).name
-        if not (package / accelerator).exists():
+        asked = any(ext.name.endswith("_value_type") for ext in self.extensions)
+        if not asked or not (package / accelerator).exists():
             if in_place:  # one of an earlier build must not be taken for it
                 (ROOT / "micrograd_c" / accelerator).unlink(missing_ok=True)
             self.warn("micrograd_c: without the accelerator; the cffi backend will be used")
@@ -52,7 +53,7 @@ class BuildAndSay(build_ext):
 
     def write_stamp(self, package: Path) -> None:
         stamp_of = runpy.run_path(str(ROOT / "micrograd_c" / "_stamp.py"))["stamp_of"]
-        text = f'"""Written by a build: see _stamp.py."""\n\nSTAMP = "{stamp_of(ROOT / "csrc")}"\n'
+        text = f'"""Written by a build: see _stamp.py."""\n\nSTAMP = "{stamp_of(ROOT)}"\n'
         package.mkdir(parents=True, exist_ok=True)
         (package / "_built.py").write_text(text)
 

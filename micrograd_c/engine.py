@@ -47,7 +47,7 @@ else:
         if _stamp.is_stale():
             raise _missing(
                 f"the compiled part of micrograd_c was built from other sources than "
-                f"{_stamp.SOURCES}: rebuild it with 'pip install -e .'"
+                f"{_stamp.ROOT}: rebuild it with 'pip install -e .'"
             )
         if wanted != "cffi":
             try:

@@ -154,7 +154,7 @@ static inline void value_unpin(mg_node *node) {
 /* Set the error that the status of op(x, y) means, or of its derivative; MG_OK and MG_NO_MEMORY:
  * MemoryError. */
 void value_raise_error(mg_status status, int op, double x, double y, bool derivative);
-/* Set the error that a status means which is not MG_OK. node is the node whose partials could not
+/* Set the error of a status other than MG_OK. node is the node whose partials could not
  * be computed; with MG_NO_MEMORY it is not looked at. */
 void value_raise_partial(mg_status status, const mg_node *node);
 

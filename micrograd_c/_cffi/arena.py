@@ -1,4 +1,4 @@
-"""The arena, in which all nodes of this backend are, and the lock of what Python keeps beside it.
+"""The arena, in which all nodes of this backend are, and the lock that guards this package's dicts.
 
 The C functions called in this package are those of csrc/micrograd.h. `lib` has them by name, and
 `ffi` makes structs and arrays for their arguments.

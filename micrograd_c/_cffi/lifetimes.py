@@ -146,7 +146,7 @@ def _attach(self: Any, node: Any) -> None:
 
 
 def _take_state(self: Any) -> None:
-    """Have the node of a proxy, which leaves it, be as one whose proxy has no state."""
+    """Remove from a node all state of its proxy, which is about to show another node."""
     if hasattr(self, "_bound"):
         for operand in self._bound:  # as before they were bound
             hold(operand)

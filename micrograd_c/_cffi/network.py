@@ -7,6 +7,7 @@ been changed since.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 from .._library import ffi, lib
@@ -18,15 +19,19 @@ from .table import of_form
 _ACTIVATIONS = of_form(lib.MG_FORM_METHOD)
 
 
-# The classes of layers and of neurons with their calls; the number of the label of an output.
+# The classes of layers and of neurons with their calls; how their attributes are got; the number of
+# the label of an output.
 _layer: Any = None, None
 _neuron: Any = None, None
+_neurons_of: Any = None
+_parts_of: Any = None  # weights, bias, activation
 _tag = 0
 
 
 def describe_network(layer: Any, of_layer: Any, neuron: Any, of_neuron: Any, label: str) -> None:
-    global _layer, _neuron, _tag
+    global _layer, _neuron, _neurons_of, _parts_of, _tag
     _layer, _neuron = (layer, layer.__call__), (neuron, neuron.__call__)
+    _neurons_of, _parts_of = attrgetter(*of_layer), attrgetter(*of_neuron)
     _tag = tag_of(label)
 
 
@@ -44,13 +49,14 @@ def _outputs(neurons: Any, xs: Any) -> Any:
     """Return an array of the nodes of a layer's outputs, a reference each, or None."""
     if _tag == 0 or not _are_own(neurons, *_neuron):
         return None
-    name, rows = neurons[0].activation, [neuron.w for neuron in neurons]
-    if any(neuron.activation is not name for neuron in neurons):
+    rows, biases, names = zip(*map(_parts_of, neurons))
+    name = names[0]
+    if any(other is not name for other in names):
         return None
     op = -1 if name is None else _ACTIVATIONS.get(name) if type(name) is str else None
     if op is None or not all(isinstance(row, (list, tuple)) for row in rows):
         return None
-    return record_rows(rows, xs, [neuron.b for neuron in neurons], op, _tag)
+    return record_rows(rows, xs, biases, op, _tag)
 
 
 def layer(neurons: Any, xs: Any) -> Any:
@@ -69,7 +75,7 @@ def network(layers: Any, xs: Any) -> Any:
     for each in layers:
         below = nodes
         try:
-            nodes = _outputs(each.neurons, taken)
+            nodes = _outputs(_neurons_of(each), taken)
         finally:
             for node in below:
                 release(node)

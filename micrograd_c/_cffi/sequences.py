@@ -67,8 +67,8 @@ def inputs(xs: Any) -> Any:
 def record_rows(rows: Any, xs: Any, biases: Any, op: int = -1, tag: int = 0) -> Any:
     """Return an array of the nodes of dot products of rows and `inputs`, a reference each.
 
-    None means that they are to be recorded one by one: for weights that are numbers or have state,
-    errors, rows of other lengths.
+    None: record them one by one (weights that are numbers or have state, an operator's error, rows
+    of unequal length).
     """
     if xs is None:
         return None

@@ -83,8 +83,8 @@ def record(recorder: Any, work: Callable[[Any], _Result]) -> _Result:
     outside, inside = here.thread, object()
     begun = False
     # Python lets an exception of a signal's handler in when a call has ended, and between other
-    # steps not. So what is to be undone is noted before the call that does it; and of what undoes
-    # it only the last step is a call.
+    # steps not. So a step is noted before it is done, and what is done here at the end makes one
+    # call, as its last step.
     try:
         begun = True
         lib.mg_begin_recording(arena, start)

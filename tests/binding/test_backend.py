@@ -143,17 +143,17 @@ def test_a_build_of_other_sources_is_stale(
     mg: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     stamp = importlib.import_module(f"{mg.__name__}._stamp")
-    sources = tmp_path / "csrc"
-    (sources / "graph").mkdir(parents=True)
-    (sources / "graph" / "node.h").write_text("int x;")
+    (tmp_path / "csrc" / "graph").mkdir(parents=True)
+    for file in ("build_ffi.py", "setup.py", "csrc/graph/node.h"):
+        (tmp_path / file).write_text("one")
     built = ModuleType("built")
-    built.__dict__["STAMP"] = stamp.stamp_of(sources)
+    built.__dict__["STAMP"] = stamp.stamp_of(tmp_path)
     monkeypatch.setitem(sys.modules, f"{mg.__name__}._built", built)
-    monkeypatch.setattr(stamp, "SOURCES", sources)
+    monkeypatch.setattr(stamp, "ROOT", tmp_path)
     assert not stamp.is_stale()
-    (sources / "graph" / "node.h").write_text("int y;")
+    (tmp_path / "csrc" / "graph" / "node.h").write_text("another")
     assert stamp.is_stale()
-    monkeypatch.setattr(stamp, "SOURCES", tmp_path / "nowhere")  # as where it is installed
+    monkeypatch.setattr(stamp, "ROOT", tmp_path / "nowhere")  # as where it is installed
     assert not stamp.is_stale()
 
 
