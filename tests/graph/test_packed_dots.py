@@ -1,4 +1,4 @@
-"""A dot product is recorded folded up; whoever looks at it, and whenever, finds its nodes."""
+"""A dot product is recorded packed; whoever looks at it, and whenever, finds its nodes."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_dot_product_of_many_pages_is_that_of_the_plain_sum(mg: Any, numbers: bo
 
 @pytest.mark.parametrize("looked", [False, True])
 @pytest.mark.parametrize("swept", [False, True])
-def test_folded_nodes_are_counted_and_freed_like_any(mg: Any, looked: bool, swept: bool) -> None:
+def test_packed_nodes_are_counted_and_freed_like_any(mg: Any, looked: bool, swept: bool) -> None:
     ws = [mg.Value(float(i)) for i in range(40)]
     with balanced(mg):
         before = live(mg)
@@ -232,7 +232,7 @@ def test_dot_products_cut_at_the_ends_of_pages_are_counted_and_freed(mg: Any, wi
         del outs
 
 
-def test_pages_that_held_leaves_hold_folded_nodes(mg: Any) -> None:
+def test_pages_that_held_leaves_hold_packed_nodes(mg: Any) -> None:
     with balanced(mg):
         for _ in range(3):
             leaves = [mg.Value(1.0) for _ in range(3000)]
@@ -261,7 +261,7 @@ def test_an_error_below_a_dot_product_stops_there(mg: Any) -> None:
     assert graph(mg.dot) == graph(plain_dot)
 
 
-def test_cycle_through_a_folded_node_is_garbage(mg: Any) -> None:
+def test_cycle_through_a_packed_node_is_garbage(mg: Any) -> None:
     collect()
     with balanced(mg):
         ws = [mg.Value(2.0), mg.Value(3.0)]
@@ -335,7 +335,7 @@ def test_what_dies_with_it_dies_in_the_order_of_the_plain_expression(
         del root
         return log
 
-    deaths(mg.dot)  # the first dot product of all is not folded: it needs a new page
+    deaths(mg.dot)  # the first dot product of all is not packed: it needs a new page
     expected = deaths(plain_dot)
     assert len(expected) == 2 * terms + 1
     assert deaths(mg.dot) == expected
