@@ -49,14 +49,14 @@ def _outputs(neurons: Any, xs: Any) -> Any:
     """Return an array of the nodes of a layer's outputs, a reference each, or None."""
     if _tag == 0 or not _are_own(neurons, *_neuron):
         return None
-    rows, biases, names = zip(*map(_parts_of, neurons))
-    name = names[0]
-    if any(other is not name for other in names):
+    parts = [_parts_of(neuron) for neuron in neurons]
+    rows, name = [part[0] for part in parts], parts[0][2]
+    if any(part[2] is not name for part in parts):
         return None
     op = -1 if name is None else _ACTIVATIONS.get(name) if type(name) is str else None
     if op is None or not all(isinstance(row, (list, tuple)) for row in rows):
         return None
-    return record_rows(rows, xs, biases, op, _tag)
+    return record_rows(rows, xs, [part[1] for part in parts], op, _tag)
 
 
 def layer(neurons: Any, xs: Any) -> Any:

@@ -34,7 +34,8 @@ from fuzz.programs import program_of  # noqa: E402
 from fuzz.shrink import shrink  # noqa: E402
 from micrograd_c import engine  # noqa: E402
 
-SILENCE = 60.0  # seconds without a program finished that count as a hang
+ENDLESS = 60.0  # seconds of a processor that one program does not take
+SILENCE = 600.0  # seconds by the clock without a program finished: it waits for ever
 
 _planted: list[str] = []  # passed on to every process
 
@@ -47,7 +48,7 @@ def _replay_fails(program: Program) -> bool:
     """Whether a program, played in a child of this process, makes it fail in whatever way."""
     child = multiprocessing.get_context("fork").Process(target=_replay, args=(program,))
     child.start()
-    child.join(SILENCE)
+    child.join(ENDLESS)
     child.kill()  # it hangs, or has ended
     child.join()
     return child.exitcode != 0
@@ -65,6 +66,7 @@ def _work(seed: int, first: int, seconds: float, programs: int) -> int:
     index = first
     while time.monotonic() < end and index < programs:
         print("program", index, flush=True)
+        signal.setitimer(signal.ITIMER_PROF, ENDLESS)
         found = difference(program_of(seed, index))
         if found is not None:
             print("found", found, flush=True)
@@ -121,6 +123,7 @@ def main() -> int:
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     faulthandler.enable()
+    faulthandler.register(signal.SIGPROF, chain=True)  # which ends the process then
     gc.freeze()  # what has been imported; a program is settled by many collections
     exec(options.plant, {"Value": engine.Value})
     _planted[:] = ["--plant", options.plant] if options.plant else []
