@@ -90,9 +90,11 @@ def has(module: str) -> bool:
 
 def location(module: str) -> Path:
     """Return the file of a module in a package, neither of which is imported."""
-    package = PathFinder.find_spec(module.partition(".")[0], _search_path())
-    places = package.submodule_search_locations if package else None
-    spec = PathFinder.find_spec(module, places) if places else None
+    parts = module.split(".")
+    places: list[str] | None = _search_path()
+    for depth in range(1, len(parts) + 1):
+        spec = PathFinder.find_spec(".".join(parts[:depth]), places) if places else None
+        places = list(spec.submodule_search_locations or ()) if spec else None
     if spec is None or spec.origin is None:
         raise ImportError(f"{module} cannot be found")
     return Path(spec.origin)
@@ -160,7 +162,7 @@ def engine(name: str) -> Engine:
     """Return the engine of that name."""
     programs = own_copy("programs", PROGRAMS)
     if name == "reference":
-        reference = own_copy("reference", location(f"{PACKAGE}._reference"))
+        reference = own_copy("reference", location(f"{PACKAGE}._command.reference"))
         return Engine(reference.__dict__["Value"], programs)
     if name == "lean":
         return Engine(own_copy("lean", LEAN).__dict__["Value"], programs)

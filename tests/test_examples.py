@@ -14,6 +14,7 @@ import io
 import random
 import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -202,3 +203,12 @@ def test_microgpts_text_is_lower_case_names_one_a_line() -> None:
     lines = (EXAMPLES / "names.txt").read_text(encoding="utf-8").splitlines()
     assert lines == sorted(set(lines))
     assert all(re.fullmatch("[a-z]{2,11}", line) for line in lines)
+
+
+def test_contenders_of_the_benchmarks_are_found() -> None:
+    root = Path(__file__).resolve().parent.parent
+    code = "from benchmarks.contenders import engine; print(engine('reference').value(2.0).data)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "2.0\n"
