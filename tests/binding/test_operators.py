@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from random_programs import UNARY
 from reference import DEPTH_FIRST
 from values import NOT_NUMBERS, kind
 
@@ -19,18 +20,6 @@ INFIX = {
     "*": operator.mul,
     "/": operator.truediv,
     "**": operator.pow,
-}
-UNARY: dict[str, Callable[[Any], Any]] = {
-    "-": lambda v: -v,
-    "abs": abs,
-    "tanh": lambda v: v.tanh(),
-    "exp": lambda v: v.exp(),
-    "log": lambda v: v.log(),
-    "relu": lambda v: v.relu(),
-    "sigmoid": lambda v: v.sigmoid(),
-    "sin": lambda v: v.sin(),
-    "cos": lambda v: v.cos(),
-    "sqrt": lambda v: v.sqrt(),
 }
 OPERANDS = [3, 3.0, 0.5, True, 0, -2.0, Fraction(1, 4), Decimal("0.75")]
 DATA = [2.0, 0.7, 1.0, -0.0, 400.0, -3.5, math.inf, -math.inf, math.nan]
