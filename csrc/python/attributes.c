@@ -1,5 +1,11 @@
 /* attributes.c: what a Value shows of its node: numbers, names, operands. */
-#include "python/proxy.h"
+#include "python/attributes.h"
+
+#include "graph/backward.h"
+#include "graph/look.h"
+#include "python/backward.h"
+#include "python/errors.h"
+#include "python/object.h"
 
 /* ---- numbers and names ---- */
 

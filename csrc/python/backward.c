@@ -1,7 +1,12 @@
 /* backward.c: backward(), and the `_backward` of a Value: the native rule or a closure. */
+#include "python/backward.h"
+
 #include <signal.h>
 
-#include "python/proxy.h"
+#include "graph/backward.h"
+#include "graph/memory.h"
+#include "python/errors.h"
+#include "python/recording.h"
 
 static PyObject *push(PyObject *self, PyObject *Py_UNUSED(ignored)) {
     if (value_refuse("calling _backward()") < 0) return NULL;

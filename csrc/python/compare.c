@@ -1,6 +1,6 @@
 /* compare.c: Values compared by their data, with each other and with numbers. Equality stays
  * identity, and a Value is true; in a program arguments compare as numbers. */
-#include "python/proxy.h"
+#include "python/compare.h"
 
 /* == and != while a program is recorded: the recorder compares an argument with a number by value,
  * and refuses to compare a computed Value with a number. It returns NotImplemented where == and !=

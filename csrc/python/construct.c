@@ -1,6 +1,12 @@
 /* construct.c: Value(...), and results that are of a subclass. The calls that programs make in
  * their loops have short ways here; all other calls go to micrograd_c/_construct.py. */
-#include "python/proxy.h"
+#include "python/construct.h"
+
+#include "graph/pages.h"
+#include "graph/record.h"
+#include "python/attributes.h"
+#include "python/cycles.h"
+#include "python/no_grad.h"
 
 /* ---- nodes ---- */
 

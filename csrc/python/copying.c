@@ -1,5 +1,11 @@
 /* copying.c: nodes taken apart and put together again, for copy and pickle. */
-#include "python/proxy.h"
+#include "python/copying.h"
+
+#include "graph/backward.h"
+#include "graph/look.h"
+#include "graph/record.h"
+#include "python/attributes.h"
+#include "python/construct.h"
 
 /* Return the partial derivatives that a custom node was given, a tuple; it is empty for other nodes
  * and if none were given. */

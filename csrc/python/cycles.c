@@ -7,7 +7,9 @@
  * is tracked like any Python object and refers to the proxies of the node's operands. Then the
  * collector sees what it would see of the pure-Python class. Programs without such state pay
  * nothing for this. */
-#include "python/proxy.h"
+#include "python/cycles.h"
+
+#include "graph/look.h"
 
 void value_leave(value_object *self, mg_node *node) {
     PyObject *bound = value_take_bound(node);

@@ -1,5 +1,5 @@
 /* errors.c: the errors of operators that cannot be evaluated, or differentiated. */
-#include "python/proxy.h"
+#include "python/errors.h"
 
 MG_COLD void value_raise_error(mg_status status, int op, double x, double y, bool derivative) {
     if (status == MG_NO_MEMORY || status == MG_OK) {

@@ -2,6 +2,9 @@
  * Where an item is neither a Value nor a number, or is an instance of a subclass, which may have
  * operators of its own, a function returns NotImplemented, and micrograd_c/functional.py evaluates
  * the expression operator by operator. */
+#include "python/expressions.h"
+
+#include "graph/expressions.h"
 #include "python/sequences.h"
 
 /* ---- what is asked of arguments ---- */

@@ -3,7 +3,18 @@
  * type, as if they were static. */
 #include "graph/check.h"
 #include "graph/pages.h"
+#include "python/attributes.h"
+#include "python/construct.h"
+#include "python/copying.h"
+#include "python/cycles.h"
+#include "python/expressions.h"
+#include "python/network.h"
+#include "python/no_grad.h"
+#include "python/object.h"
+#include "python/operators.h"
+#include "python/optimizers.h"
 #include "python/proxy.h"
+#include "python/recording.h"
 
 /* ---- functions ---- */
 

@@ -2,6 +2,10 @@
  * what a layer and a neuron are. Where a layer or a neuron is of another class, or its class has
  * been changed since, a function returns NotImplemented, and nn.py asks layers and neurons one by
  * one. */
+#include "python/network.h"
+
+#include "python/attributes.h"
+#include "python/no_grad.h"
 #include "python/sequences.h"
 
 /* ---- classes and their objects ----

@@ -1,7 +1,7 @@
 /* no_grad.c: threads that record nothing, and the type GradOff, the base of micrograd_c.no_grad, by
  * which they do so. To enter and to leave is one call of C each, so that no exception can come in
  * the middle. A GradOff that dies leaves whatever it has entered and not left. */
-#include "python/proxy.h"
+#include "python/no_grad.h"
 
 /* A thread that records nothing now. It is in a list of all such threads, as another thread may
  * have to leave what this thread has entered: a generator is closed by the thread in which it dies.

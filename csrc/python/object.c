@@ -1,6 +1,8 @@
 /* object.c: how a proxy is made, gets state and dies; its attributes. */
 
-#include "python/proxy.h"
+#include "python/object.h"
+
+#include <structmember.h>
 
 /* ---- memory ---- */
 

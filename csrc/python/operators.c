@@ -1,6 +1,14 @@
 /* operators.c: Python's operators on Values. The operator table says what an operator computes.
  * This file says how Python asks for an operator, and which nodes the notebook's class records. */
-#include "python/proxy.h"
+#include "python/operators.h"
+
+#include "graph/pages.h"
+#include "graph/record.h"
+#include "python/backward.h"
+#include "python/compare.h"
+#include "python/construct.h"
+#include "python/errors.h"
+#include "python/no_grad.h"
 
 /* ---- results ---- */
 

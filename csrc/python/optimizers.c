@@ -1,8 +1,9 @@
 /* optimizers.c: the functions of csrc/graph/optimizers.c for a tuple of Values and arrays of
  * doubles. */
-#include "graph/optimizers.h"
+#include "python/optimizers.h"
 
-#include "python/proxy.h"
+#include "graph/optimizers.h"
+#include "python/construct.h"
 
 /* Return the doubles of an object with a writable buffer of count doubles; the caller releases
  * *view. NULL: an error is set, and there is nothing to release. */

@@ -2,6 +2,8 @@
  * proxy of a node; and what a thread records. It calls none of the other files. */
 #include "python/proxy.h"
 
+#include "graph/look.h"
+
 value_module mg_module;
 
 /* ---- memory ---- */

@@ -1,6 +1,11 @@
 /* recording.c: what a Value does while a program is being recorded to be compiled. The recorder
  * decides, an object of micrograd_c/_compile/recording.py; each thread has its own. */
-#include "python/proxy.h"
+#include "python/recording.h"
+
+#include "graph/memory.h"
+#include "program/trace.h"
+#include "python/construct.h"
+#include "python/no_grad.h"
 
 static _Thread_local value_grad_off *grad_was_off; /* from before the recording */
 

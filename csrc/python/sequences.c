@@ -1,6 +1,8 @@
 /* sequences.c: sequences of Values and numbers to terms, nodes to Values. */
 #include "python/sequences.h"
 
+#include "python/no_grad.h"
+
 /* ---- sequences as terms ---- */
 
 value_taking value_take_term(PyObject *item, mg_term *term) {
