@@ -102,6 +102,9 @@ const char *mg_operator_about(int op);
 int mg_operator_find(const char *name);
 /* Return the operator's number of operands that are nodes; 0 for leaf and custom. */
 size_t mg_operator_arity(int op);
+/* Return a constant text for MG_DOMAIN, MG_RANGE and MG_ZERO_DIVISION, as Python words it: "math
+ * domain error"; NULL for any other status. */
+const char *mg_error_text(mg_status status);
 
 /* --- recording ---
  *
@@ -536,7 +539,7 @@ void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride
  * by chunks, so results do not depend on threads. */
 size_t mg_replay_chunks(size_t rows);
 /* Begin a replay: compute the scalars. 0: a guard between scalars has failed, so that no row can
- * meet it, and there is nothing to replay. Otherwise 1. */
+ * meet it: all rows are marked as failed, and there is nothing to replay. Otherwise 1. */
 int mg_replay_begin(const mg_program *program, mg_call *call);
 /* Continue to replay the chunks of *progress, by about `work` multiplications or additions, always
  * with the same workspace; 1 if there is more to do. If the call checks, *trap is the first error:
@@ -551,8 +554,7 @@ int mg_replay_some(const mg_program *program, mg_mode mode, const mg_call *call,
  * makes the seeds smaller, and the second time it writes those gradients alone that were not
  * finite. */
 int mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call);
-/* Do a whole replay in the calling thread; 1 if a guard failed for some row, 2 if a guard failed
- * for all rows, as mg_replay_begin says. */
+/* Do a whole replay in the calling thread; 1 if a guard failed for some row. */
 int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspace *workspace);
 
 /* cdef: end */

@@ -15,11 +15,11 @@ from weakref import WeakKeyDictionary
 # Above this number not every int has a float of its own.
 LARGEST_INTEGER = 2**53
 
-# For each status of csrc/micrograd.h the exception and the message that Python has for it.
-_ERRORS: dict[int, tuple[type[ArithmeticError] | type[ValueError], str]] = {
-    2: (ValueError, "math domain error"),
-    3: (OverflowError, "math range error"),
-    4: (ZeroDivisionError, "division by zero"),
+# The exception that Python has for each text of mg_error_text, csrc/micrograd.h.
+_ERRORS: dict[str, type[ArithmeticError] | type[ValueError]] = {
+    "math domain error": ValueError,
+    "math range error": OverflowError,
+    "division by zero": ZeroDivisionError,
 }
 
 
@@ -76,13 +76,12 @@ def as_count(name: str, count: Any) -> int:
     return number
 
 
-def arithmetic_error(status: int, name: str, x: float, y: float, derivative: int) -> Exception:
-    """Return the exception for an operator's status, of the type that Python's operator raises.
+def arithmetic_error(what: str, name: str, x: float, y: float, derivative: int) -> Exception:
+    """Return the exception for an operator's error, of the type that Python's operator raises.
 
-    The operator has this name and the operands x and y (unused if it takes one). `derivative` is 1
-    if the operator's derivative failed, 0 if its value did.
+    The error is `what`. The operator has this name and the operands x and y (unused if it takes
+    one). `derivative` is 1 if the operator's derivative failed, 0 if its value did.
     """
-    kind, what = _ERRORS[status]
     if name in ("exponent", "power", "number_power"):
         call = f"{x} ** {y}"
     elif name == "/":
@@ -92,7 +91,7 @@ def arithmetic_error(status: int, name: str, x: float, y: float, derivative: int
     else:
         call = f"{name}({x})"
     where = "the derivative of " if derivative else ""
-    return kind(f"{what}: {where}{call}")
+    return _ERRORS[what](f"{what}: {where}{call}")
 
 
 _takes_three: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()  # results of _can_take_three

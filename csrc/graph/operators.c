@@ -46,6 +46,13 @@ size_t mg_operator_arity(int op) {
     return is_operator(op) && op != MG_OP_custom ? mg_arities[op] : 0;
 }
 
+const char *mg_error_text(mg_status status) {
+    return status == MG_DOMAIN          ? "math domain error"
+           : status == MG_RANGE         ? "math range error"
+           : status == MG_ZERO_DIVISION ? "division by zero"
+                                        : NULL;
+}
+
 int mg_operator_find(const char *name) {
     for (int op = 0; op < MG_OP_COUNT; op++)
         if (strcmp(rows[op].name, name) == 0) return op;

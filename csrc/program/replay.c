@@ -221,7 +221,9 @@ int mg_replay_begin(const mg_program *program, mg_call *call) {
         const mg_guard *guard = &program->guards[i];
         const mg_fate *left = &program->fates[guard->left], *right = &program->fates[guard->right];
         if (left->level == MG_LEVEL_ROW || right->level == MG_LEVEL_ROW) continue;
-        if (!mg_holds(guard, scalars[left->scalar], scalars[right->scalar])) return 0;
+        if (mg_holds(guard, scalars[left->scalar], scalars[right->scalar])) continue;
+        memset(call->failed, 1, call->count);
+        return 0;
     }
     return 1;
 }
@@ -248,7 +250,7 @@ int mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call) {
 }
 
 int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspace *workspace) {
-    if (!mg_replay_begin(program, call)) return 2;
+    if (!mg_replay_begin(program, call)) return 1;
     mg_progress progress;
     mg_trap trap = {.row = SIZE_MAX};
     do {

@@ -6,7 +6,7 @@ MG_COLD void value_raise_error(mg_status status, int op, double x, double y, boo
         PyErr_NoMemory();
         return;
     }
-    PyObject *error = PyObject_CallFunction(mg_module.make_error, "isddi", (int)status,
+    PyObject *error = PyObject_CallFunction(mg_module.make_error, "zsddi", mg_error_text(status),
                                             mg_operator_name(op), x, y, (int)derivative);
     if (error != NULL && value_is_recording())
         Py_SETREF(error, PyObject_CallMethod(value_recorder(), "note", "O", error));

@@ -216,6 +216,23 @@ static bool make_all(PyObject *module, PyObject *interpreter) {
     return true;
 }
 
+/* Give the module an attribute, whose reference is taken over; NULL: making it has failed. -1: an
+ * error is set. */
+static int add(PyObject *module, const char *name, PyObject *made) {
+    const int added = made != NULL ? PyModule_AddObjectRef(module, name, made) : -1;
+    Py_XDECREF(made);
+    return added;
+}
+
+/* Return the numbers of the enums of micrograd.h that Python needs, a dict by name. */
+static PyObject *make_enums(void) {
+#define NUMBER(name) #name, (int)(name)
+    return Py_BuildValue("{sisisisisisisi}", NUMBER(MG_RULE_NONE), NUMBER(MG_RULE_DETACH),
+                         NUMBER(MG_RULE_DIVIDE), NUMBER(MG_RULE_LINK), NUMBER(MG_LESS),
+                         NUMBER(MG_LESS_EQUAL), NUMBER(MG_EQUAL));
+#undef NUMBER
+}
+
 static int execute(PyObject *module) {
     PyObject *interpreter = PyInterpreterState_GetDict(PyInterpreterState_Get());
     if (interpreter == NULL) {
@@ -228,12 +245,11 @@ static int execute(PyObject *module) {
                         MODULE_NAME " belongs to another interpreter of this process");
         return -1;
     }
-    if (PyModule_AddFunctions(module, value_functions) < 0) return -1;
-    PyObject *grad_off = value_make_grad_off_type();
-    const int added = grad_off != NULL ? PyModule_AddObjectRef(module, "GradOff", grad_off) : -1;
-    Py_XDECREF(grad_off);
-    if (added < 0) return -1;
-    return PyModule_AddObject(module, "Value", Py_NewRef((PyObject *)mg_module.type));
+    if (PyModule_AddFunctions(module, value_functions) < 0 ||
+        add(module, "GradOff", value_make_grad_off_type()) < 0 ||
+        add(module, "enums", make_enums()) < 0)
+        return -1;
+    return add(module, "Value", Py_NewRef((PyObject *)mg_module.type));
 }
 
 /* `execute` runs in every interpreter that imports the module, and refuses all but the first. */

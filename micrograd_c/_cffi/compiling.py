@@ -11,6 +11,9 @@ from .proxy import hold_operands
 from .threads import refuse
 from .value import Value
 
+# The numbers of the enums of csrc/micrograd.h, by name.
+enums: dict[str, int] = {name: getattr(lib, name) for name in dir(lib) if name.isupper()}
+
 # ---- recording ----
 
 

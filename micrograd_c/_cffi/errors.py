@@ -15,7 +15,8 @@ def error(status: int, op: int, x: float, y: float, derivative: bool = False) ->
     """Return the exception for an operator that cannot be evaluated, or derived, there."""
     if status == lib.MG_NO_MEMORY:
         return MemoryError("no memory for a node")
-    found = arithmetic_error(status, NAMES[op], x, y, derivative)
+    what = ffi.string(lib.mg_error_text(status)).decode()
+    found = arithmetic_error(what, NAMES[op], x, y, derivative)
     if recorders and here.recorder is not None:
         here.recorder.note(found)
     return found

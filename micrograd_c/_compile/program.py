@@ -225,11 +225,11 @@ class Program:
                 failed = self._tell(trace, frame, count, columns, rows, check)
                 bind(frame, count)
                 frame.held = columns, held, rows, failed, bind
-                status = frame.run(threads)
-                if fresh and (status == 2 or (status == 1 and failed[0])):
+                some_failed = frame.run(threads)
+                if fresh and some_failed and failed[0]:
                     raise _undecided(rows)
                 place += 1
-                if status == 2 or (status == 1 and failed.all()):  # the trace is right for no row
+                if some_failed and failed.all():  # the trace is right for no row
                     trace.give_frame(replayed, done.pop()[1])
                     continue
                 total += frame.call.total
@@ -237,7 +237,7 @@ class Program:
                     row, raised = _error_of(frame.call)
                     if error is None or row < error[0]:
                         error = row, raised
-                if status == 0:
+                if not some_failed:
                     break
                 failing = self._np.flatnonzero(failed)
                 rows = (failing if rows is None else rows[failing]).astype(self._np.uint32)
@@ -568,7 +568,8 @@ def _error_of(call: Any) -> tuple[int, Exception]:
     """Return the row (-1: no row's) and the exception of the first error in a replay."""
     trap = call.trap
     name = OPERATORS[trap.op] if trap.op >= 0 else "/"
-    error = arithmetic_error(trap.status, name, trap.x, trap.y, trap.derivative)
+    what = ffi.string(lib.mg_error_text(trap.status)).decode()
+    error = arithmetic_error(what, name, trap.x, trap.y, trap.derivative)
     if trap.row == _NO_ROW:
         return -1, type(error)(f"computed of parameters alone: {error}")
     return trap.row, type(error)(f"row {trap.row}: {error}")

@@ -19,9 +19,9 @@ from .._value_methods import as_real, user_line
 from ..engine import Value, bulk, maximum, restore
 from . import arguments
 
-# The enums mg_rule and mg_relation of csrc/micrograd.h.
-NO_RULE, DETACH, DIVIDE, LINK = range(4)
-LESS, LESS_EQUAL, EQUAL = range(3)
+_RULES = "MG_RULE_NONE", "MG_RULE_DETACH", "MG_RULE_DIVIDE", "MG_RULE_LINK"
+NO_RULE, DETACH, DIVIDE, LINK = map(bulk.enums.__getitem__, _RULES)
+LESS, LESS_EQUAL, EQUAL = map(bulk.enums.__getitem__, ("MG_LESS", "MG_LESS_EQUAL", "MG_EQUAL"))
 
 
 class Guard(NamedTuple):

@@ -228,8 +228,8 @@ class Frame:
             self.call.sums = self.sums
             self.chunks = chunks
 
-    def run(self, threads: int) -> int:
-        """Replay; return 0, 1 if a guard failed for some row, or 2 if one failed for all rows.
+    def run(self, threads: int) -> bool:
+        """Replay; return whether a guard failed for some row.
 
         Other threads run meanwhile, and signals are handled between pieces of the work. After an
         exception the frame is not idle, and must not be used again.
@@ -240,17 +240,17 @@ class Frame:
         threads = 1 if sys.is_finalizing() else min(threads, chunks)
         self.idle = False
         if threads <= 1 and call.count * self.work <= PIECE:
-            status: int = lib.mg_replay(program, mode, call, self.workspaces[0])
+            failed = bool(lib.mg_replay(program, mode, call, self.workspaces[0]))
         elif not lib.mg_replay_begin(program, call):
-            status = 2
+            failed = True
         else:
-            status = self._run_rows(max(1, threads), chunks)
+            failed = self._run_rows(max(1, threads), chunks)
             while lib.mg_replay_end(program, mode, call):
                 self._run_rows(max(1, threads), chunks)
         self.idle = True
-        return status
+        return failed
 
-    def _run_rows(self, threads: int, chunks: int) -> int:
+    def _run_rows(self, threads: int, chunks: int) -> bool:
         """Replay every chunk, shared by threads; return whether a guard failed for some row."""
         while len(self.workspaces) < threads:
             self.workspaces.append(self.new_workspace())
@@ -262,7 +262,7 @@ class Frame:
         for trap in crew.traps:
             if trap.status and (not self.call.trap.status or trap.row < self.call.trap.row):
                 self.call.trap = trap[0]
-        return crew.failures
+        return crew.failed
 
 
 class _Crew:
@@ -280,7 +280,7 @@ class _Crew:
         few = max(1, chunks // (16 * threads)) if threads > 1 else chunks
         self.left = deque((k, min(k + few, chunks)) for k in range(0, chunks, few))
         self.traps = [ffi.new("mg_trap *") for _ in range(threads)]
-        self.failures = 0
+        self.failed = False  # whether a guard failed for some row
         self.error: BaseException | None = None
         self.stopped = False
         self.busy: list[int] = []  # numbers of the threads at work, without the caller's
@@ -334,4 +334,4 @@ class _Crew:
                 if self.stopped:
                     return
             if progress.failures:
-                self.failures = 1
+                self.failed = True

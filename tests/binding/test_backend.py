@@ -79,6 +79,12 @@ def test_default_is_native_where_it_is_built(mg: Any, backend: str | None) -> No
     assert python(mg, SHOW, backend) == ("native", "")
 
 
+def test_native_does_not_import_cffi(mg: Any) -> None:
+    if "native" not in BACKENDS:
+        pytest.skip("the native backend is not among those run here")
+    assert python(mg, f"{WITHOUT_CFFI}import micrograd_c\n{SHOW}", "native") == ("native", "")
+
+
 def test_default_is_cffi_where_native_is_not_built(mg: Any) -> None:
     assert python(mg, WITHOUT_NATIVE + SHOW, None) == ("cffi", "")
 
@@ -155,17 +161,3 @@ def test_a_build_of_other_sources_is_stale(
     assert stamp.is_stale()
     monkeypatch.setattr(stamp, "ROOT", tmp_path / "nowhere")  # as where it is installed
     assert not stamp.is_stale()
-
-
-def test_numbers_of_the_header_are_those_in_python(mg: Any) -> None:
-    """What needs no library knows them by heart."""
-    lib = importlib.import_module("micrograd_c._library").lib
-    methods = importlib.import_module("micrograd_c._value_methods")
-    recording = importlib.import_module("micrograd_c._compile.recording")
-    errors = [lib.MG_DOMAIN, lib.MG_RANGE, lib.MG_ZERO_DIVISION]
-    assert list(methods._ERRORS) == errors
-    rules = ("NO_RULE", "DETACH", "DIVIDE", "LINK", "LESS", "LESS_EQUAL", "EQUAL")
-    assert [getattr(recording, name) for name in rules] == [
-        *(lib.MG_RULE_NONE, lib.MG_RULE_DETACH, lib.MG_RULE_DIVIDE, lib.MG_RULE_LINK),
-        *(lib.MG_LESS, lib.MG_LESS_EQUAL, lib.MG_EQUAL),
-    ]
