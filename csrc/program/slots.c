@@ -82,14 +82,6 @@ static size_t work_of(const mg_schedule *out, const mg_instruction *in) {
 static bool add_cut(mg_arena *memory, liveness *at, mg_instruction *cut, uint32_t place,
                     double work) {
     mg_schedule *out = at->out;
-    const size_t room = out->term_count + at->live_values;
-    if (room > SIZE_MAX / 2 / sizeof(mg_product)) return false;
-    mg_product *terms = mg_allocate(memory, (room + 1) * sizeof(mg_product));
-    if (terms == NULL) return false;
-    memcpy(terms, out->terms, out->term_count * sizeof(mg_product));
-    mg_deallocate(memory, out->terms);
-    out->terms = terms;
-    out->term_room = room + 1;
     *cut = (mg_instruction){.code = MG_CODE_KEEP,
                             .out = MG_NOTHING,
                             .y = MG_NOTHING,
@@ -101,10 +93,12 @@ static bool add_cut(mg_arena *memory, liveness *at, mg_instruction *cut, uint32_
                             .number = work};
     for (uint32_t i = 0; i < at->registers; i++) {
         if (!at->live[i]) continue;
-        if (i < at->values)
-            terms[out->term_count++] = (mg_product){i, MG_NOTHING};
-        else
+        if (i >= at->values) {
             cut->x = i;
+            continue;
+        }
+        if (!MG_GROW(memory, out->terms, out->term_count, out->term_room)) return false;
+        out->terms[out->term_count++] = (mg_product){i, MG_NOTHING};
     }
     return true;
 }
@@ -114,17 +108,13 @@ static bool add_cut(mg_arena *memory, liveness *at, mg_instruction *cut, uint32_
 static bool insert_cuts(mg_arena *memory, mg_schedule *out, const mg_instruction *cuts,
                         size_t count) {
     size_t to = out->count + count, from = out->count;
-    if (count == 0) return true;
-    mg_instruction *code = mg_allocate(memory, to * sizeof(mg_instruction));
-    if (code == NULL) return false;
+    for (size_t i = from; i < to; i++)
+        if (!MG_GROW(memory, out->code, i, out->code_room)) return false;
     for (size_t i = 0; i < count; i++) {
-        while (from > cuts[i].index) code[--to] = out->code[--from];
-        code[--to] = cuts[i];
+        while (from > cuts[i].index) out->code[--to] = out->code[--from];
+        out->code[--to] = cuts[i];
     }
-    memcpy(code, out->code, from * sizeof(mg_instruction));
-    mg_deallocate(memory, out->code);
-    out->code = code;
-    out->count = out->code_room = out->count + count;
+    out->count += count;
     return true;
 }
 

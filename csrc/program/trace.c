@@ -38,6 +38,7 @@ typedef struct {
     mg_trace *trace;
     capture *table;
     size_t size; /* a power of two, more than half of it free */
+    size_t captured_room;
 } tracer;
 
 static capture *find(tracer *at, const mg_node *node) {
@@ -73,13 +74,8 @@ static bool append(tracer *at, mg_entry entry) {
 /* Append the entry of a captured node that is met for the first time; write its place to *place. */
 static bool capture_node(tracer *at, mg_node *node, uint32_t *place) {
     mg_trace *trace = at->trace;
-    if (2 * (trace->captures + 1) > at->size) {
-        if (!grow_table(at)) return false;
-        mg_node **captured =
-            mg_reallocate(at->arena, trace->captured, at->size / 2 * sizeof(mg_node *));
-        if (captured == NULL) return false;
-        trace->captured = captured;
-    }
+    if (2 * (trace->captures + 1) > at->size && !grow_table(at)) return false;
+    if (!MG_GROW(at->arena, trace->captured, trace->captures, at->captured_room)) return false;
     *place = (uint32_t)trace->count;
     if (!append(at, (mg_entry){.op = MG_TRACE_CAPTURED, .x = (uint32_t)trace->captures}))
         return false;
@@ -219,10 +215,9 @@ static mg_trace *new_trace(tracer *at, size_t roots) {
     trace->roots = roots;
     at->size = 64;
     trace->root = mg_allocate(at->arena, (roots + 1) * sizeof(uint32_t));
-    trace->captured = mg_allocate(at->arena, at->size / 2 * sizeof(mg_node *));
     at->table = mg_allocate(at->arena, at->size * sizeof(capture));
     at->trace = trace;
-    if (trace->root != NULL && trace->captured != NULL && at->table != NULL) return trace;
+    if (trace->root != NULL && at->table != NULL) return trace;
     mg_deallocate(at->arena, at->table);
     mg_drop_trace(at->arena, trace);
     return NULL;
