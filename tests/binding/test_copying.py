@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import balanced, on_small_stack
+from values import Push
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
@@ -101,18 +102,6 @@ def named(request: pytest.FixtureRequest) -> None:
     for name, body in bodies.items():
         cls = type(name, (base,), {**body, "__module__": __name__})
         monkeypatch.setattr(module, name, cls)
-
-
-class Push:
-    """A closure that can be pickled."""
-
-    def __init__(self, out: Any, factor: float) -> None:
-        self.out = out
-        self.factor = factor
-
-    def __call__(self) -> None:
-        for child in self.out._children:
-            child.grad += self.factor * self.out.grad
 
 
 def do_nothing() -> None:

@@ -8,20 +8,10 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any, NamedTuple
 
+from values import Push
+
 from fuzz.model import Model, choice, setting
 from micrograd_c import dot, engine
-
-
-class Push:
-    """A `_backward` that can be pickled and copied."""
-
-    def __init__(self, out: Any, factor: float) -> None:
-        self.out = out
-        self.factor = factor
-
-    def __call__(self) -> None:
-        for child in self.out._children:
-            child.grad += self.factor * self.out.grad
 
 
 def nothing() -> None:

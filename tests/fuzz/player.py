@@ -13,8 +13,9 @@ from typing import Any
 
 import random_programs
 from random_programs import BINARY, Program, Step
+from values import Push
 
-from fuzz.libraries import ENGINE, MODEL, Library, Push, nothing
+from fuzz.libraries import ENGINE, MODEL, Library, nothing
 from fuzz.model import Model, setting, slots_of
 from fuzz.programs import generate
 from micrograd_c import engine
