@@ -13,6 +13,7 @@ from .threads import grad_is_off, here, recorders
 
 
 def recorder() -> Any:
+    """Return what this thread's Values ask while a program is recorded, or None."""
     return here.recorder if recorders else None
 
 
@@ -36,10 +37,12 @@ def new_node(data: float, children: tuple[Any, ...], partials: tuple[float, ...]
 
 
 def make(data: float, children: tuple[Any, ...], partials: tuple[float, ...]) -> Any:
+    """Return a new node, in no_grad a leaf; raises MemoryError."""
     return new_node(data, () if grad_is_off() else children, partials)
 
 
 def renew(self: Any, made: Any, label: Any, op: str, partials: tuple[Any, ...]) -> None:
+    """Let a Value show a new node, or that of another Value, and have this state alone."""
     show(self, take_node(made) if isinstance(made, Proxy) else made)
     if self._stateful:
         for name in ("label", "_op", "_local_grads", "_backward"):
@@ -54,6 +57,7 @@ def renew(self: Any, made: Any, label: Any, op: str, partials: tuple[Any, ...]) 
 
 
 def replace(result: Any, recorded: Any) -> None:
+    """Let `result` show the node of `recorded`; it keeps its data and its label."""
     tag = lib.mg_node_tag(result._node)
     lib.mg_node_set_data(recorded._node, lib.mg_node_data(result._node))
     show(result, take_node(recorded))

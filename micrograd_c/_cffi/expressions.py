@@ -66,6 +66,7 @@ def _of_pairs(record: Any, outputs: Any, targets: Any) -> Any:
 
 
 def dot(ws: Any, xs: Any, bias: Any) -> Any:
+    """Return the sum of ws[i] * xs[i], plus bias; raises ValueError if the lengths differ."""
     ws, xs = list(ws), list(xs)
     _same_length(ws, "weights", xs, "inputs")
     out = record_rows([ws], inputs(xs), None if bias is None else [bias])
@@ -79,6 +80,7 @@ def dot(ws: Any, xs: Any, bias: Any) -> Any:
 
 
 def linear(weights: Any, xs: Any, biases: Any) -> Any:
+    """Return a list of dot(ws, xs, bias), one for each row of weights."""
     weights, xs = list(weights), list(xs)
     biases = None if biases is None else list(biases)
     if not all(isinstance(ws, (list, tuple)) for ws in weights):
@@ -91,24 +93,29 @@ def linear(weights: Any, xs: Any, biases: Any) -> Any:
 
 
 def total(values: Any) -> Any:
+    """Return the sum of the values."""
     return _of_one(lib.mg_total, list(values))
 
 
 def mean(values: Any) -> Any:
+    """Return the mean of the values; raises ValueError if there are none."""
     values = list(values)
     _not_empty(values, "values")
     return _of_one(lib.mg_mean, values)
 
 
 def mse(predictions: Any, targets: Any) -> Any:
+    """Return the mean squared error; raises ValueError for other lengths, or none."""
     return _of_pairs(lib.mg_mse, predictions, targets)
 
 
 def hinge(scores: Any, targets: Any) -> Any:
+    """Return the mean hinge loss; raises ValueError for other lengths, or none."""
     return _of_pairs(lib.mg_hinge, scores, targets)
 
 
 def logistic(logits: Any, targets: Any) -> Any:
+    """Return the mean logistic loss; raises ValueError for other lengths, or none."""
     return _of_pairs(lib.mg_logistic, logits, targets)
 
 
@@ -118,12 +125,14 @@ def logistic(logits: Any, targets: Any) -> Any:
 
 
 def logsumexp(logits: Any) -> Any:
+    """Return the logarithm of the sum of exponentials; raises ValueError if there are none."""
     logits = list(logits)
     _not_empty(logits, "logits")
     return NotImplemented if here.recorder is not None else _of_one(lib.mg_logsumexp, logits)
 
 
 def cross_entropy(logits: Any, target: Any) -> Any:
+    """Return -log of the target's share; raises IndexError if there is no such target."""
     logits, target = list(logits), operator.index(target)
     place = target + len(logits) if target < 0 else target
     if not 0 <= place < len(logits):
@@ -150,8 +159,10 @@ def _shares(record: Any, logits: Any) -> Any:
 
 
 def softmax(logits: Any) -> Any:
+    """Return a list of each logit's share; raises ValueError if there are none."""
     return _shares(lib.mg_softmax, logits)
 
 
 def log_softmax(logits: Any) -> Any:
+    """Return a list of the logarithms of shares; raises ValueError if there are none."""
     return _shares(lib.mg_log_softmax, logits)

@@ -29,6 +29,7 @@ _tag = 0
 
 
 def describe_network(layer: Any, of_layer: Any, neuron: Any, of_neuron: Any, label: str) -> None:
+    """Take note of the two classes, their objects' attributes, and the label of outputs."""
     global _layer, _neuron, _neurons_of, _parts_of, _tag
     _layer, _neuron = (layer, layer.__call__), (neuron, neuron.__call__)
     _neurons_of, _parts_of = attrgetter(*of_layer), attrgetter(*of_neuron)
@@ -60,6 +61,7 @@ def _outputs(neurons: Any, xs: Any) -> Any:
 
 
 def layer(neurons: Any, xs: Any) -> Any:
+    """Return a list of what each neuron gives for xs, as one Value each."""
     if not isinstance(xs, (list, tuple)):
         return NotImplemented
     out = _outputs(neurons, inputs(tuple(xs)))
@@ -67,6 +69,7 @@ def layer(neurons: Any, xs: Any) -> Any:
 
 
 def network(layers: Any, xs: Any) -> Any:
+    """Return the list of the last layer's outputs, or the Value itself if there is one."""
     if type(xs) not in (list, tuple) or not _are_own(layers, *_layer):
         return NotImplemented
     xs = tuple(xs)
@@ -87,4 +90,5 @@ def network(layers: Any, xs: Any) -> Any:
 
 
 def parameters(layers: Any) -> Any:
-    return NotImplemented  # a program asks for them once: that may take its time
+    """Return NotImplemented always: a program asks for them once, which may take its time."""
+    return NotImplemented

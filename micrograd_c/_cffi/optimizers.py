@@ -20,6 +20,7 @@ def _array(numbers: Any, count: int) -> Any:
 
 
 def sgd(params: Any, buffer: Any, lr: float, momentum: float, weight_decay: float) -> None:
+    """Do a step of SGD; raises ValueError, BufferError for what is no array of n doubles."""
     refuse("a step of an optimizer")
     nodes = [p._node for p in params]
     how = ffi.new("mg_sgd *", (lr, momentum, weight_decay))
@@ -27,6 +28,7 @@ def sgd(params: Any, buffer: Any, lr: float, momentum: float, weight_decay: floa
 
 
 def adam(params: Any, m: Any, v: Any, *how: float) -> None:
+    """Do a step of Adam or AdamW; raises what sgd raises."""
     refuse("a step of an optimizer")
     nodes = [p._node for p in params]
     count = len(params)
@@ -35,6 +37,7 @@ def adam(params: Any, m: Any, v: Any, *how: float) -> None:
 
 
 def zero_grad(params: Any) -> None:
+    """Set the gradients to 0; raises TypeError, as all steps do, while a program is recorded."""
     refuse("zero_grad()")
     nodes = [p._node for p in params]
     lib.mg_zero_grads(arena, nodes, len(nodes))
