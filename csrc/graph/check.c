@@ -11,10 +11,12 @@ typedef struct {
     const char *fault; /* the first fault found, or NULL */
     size_t interior;
     size_t leaf_pages;
+    size_t roomy;
     size_t free;
     size_t leaves;
     size_t closures;
     size_t kept;
+    size_t orphans;
 } counts;
 
 static void expect(counts *at, bool good, const char *fault) {
@@ -68,6 +70,7 @@ static void check_node(counts *at, const mg_node *node) {
     expect(at, !(node->flags & MG_ORPHAN) || node->flags & MG_HELD, "an orphan that was not held");
     at->closures += (node->flags & MG_CLOSURE) != 0;
     at->kept += (node->flags & MG_KEEP) != 0;
+    at->orphans += (node->flags & MG_ORPHAN) != 0;
     each_operand(at, node, check_operand);
 }
 
@@ -85,7 +88,14 @@ static void check_interior(counts *at, mg_page *page) {
     }
     expect(at, page->alive == alive, "an interior page has another number of living nodes");
     expect(at, page->low == MG_NONE_REACHED && page->high == NULL, "a page is being swept");
+    expect(at, page->older == NULL || page->older->sequence < page->sequence, "pages out of order");
     at->interior++;
+}
+
+/* Whether a page is a leaf page that is to be filled after the one that is being filled. */
+static bool is_roomy(const mg_arena *arena, const mg_page *page) {
+    return page->sequence == MG_LEAF_PAGE && page != arena->leaf_page &&
+           (page->free != NULL || page->bump < MG_PAGE_NODES);
 }
 
 /* alive = slots used so far - free slots = living leaves */
@@ -103,6 +113,7 @@ static void check_leaf_page(counts *at, mg_page *page) {
     expect(at, page->alive == alive, "a leaf page has another number of living leaves");
     expect(at, page->bump - free == alive, "a leaf page's free slots are not all listed");
     at->leaves += alive;
+    at->roomy += is_roomy(at->arena, page);
     at->leaf_pages++;
 }
 
@@ -121,18 +132,28 @@ static void check_segment(counts *at, const mg_segment *segment) {
     expect(at, segment->used == used, "a segment has another number of pages in use");
 }
 
-/* Interior pages are on one list, from the newest to the oldest; free pages are on another. */
-static void check_lists(counts *at) {
-    size_t interior = 0, free = 0;
-    const mg_page *newer = NULL, *page = at->arena->newest;
-    for (; page != NULL && interior <= at->interior; newer = page, page = page->older) {
+static void check_list(counts *at, const mg_page *page, size_t expected, const char *fault) {
+    size_t listed = 0;
+    for (const mg_page *newer = NULL; page != NULL && listed <= expected; listed++) {
         expect(at, page->newer == newer, "a list of pages is torn");
-        expect(at, newer == NULL || page->sequence < newer->sequence, "pages out of order");
-        interior++;
+        newer = page;
+        page = page->older;
     }
-    for (page = at->arena->free; page != NULL && free <= at->free; page = page->older) free++;
-    expect(at, interior == at->interior, "not all interior pages are listed");
-    expect(at, free == at->free, "not all free pages are listed");
+    expect(at, listed == expected, fault);
+}
+
+static void check_lists(counts *at) {
+    size_t orphans = 0;
+    check_list(at, at->arena->newest, at->interior, "not all interior pages are listed");
+    check_list(at, at->arena->free, at->free, "not all free pages are listed");
+    check_list(at, at->arena->roomy, at->roomy, "not all leaf pages with room are listed");
+    for (const mg_page *page = at->arena->roomy; at->fault == NULL && page != NULL;
+         page = page->older)
+        expect(at, is_roomy(at->arena, page), "a page without room for leaves is listed");
+    for (const mg_node *node = at->arena->orphans; node != NULL && orphans <= at->orphans;
+         node = mg_extra_of(node)->next_orphan)
+        orphans++;
+    expect(at, orphans == at->orphans, "not all orphans are listed");
 }
 
 /* ---- references ----
