@@ -322,6 +322,10 @@ int mg_node_exponent_is_integer(const mg_node *node) {
     RETURN_LOCKED(int, arena_of(node), mg_exponent_is_integer(node));
 }
 
+int mg_node_rule(const mg_node *node) {
+    RETURN_LOCKED(int, arena_of(node), (int)mg_rule_of(node));
+}
+
 int mg_node_has_partials(const mg_node *node) {
     RETURN_LOCKED(int, arena_of(node), mg_has_partials(node));
 }
@@ -344,6 +348,16 @@ mg_status mg_order_next(mg_arena *arena, mg_order *order, mg_node **closure, mg_
 
 mg_order *mg_order_new(mg_arena *arena, mg_node *root) {
     RETURN_LOCKED(mg_order *, arena, mg_list(arena, root));
+}
+
+mg_status mg_order_set_aside(mg_arena *arena, mg_order *order, mg_node *const *nodes,
+                             size_t count) {
+    LOCKED(arena, bool done = mg_set_aside(arena, order, nodes, count));
+    return done ? MG_OK : MG_NO_MEMORY;
+}
+
+void mg_order_put_back(mg_arena *arena, mg_order *order) {
+    LOCKED(arena, mg_put_back(order));
 }
 
 void mg_order_free(mg_arena *arena, mg_order *order) {

@@ -264,6 +264,8 @@ mg_node *mg_node_operand(const mg_node *node, size_t i);
 double mg_node_exponent(const mg_node *node);
 /* 1 if the exponent was written as an integer. */
 int mg_node_exponent_is_integer(const mg_node *node);
+/* Return the mg_rule of a custom node; MG_RULE_NONE for others. */
+int mg_node_rule(const mg_node *node);
 /* 0 for a custom node without given partial derivatives, 1 for any other node. */
 int mg_node_has_partials(const mg_node *node);
 /* Write the partial derivative of the node with respect to operand i, at the current data, to
@@ -335,6 +337,12 @@ void mg_order_free(mg_arena *arena, mg_order *order);
  * listed, at the end. NULL: no memory. */
 mg_order *mg_order_new(mg_arena *arena, mg_node *root);
 size_t mg_order_count(const mg_order *order);
+/* Set the gradients aside of all nodes that mg_order_next of this order adds to, and of count
+ * nodes: all are 0 then. mg_order_put_back gives the nodes their gradients back. A graph's
+ * gradients can so be computed (the caller sets the root's to 1) and read without a trace.
+ * MG_NO_MEMORY: the gradients are as they were. */
+mg_status mg_order_set_aside(mg_arena *arena, mg_order *order, mg_node *const *nodes, size_t count);
+void mg_order_put_back(mg_arena *arena, mg_order *order);
 /* Return node i of the order, borrowed; i < mg_order_count(order). */
 mg_node *mg_order_node(const mg_order *order, size_t i);
 /* Push this node's gradient into its operands, once. After an error nothing has been pushed. */

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ._value_methods import ValueMethods
-from .engine import Value, attributes, graph, recorded, restore, set_attributes
+from .engine import Value, attributes, bulk, graph, recorded, restore, set_attributes
 
 # ---- one node: what it is made from, and the state beside it ----
 
@@ -44,6 +44,8 @@ def rebuild_root(below: list[Value], *record: Any) -> Value:
 
 def _record(value: Value) -> tuple[Any, ...]:
     """Return the arguments of `rebuild` for a node."""
+    if (recorder := bulk.recorder()) is not None:
+        recorder.refuse("copying a Value")
     return (type(value), *recorded(value), value.grad)
 
 

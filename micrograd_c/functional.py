@@ -37,6 +37,10 @@ __all__ = [
 Element = Value | float
 
 
+def where(condition: bool, a: Element, b: Element) -> Value:
+    return _as_value(a if condition else b)
+
+
 def dot(ws: Collection[Element], xs: Collection[Element], bias: Element | None = None) -> Value:
     """Return ``sum((w * x for w, x in zip(ws, xs)), bias)``, where bias is 0 if None.
 

@@ -250,7 +250,10 @@ static mg_status list_leaves(mg_cursor *at) {
 }
 
 void mg_drop_order(mg_arena *arena, mg_order *order) {
-    if (order != NULL) mg_deallocate(arena, order->nodes);
+    if (order != NULL) {
+        mg_deallocate(arena, order->nodes);
+        mg_deallocate(arena, order->earlier);
+    }
     mg_deallocate(arena, order);
 }
 
@@ -291,6 +294,36 @@ mg_status mg_resume(mg_order *order, mg_node **closure, mg_node **culprit) {
         }
     }
     return MG_OK;
+}
+
+/* ---- gradients that leave no trace ---- */
+
+static bool set_aside(mg_arena *arena, mg_order *order, mg_node *node) {
+    if (!MG_GROW(arena, order->earlier, order->set_aside, order->room)) return false;
+    order->earlier[order->set_aside++] = (mg_earlier){node, node->grad};
+    node->grad = 0.0;
+    return true;
+}
+
+bool mg_set_aside(mg_arena *arena, mg_order *order, mg_node *const *nodes, size_t count) {
+    bool done = true;
+    for (size_t i = 0; i < count && done; i++) done = set_aside(arena, order, nodes[i]);
+    for (size_t i = 0; i < order->count && done; i++) {
+        const mg_node *node = order->nodes[i];
+        const size_t arity = mg_arity_of(node);
+        done = set_aside(arena, order, order->nodes[i]);
+        for (size_t k = 0; k < arity && done; k++)
+            done = set_aside(arena, order, mg_operand_of(node, k));
+    }
+    if (!done) mg_put_back(order);
+    return done;
+}
+
+void mg_put_back(mg_order *order) {
+    while (order->set_aside > 0) { /* the first of a node's entries, put back last, has its grad */
+        const mg_earlier *earlier = &order->earlier[--order->set_aside];
+        earlier->node->grad = earlier->grad;
+    }
 }
 
 mg_status mg_sweep(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit) {

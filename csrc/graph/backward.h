@@ -4,11 +4,20 @@
 
 #include "graph/node.h"
 
+/* A node and a gradient that it had. */
+typedef struct {
+    mg_node *node;
+    double grad;
+} mg_earlier;
+
 struct mg_order {
     size_t count;
     size_t capacity;
     size_t next;     /* the place of the node to be pushed next */
     mg_node **nodes; /* count nodes, borrowed */
+    mg_earlier *earlier; /* set_aside gradients, see mg_set_aside */
+    size_t set_aside;
+    size_t room;
 };
 
 /* Return the nodes that a backward from root visits, in its order, to be freed with mg_drop_order.
@@ -19,9 +28,12 @@ mg_order *mg_list(mg_arena *arena, mg_node *root);
 mg_order *mg_list_since(mg_arena *arena, mg_node *root, const mg_position *start);
 void mg_drop_order(mg_arena *arena, mg_order *order);
 
-/* See mg_backward, mg_order_next, mg_push, mg_node_partial. */
+/* See mg_backward, mg_order_next, mg_order_set_aside, mg_order_put_back, mg_push,
+ * mg_node_partial. */
 mg_status mg_sweep(mg_arena *arena, mg_node *root, mg_order **order, mg_node **culprit);
 mg_status mg_resume(mg_order *order, mg_node **closure, mg_node **culprit);
+bool mg_set_aside(mg_arena *arena, mg_order *order, mg_node *const *nodes, size_t count);
+void mg_put_back(mg_order *order);
 mg_status mg_push_node(mg_node *node);
 mg_status mg_partial(const mg_node *node, size_t i, double *partial);
 

@@ -4,7 +4,7 @@
 
 #include "graph/dots.h"
 
-/* See mg_node_operator, mg_node_arity, mg_node_operand, mg_node_exponent. */
+/* See mg_node_operator, mg_node_arity, mg_node_operand, mg_node_exponent, mg_node_rule. */
 int mg_operator_of(const mg_node *node);
 size_t mg_arity_of(const mg_node *node);
 mg_node *mg_operand_of(const mg_node *node, size_t i);
@@ -21,6 +21,10 @@ static inline double mg_exponent_of(const mg_node *node) {
 
 static inline bool mg_exponent_is_integer(const mg_node *node) {
     return node->op == MG_OP_exponent && (node->flags & MG_INTEGER) != 0;
+}
+
+static inline mg_rule mg_rule_of(const mg_node *node) {
+    return node->op == MG_OP_custom ? mg_extra_of(node)->rule : MG_RULE_NONE;
 }
 
 #endif

@@ -106,7 +106,8 @@ int value_set_label(PyObject *object, PyObject *value, void *Py_UNUSED(closure))
     return 0;
 }
 
-PyObject *value_get_exponent(const mg_node *node) {
+PyObject *value_get_number(const mg_node *node) {
+    if (node->op == MG_OP_custom) return PyLong_FromLong(mg_extra_of(node)->rule);
     if (node->op != MG_OP_exponent) return Py_NewRef(Py_None);
     return node->flags & MG_INTEGER ? PyLong_FromDouble(mg_links_of(node)->exponent)
                                     : PyFloat_FromDouble(mg_links_of(node)->exponent);
@@ -117,7 +118,7 @@ PyObject *value_get_op(PyObject *self, void *Py_UNUSED(closure)) {
     if (text != NULL || PyErr_Occurred()) return text;
     const mg_node *node = value_node(self);
     if (node->op != MG_OP_exponent) return Py_NewRef(mg_module.symbols[mg_operator_of(node)]);
-    PyObject *exponent = value_get_exponent(node);
+    PyObject *exponent = value_get_number(node);
     if (exponent == NULL) return NULL;
     text = PyUnicode_FromFormat("**%R", exponent);
     Py_DECREF(exponent);

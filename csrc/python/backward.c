@@ -5,6 +5,7 @@
 
 #include "graph/backward.h"
 #include "graph/memory.h"
+#include "python/construct.h"
 #include "python/errors.h"
 #include "python/recording.h"
 
@@ -113,4 +114,39 @@ PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored)) {
     value_unpin(root);
     if (result < 0) return NULL;
     Py_RETURN_NONE;
+}
+
+/* Return the gradients of count nodes, a list, by a backward along an order. */
+static PyObject *read_gradients(mg_order *order, mg_node *const *inputs, Py_ssize_t count) {
+    if (!mg_set_aside(mg_module.arena, order, inputs, (size_t)count)) return PyErr_NoMemory();
+    order->nodes[0]->grad = 1.0;
+    PyObject *list = follow_order(order) < 0 ? NULL : PyList_New(count);
+    for (Py_ssize_t i = 0; list != NULL && i < count; i++) {
+        PyObject *gradient = PyFloat_FromDouble(inputs[i]->grad);
+        if (gradient == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SET_ITEM(list, i, gradient);
+    }
+    mg_put_back(order);
+    return list;
+}
+
+PyObject *value_gradients(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *output, *inputs;
+    if (!PyArg_ParseTuple(args, "OO!:gradients", &output, &PyTuple_Type, &inputs)) return NULL;
+    if (!value_require(output)) return NULL;
+    mg_node **nodes = value_take_operands(inputs);
+    if (nodes == NULL) return NULL;
+    const Py_ssize_t count = PyTuple_GET_SIZE(inputs);
+    mg_node *const root = value_node(output);
+    value_pin(root);
+    for (Py_ssize_t i = 0; i < count; i++) value_pin(nodes[i]);
+    mg_order *order = mg_list(mg_module.arena, root);
+    PyObject *list = order != NULL ? read_gradients(order, nodes, count) : PyErr_NoMemory();
+    mg_drop_order(mg_module.arena, order);
+    for (Py_ssize_t i = 0; i < count; i++) value_unpin(nodes[i]);
+    value_unpin(root);
+    PyMem_Free(nodes);
+    return list;
 }

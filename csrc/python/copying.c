@@ -24,11 +24,11 @@ static PyObject *given_partials(const mg_node *node) {
 }
 
 PyObject *value_recorded(PyObject *Py_UNUSED(module), PyObject *value) {
-    if (!value_require(value) || value_refuse("copying a Value") < 0) return NULL;
+    if (!value_require(value)) return NULL;
     mg_node *node = value_node(value);
     value_pin(node);
     PyObject *record = Py_BuildValue("sdNNN", mg_operator_name(mg_operator_of(node)), node->data,
-                                     value_get_children(value, NULL), value_get_exponent(node),
+                                     value_get_children(value, NULL), value_get_number(node),
                                      given_partials(node));
     value_unpin(node);
     return record;

@@ -4,6 +4,7 @@
 #include "graph/check.h"
 #include "graph/pages.h"
 #include "python/attributes.h"
+#include "python/backward.h"
 #include "python/construct.h"
 #include "python/copying.h"
 #include "python/cycles.h"
@@ -48,6 +49,8 @@ static PyMethodDef functions[] = {
      PyDoc_STR("after_fork()\n--\n\nIn a child: forget the threads that it does not have.")},
     {"graph", value_graph, METH_O,
      PyDoc_STR("graph(root, /)\n--\n\nThe interior nodes below a root and it, as created.")},
+    {"gradients", value_gradients, METH_VARARGS,
+     PyDoc_STR("gradients(output, inputs, /)\n--\n\nDerivatives; no gradient changes.")},
     {"recorded", value_recorded, METH_O,
      PyDoc_STR("recorded(value, /)\n--\n\n"
                "Operator, data, children, exponent (or None) and given partials of a node.")},

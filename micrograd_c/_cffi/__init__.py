@@ -18,8 +18,9 @@ order in which the files import each other, is about
 
 from . import cycles
 from .arena import check, fail_after, statistics, trim
+from .backward import gradients
 from .compiling import add_grads, enums, get_numbers, is_fresh, rule, serial, trace
-from .construct import number_of
+from .construct import number_of, recorder
 from .copying import attributes, recorded, restore, set_attributes
 from .expressions import (
     cross_entropy,

@@ -6,7 +6,7 @@ from signal import SIGINT, default_int_handler, getsignal
 from typing import Any
 
 from .._library import POLL, ffi, lib
-from .arena import arena
+from .arena import arena, not_null
 from .errors import partial_error
 from .lifetimes import graph, proxy_of
 from .proxy import release
@@ -51,6 +51,25 @@ def _follow(root: Any, order: Any, culprit: Any) -> None:
             kept = kept or {each._node: each for each in graph(root)}
             proxy = kept.get(node, proxy)
         proxy._backward()
+
+
+def gradients(output: Any, inputs: tuple[Any, ...]) -> list[float]:
+    """Return the derivatives of a Value with respect to others. No gradient changes."""
+    root, nodes = output._node, [value._node for value in inputs]
+    order = not_null(lib.mg_order_new(arena, root), "the order of backward")
+    pinned = [root, *nodes]  # a closure could have a Value show another node
+    for node in pinned:
+        lib.mg_retain(node)
+    try:
+        not_null(not lib.mg_order_set_aside(arena, order, nodes, len(nodes)), "gradients")
+        lib.mg_node_set_grad(root, 1.0)
+        _follow(output, order, ffi.new("mg_node **"))
+        return [lib.mg_node_grad(node) for node in nodes]
+    finally:
+        lib.mg_order_put_back(arena, order)
+        lib.mg_order_free(arena, order)
+        for node in pinned:
+            release(node)
 
 
 def backward(root: Any) -> None:

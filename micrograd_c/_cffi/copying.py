@@ -6,28 +6,31 @@ from typing import Any
 
 from .._library import ffi, lib
 from .arena import arena, not_null
+from .backward import local_grads
 from .construct import new_node
 from .lifetimes import wrap, wrap_as
 from .proxy import hold_operands, note
 from .table import CUSTOM, EXPONENT, NAMES, OPS
-from .threads import refuse
 from .value import Value
 
 
 def recorded(value: Value) -> tuple[str, float, tuple[Value, ...], Any, tuple[float, ...]]:
-    """Return operator, data, children, exponent (or None) and given partials of a node."""
-    refuse("copying a Value")
+    """Return operator, data, children, number and given partials of a node.
+
+    The number is an exponent, the mg_rule of a custom node, or None.
+    """
     node = value._node
     op = lib.mg_node_operator(node)
-    exponent = None
+    exponent: Any = None
     partials: tuple[float, ...] = ()
     if op == EXPONENT:
         exponent = lib.mg_node_exponent(node)
         if lib.mg_node_exponent_is_integer(node):
             exponent = int(exponent)
     elif op == CUSTOM:
-        partials = tuple(map(float, value._local_grads))
-    return NAMES[op], value.data, value._children, exponent, partials
+        exponent = lib.mg_node_rule(node)
+        partials = local_grads(node)
+    return NAMES[op], lib.mg_node_data(node), value._children, exponent, partials
 
 
 def restore(
