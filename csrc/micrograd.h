@@ -422,15 +422,6 @@ void mg_get_data(mg_arena *arena, mg_node *const *nodes, size_t count, double *d
 /* Add grads, count numbers, to the gradients of count nodes. */
 void mg_add_grads(mg_arena *arena, mg_node *const *nodes, size_t count, const double *grads);
 
-/* --- programs: a trace to be replayed over many rows ---
- *
- * A program takes its memory from the arena it was made with, which must outlive the program, and
- * knows no node. A program may be replayed in several threads at a time, each with a workspace of
- * its own. */
-
-typedef struct mg_program mg_program;
-typedef struct mg_workspace mg_workspace;
-
 typedef enum { MG_LESS, MG_LESS_EQUAL, MG_EQUAL } mg_relation;
 
 /* How a comparison of two entries must come out for the program to be right for a row. */
@@ -440,6 +431,21 @@ typedef struct {
     uint32_t right;
     int outcome; /* 1: true */
 } mg_guard;
+
+/* Write those entries of a trace that outputs and guards depend on, in their order, to cut, and
+ * write the new places to outputs and guards; return how many entries that are. The trace is that
+ * of a program. cut and places: room for count entries and places; cut NULL: nothing is written. */
+size_t mg_trace_cut(const mg_entry *entries, size_t count, uint32_t *outputs, size_t output_count,
+                    mg_guard *guards, size_t guard_count, uint32_t *places, mg_entry *cut);
+
+/* --- programs: a trace to be replayed over many rows ---
+ *
+ * A program takes its memory from the arena it was made with, which must outlive the program, and
+ * knows no node. A program may be replayed in several threads at a time, each with a workspace of
+ * its own. */
+
+typedef struct mg_program mg_program;
+typedef struct mg_workspace mg_workspace;
 
 /* What a replay computes besides the outputs. */
 typedef enum {
@@ -477,8 +483,6 @@ typedef struct {
     double seed;                /* for every output and row without a column of seeds */
     double scale;               /* a factor of all seeds: 1 at first, see mg_replay_end */
     const mg_column *gradients; /* one for each input; data NULL: not wanted */
-    int jacobian;               /* 1: the gradients of one output after the other, each with seed 1
-                                 * and columns of its own: gradients has outputs * inputs */
     unsigned char *failed;      /* count flags, 0 before: 1 where a row fails a guard; may be NULL
                                  * if the program has no guards */
     double *scalars;            /* room for mg_program_scalars numbers */

@@ -9,7 +9,7 @@
 #define MG_MOST_LANES 128
 
 /* Where a block is. replay.c says what the stages are. */
-typedef enum { MG_STAGE_NONE, MG_STAGE_FORWARD, MG_STAGE_AGAIN, MG_STAGE_PASS } mg_stage;
+typedef enum { MG_STAGE_NONE, MG_STAGE_FORWARD, MG_STAGE_AGAIN, MG_STAGE_REST } mg_stage;
 
 typedef struct mg_block {
     const mg_program *program;
@@ -26,7 +26,6 @@ typedef struct mg_block {
     mg_stage stage;
     size_t next;           /* the instruction that comes next */
     bool failures;         /* a guard has failed for some row, of this block or one before */
-    size_t pass;           /* of a jacobian: the output whose gradients are under way */
     size_t used;           /* number of lanes that are rows */
     size_t lanes;          /* number of lanes that are computed: a multiple of MG_LANES */
     size_t stride;         /* from one slot to the next: the number of lanes at first */
@@ -87,11 +86,10 @@ MG_INLINE void mg_load_seeds(const mg_block *at, const mg_instruction *in) {
     double *out = mg_slot(at, in->out);
     const mg_call *call = at->call;
     const mg_column *column = &call->seeds[in->index];
-    const double seed = !call->jacobian ? call->seed : in->index == at->pass ? 1.0 : 0.0;
-    if (!call->jacobian && column->data != NULL)
+    if (column->data != NULL)
         mg_load_column(at, column, out);
     else
-        for (size_t l = 0; l < at->used; l++) out[l] = seed;
+        for (size_t l = 0; l < at->used; l++) out[l] = call->seed;
     for (size_t l = 0; l < at->used; l++) out[l] *= call->scale;
     for (size_t l = at->used; l < at->lanes; l++) out[l] = 0.0;
 }
@@ -107,7 +105,7 @@ MG_INLINE void mg_store_column(const mg_block *at, const mg_column *column, uint
 MG_INLINE void mg_store(mg_block *at, const mg_instruction *in) {
     const mg_call *call = at->call;
     mg_store_column(at, &call->outputs[in->index], in->x);
-    if (!mg_adds_up(at->mode) || call->jacobian) return;
+    if (!mg_adds_up(at->mode)) return;
     const mg_column *seeds = &call->seeds[in->index];
     for (size_t l = 0; l < at->used; l++) {
         const double seed =
@@ -117,8 +115,7 @@ MG_INLINE void mg_store(mg_block *at, const mg_instruction *in) {
 }
 
 MG_INLINE void mg_store_gradient(const mg_block *at, const mg_instruction *in) {
-    const mg_column *columns = at->call->gradients + at->pass * at->program->inputs;
-    mg_store_column(at, &columns[in->index], in->x);
+    if (at->call->scale == 1.0) mg_store_column(at, &at->call->gradients[in->index], in->x);
 }
 
 /* ---- block.c ---- */

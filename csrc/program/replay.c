@@ -63,8 +63,8 @@ static size_t round_up(size_t count, size_t step) {
 }
 
 /* A block goes through stages: MG_STAGE_FORWARD, forward up to the guards; MG_STAGE_AGAIN, where
- * rows have failed a guard, forward once more without those rows; MG_STAGE_PASS, the rest of the
- * code, once for each pass. A jacobian has a pass for each output, otherwise there is one. */
+ * rows have failed a guard, forward once more without those rows; MG_STAGE_REST, the rest of the
+ * code. */
 
 static void start_forward(mg_block *at, mg_stage stage) {
     memset(at->failed, 0, at->used);
@@ -81,7 +81,6 @@ static void start_block(mg_block *at, size_t first, size_t count) {
     at->first = first;
     at->used = at->count = count;
     at->check = call->check != 0 && at->program->guard_count == 0;
-    at->pass = 0;
     start_forward(at, MG_STAGE_FORWARD);
 }
 
@@ -114,21 +113,20 @@ static bool goes_again(mg_block *at) {
     return at->used != 0;
 }
 
-/* Begin the stage or pass after one that has ended; false: there is none. */
+/* Begin the stage after one that has ended; false: there is none. */
 static bool next_stage(mg_block *at) {
-    const size_t passes = at->call->jacobian ? at->program->output_count : 1;
     if (at->stage == MG_STAGE_FORWARD && goes_again(at)) return true;
-    if (at->stage == MG_STAGE_PASS) at->pass++;
-    at->stage = MG_STAGE_PASS;
+    if (at->stage == MG_STAGE_REST) return false;
+    at->stage = MG_STAGE_REST;
     at->next = at->schedule->forward;
-    return at->used != 0 && at->pass < passes;
+    return at->used != 0;
 }
 
 /* Run a block until *work is done, which is counted down; true: the block is done. */
 static bool run_block(mg_block *at, const mg_kernels *kernels, size_t *work) {
     const mg_schedule *schedule = at->schedule;
     while (*work != 0) {
-        const size_t end = at->stage == MG_STAGE_PASS ? schedule->count : schedule->forward;
+        const size_t end = at->stage == MG_STAGE_REST ? schedule->count : schedule->forward;
         const size_t cost = at->lanes * schedule->terms_each, left = end - at->next;
         const size_t step = left * cost <= *work ? left : *work / cost + 1;
         kernels->run(at, at->next, at->next + step);
@@ -242,7 +240,7 @@ int mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call) {
         for (size_t i = 0; i < width; i++) call->sums[i] += call->sums[chunk * width + i];
     call->total = call->sums[width - 1];
     mg_push_scalars(program, call, call->sums);
-    const bool again = call->scale == 1.0 && !call->jacobian && call->count > 1 &&
+    const bool again = call->scale == 1.0 && call->count > 1 &&
                        !are_finite(call->captured_grads, program->captured);
     call->scale = 1.0;
     while (again && call->scale * (double)call->count > 1.0) call->scale *= 0.5;

@@ -27,7 +27,7 @@ FORWARD, PARAMETERS, INPUTS = lib.MG_FORWARD, lib.MG_PARAMETERS, lib.MG_INPUTS
 ALL = lib.MG_ALL
 NULL = ffi.NULL
 KIND = 0  # the kind of processor, see mg_call: other kinds are for tests
-_KEPT = 1 << 26  # bytes of entries in the programs of single outputs that a trace keeps
+_KEPT = 1 << 26  # bytes of entries in the variants that a trace keeps
 PIECE = 1 << 22  # multiplications between two looks for a signal: 1 ms; if powers, 100 ms
 OPERATORS = [ffi.string(lib.mg_operator_name(op)).decode() for op in range(lib.mg_operator_count())]
 
@@ -96,7 +96,9 @@ class Trace:
         self.entries, self.outputs, self.guards = entries, outputs, guards
         self.captured, self.inputs = captured, inputs
         self.frames: dict[int, list[Frame]] = {mode: [] for mode in range(lib.MG_MODES)}
-        self._singles: dict[int, Trace] = {}
+        self._variants: dict[Any, Trace] = {}
+        self._kept = 0  # bytes of their entries
+        self._passes: tuple[int, int] | None = None
         # Whether all captured Values are leaves without a closure: then their gradients are just
         # added to. From any other Value backward must go on.
         self.plain = not any(
@@ -110,7 +112,7 @@ class Trace:
             len(captured),
             outputs,
             len(outputs),
-            ffi.new("mg_guard[]", list(guards)),
+            self._guards(),
             len(guards),
             status,
         )
@@ -119,15 +121,50 @@ class Trace:
             raise ValueError("these are no entries of a program: one refers to what is not there")
         self.program = _owned(made, "a program", lib.mg_program_free)
 
+    def variant(self, key: Any, make: Callable[[Trace], Trace]) -> Trace:
+        """Return make(self), a trace made of this one, which is kept by this key."""
+        trace = self._variants.get(key)
+        if trace is None:
+            trace = make(self)
+            if self._kept + len(trace.entries) <= _KEPT:
+                self._kept += len(trace.entries)
+                self._variants[key] = trace
+        return trace
+
     def of_output(self, i: int) -> Trace:
         """Return the trace of one output alone, with the same guards."""
-        single = self._singles.get(i)
-        if single is None:
-            outputs = (self.outputs[i],)
-            single = Trace(self.entries, outputs, self.guards, self.captured, self.inputs)
-            if len(self._singles) * len(self.entries) < _KEPT:
-                self._singles[i] = single
-        return single
+        if len(self.outputs) == 1:
+            return self
+        return self.variant(i, lambda trace: trace._cut(i))
+
+    def _cut(self, i: int) -> Trace:
+        entries = ffi.from_buffer("mg_entry[]", self.entries)
+        outputs, guards = ffi.new("uint32_t[]", [self.outputs[i]]), self._guards()
+        parts = outputs, 1, guards, len(self.guards), ffi.new("uint32_t[]", len(entries))
+        count = lib.mg_trace_cut(entries, len(entries), *parts, NULL)
+        cut = ffi.new("mg_entry[]", count)
+        lib.mg_trace_cut(entries, len(entries), *parts, cut)
+        kept = tuple((g.relation, g.left, g.right, bool(g.outcome)) for g in guards)
+        return Trace(bytes(ffi.buffer(cut)), tuple(outputs), kept, self.captured, self.inputs)
+
+    def passes(self) -> tuple[int, int]:
+        """Return how many entries all derivatives of all outputs pass, forward and in reverse.
+
+        Forward that is every entry, for each input; in reverse, for each output, the entries that
+        the output depends on.
+        """
+        if self._passes is None:
+            entries = ffi.from_buffer("mg_entry[]", self.entries)
+            places = ffi.new("uint32_t[]", len(entries))
+            cones = 0
+            for output in self.outputs:
+                root = ffi.new("uint32_t[]", [output])
+                cones += lib.mg_trace_cut(entries, len(entries), root, 1, NULL, 0, places, NULL)
+            self._passes = self.inputs * len(entries), cones
+        return self._passes
+
+    def _guards(self) -> Any:
+        return ffi.new("mg_guard[]", list(self.guards))
 
     def facts(self) -> Any:
         facts = ffi.new("mg_program_facts *")
@@ -191,17 +228,14 @@ class Frame:
         self.scalars = ffi.new("double[]", lib.mg_program_scalars(trace.program))
         self.outputs = ffi.new("mg_column[]", outputs)
         self.seeds = ffi.new("mg_column[]", outputs)
-        self.inputs = trace.inputs
-        wanted = self.inputs * outputs if mode in (INPUTS, ALL) else 0
-        self.gradients = ffi.new("mg_column[]", wanted + 1)
+        self.gradients = ffi.new("mg_column[]", trace.inputs + 1)
         self.data_buffer = ffi.buffer(self.data, 8 * captured)
         self.grads_buffer = ffi.buffer(self.grads, 8 * captured)
         call.captured, call.captured_grads = self.data, self.grads
         call.scalars, call.outputs, call.seeds = self.scalars, self.outputs, self.seeds
         call.gradients, call.kind, call.scale = self.gradients, KIND, 1.0
         self.held: Any = None  # the other objects whose memory the call refers to
-        passes = outputs if mode in (INPUTS, ALL) else 1
-        self.work = lib.mg_program_work(trace.program, mode) * passes + 1  # of one row
+        self.work = lib.mg_program_work(trace.program, mode) + 1  # of one row
         self.idle = True
         self.width = lib.mg_program_sums(trace.program)
         self.chunks = 0
@@ -212,14 +246,11 @@ class Frame:
         made = lib.mg_workspace_new(self.program, self.mode)
         return _owned(made, "a workspace", lib.mg_workspace_free)
 
-    def columns_of_output(self, output: int) -> Any:
-        """Return the columns for an output's gradients: a pointer to one for each input."""
-        return self.gradients + output * self.inputs
-
-    def forget_gradients(self) -> None:
-        """Clear the columns for gradients of inputs, which an earlier replay may have set."""
-        size = ffi.sizeof(self.gradients)
-        ffi.memmove(self.gradients, bytes(size), size)
+    def forget(self) -> None:
+        """Clear the columns of outputs, seeds and gradients, which an earlier replay has set."""
+        for columns in (self.outputs, self.seeds, self.gradients):
+            size = ffi.sizeof(columns)
+            ffi.memmove(columns, bytes(size), size)
 
     def make_room(self, chunks: int) -> None:
         """Make room for the sums of so many chunks."""

@@ -1,0 +1,61 @@
+"""From what a function returned to a trace."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import Any
+
+from .._library import ffi
+from ..engine import Value, bulk
+from .arguments import Array, Members, Shape
+from .recording import NO_RULE, Guard, Number, Recorder
+from .replay import Trace
+
+
+def describe_result(
+    result: Any, roots: list[Value], recorder: Recorder, where: str, like: Shape | None
+) -> Shape:
+    """Return how a function's results are nested, and append their Values to `roots`.
+
+    `like` is the nesting of an earlier recording: a dict with the same keys keeps their order.
+    """
+    known = like if isinstance(like, Members) else Members(tuple, None, ())
+    keys: tuple[Any, ...] | None = None
+    if isinstance(result, dict):
+        same = known.keys is not None and result.keys() == set(known.keys)
+        keys = known.keys if same else tuple(result)
+        members = [result[key] for key in keys or ()]
+    elif isinstance(result, (list, tuple)):
+        members = list(result)
+    else:
+        if not isinstance(result, (Value, Number, float, int)):
+            raise TypeError(
+                f"{where} must be a Value or a list, tuple or dict of Values, "
+                f"not {type(result).__name__!r}"
+            )
+        roots.append(result if isinstance(result, Value) else recorder.lift(result))
+        return Array((), len(roots) - 1, 1)
+    names = range(len(members)) if keys is None else keys
+    items = tuple(
+        describe_result(member, roots, recorder, f"{where}[{name!r}]", item)
+        for name, member, item in zip_longest(names, members, known.items[: len(members)])
+    )
+    kind = dict if isinstance(result, dict) else list if isinstance(result, list) else tuple
+    return Members(kind, keys, items)
+
+
+def make_trace(recorder: Recorder, roots: list[Value]) -> Trace:
+    ends = [*roots, *(end for g in recorder.guards for end in (g.left, g.right))]
+    anchor = bulk.rule(NO_RULE, 0.0, tuple(ends))
+    entries, places, captured = bulk.trace(anchor, recorder.inputs, recorder.position)
+    found = ffi.from_buffer("uint32_t[]", places)
+    guards = tuple(
+        _place_guard(guard, found[len(roots) + 2 * i], found[len(roots) + 2 * i + 1])
+        for i, guard in enumerate(recorder.guards)
+    )
+    outputs = tuple(found[i] for i in range(len(roots)))
+    return Trace(entries, outputs, guards, tuple(captured), len(recorder.inputs))
+
+
+def _place_guard(guard: Guard, left: int, right: int) -> tuple[int, int, int, bool]:
+    return guard.relation, left, right, guard.outcome
