@@ -22,8 +22,8 @@ def map_leaves(fn: Callable[[Any], Any], nesting: Any) -> Any:
         return type(nesting)(*items) if hasattr(nesting, "_fields") else tuple(items)
     if dataclasses.is_dataclass(nesting) and not isinstance(nesting, type):
         fields = [field.name for field in dataclasses.fields(nesting)]
-        items = {name: map_leaves(fn, getattr(nesting, name)) for name in fields}
-        return dataclasses.replace(nesting, **items)
+        changed = {name: map_leaves(fn, getattr(nesting, name)) for name in fields}
+        return dataclasses.replace(nesting, **changed)
     if hasattr(nesting, "dtype") and getattr(nesting, "ndim", 0) > 0:
         return _map_array(fn, nesting)
     return fn(nesting)

@@ -30,9 +30,7 @@ def _share(x: Any, y: Any) -> Any:
     return _choose(
         x > y,
         lambda: 1.0,
-        lambda: _choose(
-            x < y, lambda: 0.0, lambda: _choose(x >= y, lambda: 0.5, lambda: math.nan)
-        ),
+        lambda: _choose(x < y, lambda: 0.0, lambda: _choose(x >= y, lambda: 0.5, lambda: math.nan)),
     )
 
 

@@ -13,8 +13,8 @@ typedef struct {
 struct mg_order {
     size_t count;
     size_t capacity;
-    size_t next;     /* the place of the node to be pushed next */
-    mg_node **nodes; /* count nodes, borrowed */
+    size_t next;         /* the place of the node to be pushed next */
+    mg_node **nodes;     /* count nodes, borrowed */
     mg_earlier *earlier; /* set_aside gradients, see mg_set_aside */
     size_t set_aside;
     size_t room;

@@ -13,8 +13,8 @@ int value_label_tag(PyObject *label, int most);
 int value_set_label(PyObject *object, PyObject *value, void *closure);
 /* Getter of _op: a str, or whatever was assigned to _op. */
 PyObject *value_get_op(PyObject *self, void *closure);
-/* Return the number that a node has: a constant exponent, as the int or float that it was written as;
- * the mg_rule of a custom node; None for other nodes. */
+/* Return the number that a node has: a constant exponent, as the int or float that it was written
+ * as; the mg_rule of a custom node; None for other nodes. */
 PyObject *value_get_number(const mg_node *node);
 /* Getter of _children: the operands in order, repeats included, a tuple. May run foreign code. */
 PyObject *value_get_children(PyObject *self, void *closure);

@@ -12,8 +12,9 @@ int value_set_backward(PyObject *self, PyObject *value, void *closure);
 /* The method backward(). Returns None. Runs foreign code: closures, and handlers of signals. After
  * an error gradients of some nodes may have been pushed (mg_backward says of which). */
 PyObject *value_backward(PyObject *self, PyObject *ignored);
-/* gradients(output, inputs): the derivatives of a Value with respect to each of a tuple of Values, a
- * list of floats. No gradient of a Value changes. Runs foreign code and fails as backward() does. */
+/* gradients(output, inputs): the derivatives of a Value with respect to each of a tuple of Values,
+ * a list of floats. No gradient of a Value changes. Runs foreign code and fails as backward() does.
+ */
 PyObject *value_gradients(PyObject *module, PyObject *args);
 
 #endif

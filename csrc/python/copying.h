@@ -7,8 +7,8 @@
 /* graph(root): root and every node below root in order of creation, a list of Values. Of the leaves
  * in leaf pages only those with a closure are listed, first. */
 PyObject *value_graph(PyObject *module, PyObject *root);
-/* What restore() needs: operator's name, data, children, the exponent (of a custom node its mg_rule,
- * of others None), and the partials that a custom node was given, in a tuple. */
+/* What restore() needs: operator's name, data, children, the exponent (of a custom node its
+ * mg_rule, of others None), and the partials that a custom node was given, in a tuple. */
 PyObject *value_recorded(PyObject *module, PyObject *value);
 /* The dict of a Value's own attributes, not a copy; None: it has none. */
 PyObject *value_attributes(PyObject *module, PyObject *value);

@@ -12,16 +12,18 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from .._library import ffi, lib
 from .._value_methods import arithmetic_error, as_count
 from ..engine import Value, bulk, restore
-from . import arguments
-from .arguments import Array, Members, Shape
-from .recording import NO_RULE, Guard, Number, Recorder
+from . import arguments, derived, pickling
+from .arguments import Array, Rows, Shape
+from .recording import Recorder
 from .replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, PIECE, Frame, Trace
+from .tracing import describe_result, make_trace
 
 __all__ = ["Program", "compile"]
 
@@ -86,8 +88,8 @@ class Program:
             result = self.fn(*(arguments.rebuild(shape, leaves) for shape in self._shapes))
             recorder.finish()
             roots: list[Value] = []
-            shape = _describe_result(result, roots, recorder, "the result", self._result)
-            return shape, _make_trace(recorder, roots)
+            shape = describe_result(result, roots, recorder, "the result", self._result)
+            return shape, make_trace(recorder, roots)
 
         try:
             self._recorder = recorder, threading.get_ident()
@@ -144,8 +146,8 @@ class Program:
 
     # ---- rows ----
 
-    def _rows_of(self, args: tuple[Any, ...]) -> tuple[int, Any, list[Any]]:
-        """Return the number of rows, their columns for C, and the arrays that hold them."""
+    def _rows_of(self, args: tuple[Any, ...]) -> Rows:
+        """Return the rows of the arguments, as C reads them."""
         last = self._last
         if last and len(args) == len(last[0]) and all(map(_is_as_it_was, args, last[1])):
             return last[2]  # type: ignore[no-any-return]
@@ -154,30 +156,12 @@ class Program:
         flat: list[tuple[Array, Any, str]] = []
         for i, (shape, arg) in enumerate(zip(self._shapes, args)):
             arguments.flatten(shape, arg, f"argument {i}", flat)
-        arrays = [arguments.as_rows(self._np, s.shape, batch, where) for s, batch, where in flat]
-        if not arrays:
-            raise TypeError("a program without arguments has no rows")
-        count = len(arrays[0])
-        columns = ffi.new("mg_column[]", self._inputs + 1)
-        held: list[Any] = list(arrays)
-        for (shape, _, where), array in zip(flat, arrays):
-            if len(array) != count:
-                raise ValueError(
-                    f"{where} has the shape {array.shape}, {flat[0][2]} {arrays[0].shape}: "
-                    "the number of rows must be the same"
-                )
-            if array.size:
-                view = ffi.from_buffer("double[]", array)
-                lib.mg_set_columns(columns + shape.first, view, shape.size, shape.size)
-                held.append(view)
-        if count >= 2**32:
-            raise ValueError(f"{count} rows are too many for one call")
-        found = count, columns, held
+        rows, arrays = arguments.take_rows(self._np, flat, self._inputs)
         # Small arrays are remembered for the next call with them, if no copies had to be made.
-        small = count * self._inputs <= _SMALL
+        small = rows.count * self._inputs <= _SMALL
         if self._flat and small and all(a is b for a, b in zip(args, arrays)):
-            self._last = args, tuple(map(_look_at, arrays)), found
-        return found
+            self._last = args, tuple(map(_look_at, arrays)), rows
+        return rows
 
     def _numbers_of_row(self, columns: Any, row: int) -> list[float]:
         return [float(columns[i].data[row * columns[i].stride]) for i in range(self._inputs)]
@@ -187,47 +171,52 @@ class Program:
     def _replay(
         self,
         mode: int,
-        args: tuple[Any, ...],
+        rows: Rows,
+        bind: Callable[[Frame], None],
+        *,
         threads: int,
-        check: bool,
-        bind: Callable[[Frame, int], None],
-        rows: Any = None,
-        output: int | None = None,
+        check: bool = False,
+        variant: Callable[[Trace], Trace] | None = None,
+        load: Callable[[Trace, Frame], None] | None = None,
+        finish: Callable[[Trace, Frame], None] | None = None,
     ) -> float:
-        """Replay these rows, or all, each row with the first trace that is right for the row.
+        """Replay these rows, each with the first trace that is right for the row.
 
-        `bind` tells a frame where results go. With `output` no other output is computed. Returns
-        the sum of seeds times outputs.
+        `bind` tells a frame where results go. With `variant` what is replayed is variant(trace).
+        `load` gives a frame the numbers of the captured Values, instead of these Values, and
+        `finish` takes their gradients. Returns the sum of seeds times outputs.
         """
         self._refuse_own_call()
-        count, columns, held = self._rows_of(args)
         threads = as_count("threads", threads)
         replayed = ALL if check and mode != FORWARD else mode  # as row-by-row backward() checks
-        total, place = 0.0, 0  # `rows` are those left; None: all
+        total, place = 0.0, 0
+        left: Any = None  # the numbers of the rows that no trace so far was right for; None: all
         error: tuple[int, Exception] | None = None
         done: list[tuple[Trace, Frame]] = []
         try:
-            while count:
+            while rows.count:
                 fresh = place == len(self._traces)
                 if fresh:
-                    row = 0 if rows is None else int(rows[0])
+                    row = 0 if left is None else int(left[0])
                     try:
-                        self._specialize(place, self._numbers_of_row(columns, row), row)
+                        self._specialize(place, self._numbers_of_row(rows.columns, row), row)
                     except Exception:
                         if error is not None and error[0] < row:
                             break  # the error of the earlier row is raised below
                         raise
-                trace = self._traces[place]
-                if output is not None:
-                    trace = trace.of_output(output)
+                trace = self._traces[place] if variant is None else variant(self._traces[place])
                 frame = trace.take_frame(replayed)
                 done.append((trace, frame))
-                failed = self._tell(trace, frame, count, columns, rows, check)
-                bind(frame, count)
-                frame.held = columns, held, rows, failed, bind
+                failed = self._tell(trace, frame, rows, left, check)
+                if load is not None:
+                    load(trace, frame)
+                elif trace.captured:
+                    bulk.get_numbers(trace.captured, frame.data_buffer)
+                bind(frame)
+                frame.held = rows, left, failed, bind, load
                 some_failed = frame.run(threads)
                 if fresh and some_failed and failed[0]:
-                    raise _undecided(rows)
+                    raise _undecided(left)
                 place += 1
                 if some_failed and failed.all():  # the trace is right for no row
                     trace.give_frame(replayed, done.pop()[1])
@@ -240,30 +229,27 @@ class Program:
                 if not some_failed:
                     break
                 failing = self._np.flatnonzero(failed)
-                rows = (failing if rows is None else rows[failing]).astype(self._np.uint32)
+                left = (failing if left is None else left[failing]).astype(self._np.uint32)
             if error is not None:
                 raise error[1]
-            for trace, frame in done if mode == PARAMETERS else ():
-                _add_grads(trace, frame)
+            for trace, frame in done if finish is not None else ():
+                finish(trace, frame)  # type: ignore[misc]
         finally:
             for trace, frame in done:
                 trace.give_frame(replayed, frame)
         return total
 
-    def _tell(
-        self, trace: Trace, frame: Frame, count: int, columns: Any, rows: Any, check: bool
-    ) -> Any:
+    def _tell(self, trace: Trace, frame: Frame, rows: Rows, left: Any, check: bool) -> Any:
         """Tell a frame what to replay; return where it marks the rows that fail a guard."""
+        frame.forget()
         call = frame.call
-        call.inputs, call.check, call.jacobian = columns, check, 0
-        call.count = count if rows is None else len(rows)
-        call.rows = NULL if rows is None else ffi.from_buffer("uint32_t[]", rows)
+        call.inputs, call.check, call.seed = rows.columns, check, 1.0
+        call.count = rows.count if left is None else len(left)
+        call.rows = NULL if left is None else ffi.from_buffer("uint32_t[]", left)
         failed = None
         if trace.guards:
             failed = self._np.zeros(call.count, self._np.uint8)
             call.failed = ffi.from_buffer("unsigned char[]", failed)
-        if trace.captured:
-            bulk.get_numbers(trace.captured, frame.data_buffer)
         return failed
 
     def __call__(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
@@ -281,21 +267,29 @@ class Program:
         TypeError for what is no number; ValueError for masked numbers; RuntimeError if the rows
         take more branches than `max_specializations`.
         """
-        np = self._np
-        outputs = len(self._traces[0].outputs)
-        block = np.empty((outputs, self._rows_of(args)[0]))
+        rows = self._rows_of(args)
+        results, bind = self._room_for_results(rows)
+        self._replay(FORWARD, rows, bind, threads=threads, check=check)
+        return self._nest(results)
+
+    def _room_for_results(self, rows: Rows) -> tuple[list[Any], Callable[[Frame], None]]:
+        """Return an array for each result, and a `bind` that has the results written there."""
+        outputs, count = len(self._traces[0].outputs), rows.count
+        block = self._np.empty((outputs, count))
         place = ffi.from_buffer("double[]", block) if block.size else NULL
 
-        def bind(frame: Frame, count: int) -> None:
+        def bind(frame: Frame) -> None:
             lib.mg_set_columns(frame.outputs, place, outputs, 1)
             for i in range(1, outputs):
                 frame.outputs[i].data = place + i * count
 
-        self._replay(FORWARD, args, threads, check, bind)
-        return self._nest(list(block))
+        results = list(block)
+        return ([result.reshape(()) for result in results] if rows.single else results), bind
 
     def _nest(self, leaves: list[Any]) -> Any:
         return arguments.rebuild(self._result, leaves)
+
+    # ---- gradients of parameters ----
 
     def backward(
         self,
@@ -322,30 +316,11 @@ class Program:
             total = self._backward_again(args, reduction)
             if total is not None:
                 return total
-        outputs = len(self._traces[0].outputs)
-        columns: list[Any] = []
-        seed = 1.0
-        if seeds is not None or weights is not None:
-            columns = self._seeds(args, reduction, weights, seeds)
-        elif outputs != 1:
-            raise ValueError(f"the function has {outputs} results: backward() needs seeds=")
-        elif reduction == "mean":
-            count = self._rows_of(args)[0]
-            if not count:
-                raise ValueError("the mean of no rows")
-            seed = 1.0 / count
-        elif reduction != "sum":
-            raise ValueError(f"reduction must be 'mean' or 'sum', not {reduction!r}")
-
-        def bind(frame: Frame, count: int) -> None:
-            frame.call.seed = seed
-            if check:
-                frame.forget_gradients()
-            for i in range(outputs):
-                frame.seeds[i].data = columns[i][1] if columns else NULL
-                frame.seeds[i].stride = 1
-
-        total = self._replay(PARAMETERS, args, threads, check, bind)
+        rows = self._rows_of(args)
+        bind = self._seed(rows, reduction, weights, seeds)
+        total = self._replay(
+            PARAMETERS, rows, bind, threads=threads, check=check, finish=_add_grads
+        )
         if plain and len(self._traces) == 1:
             self._make_ready(args, reduction)
         return total
@@ -358,14 +333,14 @@ class Program:
         if not last or last[0] is not args or trace.guards or not trace.plain:
             return
         frame = trace.take_frame(PARAMETERS)
+        frame.forget()
         call = frame.call
-        count, call.inputs, _ = last[2]
+        count, call.inputs = last[2].count, last[2].columns
         if count * frame.work > PIECE:
             trace.give_frame(PARAMETERS, frame)
             return
         call.count, call.rows, call.check = count, NULL, 0
         call.seed = 1.0 / count if reduction == "mean" else 1.0
-        frame.seeds[0].data = NULL
         frame.make_room(lib.mg_replay_chunks(count))
         ready = last[1], reduction, frame, call, trace.captured, frame.workspaces[0], last[2]
         self._ready.append(ready)
@@ -387,99 +362,353 @@ class Program:
         self._ready.append(ready)
         return total
 
-    def _seeds(self, args: tuple[Any, ...], reduction: str, weights: Any, seeds: Any) -> list[Any]:
-        """Return (array, pointer to its numbers) for the seeds of each output, of shape (N,)."""
-        np = self._np
-        count = self._rows_of(args)[0]
+    def _seed(
+        self, rows: Rows, reduction: str, weights: Any, seeds: Any
+    ) -> Callable[[Frame], None]:
+        """Return a `bind` that gives results their seeds."""
         if reduction not in ("mean", "sum"):
             raise ValueError(f"reduction must be 'mean' or 'sum', not {reduction!r}")
+        outputs = len(self._traces[0].outputs)
         if weights is not None and seeds is not None:
             raise ValueError("weights and seeds exclude each other")
-        flat: list[tuple[Array, Any, str]] = []
+        if outputs != 1 and seeds is None:
+            instead = "needs seeds=" if weights is None else "takes seeds=, not weights="
+            raise ValueError(f"the function has {outputs} results: backward() {instead}")
+        seed, arrays = 1.0, []
         if seeds is not None:
-            arguments.flatten(self._result, seeds, "seeds", flat)
-        else:
-            flat.append((Array((), 0, 1), weights, "weights"))
-            if len(self._traces[0].outputs) != 1:
-                raise ValueError("weights are for a function with one result; use seeds=")
-        arrays = [arguments.as_rows(np, (), batch, where) for _, batch, where in flat]
-        for array, (_, _, where) in zip(arrays, flat):
-            if len(array) != count:
-                raise ValueError(f"{where} must have the shape ({count},), not {array.shape}")
-        if weights is not None and reduction == "mean":
-            together = float(arrays[0].sum())
-            if together == 0.0:
-                raise ValueError("the mean with weights whose sum is 0")
-            arrays = [arrays[0] / together]
-        return [(a, ffi.from_buffer("double[]", a) if a.size else NULL) for a in arrays]
+            arrays = self._seed_arrays(rows, self._result, seeds, "seeds")
+        elif weights is not None:
+            arrays = self._seed_arrays(rows, Array((), 0, 1), weights, "weights")
+            if reduction == "mean":
+                together = float(arrays[0].sum())
+                if together == 0.0:
+                    raise ValueError("the mean with weights whose sum is 0")
+                arrays = [arrays[0] / together]
+        elif reduction == "mean":
+            if not rows.count:
+                raise ValueError("the mean of no rows")
+            seed = 1.0 / rows.count
+
+        def bind(frame: Frame) -> None:
+            frame.call.seed = seed
+            for i, array in enumerate(arrays):
+                if array.size:
+                    frame.seeds[i].data = ffi.from_buffer("double[]", array)
+                    frame.seeds[i].stride = 1
+
+        return bind
+
+    def _seed_arrays(self, rows: Rows, shape: Shape, seeds: Any, name: str) -> list[Any]:
+        """Return a number for each row and result as arrays of shape (N,)."""
+        flat: list[tuple[Array, Any, str]] = []
+        arguments.flatten(shape, seeds, name, flat)
+        found = []
+        for _, batch, where in flat:
+            array = arguments.as_array(self._np, (), batch, where)
+            if array.shape != (() if rows.single else (rows.count,)):
+                shape_of_rows = "()" if rows.single else f"({rows.count},)"
+                raise ValueError(f"{where} must have the shape {shape_of_rows}, not {array.shape}")
+            found.append(array.reshape(rows.count))
+        return found
+
+    # ---- gradients of arguments ----
 
     def gradient(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
         """Return the derivative of each row's result with respect to the row's arguments.
 
         The derivatives are arrays of the arguments' shapes, nested as the arguments: one nesting,
-        or a tuple with one for each of several arguments. Raises as a call does, and ValueError for
-        a function with several results, which has a `jacobian`.
+        or a tuple with one for each of several arguments. For an argument with one row for all rows
+        they are summed over the rows. Raises as a call does, and ValueError for a function with
+        several results, which has `jacobian` and `vjp`.
         """
+        self._require_one_result("use jacobian() or vjp()")
+        rows = self._rows_of(args)
+        arrays, bind = self._room_for_gradients(rows)
+        self._replay(INPUTS, rows, bind, threads=threads, check=check)
+        return self._nest_summed(arrays, rows)
+
+    def value_and_gradient(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
+        """Return (what a call returns, what `gradient` returns), computed together."""
+        self._require_one_result("use jacobian() or vjp()")
+        rows = self._rows_of(args)
+        results, bind_results = self._room_for_results(rows)
+        arrays, bind_gradients = self._room_for_gradients(rows)
+        bind = _both(bind_results, bind_gradients)
+        self._replay(INPUTS, rows, bind, threads=threads, check=check)
+        return self._nest(results), self._nest_summed(arrays, rows)
+
+    def vjp(
+        self,
+        *args: Any,
+        seeds: Any,
+        parameters: bool = False,
+        threads: int = 1,
+        check: bool = False,
+    ) -> Any:
+        """Return the gradient of the sum of seeds times results, by one pass in reverse.
+
+        `seeds` are nested as the function's result, of shape (N,) each. The gradient is as
+        `gradient` returns it. With `parameters` it is a pair: that, and the gradients of
+        `parameters`, summed over the rows, an array of shape (P,). No `.grad` changes. Raises as a
+        call does, and ValueError for seeds of another shape.
+        """
+        rows = self._rows_of(args)
+        arrays, bind_gradients = self._room_for_gradients(rows)
+        bind = _both(self._seed(rows, "sum", None, seeds), bind_gradients)
+        if not parameters:
+            self._replay(INPUTS, rows, bind, threads=threads, check=check)
+            return self._nest_summed(arrays, rows)
+        grads: list[tuple[Trace, Any]] = []
+        self._replay(
+            ALL, rows, bind, threads=threads, check=check, finish=_collect_grads(self._np, grads)
+        )
+        return self._nest_summed(arrays, rows), self._in_order(grads)
+
+    def jvp(self, *args: Any, tangents: Any, threads: int = 1, check: bool = False) -> Any:
+        """Return (what a call returns, the derivatives of the results along the tangents).
+
+        `tangents` are shaped and nested as the arguments: one nesting, or a tuple with one for each
+        of several arguments. The derivatives are nested as the result. This is one pass forward.
+        Raises as a call does, and TypeError or ValueError for tangents nested or shaped otherwise.
+        """
+        rows = self._rows_of(args)
+        wide = self._with_tangents(rows, tangents, "tangents")
         outputs = len(self._traces[0].outputs)
-        if outputs != 1:
-            raise ValueError(f"the function has {outputs} results: use jacobian()")
-        return self._nest_gradients(self._gradients(args, 1, threads, check)[0])
+        block = self._np.empty((2 * outputs, rows.count))
+        self._replay_along(wide, block, threads, check, derived.along)
+        found = [row.reshape(()) if rows.single else row for row in block]
+        return self._nest(found[:outputs]), self._nest(found[outputs:])
+
+    def hvp(self, *args: Any, vectors: Any, threads: int = 1, check: bool = False) -> Any:
+        """Return the product of each row's hessian with a vector, as `gradient` returns gradients.
+
+        `vectors` are shaped and nested as the arguments, as the `tangents` of `jvp`. Raises as
+        `gradient` does, and TypeError where the function has operators of your own, whose
+        derivatives are numbers.
+        """
+        self._require_one_result("hvp() is for a function with one result")
+        rows = self._rows_of(args)
+        wide = self._with_tangents(rows, vectors, "vectors")
+        block = self._np.zeros((rows.count, self._inputs))
+        self._replay_along(wide, block.T, threads, check, derived.curvature)
+        return self._nest_summed(self._split(block), rows)
+
+    def hessian(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
+        """Return the second derivatives of each row's result with respect to the row's arguments.
+
+        In the place of an argument of shape (n,) there is an array of shape (N, n, n). Of several
+        arguments, or a nesting, there is for each one a nesting like `gradient`'s, of the mixed
+        derivatives with every other: of shape (N, *its shape, *the other's shape). Raises as
+        `hvp` does.
+        """
+        self._require_one_result("hessian() is for a function with one result")
+        rows = self._rows_of(args)
+        block = self._np.zeros((self._inputs, rows.count, self._inputs))
+        self._each_direction(
+            rows, derived.curvature, lambda i: block[i].T, threads=threads, check=check
+        )
+        np = self._np
+        outer = []
+        for array in self._arrays:
+            part = block[array.first : array.first + array.size]
+            found = []
+            for other in self._arrays:
+                cut = part[:, :, other.first : other.first + other.size]
+                shaped = np.moveaxis(cut, 1, 0).reshape(rows.count, *array.shape, *other.shape)
+                found.append(np.ascontiguousarray(shaped[0] if rows.single else shaped))
+            outer.append(self._nest_gradients(found))
+        return self._nest_gradients(outer)
 
     def jacobian(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
-        """Return for each of the function's results what `gradient` returns for a single result.
+        """Return the derivatives of each of the function's results, nested as the result.
 
-        These are nested as the function's result. Raises as a call does.
+        For each result there is what `gradient` returns for a single result, but nothing is summed:
+        each derivative is an array of shape (N, *the argument's shape), also where an argument has
+        one row for all rows. Takes passes forward, one for each number of the arguments, or in
+        reverse, one for each result, whichever passes fewer operations. Raises as a call does.
         """
-        np, outputs = self._np, len(self._traces[0].outputs)
-        found = self._gradients(args, outputs, threads, check)
-        for i in range(outputs if outputs > 1 else 0):
-            # The cause may be another result: its gradient, 0, times an infinite derivative is nan.
-            if not all(np.isfinite(array).all() for array in found[i]):
-                self._go_back_alone(i, found[i], args, threads)
+        rows = self._rows_of(args)
+        outputs = len(self._traces[0].outputs)
+        forward, reverse = self._traces[0].passes()
+        if forward <= reverse and outputs > 1 and not check:
+            found = self._jacobian_forward(rows, outputs, threads)
+        else:
+            found = [self._gradients_of(rows, i, threads, check) for i in range(outputs)]
+        if rows.single:
+            found = [[array[0] for array in arrays] for arrays in found]
         return self._nest([self._nest_gradients(arrays) for arrays in found])
 
-    def _go_back_alone(
-        self, output: int, arrays: list[Any], args: tuple[Any, ...], threads: int
-    ) -> None:
-        """Compute one result's gradients again, alone, in the rows where some are not finite."""
+    def _gradients_of(self, rows: Rows, output: int, threads: int, check: bool) -> list[Any]:
+        arrays, bind = self._room_for_gradients(rows)
+        variant = partial(Trace.of_output, i=output)
+        self._replay(INPUTS, rows, bind, threads=threads, check=check, variant=variant)
+        return arrays
+
+    def _jacobian_forward(self, rows: Rows, outputs: int, threads: int) -> list[list[Any]]:
         np = self._np
-        finite = [np.isfinite(array).all(axis=tuple(range(1, array.ndim))) for array in arrays]
-        rows = np.flatnonzero(~np.all(finite, axis=0)).astype(np.uint32)
-        for array in arrays:
-            array[rows] = 0.0
-        self._replay(INPUTS, args, threads, False, self._back_to([arrays]), rows, output)
+        # The results themselves are computed each time, and lie where the tangents do not.
+        block = np.zeros((self._inputs, 2 * outputs, rows.count))
+        self._each_direction(rows, derived.along, lambda i: block[i], threads=threads, check=False)
+        return [self._split(np.ascontiguousarray(block[:, outputs + i].T)) for i in range(outputs)]
 
-    def _gradients(
-        self, args: tuple[Any, ...], outputs: int, threads: int, check: bool
-    ) -> list[list[Any]]:
-        """Return for each of `outputs` results a list of gradients.
+    def _each_direction(
+        self,
+        rows: Rows,
+        kind: derived.Kind,
+        place: Callable[[int], Any],
+        *,
+        threads: int,
+        check: bool,
+    ) -> None:
+        """Replay a derived program along each number of the arguments; results go to place(i)."""
+        ends = self._np.array([0.0, 1.0])
+        zero, one = (ffi.addressof(ffi.from_buffer("double[]", ends), i) for i in range(2))
+        wide = self._widen(rows)
+        held = [*rows.held, ends]
+        tangents = wide + self._inputs
+        for i in range(self._inputs):
+            tangents[i] = (zero, 0)
+        for i in range(self._inputs):
+            tangents[i].data = one
+            self._replay_along(
+                replace(rows, columns=wide, held=held), place(i), threads, check, kind
+            )
+            tangents[i].data = zero
 
-        The list has an array of shape (N, *shape) for each array of the arguments.
-        """
-        count = self._rows_of(args)[0]
-        zeros, shapes = self._np.zeros, [array.shape for array in self._arrays]
-        results = [[zeros((count, *shape)) for shape in shapes] for _ in range(outputs)]
-        self._replay(INPUTS, args, threads, check, self._back_to(results))
-        return results
+    def _replay_along(
+        self, rows: Rows, block: Any, threads: int, check: bool, kind: derived.Kind
+    ) -> None:
+        """Replay a derived program; row i of the block has its result i for each row."""
+        steps = [stride // 8 for stride in block.strides]
 
-    def _back_to(self, results: list[list[Any]]) -> Callable[[Frame, int], None]:
-        """Return a `bind` that has gradients written to `results`: arrays of zeros for each one."""
+        def bind(frame: Frame) -> None:
+            if block.size:
+                place = ffi.cast("double *", block.ctypes.data)
+                for i in range(len(block)):
+                    frame.outputs[i].data = place + i * steps[0]
+                    frame.outputs[i].stride = steps[1]
 
-        def bind(frame: Frame, count: int) -> None:
-            frame.call.jacobian = 1
-            for i, arrays in enumerate(results):
-                columns = frame.columns_of_output(i)
-                for shape, array in zip(self._arrays, arrays):
-                    if array.size:
-                        place = ffi.from_buffer("double[]", array)
-                        lib.mg_set_columns(columns + shape.first, place, shape.size, shape.size)
+        variant = partial(Trace.variant, key=kind, make=kind)
+        self._replay(FORWARD, rows, bind, threads=threads, check=check, variant=variant)
 
-        return bind
+    def _widen(self, rows: Rows) -> Any:
+        """Return the columns of the arguments with room for as many tangents behind them."""
+        wide = ffi.new("mg_column[]", 2 * self._inputs + 1)
+        ffi.memmove(wide, rows.columns, self._inputs * ffi.sizeof("mg_column"))
+        return wide
+
+    def _with_tangents(self, rows: Rows, tangents: Any, name: str) -> Rows:
+        given = (tangents,) if len(self._shapes) == 1 else tangents
+        if not isinstance(given, tuple) or len(given) != len(self._shapes):
+            raise TypeError(f"{name} must be a tuple, with one for each argument")
+        flat: list[tuple[Array, Any, str]] = []
+        for i, (shape, one) in enumerate(zip(self._shapes, given)):
+            arguments.flatten(shape, one, f"{name}[{i}]" if len(given) > 1 else name, flat)
+        along, _ = arguments.take_rows(self._np, flat, self._inputs)
+        if along.count != rows.count and not along.single:
+            raise ValueError(f"{name} have {along.count} rows, the arguments {rows.count}")
+        wide = self._widen(rows)
+        size = self._inputs * ffi.sizeof("mg_column")
+        ffi.memmove(wide + self._inputs, along.columns, size)
+        return replace(rows, columns=wide, held=[*rows.held, *along.held])
+
+    def _require_one_result(self, instead: str) -> None:
+        outputs = len(self._traces[0].outputs)
+        if outputs != 1:
+            raise ValueError(f"the function has {outputs} results: {instead}")
+
+    def _room_for_gradients(self, rows: Rows) -> tuple[list[Any], Callable[[Frame], None]]:
+        """Return an array of shape (N, *shape) for each one of the arguments, and a `bind`."""
+        arrays = [self._np.zeros((rows.count, *array.shape)) for array in self._arrays]
+
+        def bind(frame: Frame) -> None:
+            for shape, array in zip(self._arrays, arrays):
+                if array.size:
+                    place = ffi.from_buffer("double[]", array)
+                    columns = frame.gradients + shape.first
+                    lib.mg_set_columns(columns, place, shape.size, shape.size)
+
+        return arrays, bind
+
+    def _split(self, block: Any) -> list[Any]:
+        """Return the columns of an array of shape (N, inputs), an array for each argument's."""
+        return [
+            block[:, array.first : array.first + array.size].reshape(len(block), *array.shape)
+            for array in self._arrays
+        ]
+
+    def _nest_summed(self, arrays: list[Any], rows: Rows) -> Any:
+        pairs = zip(arrays, rows.shared)
+        return self._nest_gradients([a.sum(axis=0) if shared else a for a, shared in pairs])
 
     def _nest_gradients(self, arrays: list[Any]) -> Any:
         found = iter(arrays)
         nested = tuple(_nest_arrays(shape, found) for shape in self._shapes)
         return nested[0] if len(nested) == 1 else nested
+
+    # ---- all parameters at a time ----
+
+    def parameter_jacobian(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
+        """Return the derivatives of each row's results with respect to the parameters.
+
+        For each result there is an array of shape (N, P), in the order of `parameters`, nested as
+        the result; of one row for all, of shape (P,). `backward` adds the sums of these over rows.
+        Raises as a call does.
+        """
+        rows = self._rows_of(args)
+        found = []
+        for i in range(len(self._traces[0].outputs)):
+            found.append(self._parameter_gradients(rows, i, threads, check))
+        return self._nest([block[0] if rows.single else block for block in found])
+
+    def _parameter_gradients(self, rows: Rows, output: int, threads: int, check: bool) -> Any:
+        blocks: list[tuple[Trace, Any]] = []
+
+        def variant(trace: Trace) -> Trace:
+            return trace.of_output(output).variant("by row", derived.by_row)
+
+        def load(trace: Trace, frame: Frame) -> None:
+            numbers = self._np.empty(len(trace.moved))
+            bulk.get_numbers(trace.moved, numbers)
+            block = self._np.zeros((rows.count, len(numbers)))
+            blocks.append((trace, block))
+            if not block.size:
+                return
+            columns = ffi.new("mg_column[]", trace.inputs + 1)
+            ffi.memmove(columns, rows.columns, self._inputs * ffi.sizeof("mg_column"))
+            mine = ffi.from_buffer("double[]", numbers)
+            lib.mg_set_columns(columns + self._inputs, mine, len(numbers), 0)
+            place = ffi.from_buffer("double[]", block)
+            lib.mg_set_columns(frame.gradients + self._inputs, place, len(numbers), len(numbers))
+            frame.call.inputs = columns
+            held.append((columns, numbers))
+
+        held: list[Any] = []
+        self._replay(
+            INPUTS,
+            rows,
+            lambda frame: None,
+            threads=threads,
+            check=check,
+            variant=variant,
+            load=load,
+        )
+        result = self._np.zeros((rows.count, len(self.parameters)))
+        for trace, block in blocks:
+            result[:, self._places(trace.moved)] += block
+        return result
+
+    def _places(self, captured: tuple[Value, ...]) -> list[int]:
+        """Return the places of captured Values among the parameters."""
+        places = {id(p): i for i, p in enumerate(self.parameters)}
+        return [places[id(value)] for value in captured]
+
+    def _in_order(self, grads: list[tuple[Trace, Any]]) -> Any:
+        """Return the sum of the traces' gradients, in the order of the parameters."""
+        total = self._np.zeros(len(self.parameters))
+        for trace, array in grads:
+            total[self._places(trace.captured)] += array
+        return total
 
     # ---- what it is ----
 
@@ -575,6 +804,15 @@ def _error_of(call: Any) -> tuple[int, Exception]:
     return trap.row, type(error)(f"row {trap.row}: {error}")
 
 
+def _collect_grads(np: Any, grads: list[tuple[Trace, Any]]) -> Callable[[Trace, Frame], None]:
+    """Return a `finish` that appends a trace and the gradients of its captured Values to a list."""
+
+    def finish(trace: Trace, frame: Frame) -> None:
+        grads.append((trace, np.array(list(frame.grads[0 : len(trace.captured)]), float)))
+
+    return finish
+
+
 def _add_grads(trace: Trace, frame: Frame) -> None:
     if trace.plain:
         if trace.captured:
@@ -584,10 +822,44 @@ def _add_grads(trace: Trace, frame: Frame) -> None:
     restore(Value, "custom", 0.0, trace.captured, None, partials).backward()
 
 
+def _both(first: Callable[[Frame], None], second: Callable[[Frame], None]) -> Any:
+    def bind(frame: Frame) -> None:
+        first(frame)
+        second(frame)
+
+    return bind
+
+
 def _nest_arrays(shape: Shape, found: Any) -> Any:
     if isinstance(shape, Array):
         return next(found)
     return arguments.pack(shape, [_nest_arrays(item, found) for item in shape.items])
+
+
+def _restored(
+    fn: Callable[..., Any],
+    shapes: Sequence[Shape],
+    options: tuple[int, int, bool],
+    result: Shape,
+    parameters: tuple[Value, ...],
+    traces: list[tuple[bytes, tuple[int, ...], Any, tuple[Value, ...]]],
+    own: bool,
+) -> Program:
+    """Return a program as it was pickled or copied.
+
+    Raises ValueError for anything that is no pickled program.
+    """
+    try:
+        pickling.check_parts(shapes, options, result, parameters, traces)
+        program = Program(fn, shapes, *options)
+        program.parameters = parameters
+        program._result = result
+        for entries, outputs, guards, captured in traces:
+            program._add(Trace(entries, outputs, guards, captured, options[0]))
+    except (TypeError, OverflowError, AttributeError) as error:
+        raise ValueError(f"this is no pickled program: {error}") from error
+    program._own = own
+    return program
 
 
 def compile(

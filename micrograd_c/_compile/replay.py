@@ -95,6 +95,7 @@ class Trace:
             raise ValueError("a program's entries end in the middle of one")
         self.entries, self.outputs, self.guards = entries, outputs, guards
         self.captured, self.inputs = captured, inputs
+        self.moved: tuple[Value, ...] = ()  # captured Values that are inputs here: see derived.py
         self.frames: dict[int, list[Frame]] = {mode: [] for mode in range(lib.MG_MODES)}
         self._variants: dict[Any, Trace] = {}
         self._kept = 0  # bytes of their entries

@@ -56,8 +56,8 @@ def test_wrong_shapes_are_named(mg: Any) -> None:
         program(np.zeros((4, 3)), np.zeros(4))
     with pytest.raises(ValueError, match=r"argument 1 has the shape \(5,\), .* \(4, 2\)"):
         program(np.zeros((4, 2)), np.zeros(5))
-    with pytest.raises(ValueError, match=r"\(N,\), not \(\)"):
-        program(np.zeros((4, 2)), 1.0)
+    with pytest.raises(ValueError, match=r"\(N,\), not \(4, 1\); one row for all .* \(\)"):
+        program(np.zeros((4, 2)), np.zeros((4, 1)))
     with pytest.raises(TypeError, match="takes 2 arguments, not 1"):
         program(np.zeros((4, 2)))
     with pytest.raises(TypeError, match="must consist of real numbers"):
