@@ -252,6 +252,14 @@ void mg_get_data(mg_arena *arena, mg_node *const *nodes, size_t count, double *d
     LOCKED(arena, for (size_t i = 0; i < count; i++) data[i] = nodes[i]->data);
 }
 
+void mg_set_data(mg_arena *arena, mg_node *const *nodes, size_t count, const double *data) {
+    LOCKED(arena, for (size_t i = 0; i < count; i++) nodes[i]->data = data[i]);
+}
+
+void mg_get_grads(mg_arena *arena, mg_node *const *nodes, size_t count, double *grads) {
+    LOCKED(arena, for (size_t i = 0; i < count; i++) grads[i] = nodes[i]->grad);
+}
+
 void mg_add_grads(mg_arena *arena, mg_node *const *nodes, size_t count, const double *grads) {
     LOCKED(arena, for (size_t i = 0; i < count; i++) nodes[i]->grad += grads[i]);
 }

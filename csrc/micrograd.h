@@ -419,6 +419,9 @@ int mg_node_is_fresh(const mg_node *node, const mg_position *start);
 uint64_t mg_node_serial(const mg_node *node);
 /* Write the data of count nodes to data, count numbers. */
 void mg_get_data(mg_arena *arena, mg_node *const *nodes, size_t count, double *data);
+/* Set the data of count nodes to these count numbers; write their gradients to grads. */
+void mg_set_data(mg_arena *arena, mg_node *const *nodes, size_t count, const double *data);
+void mg_get_grads(mg_arena *arena, mg_node *const *nodes, size_t count, double *grads);
 /* Add grads, count numbers, to the gradients of count nodes. */
 void mg_add_grads(mg_arena *arena, mg_node *const *nodes, size_t count, const double *grads);
 

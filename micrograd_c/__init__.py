@@ -1,4 +1,10 @@
-"""micrograd_c: a scalar autograd engine in C, a drop-in for the Value of micrograd."""
+"""micrograd_c: a scalar autograd engine in C, a drop-in for the Value of micrograd.
+
+`Value` computes and differentiates, `nn` and `optim` train with it, `grad`, `hessian` and others
+return derivatives, `draw_dot` draws. `compile` records a function once and replays it over many
+rows, as a `Program`: help(micrograd_c.compile), help(micrograd_c.Program). They come with numpy,
+and are not imported by `from micrograd_c import *`.
+"""
 
 from pkgutil import extend_path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 __path__ = extend_path(__path__, __name__)
 
 from . import _copying, optim  # noqa: F401
+from .derivatives import grad, hessian, hvp, jacobian
 from .engine import Value, maximum, minimum, no_grad
 from .functional import (
     binary_cross_entropy_with_logits,
@@ -25,6 +32,7 @@ from .functional import (
 from .gradcheck import gradcheck
 from .graph import draw_dot, trace
 from .nn import MLP, Layer, Module, Neuron
+from .vectors import Vector, vector
 
 if TYPE_CHECKING:
     from ._compile.program import Program as Program
@@ -38,12 +46,17 @@ __all__ = [
     "Module",
     "Neuron",
     "Value",
+    "Vector",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
     "dot",
     "draw_dot",
+    "grad",
     "gradcheck",
+    "hessian",
     "hinge",
+    "hvp",
+    "jacobian",
     "linear",
     "log_softmax",
     "logsumexp",
@@ -56,6 +69,7 @@ __all__ = [
     "softmax",
     "total",
     "trace",
+    "vector",
 ]
 
 
@@ -69,3 +83,7 @@ def __getattr__(name: str) -> Any:
     from ._compile import program
 
     return getattr(program, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "Program", "compile"})

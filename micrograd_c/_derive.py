@@ -13,8 +13,8 @@ from .engine import Value, attributes, bulk, graph, recorded
 def pull(output: Value, inputs: Sequence[Value], create_graph: bool) -> list[Value]:
     """Return the recorded derivatives of a Value with respect to others: reverse mode.
 
-    Nodes are taken in descending order of creation, as `backward()` takes them, and contributions to
-    a derivative are added in that order: the numbers are those of `backward()`.
+    Nodes are taken in descending order of creation, as `backward()` takes them, and contributions
+    to a derivative are added in that order: the numbers are those of `backward()`.
     """
     nodes = graph(output)
     records = [recorded(node) for node in nodes]

@@ -1,4 +1,4 @@
-"""Nestings: lists, tuples, namedtuples, dicts, dataclasses and numpy arrays, with leaves in them."""
+"""Nestings: lists, tuples, namedtuples, dicts, dataclasses and arrays, with leaves in them."""
 
 from __future__ import annotations
 

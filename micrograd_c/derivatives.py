@@ -22,10 +22,10 @@ def grad(output: Value, inputs: Any, create_graph: bool = False) -> Any:
     """Return the derivatives of a Value with respect to others: a Value, or a nesting of Values.
 
     `inputs` is a Value or a nesting of Values (lists, tuples, dicts, arrays of objects, ...); the
-    derivatives are nested alike. They are leaves. With `create_graph` they are recorded, by the same
-    operators as anything else, so that they can be differentiated again, or drawn. The derivative
-    with respect to an input on which the output does not depend is 0. The gradient (`grad`) of no
-    Value changes.
+    derivatives are nested alike. They are leaves. With `create_graph` they are recorded, by the
+    same operators as anything else, so that they can be differentiated again, or drawn. The
+    derivative with respect to an input on which the output does not depend is 0. The gradient
+    (`grad`) of no Value changes.
 
     The derivative of an operator of your own, whose partial derivatives are numbers or a closure
     (`_backward`), can be recorded but not differentiated again: that raises RuntimeError.
@@ -59,8 +59,8 @@ def jacobian(fn: Callable[[Any], Any], point: Any) -> Any:
     """Return the derivatives of each of a function's results at a point, as floats.
 
     `point` is a nesting of numbers or Values. Values are passed to `fn` as they are, numbers as
-    leaves. `fn` returns a Value or a nesting of Values; in the place of each result the jacobian has
-    a nesting like the point. Raises as `grad` does.
+    leaves. `fn` returns a Value or a nesting of Values; in the place of each result the jacobian
+    has a nesting like the point. Raises as `grad` does.
 
     >>> jacobian(lambda p: [p[0] * p[1], p[0] + p[1]], [2.0, 3.0])
     [[3.0, 2.0], [1.0, 1.0]]

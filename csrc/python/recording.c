@@ -180,32 +180,54 @@ static bool takes_two(PyObject *const *args, Py_ssize_t count) {
     return false;
 }
 
-PyObject *value_get_numbers(PyObject *Py_UNUSED(module), PyObject *const *args,
-                            Py_ssize_t arguments) {
-    Py_buffer view;
-    if (value_refuse("calling a program") < 0 || !takes_two(args, arguments)) return NULL;
-    PyObject *const values = args[0];
-    const Py_ssize_t count = PyTuple_GET_SIZE(values);
-    double *numbers = take_doubles(args[1], count, &view, PyBUF_WRITABLE);
-    Py_ssize_t i = 0;
-    if (numbers == NULL) return NULL;
-    for (; i < count && value_require(PyTuple_GET_ITEM(values, i)); i++)
-        numbers[i] = value_node(PyTuple_GET_ITEM(values, i))->data;
-    PyBuffer_Release(&view);
-    if (i < count) return NULL;
-    Py_RETURN_NONE;
+/* What is done with each of n Values and its number in an array of n doubles. */
+typedef void (*exchange)(mg_node *node, double *number);
+
+static void get_number(mg_node *node, double *number) {
+    *number = node->data;
 }
 
-PyObject *value_add_grads(PyObject *Py_UNUSED(module), PyObject *const *args,
-                          Py_ssize_t arguments) {
+static void set_number(mg_node *node, double *number) {
+    node->data = *number;
+}
+
+static void get_grad(mg_node *node, double *number) {
+    *number = node->grad;
+}
+
+static void add_grad(mg_node *node, double *number) {
+    node->grad += *number;
+}
+
+MG_INLINE PyObject *exchange_all(PyObject *const *args, Py_ssize_t arguments, int flags,
+                                 exchange each) {
     Py_buffer view;
     if (!takes_two(args, arguments) || !value_are_values(args[0])) return NULL;
     PyObject *const values = args[0];
     const Py_ssize_t count = PyTuple_GET_SIZE(values);
-    double *numbers = take_doubles(args[1], count, &view, PyBUF_SIMPLE);
+    double *numbers = take_doubles(args[1], count, &view, flags);
     if (numbers == NULL) return NULL;
     for (Py_ssize_t i = 0; i < count; i++)
-        value_node(PyTuple_GET_ITEM(values, i))->grad += numbers[i];
+        each(value_node(PyTuple_GET_ITEM(values, i)), &numbers[i]);
     PyBuffer_Release(&view);
     Py_RETURN_NONE;
+}
+
+PyObject *value_get_numbers(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
+    if (value_refuse("calling a program") < 0) return NULL;
+    return exchange_all(args, count, PyBUF_WRITABLE, get_number);
+}
+
+PyObject *value_set_numbers(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
+    if (value_refuse("assigning .data") < 0) return NULL;
+    return exchange_all(args, count, PyBUF_SIMPLE, set_number);
+}
+
+PyObject *value_get_grads(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
+    if (value_refuse("reading .grad") < 0) return NULL;
+    return exchange_all(args, count, PyBUF_WRITABLE, get_grad);
+}
+
+PyObject *value_add_grads(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
+    return exchange_all(args, count, PyBUF_SIMPLE, add_grad);
 }

@@ -19,7 +19,17 @@ order in which the files import each other, is about
 from . import cycles
 from .arena import check, fail_after, statistics, trim
 from .backward import gradients
-from .compiling import add_grads, enums, get_numbers, is_fresh, rule, serial, trace
+from .compiling import (
+    add_grads,
+    enums,
+    get_grads,
+    get_numbers,
+    is_fresh,
+    rule,
+    serial,
+    set_numbers,
+    trace,
+)
 from .construct import number_of, recorder
 from .copying import attributes, recorded, restore, set_attributes
 from .expressions import (

@@ -76,6 +76,20 @@ def get_numbers(values: tuple[Value, ...], array: Any) -> None:
     lib.mg_get_data(arena, nodes, len(nodes), _doubles(array, len(nodes)))
 
 
+def set_numbers(values: tuple[Value, ...], array: Any) -> None:
+    """Set the data of Values."""
+    refuse("assigning .data")
+    nodes = [value._node for value in values]
+    lib.mg_set_data(arena, nodes, len(nodes), _doubles(array, len(nodes)))
+
+
+def get_grads(values: tuple[Value, ...], array: Any) -> None:
+    """Copy the gradients of Values."""
+    refuse("reading .grad")
+    nodes = [value._node for value in values]
+    lib.mg_get_grads(arena, nodes, len(nodes), _doubles(array, len(nodes)))
+
+
 def add_grads(values: tuple[Value, ...], array: Any) -> None:
     """Add to the gradients of Values."""
     nodes = [value._node for value in values]

@@ -32,6 +32,11 @@ def along(trace: Trace) -> Trace:
     return _derive(trace, work)
 
 
+def slopes(trace: Trace) -> Trace:
+    """Return the trace that `along` returns without the first outputs."""
+    return _derive(trace, push)
+
+
 def curvature(trace: Trace) -> Trace:
     """Return a trace with as many inputs again, a vector.
 

@@ -21,6 +21,7 @@ from .._value_methods import arithmetic_error, as_count
 from ..engine import Value, bulk, restore
 from . import arguments, derived, pickling
 from .arguments import Array, Rows, Shape
+from .objective import Objective
 from .recording import Recorder
 from .replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, PIECE, Frame, Trace
 from .tracing import describe_result, make_trace
@@ -546,10 +547,11 @@ class Program:
 
     def _jacobian_forward(self, rows: Rows, outputs: int, threads: int) -> list[list[Any]]:
         np = self._np
-        # The results themselves are computed each time, and lie where the tangents do not.
-        block = np.zeros((self._inputs, 2 * outputs, rows.count))
-        self._each_direction(rows, derived.along, lambda i: block[i], threads=threads, check=False)
-        return [self._split(np.ascontiguousarray(block[:, outputs + i].T)) for i in range(outputs)]
+        block = np.zeros((outputs, rows.count, self._inputs))
+        self._each_direction(
+            rows, derived.slopes, lambda i: block[:, :, i], threads=threads, check=False
+        )
+        return [self._split(part) for part in block]
 
     def _each_direction(
         self,
@@ -633,7 +635,9 @@ class Program:
     def _split(self, block: Any) -> list[Any]:
         """Return the columns of an array of shape (N, inputs), an array for each argument's."""
         return [
-            block[:, array.first : array.first + array.size].reshape(len(block), *array.shape)
+            self._np.ascontiguousarray(block[:, array.first : array.first + array.size]).reshape(
+                len(block), *array.shape
+            )
             for array in self._arrays
         ]
 
@@ -697,6 +701,23 @@ class Program:
         for trace, block in blocks:
             result[:, self._places(trace.moved)] += block
         return result
+
+    def objective(
+        self,
+        *args: Any,
+        reduction: str = "mean",
+        weights: Any = None,
+        seeds: Any = None,
+        threads: int = 1,
+    ) -> Objective:
+        """Return the reduced results as a function of the parameters, for these arguments.
+
+        It takes an array of shape (P,) and returns (value, gradient), as the optimizers of scipy
+        take it: `scipy.optimize.minimize(objective, objective.x0, jac=True)`. The arguments are as
+        for `backward`, and so are the errors.
+        """
+        rows = self._rows_of(args)
+        return Objective(self, rows, self._seed(rows, reduction, weights, seeds), threads)
 
     def _places(self, captured: tuple[Value, ...]) -> list[int]:
         """Return the places of captured Values among the parameters."""
