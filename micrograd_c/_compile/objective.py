@@ -8,8 +8,8 @@ from ..vectors import Vector
 from .replay import PARAMETERS, Frame, Trace
 
 if TYPE_CHECKING:
-    from .arguments import Rows
     from .program import Program
+    from .rows import Rows
 
 
 class Objective:

@@ -20,10 +20,11 @@ from .._library import ffi, lib
 from .._value_methods import arithmetic_error, as_count
 from ..engine import Value, bulk, restore
 from . import arguments, derived, pickling
-from .arguments import Array, Rows, Shape
+from .arguments import Array, Shape
 from .objective import Objective
 from .recording import Recorder
 from .replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, PIECE, Frame, Trace
+from .rows import Rows, as_array, take_rows
 from .tracing import describe_result, make_trace
 
 __all__ = ["Program", "compile"]
@@ -157,7 +158,7 @@ class Program:
         flat: list[tuple[Array, Any, str]] = []
         for i, (shape, arg) in enumerate(zip(self._shapes, args)):
             arguments.flatten(shape, arg, f"argument {i}", flat)
-        rows, arrays = arguments.take_rows(self._np, flat, self._inputs)
+        rows, arrays = take_rows(self._np, flat, self._inputs)
         # Small arrays are remembered for the next call with them, if no copies had to be made.
         small = rows.count * self._inputs <= _SMALL
         if self._flat and small and all(a is b for a, b in zip(args, arrays)):
@@ -405,7 +406,7 @@ class Program:
         arguments.flatten(shape, seeds, name, flat)
         found = []
         for _, batch, where in flat:
-            array = arguments.as_array(self._np, (), batch, where)
+            array = as_array(self._np, (), batch, where)
             if array.shape != (() if rows.single else (rows.count,)):
                 shape_of_rows = "()" if rows.single else f"({rows.count},)"
                 raise ValueError(f"{where} must have the shape {shape_of_rows}, not {array.shape}")
@@ -606,7 +607,7 @@ class Program:
         flat: list[tuple[Array, Any, str]] = []
         for i, (shape, one) in enumerate(zip(self._shapes, given)):
             arguments.flatten(shape, one, f"{name}[{i}]" if len(given) > 1 else name, flat)
-        along, _ = arguments.take_rows(self._np, flat, self._inputs)
+        along, _ = take_rows(self._np, flat, self._inputs)
         if along.count != rows.count and not along.single:
             raise ValueError(f"{name} have {along.count} rows, the arguments {rows.count}")
         wide = self._widen(rows)

@@ -1,0 +1,81 @@
+"""The rows of a call: batches of arguments as columns that C reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .._library import ffi, lib
+from .arguments import Array, real_number
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The arguments of a call, as C reads them."""
+
+    count: int
+    columns: Any  # one mg_column for each number of a row
+    held: list[Any]  # the arrays in whose memory the columns lie
+    shared: list[bool]  # for each array: whether it is one row, for all
+    single: bool  # all of them are: there is one row, and results have no axis of rows
+
+
+def take_rows(np: Any, flat: list[tuple[Array, Any, str]], inputs: int) -> tuple[Rows, list[Any]]:
+    """Return the rows that batches (see `flatten`) contain, and the batches as arrays.
+
+    Raises as `as_array` does, and ValueError if the numbers of rows differ.
+    """
+    arrays = [as_array(np, shape.shape, batch, where) for shape, batch, where in flat]
+    shared = [array.shape == shape.shape for (shape, _, _), array in zip(flat, arrays)]
+    counts = [len(array) for array, one in zip(arrays, shared) if not one]
+    count = counts[0] if counts else 1
+    columns = ffi.new("mg_column[]", inputs + 1)
+    held: list[Any] = list(arrays)
+    for (shape, _, where), array, one in zip(flat, arrays, shared):
+        if not one and len(array) != count:
+            first = shared.index(False)
+            raise ValueError(
+                f"{where} has the shape {array.shape}, {flat[first][2]} {arrays[first].shape}: "
+                "the number of rows must be the same"
+            )
+        if array.size:
+            view = ffi.from_buffer("double[]", array)
+            stride = 0 if one else shape.size
+            lib.mg_set_columns(columns + shape.first, view, shape.size, stride)
+            held.append(view)
+    if count >= 2**32:
+        raise ValueError(f"{count} rows are too many for one call")
+    return Rows(count, columns, held, shared, not counts), arrays
+
+
+def as_array(np: Any, shape: tuple[int, ...], batch: Any, where: str) -> Any:
+    """Return a batch as a contiguous float64 array: of shape (N, *shape), or one row of this shape.
+
+    Raises ValueError, with both shapes, if the batch has another shape; ValueError if some of its
+    numbers are masked; TypeError if it does not consist of real numbers.
+    """
+    rows = batch if type(batch) is np.ndarray else _any_array(np, shape, batch, where)
+    if rows.dtype != np.float64:
+        if rows.dtype.kind == "O":
+            rows = np.array([real_number(x, where) for x in rows.flat]).reshape(rows.shape)
+        elif rows.dtype.kind not in "fiub":
+            raise TypeError(f"{where} must consist of real numbers, not {rows.dtype}")
+        rows = rows.astype(np.float64)
+    if rows.shape != shape and rows.shape[1:] != shape:
+        expected = ", ".join(("N", *map(str, shape))) + ("," if not shape else "")
+        raise ValueError(
+            f"{where} must have the shape ({expected}), not {rows.shape}; "
+            f"one row for all rows has the shape {shape}"
+        )
+    return rows if rows.flags.c_contiguous and rows.flags.aligned else np.array(rows, order="C")
+
+
+def _any_array(np: Any, shape: tuple[int, ...], batch: Any, where: str) -> Any:
+    if isinstance(batch, (list, tuple)) and not batch:
+        return np.empty((0, *shape))
+    if np.ma.is_masked(batch):
+        raise ValueError(f"{where} has masked numbers: fill them or leave their rows out")
+    try:
+        return np.asarray(batch)
+    except ValueError as error:
+        raise ValueError(f"{where} is no regular array: {error}") from None
