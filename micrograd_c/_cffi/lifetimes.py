@@ -31,7 +31,7 @@ class Life(ref):  # type: ignore[type-arg]
     """
 
     __slots__ = ("bound", "node")
-    bound: bool  # there at all only if the proxy is `_bound` to operands: see cycles.py
+    bound: tuple[Any, ...]  # the operands whose proxies the proxy refers to: see cycles.py
     node: Any  # None if something else gives the reference back
 
 
@@ -54,12 +54,11 @@ class _FoundDead:
         self.lives: dict[int, Life] = {}  # by id
         self.collecting = False  # a collection is under way
 
-    def add(self, node: Any, bound: bool, life_type: Any = Life, cast: Any = ffi.cast) -> None:
+    def add(self, node: Any, bound: Any, life_type: Any = Life, cast: Any = ffi.cast) -> None:
         """Have the reference to a node given back when this pointer to the node dies."""
         life = life_type(node, self.pointer_died)
         life.node = cast("mg_node *", node)
-        if bound:
-            life.bound = True
+        life.bound = bound
         self.lives[id(life)] = life
 
     def pointer_died(self, life: Life, mg_release: Any = lib.mg_release) -> None:
@@ -86,7 +85,7 @@ def proxy_died(
         return
     del living[node]
     if dead.collecting:
-        dead.add(node, hasattr(life, "bound"))
+        dead.add(node, getattr(life, "bound", ()))
     elif mg_release(node):
         drain_orphans()
 
@@ -96,7 +95,7 @@ def _leave(life: Life) -> None:
     node, life.node = life.node, None
     if node is not None:
         del living[node]
-        found_dead.add(node, False)
+        found_dead.add(node, ())
 
 
 # ---- a proxy for a node ----
@@ -166,9 +165,8 @@ def show(self: Any, node: Any) -> None:
     with lock:
         old = self._node
         _take_state(self)
-        if self._stateful >= CYCLIC:
+        if self._stateful == CYCLIC:
             lib.mg_node_set_cyclic(arena, node)
-            set_stateful(self, CYCLIC)
         life = living.get(old)
         if life is not None and life() is self:  # otherwise the collector has found self dead
             _leave(life)  # another thread may have taken the pointer, and be about to use it
@@ -224,7 +222,7 @@ def operands_of(node: Any) -> list[Any]:
     return [lib.mg_node_operand(node, i) for i in range(lib.mg_node_arity(node))]
 
 
-def proxies_of(nodes: list[Any], bound: Iterable[Proxy]) -> list[Any]:
+def proxies_of(nodes: Iterable[Any], bound: Iterable[Proxy]) -> list[Any]:
     """Return the Values that show these nodes, taken from those bound if they are there."""
     known = {proxy._node: proxy for proxy in bound}
     return [known[node] if node in known else proxy_of(node) for node in nodes]
