@@ -16,18 +16,10 @@ from collections import Counter
 from typing import Any
 
 from .._library import ffi, lib
+from . import lifetimes
 from .arena import arena, lock
 from .lifetimes import found_dead, living, operands_of, proxies_of, proxy_of
-from .proxy import (
-    CYCLIC,
-    Proxy,
-    copy_pointer,
-    cyclic_held,
-    drain_orphans,
-    held,
-    keep,
-    let_go,
-)
+from .proxy import CYCLIC, Proxy, copy_pointer, cyclic_held, drain_orphans, held, keep, let_go
 
 
 def _proxies_above_cyclic(kept: dict[Any, Any]) -> list[Any]:
@@ -67,7 +59,7 @@ def _expose_cycles() -> None:
     with lock:  # no proxy shows another node in the middle of this
         kept = {  # nodes whose bound proxies a finalizer has kept
             life.node: life.bound
-            for life in list(found_dead.lives.values())
+            for life in list(found_dead.values())
             if life.bound and life.node not in living and life.node not in held
         }
         proxies = _proxies_above_cyclic(kept)
@@ -89,7 +81,7 @@ def _expose_cycles() -> None:
 def _around_collection(phase: str, info: dict[str, int]) -> None:
     """Expose cycles before a collection, and tell proxy_died while it is under way."""
     if phase == "stop":
-        found_dead.collecting = False
+        lifetimes.collecting = False
         if held:
             drain_orphans()
         return
@@ -100,13 +92,13 @@ def _around_collection(phase: str, info: dict[str, int]) -> None:
     except (MemoryError, RecursionError):
         pass  # the cycles stay until the next collection
     finally:
-        found_dead.collecting = True
+        lifetimes.collecting = True  # not by a call, which fails at the recursion limit
 
 
+@atexit.register
 def _at_exit() -> None:
+    lifetimes.running = False
     gc.callbacks.remove(_around_collection)
-    found_dead.collecting = True  # the interpreter's last collections call nobody
 
 
 gc.callbacks.append(_around_collection)
-atexit.register(_at_exit)
