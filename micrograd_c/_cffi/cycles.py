@@ -16,47 +16,30 @@ from collections import Counter
 from typing import Any
 
 from .._library import ffi, lib
+from . import lifetimes
 from .arena import arena, lock
 from .lifetimes import found_dead, living, operands_of, proxies_of, proxy_of
-from .proxy import (
-    CYCLIC,
-    EXPOSED,
-    Proxy,
-    copy_pointer,
-    cyclic_held,
-    drain_orphans,
-    held,
-    keep,
-    let_go,
-    set_stateful,
-)
+from .proxy import CYCLIC, Proxy, copy_pointer, cyclic_held, drain_orphans, held, keep, let_go
 
 
-def _above_cyclic() -> tuple[list[Any], list[Any]]:
-    """Return the proxies of the nodes above cyclic ones, in order of creation; and some operands.
+def _proxies_above_cyclic(kept: dict[Any, Any]) -> list[Any]:
+    """Return the proxies of the nodes above cyclic ones, in order of creation.
 
-    Two kinds of nodes are left out. One that was recorded a moment ago is about to get its proxy.
-    One whose proxy the collector has found dead, and a finalizer has kept, has no new proxy: if the
-    kept one is bound to operands, these are what is returned beside the proxies.
+    A node that was recorded a moment ago is left out: it is about to get its proxy. So are those
+    whose proxies a finalizer has kept: second ones would be held instead of them.
     """
     nodes: list[Any] = []
-    shown: list[Any] = []
-    kept: list[Any] = []
     used: set[Any] = set()
-    dead = {life.node for life in list(found_dead.lives.values()) if hasattr(life, "bound")}
     try:
         node = lib.mg_arena_next_above_cyclic(arena, ffi.NULL)
         while node:
             nodes.append(node)
             used.update(operands_of(node))
-            is_kept = node in dead and node not in living and node not in held
-            (kept if is_kept else shown).append(node)
             lib.mg_node_set_cyclic(arena, node)  # and so its parents come, too
             node = lib.mg_arena_next_above_cyclic(arena, node)
-        proxies = [proxy_of(copy_pointer(node)) for node in shown if node in used or node in living]
-        operands = [operand for node in kept for operand in operands_of(node)]
-        bound = [node for node in operands if node in held and held[node]._stateful == EXPOSED]
-        return proxies, bound
+        used.difference_update(kept)
+        shown = [node for node in nodes if node in used or node in living]
+        return [proxy_of(copy_pointer(node)) for node in shown]
     finally:
         for node in nodes:
             lib.mg_release(node)
@@ -74,26 +57,31 @@ def _expose_cycles() -> None:
     """
     global _expose_above
     with lock:  # no proxy shows another node in the middle of this
-        proxies, operands = _above_cyclic()
+        kept = {  # nodes whose bound proxies a finalizer has kept
+            life.node: life.bound
+            for life in list(found_dead.values())
+            if life.bound and life.node not in living and life.node not in held
+        }
+        proxies = _proxies_above_cyclic(kept)
+        operands = [operand for bound in kept.values() for operand in bound]
         before = [getattr(proxy, "_bound", ()) for proxy in proxies]  # go when all is done
         for proxy, bound in zip(proxies, before):
-            cyclic = [node for node in operands_of(proxy._node) if lib.mg_node_is_cyclic(node)]
+            cyclic = tuple(filter(lib.mg_node_is_cyclic, operands_of(proxy._node)))
             _set_bound(proxy, proxies_of(cyclic, bound))
             keep(proxy, CYCLIC)
             if proxy._node in living:
-                living[proxy._node].bound = True
+                living[proxy._node].bound = cyclic
             operands += cyclic
         for node, parents in Counter(operands).items():
             if lib.mg_node_unhold(arena, node, parents):
-                before.append([proxy := let_go(node)])
-                set_stateful(proxy, EXPOSED)
+                before.append([let_go(node)])
         _expose_above = len(cyclic_held) + len(proxies) // 2
 
 
 def _around_collection(phase: str, info: dict[str, int]) -> None:
     """Expose cycles before a collection, and tell proxy_died while it is under way."""
     if phase == "stop":
-        found_dead.collecting = False
+        lifetimes.collecting = False
         if held:
             drain_orphans()
         return
@@ -104,13 +92,13 @@ def _around_collection(phase: str, info: dict[str, int]) -> None:
     except (MemoryError, RecursionError):
         pass  # the cycles stay until the next collection
     finally:
-        found_dead.collecting = True
+        lifetimes.collecting = True  # not by a call, which fails at the recursion limit
 
 
+@atexit.register
 def _at_exit() -> None:
+    lifetimes.running = False
     gc.callbacks.remove(_around_collection)
-    found_dead.collecting = True  # the interpreter's last collections call nobody
 
 
 gc.callbacks.append(_around_collection)
-atexit.register(_at_exit)

@@ -17,9 +17,20 @@ from collections.abc import Iterable
 from typing import Any
 from weakref import ref
 
-from .._library import ffi, lib
+from .._library import lib
 from .arena import arena, lock, not_null
-from .proxy import CYCLIC, Proxy, drain_orphans, held, hold, let_go, note, release, set_stateful
+from .proxy import (
+    CYCLIC,
+    Proxy,
+    copy_pointer,
+    drain_orphans,
+    held,
+    hold,
+    let_go,
+    note,
+    release,
+    set_stateful,
+)
 
 # ---- the death of a proxy ----
 
@@ -31,64 +42,57 @@ class Life(ref):  # type: ignore[type-arg]
     """
 
     __slots__ = ("bound", "node")
-    bound: bool  # there at all only if the proxy is `_bound` to operands: see cycles.py
+    bound: tuple[Any, ...]  # the operands whose proxies the proxy refers to: see cycles.py
     node: Any  # None if something else gives the reference back
 
 
-class _FoundDead:
-    """The references to nodes whose proxies a garbage collection has found dead.
-
-    The collector calls the callbacks of weak references first, and `__del__` methods afterwards,
-    which can still use a dead proxy and even keep it. So the callback of the proxy's life does not
-    give the reference back. It makes a second life, of the pointer in the proxy: the collector does
-    not track pointers, so that dies when the proxy has really gone. It does so only if nothing else
-    has that very pointer, hence `copy_pointer`.
-
-    Nothing is looked up among the module's globals here: at the end of the interpreter they go
-    before the last proxies do.
-    """
-
-    __slots__ = ("collecting", "lives")
-
-    def __init__(self) -> None:
-        self.lives: dict[int, Life] = {}  # by id
-        self.collecting = False  # a collection is under way
-
-    def add(self, node: Any, bound: bool, life_type: Any = Life, cast: Any = ffi.cast) -> None:
-        """Have the reference to a node given back when this pointer to the node dies."""
-        life = life_type(node, self.pointer_died)
-        life.node = cast("mg_node *", node)
-        if bound:
-            life.bound = True
-        self.lives[id(life)] = life
-
-    def pointer_died(self, life: Life, mg_release: Any = lib.mg_release) -> None:
-        """Give the reference back; what becomes an orphan is let go of after the collection."""
-        del self.lives[id(life)]
-        mg_release(life.node)
-
-
 living: dict[Any, Life] = {}  # by node: the lives of proxies
-found_dead = _FoundDead()
+found_dead: dict[int, Life] = {}  # by id: the lives of pointers in proxies that were found dead
+collecting = False  # a garbage collection is under way
+
+# Whether references are given back. At the end of the interpreter they are not: memory goes with
+# the process, and when the last proxies die all that is named here has become None.
+running = True
+
+_release = lib.mg_release
 
 
-def proxy_died(
-    life: Life, living: Any = living, mg_release: Any = lib.mg_release, dead: Any = found_dead
-) -> None:
+def proxy_died(life: Life) -> None:
     """Give the reference of a dead proxy back: the callback of its life.
 
     Whoever takes the node out of a life has to see to its reference. Python lets another thread, or
     an exception of a signal handler, come in only where something is called. So nothing is called
     from here to the moment at which the node is out of both the life and `living`.
     """
-    node, life.node = life.node, None
-    if node is None:
+    node = life.node
+    if node is None or not running:
         return
+    life.node = None
     del living[node]
-    if dead.collecting:
-        dead.add(node, hasattr(life, "bound"))
-    elif mg_release(node):
+    if collecting:
+        _outlive(node, getattr(life, "bound", ()))
+    elif _release(node):
         drain_orphans()
+
+
+def _outlive(node: Any, bound: tuple[Any, ...] = ()) -> None:
+    """Have the reference to a node given back when this pointer to the node dies.
+
+    The collector calls the callbacks of weak references first, and `__del__` methods afterwards,
+    which can still use a proxy found dead, and even keep it. The collector does not track pointers:
+    the one in the proxy dies when the proxy has really gone. It does so only if nothing else has
+    that very pointer, hence `copy_pointer`.
+    """
+    life = Life(node, _pointer_died)
+    life.node, life.bound = copy_pointer(node), bound
+    found_dead[id(life)] = life
+
+
+def _pointer_died(life: Life) -> None:
+    """Give the reference back; what becomes an orphan is let go of after the collection."""
+    if running:
+        del found_dead[id(life)]
+        _release(life.node)
 
 
 def _leave(life: Life) -> None:
@@ -96,7 +100,7 @@ def _leave(life: Life) -> None:
     node, life.node = life.node, None
     if node is not None:
         del living[node]
-        found_dead.add(node, False)
+        _outlive(node)
 
 
 # ---- a proxy for a node ----
@@ -166,9 +170,8 @@ def show(self: Any, node: Any) -> None:
     with lock:
         old = self._node
         _take_state(self)
-        if self._stateful >= CYCLIC:
+        if self._stateful == CYCLIC:
             lib.mg_node_set_cyclic(arena, node)
-            set_stateful(self, CYCLIC)
         life = living.get(old)
         if life is not None and life() is self:  # otherwise the collector has found self dead
             _leave(life)  # another thread may have taken the pointer, and be about to use it
@@ -188,7 +191,7 @@ def proxy_of(node: Any) -> Any:
     """Return the Value that shows a node: the one there is, or a new one.
 
     The node has a parent or another reference. A new Value keeps the pointer that is passed, which
-    must not be another proxy's: see _FoundDead.
+    must not be another proxy's: see _outlive.
     """
     with lock:
         life = living.get(node)
@@ -224,7 +227,7 @@ def operands_of(node: Any) -> list[Any]:
     return [lib.mg_node_operand(node, i) for i in range(lib.mg_node_arity(node))]
 
 
-def proxies_of(nodes: list[Any], bound: Iterable[Proxy]) -> list[Any]:
+def proxies_of(nodes: Iterable[Any], bound: Iterable[Proxy]) -> list[Any]:
     """Return the Values that show these nodes, taken from those bound if they are there."""
     known = {proxy._node: proxy for proxy in bound}
     return [known[node] if node in known else proxy_of(node) for node in nodes]

@@ -27,11 +27,10 @@ class Proxy(ValueMethods):
 
     _node: Any  # a pointer to the node
     _stateful: int  # 0 or one of the following
-    _bound: list[Proxy]  # those of the node's operands that are exposed: see cycles.py
+    _bound: list[Proxy]  # those of the node's operands that are cyclic: see cycles.py
 
 
-# State that leads to no Value; that may lead to Values; that may, and that the collector sees.
-KEPT, CYCLIC, EXPOSED = 1, 2, 3
+KEPT, CYCLIC = 1, 2  # state that leads to no Value; that may lead to Values
 
 # Assigned in this way, a slot does not pass through Value.__setattr__, which would note state.
 set_stateful: Any = Proxy.__dict__["_stateful"].__set__
@@ -57,7 +56,7 @@ def hold(proxy: Any) -> None:
         node = copy_pointer(proxy._node)
         if lib.mg_node_hold(arena, node):
             held[node] = proxy
-            if proxy._stateful >= CYCLIC:
+            if proxy._stateful == CYCLIC:
                 cyclic_held.add(node)
 
 

@@ -170,6 +170,25 @@ def test_backward_of_a_kept_graph_calls_its_closures(mg: Any, name: str) -> None
         collect()
 
 
+@pytest.mark.parametrize("name", KEPT_ROOTS)
+def test_backward_of_a_kept_graph_calls_its_closures_after_further_collections(
+    mg: Any, name: str
+) -> None:
+    with balanced(mg):
+        other = mg.Value(1.0)
+        leaf, root = kept_with_closures(mg)
+        tops = []
+        for k in range(3):
+            tops.append(KEPT_ROOTS[name](root))
+            other.up = [other * float(k)]  # for the collector to be shown something
+            collect()
+        tops.pop().backward()
+        assert leaf.grad == 0.75 * (1.0 - root.data * root.data)
+        other.up = None
+        del other, leaf, root, tops
+        collect()
+
+
 def test_closure_given_to_an_operand_of_a_kept_graph_stays(mg: Any) -> None:
     kept: list[Any] = []
     holder_class = type("Holder", (), {"__del__": lambda self: kept.append(self.out)})

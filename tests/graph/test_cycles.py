@@ -209,6 +209,16 @@ def make():
     b._backward = lambda: c.grad
 make()""",
     "cycle": "a = Value(1.0); a.me = [a, a * 2.0]; del a",
+    "kept by a finalizer": """
+import gc, sys
+class Last:
+    def __del__(self):
+        sys.kept = self.out
+last = Last()
+last.out, last.itself = Value(1.0) * 3.0, last
+del last
+gc.collect()
+assert sys.kept.data == 3.0""",
     "in a module": "import sys; sys.kept = Value(1.0, label='a') * 2.0",
 }
 
@@ -218,6 +228,29 @@ make()""",
 def test_interpreter_exits_in_silence_while_a_graph_lives(mg: Any, graph: str) -> None:
     result = run(mg, f"from micrograd_c.engine import Value, statistics\n{graph}")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+FOUND_DEAD_AT_EXIT = """
+import os
+from micrograd_c.engine import Value, bulk
+class Last:
+    def __del__(self):
+        result = self.out * 2.0
+        result.backward()
+        os.write(1, repr((result.data, self.out.grad, bulk.check())).encode())
+def make():
+    last = Last()
+    last.out, last.itself = Value(1.0) * 3.0, last
+    return last
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("holder", ["make()", "kept = make()"])
+def test_finalizer_that_the_last_collection_calls_finds_its_values(mg: Any, holder: str) -> None:
+    result = run(mg, FOUND_DEAD_AT_EXIT + holder)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "(6.0, 2.0, None)"
 
 
 # ---- what a collection in the middle of a call sees ----
