@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import operator
 import os
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 from numbers import Real
-from operator import index
 from types import FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -68,7 +69,7 @@ def real(number: Any, what: str) -> float:
 def as_count(name: str, count: Any) -> int:
     """Return `count` as an int. Raises TypeError if it is no int, ValueError if it is below 1."""
     try:
-        number = int(index(count))
+        number = int(operator.index(count))
     except TypeError:
         raise TypeError(f"{name} must be an integer, not {type(count).__name__}") from None
     if number < 1:
@@ -158,3 +159,60 @@ class ValueMethods:
             "a Value does not become a float unasked, for that would cut the graph: "
             "use .data for the number, .exp(), .log(), ... for math.exp(), math.log(), ..."
         )
+
+
+# ---- operators of subclasses ----
+#
+# A subclass may have + * ** of its own, which its other operators then use, as in micrograd. A
+# backend, whose Value is `plain`, calls these functions where an operand is of a subclass. They
+# return NotImplemented for an operand that is neither a Value nor a number, unless the subclass has
+# a method of its own for it.
+
+
+def negative(value: Any) -> Any:
+    return value * -1
+
+
+def number_power(plain: Any, number: Any, value: Any) -> Any:
+    cls = type(value)
+    return NotImplemented if cls.__pow__ is plain.__pow__ else cls(number) ** value
+
+
+def _is_value(operand: Any) -> bool:
+    return isinstance(operand, ValueMethods)
+
+
+def _reflected(name: str) -> Callable[[Any, Any, Any], Any]:
+    """Return what has an operand on the left change sides; a Value there (super()) stays there."""
+
+    def apply(plain: Any, left: Any, right: Any) -> Any:
+        if _is_value(left):
+            return getattr(plain, name)(left, right)
+        return getattr(type(right), name)(right, left)
+
+    return apply
+
+
+def _composed(name: str, change: Callable[[Any], Any]) -> Callable[[Any, Any, Any], Any]:
+    """Return the operator that is the operator `name` of the left operand and the changed right."""
+    names = f"__{name}__", f"__r{name}__"
+
+    def apply(plain: Any, left: Any, right: Any) -> Any:
+        cls, other = (type(right), left) if _is_value(right) else (plain, right)
+        own = any(getattr(cls, method) is not getattr(plain, method) for method in names)
+        if own or _is_value(other) or as_real(other) is not NotImplemented:
+            return getattr(operator, name)(left, change(right))
+        return NotImplemented
+
+    return apply
+
+
+def _opposite(right: Any) -> Any:
+    if _is_value(right) or isinstance(right, float) or not hasattr(right, "dtype"):
+        return -right
+    return 0.0 - as_real(right)  # numpy's unsigned numbers have no opposite of their type
+
+
+add, multiply = _reflected("__add__"), _reflected("__mul__")
+subtract = _composed("add", _opposite)
+divide = _composed("mul", lambda right: (right if _is_value(right) else as_real(right)) ** -1)

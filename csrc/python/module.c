@@ -184,6 +184,12 @@ static bool import_methods(void) {
            (mg_module.as_real = PyObject_GetAttrString(methods, "as_real")) != NULL &&
            (mg_module.real = PyObject_GetAttrString(methods, "real")) != NULL &&
            (mg_module.make_error = PyObject_GetAttrString(methods, "arithmetic_error")) != NULL &&
+           (mg_module.add = PyObject_GetAttrString(methods, "add")) != NULL &&
+           (mg_module.multiply = PyObject_GetAttrString(methods, "multiply")) != NULL &&
+           (mg_module.negative = PyObject_GetAttrString(methods, "negative")) != NULL &&
+           (mg_module.subtract = PyObject_GetAttrString(methods, "subtract")) != NULL &&
+           (mg_module.divide = PyObject_GetAttrString(methods, "divide")) != NULL &&
+           (mg_module.number_power = PyObject_GetAttrString(methods, "number_power")) != NULL &&
            (mg_module.construct = PyObject_GetAttrString(construct, "construct")) != NULL &&
            (mg_module.result_by_call = PyObject_GetAttrString(construct, "result_by_call")) != NULL;
 }

@@ -241,10 +241,10 @@ class Value:
         return self * other if isinstance(other, _NUMBERS) else NotImplemented
 
     def __rsub__(self, other: Number) -> Value:
-        return (-self) + other if isinstance(other, _NUMBERS) else NotImplemented
+        return other + (-self) if isinstance(other, _NUMBERS) else NotImplemented
 
     def __rtruediv__(self, other: Number) -> Value:
-        return self**-1 * other if isinstance(other, _NUMBERS) else NotImplemented
+        return other * self**-1 if isinstance(other, _NUMBERS) else NotImplemented
 
     def __rpow__(self, other: Number) -> Value:
         if not isinstance(other, _NUMBERS):

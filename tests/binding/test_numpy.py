@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from values import plain
 
 np = pytest.importorskip("numpy", reason="numpy is optional")
 
@@ -59,6 +60,14 @@ def test_scalar_on_the_left_acts_as_its_float(mg: Any, name: str, x: Any) -> Non
     result = apply(x, mg.Value(0.5))
     assert isinstance(result, mg.Value)
     assert result.data == apply(float(x), mg.Value(0.5)).data
+
+
+@pytest.mark.parametrize("x", SCALARS, ids=repr)
+@pytest.mark.parametrize("name", OPERATORS)
+def test_scalar_on_the_right_of_a_subclass_acts_as_its_float(mg: Any, name: str, x: Any) -> None:
+    apply = OPERATORS[name]
+    w = plain(mg.Value)(0.5)
+    assert apply(w, x).data == apply(w, float(x)).data
 
 
 @pytest.mark.parametrize("name", OPERATORS)
