@@ -40,11 +40,12 @@ def slopes(trace: Trace) -> Trace:
 def curvature(trace: Trace) -> Trace:
     """Return a trace with as many inputs again, a vector.
 
-    Its outputs are the product of the output's hessian with the vector.
+    Its outputs are the product of the output's hessian with the vector, then the output itself: so
+    a replay that checks finds the errors of the function, too.
     """
 
     def work(outputs: list[Value], inputs: list[Value], tangents: list[Value]) -> list[Value]:
-        return push(pull(outputs[0], inputs, True), inputs, tangents)
+        return [*push(pull(outputs[0], inputs, True), inputs, tangents), *outputs]
 
     return _derive(trace, work)
 
