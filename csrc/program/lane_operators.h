@@ -173,7 +173,7 @@ MG_INLINE bool mg_apply_fast(int op, const double *restrict x, double y, size_t 
         case MG_OP_cos:
             mg_sine_lanes(x, 1, lanes, out);
             return true;
-        case MG_OP_exponent: /* without pow where a unit in the last place is the most to be lost */
+        case MG_OP_exponent: /* short ways, where they differ from pow by at most one unit */
             if (y == 2.0)
                 EACH_LANE out[l] = x[l] * x[l];
             else if (y == -1.0)

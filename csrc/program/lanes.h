@@ -8,7 +8,17 @@
  *     tanh     the engine's formula over this exp. Near 0 the subtraction e - 1 cancels, so that a
  *              unit of e counts for more. But there the rounding errors of this exp vanish, and the
  *              bits of e are nearly always the library's: they differ at 0.08% of the points where
- *              |x| < 0.01, and at one in a million where |x| < 1e-6. */
+ *              |x| < 0.01, and at one in a million where |x| < 1e-6.
+ *     sin, cos differ by one unit at 3.8% of the points where |x| < 1, at 3.2% up to 10^5, and by
+ *              more at none; next to all multiples of pi/2 up to 10^5 at one in 100,000. The error
+ *              is below 0.79 units.
+ *     x^y      differs by one unit at 1.5% of the points, at 2.1% where a mantissa is near
+ *              sqrt(2/3) or sqrt(3/2), and by more at none. The error is below 0.68 units.
+ * The last two leave the lanes that are out of the ordinary to the library: they return nan there,
+ * and lane_operators.h calls the library. A result does not depend on other lanes.
+ *
+ * Short ways: x^3 by two products, x^0.5 by a square root, x^-0.5 by a square root and a quotient
+ * differ by at most one unit from what pow returns. */
 #ifndef MG_LANES_H
 #define MG_LANES_H
 
