@@ -795,7 +795,8 @@ def _undecided(rows: Any) -> RuntimeError:
     row = 0 if rows is None else int(rows[0])
     return RuntimeError(
         f"row {row}: a comparison comes out otherwise in the program than when it is recorded; "
-        "what it compares is closer than the rounding of exp, log, tanh, sigmoid and powers"
+        "what it compares is closer than the rounding of exp, log, tanh, sigmoid, sin, cos "
+        "and powers"
     )
 
 
