@@ -21,6 +21,7 @@ from .functional import (
     mse,
     softmax,
     total,
+    where,
 )
 from .gradcheck import gradcheck
 from .graph import draw_dot, trace
@@ -56,6 +57,7 @@ __all__ = [
     "softmax",
     "total",
     "trace",
+    "where",
 ]
 
 
