@@ -186,9 +186,11 @@ class Recorder:
 
     # ---- what stand-ins ask ----
 
-    def lift(self, number: Any) -> Value:
-        """Return the Value of a number or a stand-in."""
-        return number.value if isinstance(number, Number) else Value(float(number))
+    def lift(self, number: Any, own: bool = False) -> Value:
+        """Return the Value of a number or a stand-in; with `own` a condition is each row's own."""
+        if type(number) is Number or (own and type(number) is Condition):
+            return number.value
+        return Value(float(number))
 
     def is_constant(self, value: Value) -> bool:
         """Return whether a Value depends neither on an input nor on a captured Value."""
@@ -220,7 +222,7 @@ class Recorder:
 
     def select(self, condition: Condition, a: Any, b: Any) -> Value:
         """Return a Value that is a in rows where the condition holds, and b in others."""
-        y, z = (v if isinstance(v, Value) else self.lift(v) for v in (a, b))
+        y, z = (v if isinstance(v, Value) else self.lift(v, own=True) for v in (a, b))
         number = bulk.number_of(y if condition.holds else z)
         return bulk.rule(SELECT, number, (condition.value, y, z))
 
