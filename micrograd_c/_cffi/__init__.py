@@ -19,7 +19,7 @@ order in which the files import each other, is about
 from . import cycles
 from .arena import check, fail_after, statistics, trim
 from .compiling import add_grads, get_numbers, is_fresh, rule, serial, trace
-from .construct import number_of
+from .construct import number_of, recorder
 from .copying import attributes, recorded, restore, set_attributes
 from .expressions import (
     cross_entropy,

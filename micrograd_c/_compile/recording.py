@@ -226,6 +226,24 @@ class Recorder:
         number = bulk.number_of(y if condition.holds else z)
         return bulk.rule(SELECT, number, (condition.value, y, z))
 
+    def choose(self, condition: Any, a: Any, b: Any) -> Any:
+        """Return a where the condition holds, else b: stand-ins or numbers, as is the result."""
+        if type(condition) is not Condition:
+            return a if condition else b
+        value = self.select(condition, a, b)
+        return Number(self, value, bulk.number_of(value))
+
+    def detached(self, number: Any) -> Any:
+        """Return a number or stand-in such that no gradient passes to what was chosen from."""
+        if type(number) is not Number:
+            return number
+        return Number(self, bulk.rule(DETACH, number.number, (number.value,)), number.number)
+
+
+def is_double(number: Any) -> bool:
+    """Return whether this is a real number that is a double, nan among them."""
+    return _kind(number) is not None and (number != number or _nearest(number) == number)
+
 
 def _real(number: Any) -> float | None:
     real = number if type(number) is float else as_real(number)
