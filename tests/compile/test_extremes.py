@@ -78,6 +78,14 @@ def test_nan_comes_out_as_python_has_it(mg: Any) -> None:
     assert program.specializations == 1
 
 
+def test_maximum_and_minimum_of_several_are_each_rows_own(mg: Any) -> None:
+    def fn(v: Any) -> Any:
+        return mg.maximum(v[0], v[1].data, 0.25, v[2] * v[0]) + mg.minimum(*v) * v[0]
+
+    program = check(mg, fn, normal(50, 3))
+    assert program.specializations == 1
+
+
 def test_no_gradient_passes_through_extremes(mg: Any) -> None:
     w = mg.Value(2.0)
     program = mg.compile(lambda v: max(v[0].data, (w * v[1]).data) * v[0], [1.0, 2.0])
