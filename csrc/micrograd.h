@@ -361,7 +361,12 @@ enum {
     MG_TRACE_CONSTANT,    /* the entry's number */
     MG_TRACE_DETACH,      /* x; no gradient passes to x */
     MG_TRACE_DIVIDE,      /* x / y as floats divide; no gradient passes */
-    MG_TRACE_LINK         /* x; a gradient g passes to x as g and to y as z * g */
+    MG_TRACE_LINK,        /* x; a gradient g passes to x as g and to y as z * g */
+    MG_TRACE_LESS,        /* 1 where x < y, else 0; no gradient passes */
+    MG_TRACE_LESS_EQUAL,  /* 1 where x <= y, else 0; no gradient passes */
+    MG_TRACE_EQUAL,       /* 1 where x == y, else 0; no gradient passes */
+    MG_TRACE_SELECT,      /* y where x is not 0, else z; the gradient passes to that one alone */
+    MG_TRACE_END
 };
 
 /* What a custom node computes in a trace. */
@@ -369,7 +374,11 @@ typedef enum {
     MG_RULE_NONE,   /* nothing: a custom node of the binding's own */
     MG_RULE_DETACH, /* one operand */
     MG_RULE_DIVIDE, /* two operands */
-    MG_RULE_LINK    /* its value, then operands, each with its partial derivative behind it */
+    MG_RULE_LINK,   /* its value, then operands, each with its partial derivative behind it */
+    MG_RULE_LESS,   /* two operands, as MG_TRACE_LESS and so on */
+    MG_RULE_LESS_EQUAL,
+    MG_RULE_EQUAL,
+    MG_RULE_SELECT /* three operands */
 } mg_rule;
 
 typedef struct {

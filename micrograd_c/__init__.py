@@ -28,6 +28,7 @@ from .functional import (
     mse,
     softmax,
     total,
+    where,
 )
 from .gradcheck import gradcheck
 from .graph import draw_dot, trace
@@ -70,6 +71,7 @@ __all__ = [
     "total",
     "trace",
     "vector",
+    "where",
 ]
 
 

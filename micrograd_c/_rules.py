@@ -83,3 +83,6 @@ PARTIALS: dict[str, tuple[Partial, ...]] = {
     "maximum": (lambda x, y, z: _share(x, y), lambda x, y, z: _share(y, x)),
     "minimum": (lambda x, y, z: _share(y, x), lambda x, y, z: _share(x, y)),
 }
+
+# Operators whose derivative may be infinite where operand and value are finite.
+STEEP = frozenset({"exponent", "power", "number_power", "log", "sqrt"})

@@ -66,6 +66,16 @@ def real(number: Any, what: str) -> float:
     return found
 
 
+def truth(condition: object, who: str) -> bool:
+    """Return a bool, or one of numpy's, as a bool. Raises TypeError for anything else."""
+    numpy = sys.modules.get("numpy")
+    if isinstance(condition, bool) or (numpy is not None and isinstance(condition, numpy.bool_)):
+        return bool(condition)
+    kind = condition.__class__.__name__
+    hint = ": ~ of a bool is an int, write c ^ True" if condition in (-1, -2) else ""
+    raise TypeError(f"{who} takes a bool as its condition, such as x < 3, not {kind!r}{hint}")
+
+
 def as_count(name: str, count: Any) -> int:
     """Return `count` as an int. Raises TypeError if it is no int, ValueError if it is below 1."""
     try:

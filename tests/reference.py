@@ -61,8 +61,8 @@ class Library(NamedTuple):
     """What a program of Values needs; the package `micrograd_c` has the same names."""
 
     Value: type
-    maximum: Callable[[Any, Any], Any]
-    minimum: Callable[[Any, Any], Any]
+    maximum: Callable[..., Any]
+    minimum: Callable[..., Any]
 
 
 DEPTH_FIRST = Library(Value, maximum, minimum)

@@ -185,13 +185,15 @@ static inline double mg_power_dy(double x, double z) {
       mg_share(x, y),       MG_FROM_X | MG_FROM_Y,                                                 \
       mg_share(y, x),       MG_FROM_X | MG_FROM_Y, MG_OK,                                          \
       "Return the larger of two Values or numbers, nan if one of them is nan.\n\n"                 \
-      "The larger one gets the gradient, at a tie each of them half of it.")                       \
+      "The larger one gets the gradient, at a tie each of them half of it. Of more than two it is\n" \
+      "taken pairwise, from the left.")                                                            \
   X(minimum,  "min",     MG_FORM_FUNCTION,  true,                                                  \
       -mg_larger(-x, -y),   MG_OK,                                                                 \
       mg_share(y, x),       MG_FROM_X | MG_FROM_Y,                                                 \
       mg_share(x, y),       MG_FROM_X | MG_FROM_Y, MG_OK,                                          \
       "Return the smaller of two Values or numbers, nan if one of them is nan.\n\n"                \
-      "The smaller one gets the gradient, at a tie each of them half of it.")                      \
+      "The smaller one gets the gradient, at a tie each of them half of it. Of more than two it is\n" \
+      "taken pairwise, from the left.")                                                            \
   X(number_power, "**",  MG_FORM_INFIX,     false,                                                 \
       mg_pow(x, y),         mg_check_power(x, y, z),                                               \
       mg_number_power_dx(x, y), MG_FROM_X | MG_FROM_Y,                                             \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 from .._library import lib
@@ -12,12 +13,17 @@ from .threads import here, recorders
 from .value import Value, commutative, reflected
 
 
-def _function(op: int) -> Callable[[Any, Any], Value]:
+def _function(op: int) -> Callable[..., Value]:
     """Return the function that records an operator of two nodes: maximum, minimum."""
     name = NAMES[op]
     apply = commutative(op)
 
-    def function(a: Any, b: Any, /) -> Any:
+    def function(a: Any, b: Any, /, *more: Any) -> Any:
+        if more:
+            if name not in ("maximum", "minimum"):
+                count = 2 + len(more)
+                raise TypeError(f"{name}() takes exactly 2 arguments ({count} given)")
+            return reduce(function, more, function(a, b))
         x, y = (v if isinstance(v, Value) else as_real(v) for v in (a, b))
         if x is NotImplemented or y is NotImplemented:
             if recorders and here.recorder is not None:

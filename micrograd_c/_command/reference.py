@@ -11,6 +11,7 @@ float, and the errors that their docstrings name. `backward` raises for a deriva
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, KeysView
 from decimal import Decimal
@@ -283,19 +284,23 @@ def _data(other: Operand) -> Any:
     return other.data if isinstance(other, Value) else other
 
 
-def maximum(a: Operand, b: Operand) -> Value:
+def maximum(a: Operand, b: Operand, *more: Operand) -> Value:
     """Return the larger of two, as a Value: the gradient goes to it; at a tie, half to each.
 
-    If one is nan, so are the result and both derivatives.
+    If one is nan, so are the result and both derivatives. More than two are taken pairwise.
     """
+    if more:
+        return functools.reduce(maximum, more, maximum(a, b))
     return _choose(a, b, "max", lambda x, y: x >= y)
 
 
-def minimum(a: Operand, b: Operand) -> Value:
+def minimum(a: Operand, b: Operand, *more: Operand) -> Value:
     """Return the smaller of two, as a Value: the gradient goes to it; at a tie, half to each.
 
-    If one is nan, so are the result and both derivatives.
+    If one is nan, so are the result and both derivatives. More than two are taken pairwise.
     """
+    if more:
+        return functools.reduce(minimum, more, minimum(a, b))
     return _choose(a, b, "min", lambda x, y: x <= y)
 
 
