@@ -240,8 +240,13 @@ void mg_sgd_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_
 }
 
 void mg_adam_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_adam *how,
-                  double *m, double *v) {
-    LOCKED(arena, mg_update_adam(nodes, count, how, m, v));
+                  double *m, double *v, double *largest) {
+    LOCKED(arena, mg_update_adam(nodes, count, how, m, v, largest));
+}
+
+void mg_rmsprop_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_rmsprop *how,
+                     double *square, double *mean, double *buffer) {
+    LOCKED(arena, mg_update_rmsprop(nodes, count, how, square, mean, buffer));
 }
 
 void mg_zero_grads(mg_arena *arena, mg_node *const *nodes, size_t count) {

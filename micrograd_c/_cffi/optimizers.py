@@ -19,19 +19,34 @@ def _array(numbers: Any, count: int) -> Any:
     return ffi.from_buffer("double[]", view, require_writable=True)
 
 
-def sgd(params: Any, buffer: Any, lr: float, momentum: float, weight_decay: float) -> None:
+def _taken(groups: Any, struct: str, memories: int) -> list[tuple[Any, ...]]:
+    """Return the arguments of a step for each group, a tuple (params, *memories, *numbers).
+
+    Everything is taken before anything is changed.
+    """
     refuse("a step of an optimizer")
-    nodes = [p._node for p in params]
-    how = ffi.new("mg_sgd *", (lr, momentum, weight_decay))
-    lib.mg_sgd_step(arena, nodes, len(params), how, _array(buffer, len(params)))
+    taken = []
+    for params, *rest in groups:
+        nodes = [p._node for p in params]
+        how = ffi.new(struct, rest[memories:])
+        arrays = [_array(memory, len(nodes)) for memory in rest[:memories]]
+        taken.append((arena, nodes, len(nodes), how, *arrays))
+    return taken
 
 
-def adam(params: Any, m: Any, v: Any, *how: float) -> None:
-    refuse("a step of an optimizer")
-    nodes = [p._node for p in params]
-    count = len(params)
-    options = ffi.new("mg_adam *", how)
-    lib.mg_adam_step(arena, nodes, count, options, _array(m, count), _array(v, count))
+def sgd(*groups: tuple[Any, ...]) -> None:
+    for arguments in _taken(groups, "mg_sgd *", 1):
+        lib.mg_sgd_step(*arguments)
+
+
+def adam(*groups: tuple[Any, ...]) -> None:
+    for arguments in _taken(groups, "mg_adam *", 3):
+        lib.mg_adam_step(*arguments)
+
+
+def rmsprop(*groups: tuple[Any, ...]) -> None:
+    for arguments in _taken(groups, "mg_rmsprop *", 3):
+        lib.mg_rmsprop_step(*arguments)
 
 
 def zero_grad(params: Any) -> None:
