@@ -249,6 +249,15 @@ void mg_rmsprop_step(mg_arena *arena, mg_node *const *nodes, size_t count, const
     LOCKED(arena, mg_update_rmsprop(nodes, count, how, square, mean, buffer));
 }
 
+double mg_clip_norm(mg_arena *arena, mg_node *const *nodes, size_t count, double max_norm,
+                    double norm_type) {
+    RETURN_LOCKED(double, arena, mg_clip_grads_by_norm(nodes, count, max_norm, norm_type));
+}
+
+void mg_clip_value(mg_arena *arena, mg_node *const *nodes, size_t count, double bound) {
+    LOCKED(arena, mg_clip_grads(nodes, count, bound));
+}
+
 void mg_zero_grads(mg_arena *arena, mg_node *const *nodes, size_t count) {
     LOCKED(arena, mg_clear_grads(nodes, count));
 }

@@ -242,6 +242,13 @@ void mg_adam_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg
                   double *m, double *v, double *largest);
 void mg_rmsprop_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_rmsprop *how,
                      double *square, double *mean, double *buffer);
+/* Return the norm of the gradients of count nodes, each counted once: of norm_type p > 0, the sum
+ * of |gradient|^p to the power of 1/p; of INFINITY, the largest |gradient|. Multiply each gradient
+ * by max_norm / (norm + 1e-6) where that is below 1, or nan. */
+double mg_clip_norm(mg_arena *arena, mg_node *const *nodes, size_t count, double max_norm,
+                    double norm_type);
+/* Bring the gradients of count nodes into [-bound, bound]; nan stays. */
+void mg_clip_value(mg_arena *arena, mg_node *const *nodes, size_t count, double bound);
 /* Set the gradients of count nodes to 0. */
 void mg_zero_grads(mg_arena *arena, mg_node *const *nodes, size_t count);
 

@@ -25,6 +25,7 @@ from .functional import (
 from .gradcheck import gradcheck
 from .graph import draw_dot, trace
 from .nn import MLP, Layer, Module, Neuron
+from .optim import clip_grad_norm, clip_grad_value
 
 if TYPE_CHECKING:
     from ._compile.program import Program as Program
@@ -39,6 +40,8 @@ __all__ = [
     "Neuron",
     "Value",
     "binary_cross_entropy_with_logits",
+    "clip_grad_norm",
+    "clip_grad_value",
     "cross_entropy",
     "dot",
     "draw_dot",

@@ -20,6 +20,8 @@ __all__ = [
     "Adam",
     "AdamW",
     "RMSprop",
+    "clip_grad_norm",
+    "clip_grad_value",
 ]
 
 # What an optimizer takes: parameters, or groups of them. A group is a dict: its "params", and the
@@ -506,3 +508,41 @@ class RMSprop(Optimizer):
                 )
             )
         bulk.rmsprop(*calls)
+
+
+# ---- gradients ----
+
+
+def clip_grad_norm(parameters: Iterable[Value], max_norm: float, norm_type: float = 2.0) -> float:
+    """Scale all gradients so that their common norm is at most `max_norm`; return what it was.
+
+    As torch.nn.utils.clip_grad_norm_: the norm is the sum of |grad|**norm_type to the power of
+    1 / norm_type, or the largest |grad| if norm_type is inf; each gradient is multiplied by
+    max_norm / (norm + 1e-6) where that is below 1. A parameter given twice is counted once.
+
+    No error is raised for gradients that are not finite (error_if_nonfinite=False): look at the
+    norm that is returned. If it is nan, all gradients are nan afterwards; if it is inf, finite
+    gradients are 0, infinite ones nan. Raises TypeError if a parameter is no Value, or `max_norm`
+    or `norm_type` no number; ValueError if `max_norm` is negative or nan, or `norm_type` not
+    above 0.
+
+    >>> a, b = Value(0.0), Value(0.0)
+    >>> a.grad, b.grad = 3.0, 4.0
+    >>> clip_grad_norm([a, b], 1.0)
+    5.0
+    >>> round(a.grad, 6), round(b.grad, 6)
+    (0.6, 0.8)
+    """
+    limit, power = not_negative(max_norm, "max_norm"), not_negative(norm_type, "norm_type")
+    if power == 0.0:
+        raise ValueError("norm_type must be above 0")
+    return bulk.clip_norm(_tuple(parameters), limit, power)
+
+
+def clip_grad_value(parameters: Iterable[Value], clip_value: float) -> None:
+    """Bring each gradient into [-clip_value, clip_value], as torch.nn.utils.clip_grad_value_.
+
+    A gradient that is nan stays nan. Raises TypeError if a parameter is no Value or `clip_value`
+    is no number, ValueError if `clip_value` is negative or nan.
+    """
+    bulk.clip_value(_tuple(parameters), not_negative(clip_value, "clip_value"))

@@ -403,6 +403,19 @@ def test_steps_of_two_groups_are_those_of_torch(mg: Any, kind: str) -> None:
     assert train(optimizer, params) == near(torch_numbers.NUMBERS["groups"][kind])
 
 
+def test_clipped_gradients_are_those_of_torch(mg: Any) -> None:
+    found = []
+    for norm_type in torch_numbers.NORMS:
+        for limit in torch_numbers.LIMITS:
+            params = with_grads(mg, torch_numbers.gradients(torch_numbers.START))
+            norm = mg.optim.clip_grad_norm(params, limit, norm_type)
+            found.append([norm, [p.grad for p in params]])
+    expected = torch_numbers.NUMBERS["clipped"]
+    assert [norm for norm, _ in found] == near([norm for norm, _ in expected])
+    for (_, grads), (_, others) in zip(found, expected):
+        assert grads == near(others)
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_backends_take_the_same_steps_to_the_last_bit(packages: list[Any], rule: str) -> None:
     found = []
@@ -413,13 +426,6 @@ def test_backends_take_the_same_steps_to_the_last_bit(packages: list[Any], rule:
 
 
 # ---- groups ----
-
-
-def with_grads(mg: Any, grads: list[float]) -> list[Any]:
-    params = [mg.Value(0.0) for _ in grads]
-    for p, g in zip(params, grads):
-        p.grad = g
-    return params
 
 
 def test_a_group_has_the_settings_it_gives_and_the_constructor_s_else(mg: Any) -> None:
@@ -584,3 +590,86 @@ def test_states_from_before_there_were_these_options_are_loaded(mg: Any) -> None
     sgd.step()
     assert sgd.params[0].data == 1.0 - 0.5 * (0.9 * 2.0 + 1.0)
     assert (adam.amsgrad, adam.steps, list(adam.largest)) == (False, 3, [0.0])
+
+
+# ---- clipping ----
+
+
+def with_grads(mg: Any, grads: list[float]) -> list[Any]:
+    params = [mg.Value(0.0) for _ in grads]
+    for p, g in zip(params, grads):
+        p.grad = g
+    return params
+
+
+def test_a_norm_below_the_limit_leaves_the_gradients(mg: Any) -> None:
+    params = with_grads(mg, [3.0, -4.0])
+    assert mg.optim.clip_grad_norm(iter(params), float("inf")) == 5.0
+    assert [p.grad for p in params] == [3.0, -4.0]
+
+
+def test_a_parameter_given_twice_is_counted_and_scaled_once(mg: Any) -> None:
+    params = with_grads(mg, [3.0, 4.0])
+    assert mg.optim.clip_grad_norm(params * 2, 1.0) == 5.0
+    assert [p.grad for p in params] == [3.0 * (1.0 / (5.0 + 1e-6)), 4.0 * (1.0 / (5.0 + 1e-6))]
+
+
+@pytest.mark.parametrize(
+    ("grads", "norm_type", "norm", "after"),
+    [
+        ([1.0, math.nan], 2.0, math.nan, [math.nan, math.nan]),
+        ([1.0, math.nan], math.inf, math.nan, [math.nan, math.nan]),
+        ([math.nan, 1.0], math.inf, math.nan, [math.nan, math.nan]),
+        ([1.0, -math.inf], 2.0, math.inf, [0.0, math.nan]),
+        ([1.0, -math.inf], math.inf, math.inf, [0.0, math.nan]),
+        ([1e200, 1.0], 2.0, math.inf, [0.0, 0.0]),
+    ],
+)
+def test_a_norm_that_is_not_finite_is_returned(
+    mg: Any, grads: list[float], norm_type: float, norm: float, after: list[float]
+) -> None:
+    params = with_grads(mg, grads)
+    found = mg.optim.clip_grad_norm(params, 1.0, norm_type)
+    assert [found, *(p.grad for p in params)] == pytest.approx([norm, *after], nan_ok=True)
+
+
+def test_no_parameters_have_the_norm_zero(mg: Any) -> None:
+    assert mg.optim.clip_grad_norm([], 1.0) == 0.0
+
+
+def test_gradients_are_clipped_by_value(mg: Any) -> None:
+    params = with_grads(mg, [3.0, -4.0, 0.5, -math.inf, math.nan])
+    mg.optim.clip_grad_value(params, 1.0)
+    assert [p.grad for p in params] == pytest.approx([1.0, -1.0, 0.5, -1.0, math.nan], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda o, ps: o.clip_grad_norm(ps, "1"), TypeError, "max_norm must be a real number"),
+        (lambda o, ps: o.clip_grad_norm(ps, -1.0), ValueError, "max_norm must not be negative"),
+        (lambda o, ps: o.clip_grad_norm(ps, math.nan), ValueError, "max_norm must not be neg"),
+        (lambda o, ps: o.clip_grad_norm(ps, 1.0, 0), ValueError, "norm_type must be above 0"),
+        (lambda o, ps: o.clip_grad_norm(ps, 1.0, None), TypeError, "norm_type must be a real"),
+        (lambda o, ps: o.clip_grad_norm(ps[0], 1.0), TypeError, "an iterable of Values, .*Value"),
+        (lambda o, ps: o.clip_grad_norm([*ps, 1.0], 1.0), TypeError, "required, not 'float'"),
+        (lambda o, ps: o.clip_grad_value([*ps, 1.0], 1.0), TypeError, "required, not 'float'"),
+        (lambda o, ps: o.clip_grad_value(ps, -0.5), ValueError, "clip_value must not be neg"),
+        (lambda o, ps: o.clip_grad_value(5, 0.5), TypeError, "an iterable of Values, .*'int'"),
+    ],
+)
+def test_wrong_clippings_are_refused_and_change_nothing(
+    mg: Any, call: Any, error: type[Exception], text: str
+) -> None:
+    params = with_grads(mg, [3.0, 4.0])
+    with pytest.raises(error, match=text):
+        call(mg.optim, params)
+    assert [p.grad for p in params] == [3.0, 4.0]
+
+
+def test_the_gradients_of_results_are_clipped(mg: Any) -> None:
+    a = mg.Value(2.0)
+    b = a * 3.0
+    a.grad, b.grad = 3.0, 4.0
+    assert mg.optim.clip_grad_norm([a, b], 2.5) == 5.0
+    assert b.grad == pytest.approx(2.0, rel=1e-6)

@@ -1,5 +1,5 @@
 /* optimizers.c: gradient descent over many parameters in one call, as PyTorch defines it
- * (torch.optim.SGD, Adam, AdamW, RMSprop). What
+ * (torch.optim.SGD, Adam, AdamW, RMSprop; torch.nn.utils.clip_grad_norm_, clip_grad_value_). What
  * an optimizer remembers of each parameter lies in arrays of the caller's, one number for each
  * parameter, 0 at first. */
 #include "graph/optimizers.h"
@@ -68,6 +68,44 @@ void mg_update_rmsprop(mg_node *const *nodes, size_t count, const mg_rmsprop *ho
         double step = g / (sqrt(spread) + how->eps);
         if (how->momentum != 0.0) step = buffer[i] = how->momentum * buffer[i] + step;
         p->data -= how->lr * step;
+    }
+}
+
+/* A flag tells which nodes have been counted: one that is there twice is counted and scaled
+ * once. */
+double mg_clip_grads_by_norm(mg_node *const *nodes, size_t count, double max_norm,
+                             double norm_type) {
+    double norm = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        if (nodes[i]->flags & MG_LISTED) continue;
+        nodes[i]->flags |= MG_LISTED;
+        const double size = fabs(nodes[i]->grad);
+        if (norm_type == 2.0)
+            norm += size * size;
+        else if (!isinf(norm_type))
+            norm += pow(size, norm_type);
+        else if (size > norm || isnan(size))
+            norm = size;
+    }
+    if (norm_type == 2.0)
+        norm = sqrt(norm);
+    else if (!isinf(norm_type))
+        norm = pow(norm, 1.0 / norm_type);
+    double factor = max_norm / (norm + 1e-6);
+    if (factor > 1.0) factor = 1.0;
+    for (size_t i = 0; i < count; i++) {
+        if (!(nodes[i]->flags & MG_LISTED)) continue;
+        nodes[i]->flags &= (uint8_t)~MG_LISTED;
+        nodes[i]->grad *= factor;
+    }
+    return norm;
+}
+
+void mg_clip_grads(mg_node *const *nodes, size_t count, double bound) {
+    for (size_t i = 0; i < count; i++) {
+        mg_node *p = nodes[i];
+        if (p->grad > bound) p->grad = bound;
+        if (p->grad < -bound) p->grad = -bound;
     }
 }
 

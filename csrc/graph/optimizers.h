@@ -1,5 +1,5 @@
-/* optimizers.h: updates of parameters. See mg_sgd_step, mg_adam_step,
- * mg_rmsprop_step, mg_zero_grads. */
+/* optimizers.h: updates of parameters, and of their gradients. See mg_sgd_step, mg_adam_step,
+ * mg_rmsprop_step, mg_clip_norm, mg_clip_value, mg_zero_grads. */
 #ifndef MG_OPTIMIZERS_H
 #define MG_OPTIMIZERS_H
 
@@ -10,6 +10,9 @@ void mg_update_adam(mg_node *const *nodes, size_t count, const mg_adam *how, dou
                     double *largest);
 void mg_update_rmsprop(mg_node *const *nodes, size_t count, const mg_rmsprop *how, double *square,
                        double *mean, double *buffer);
+double mg_clip_grads_by_norm(mg_node *const *nodes, size_t count, double max_norm,
+                             double norm_type);
+void mg_clip_grads(mg_node *const *nodes, size_t count, double bound);
 void mg_clear_grads(mg_node *const *nodes, size_t count);
 
 #endif

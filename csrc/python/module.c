@@ -91,6 +91,8 @@ static PyMethodDef functions[] = {
     {"sgd", (PyCFunction)(void (*)(void))value_sgd, METH_FASTCALL, NULL},
     {"adam", (PyCFunction)(void (*)(void))value_adam, METH_FASTCALL, NULL},
     {"rmsprop", (PyCFunction)(void (*)(void))value_rmsprop, METH_FASTCALL, NULL},
+    {"clip_norm", value_clip_norm, METH_VARARGS, NULL},
+    {"clip_value", value_clip_value, METH_VARARGS, NULL},
     {"zero_grad", value_zero_grad, METH_O, NULL},
     {"total", value_total, METH_O, NULL},
     {"mean", value_mean, METH_O, NULL},

@@ -132,6 +132,34 @@ PyObject *value_rmsprop(PyObject *Py_UNUSED(module), PyObject *const *groups, Py
     return step(&rmsprop, groups, count);
 }
 
+/* ---- gradients ---- */
+
+PyObject *value_clip_norm(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *params;
+    double max_norm, norm_type;
+    if (value_refuse("clip_grad_norm()") < 0) return NULL;
+    if (!PyArg_ParseTuple(args, "O!dd:clip_norm", &PyTuple_Type, &params, &max_norm, &norm_type))
+        return NULL;
+    mg_node **nodes = value_take_operands(params);
+    if (nodes == NULL) return NULL;
+    const size_t count = (size_t)PyTuple_GET_SIZE(params);
+    const double norm = mg_clip_grads_by_norm(nodes, count, max_norm, norm_type);
+    PyMem_Free(nodes);
+    return PyFloat_FromDouble(norm);
+}
+
+PyObject *value_clip_value(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *params;
+    double bound;
+    if (value_refuse("clip_grad_value()") < 0) return NULL;
+    if (!PyArg_ParseTuple(args, "O!d:clip_value", &PyTuple_Type, &params, &bound)) return NULL;
+    mg_node **nodes = value_take_operands(params);
+    if (nodes == NULL) return NULL;
+    mg_clip_grads(nodes, (size_t)PyTuple_GET_SIZE(params), bound);
+    PyMem_Free(nodes);
+    Py_RETURN_NONE;
+}
+
 PyObject *value_zero_grad(PyObject *Py_UNUSED(module), PyObject *params) {
     if (value_refuse("zero_grad()") < 0) return NULL;
     PyObject *tuple = PySequence_Tuple(params);

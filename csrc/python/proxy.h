@@ -320,7 +320,7 @@ PyObject *value_network(PyObject *module, PyObject *const *args, Py_ssize_t coun
 /* parameters(layers): the weights and the bias of each neuron, in order, a list. */
 PyObject *value_parameters(PyObject *module, PyObject *layers);
 
-/* ---- optimizers.c: functions of the module, which return None ---- */
+/* ---- optimizers.c: functions of the module, which return None, or a float ---- */
 
 /* sgd(group, ...): one step (mg_update_sgd) of each group of parameters, a tuple (params, buffer,
  * *numbers): a tuple of n Values, an array of n doubles, the fields of mg_sgd in their order. After
@@ -330,6 +330,10 @@ PyObject *value_sgd(PyObject *module, PyObject *const *groups, Py_ssize_t count)
 PyObject *value_adam(PyObject *module, PyObject *const *groups, Py_ssize_t count);
 /* rmsprop(group, ...): for (params, square, mean, buffer, *numbers) and mg_update_rmsprop. */
 PyObject *value_rmsprop(PyObject *module, PyObject *const *groups, Py_ssize_t count);
+/* clip_norm(params, max_norm, norm_type): return the norm (mg_clip_grads_by_norm). */
+PyObject *value_clip_norm(PyObject *module, PyObject *args);
+/* clip_value(params, bound): see mg_clip_grads. */
+PyObject *value_clip_value(PyObject *module, PyObject *args);
 /* Set the gradients of an iterable of Values to 0. */
 PyObject *value_zero_grad(PyObject *module, PyObject *params);
 

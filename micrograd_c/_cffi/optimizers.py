@@ -7,6 +7,7 @@ from typing import Any
 from .._library import ffi, lib
 from .arena import arena
 from .threads import refuse
+from .value import Value
 
 
 def _array(numbers: Any, count: int) -> Any:
@@ -47,6 +48,26 @@ def adam(*groups: tuple[Any, ...]) -> None:
 def rmsprop(*groups: tuple[Any, ...]) -> None:
     for arguments in _taken(groups, "mg_rmsprop *", 3):
         lib.mg_rmsprop_step(*arguments)
+
+
+def _nodes(params: Any) -> list[Any]:
+    """Return the nodes of Values. Raises TypeError if there is anything else."""
+    for p in params:
+        if not isinstance(p, Value):
+            raise TypeError(f"a Value is required, not {type(p).__name__!r}")
+    return [p._node for p in params]
+
+
+def clip_norm(params: Any, max_norm: float, norm_type: float) -> float:
+    refuse("clip_grad_norm()")
+    nodes = _nodes(params)
+    return lib.mg_clip_norm(arena, nodes, len(nodes), max_norm, norm_type)  # type: ignore[no-any-return]
+
+
+def clip_value(params: Any, bound: float) -> None:
+    refuse("clip_grad_value()")
+    nodes = _nodes(params)
+    lib.mg_clip_value(arena, nodes, len(nodes), bound)
 
 
 def zero_grad(params: Any) -> None:
