@@ -3,7 +3,7 @@
 The updates are PyTorch's (torch.optim.SGD, Adam, AdamW, RMSprop): the same definitions, the same
 defaults where the papers leave them open. The learning rate and every other setting can be assigned
 between steps: for all parameters as an attribute, `optimizer.lr = 0.1`, for one group of parameters
-as an entry, `optimizer.param_groups[0]["lr"] = 0.1`.
+as an entry, `optimizer.param_groups[0]["lr"] = 0.1`. Schedules of learning rates: schedules.py.
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ from typing import Any
 
 from ._value_methods import as_steps, not_negative, numbers
 from .engine import Value, bulk
+from .schedules import CosineAnnealingLR, LambdaLR, LinearLR, StepLR
 
 __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "CosineAnnealingLR",
+    "LambdaLR",
+    "LinearLR",
     "RMSprop",
+    "StepLR",
     "clip_grad_norm",
     "clip_grad_value",
 ]
@@ -56,6 +61,7 @@ class Optimizer:
     def __init__(self, params: Params, **settings: Any) -> None:
         self.defaults = self.check(settings)
         self.param_groups: list[dict[str, Any]] = []
+        self._schedules = 0  # how many have been made: see LRScheduler
         groups: Any = [{"params": params}]
         if isinstance(params, (list, tuple)) and params and isinstance(params[0], Mapping):
             groups = params
