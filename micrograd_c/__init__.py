@@ -33,6 +33,7 @@ from .functional import (
 from .gradcheck import gradcheck
 from .graph import draw_dot, trace
 from .nn import MLP, Layer, Module, Neuron
+from .optim import clip_grad_norm, clip_grad_value
 from .vectors import Vector, vector
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ __all__ = [
     "Value",
     "Vector",
     "binary_cross_entropy_with_logits",
+    "clip_grad_norm",
+    "clip_grad_value",
     "cross_entropy",
     "dot",
     "draw_dot",

@@ -76,6 +76,41 @@ def truth(condition: object, who: str) -> bool:
     raise TypeError(f"{who} takes a bool as its condition, such as x < 3, not {kind!r}{hint}")
 
 
+def number(value: Any, what: str) -> float:
+    """Return a real number as a float. Raises as `real` does; OverflowError says what it is."""
+    try:
+        return real(value, what)
+    except OverflowError:
+        raise OverflowError(f"{what} must be a number that a float can hold") from None
+
+
+def not_negative(value: Any, what: str) -> float:
+    """Return a number from 0 up as a float. Raises as `number`, and ValueError for all others."""
+    found = number(value, what)
+    if not found >= 0.0:
+        raise ValueError(f"{what} must not be negative: {value}")
+    return found
+
+
+def numbers(values: Any, name: str) -> list[float]:
+    """Return floats of an iterable of real numbers. Raises as `number`."""
+    if not hasattr(type(values), "__iter__"):
+        raise TypeError(f"{name} must be a list of numbers, not {type(values).__name__!r}")
+    return [number(value, f"each of {name}") for value in values]
+
+
+def as_steps(steps: Any, name: str) -> int:
+    """Return a count as an int. Raises TypeError if it is none, ValueError out of [0, 2**53]."""
+    if not hasattr(type(steps), "__index__"):
+        raise TypeError(f"{name} must be an integer, not {type(steps).__name__!r}")
+    count: int = operator.index(steps)
+    if count < 0:
+        raise ValueError(f"{name} must not be negative: {count}")
+    if count > LARGEST_INTEGER:
+        raise ValueError(f"{name} must be at most 2**53, up to which a double counts")
+    return count
+
+
 def as_count(name: str, count: Any) -> int:
     """Return `count` as an int. Raises TypeError if it is no int, ValueError if it is below 1."""
     try:

@@ -48,6 +48,6 @@ from .expressions import (
 from .functions import maximum, minimum
 from .lifetimes import graph
 from .network import describe_network, layer, network, parameters
-from .optimizers import adam, sgd, zero_grad
+from .optimizers import adam, clip_norm, clip_value, rmsprop, sgd, zero_grad
 from .threads import GradOff, after_fork, record
 from .value import Value

@@ -98,7 +98,11 @@ def test_a_number_that_cannot_be_recorded_is_refused(mg: Any, use: Any, what: st
 
 
 @pytest.mark.parametrize(
-    "what", ["backward", "_backward", "grad", "partials", "data", "step", "copy", "call", "input"]
+    "what",
+    [
+        *("backward", "_backward", "grad", "partials", "data", "step", "clip_grad_norm"),
+        *("clip_grad_value", "copy", "call", "input"),
+    ],
 )
 def test_what_a_program_cannot_contain_is_refused(mg: Any, what: str) -> None:
     w = mg.Value(1.0)
@@ -119,6 +123,8 @@ def test_what_a_program_cannot_contain_is_refused(mg: Any, what: str) -> None:
             w.data = 3.0
         elif what == "step":
             optimizer.step()
+        elif what.startswith("clip"):
+            getattr(mg.optim, what)([w], 1.0)
         elif what == "copy":
             y = copy.copy(y)
         elif what == "call":
