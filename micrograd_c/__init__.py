@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 # found.
 __path__ = extend_path(__path__, __name__)
 
-from . import _copying, optim  # noqa: F401
-from .engine import Value, maximum, minimum, no_grad
+from . import _copying, _numpy_names, optim  # noqa: F401
+from .engine import Value, atan2, hypot, maximum, minimum, no_grad
 from .functional import (
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -19,6 +19,7 @@ from .functional import (
     logsumexp,
     mean,
     mse,
+    normal_cdf,
     softmax,
     total,
 )
@@ -38,12 +39,14 @@ __all__ = [
     "Module",
     "Neuron",
     "Value",
+    "atan2",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
     "dot",
     "draw_dot",
     "gradcheck",
     "hinge",
+    "hypot",
     "linear",
     "log_softmax",
     "logsumexp",
@@ -52,6 +55,7 @@ __all__ = [
     "minimum",
     "mse",
     "no_grad",
+    "normal_cdf",
     "optim",
     "softmax",
     "total",

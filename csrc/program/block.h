@@ -143,4 +143,15 @@ void mg_keep_lanes(mg_block *at, const mg_instruction *in, const double *x, size
  * than the trap says. */
 void mg_check_lanes(const mg_block *at, const mg_instruction *in);
 
+/* ---- called.c ---- */
+
+/* The operators that are calls of functions, from log1p on. No kind of processor makes these faster
+ * over lanes: their loops are compiled once, and not into each interpreter. */
+#define MG_IS_CALLED(op) ((op) >= MG_OP_log1p)
+
+/* out = op(x, y) */
+void mg_apply_called(const mg_block *at, const mg_instruction *in);
+/* out = g dz/dx (side 0) or g dz/dy (side 1), where z = op(x, y) */
+void mg_push_called(const mg_block *at, const mg_instruction *in, int side);
+
 #endif

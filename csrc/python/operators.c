@@ -48,8 +48,8 @@ MG_INLINE operand_kind kind_of(PyObject *object, double *number) {
     return found < 0 ? IS_ERROR : found == 0 ? IS_OTHER : IS_NUMBER;
 }
 
-/* The operands of one call, left and right. Of an operator, at least one is a Value; of maximum and
- * minimum, both may be numbers. */
+/* The operands of one call, left and right. Of an operator, at least one is a Value; of a
+ * function of two, both may be numbers. */
 typedef struct {
     operand_kind left;
     operand_kind right;
@@ -338,7 +338,7 @@ static inline PyObject *unary(int op, PyObject *self) {
     return finish_as(self, mg_new_unary(mg_module.arena, op, z, x), x, x);
 }
 
-/* maximum, minimum. TypeError: not two arguments, or one is neither a Value nor a number. Of two
+/* maximum, atan2, ... TypeError: not two arguments, or one is neither a Value nor a number. Of two
  * numbers, the first becomes a leaf. */
 static PyObject *function_of_two(int op, PyObject *const *args, Py_ssize_t count) {
     operands in;

@@ -333,7 +333,7 @@ PyObject *value_zero_grad(PyObject *module, PyObject *params);
 
 /* ---- operators.c ---- */
 
-extern PyMethodDef value_functions[]; /* maximum, minimum: of the module */
+extern PyMethodDef value_functions[]; /* maximum, atan2, ...: of the module */
 extern PyType_Slot value_operator_slots[];
 /* ---- compare.c: the class's tp_richcompare, tp_hash and nb_bool ---- */
 
