@@ -171,7 +171,9 @@ class Value:
 
     def sigmoid(self) -> Value:
         """Return s = 1 / (1 + e**-x), without overflow; derivative s * (1 - s)."""
-        return self._unary(special.sigmoid(self.data), "sigmoid", lambda out: out.data * (1 - out.data))
+        return self._unary(
+            special.sigmoid(self.data), "sigmoid", lambda out: out.data * (1 - out.data)
+        )
 
     def sin(self) -> Value:
         """Return sin(x), x in radians; derivative cos(x). Raises ValueError for infinite x."""
@@ -197,19 +199,26 @@ class Value:
         return self._unary(math.expm1(self.data), "expm1", lambda out: math.exp(self.data))
 
     def tan(self) -> Value:
-        """Return tan(x), x in radians; derivative 1 + tan(x)**2. Raises ValueError for infinite x."""
+        """Return tan(x), x in radians; derivative 1 + tan(x)**2.
+
+        Raises ValueError for infinite x.
+        """
         return self._unary(math.tan(self.data), "tan", lambda out: 1 + out.data * out.data)
 
     def asin(self) -> Value:
-        """Return the angle whose sine is x, |x| <= 1; derivative 1 / sqrt(1 - x**2), for |x| < 1."""
+        """Return the angle whose sine is x, |x| <= 1; derivative 1 / sqrt(1 - x**2)."""
         return self._unary(
-            math.asin(self.data), "asin", lambda out: 1 / math.sqrt((1 - self.data) * (1 + self.data))
+            math.asin(self.data),
+            "asin",
+            lambda out: 1 / math.sqrt((1 - self.data) * (1 + self.data)),
         )
 
     def acos(self) -> Value:
-        """Return the angle whose cosine is x, |x| <= 1; derivative -1 / sqrt(1 - x**2), for |x| < 1."""
+        """Return the angle whose cosine is x, |x| <= 1; derivative -1 / sqrt(1 - x**2)."""
         return self._unary(
-            math.acos(self.data), "acos", lambda out: -1 / math.sqrt((1 - self.data) * (1 + self.data))
+            math.acos(self.data),
+            "acos",
+            lambda out: -1 / math.sqrt((1 - self.data) * (1 + self.data)),
         )
 
     def atan(self) -> Value:
@@ -236,9 +245,11 @@ class Value:
         )
 
     def acosh(self) -> Value:
-        """Return the number whose cosh is x >= 1; derivative 1 / sqrt(x**2 - 1), for x > 1."""
+        """Return the number whose cosh is x >= 1; derivative 1 / sqrt(x**2 - 1)."""
         return self._unary(
-            math.acosh(self.data), "acosh", lambda out: 1 / (math.sqrt(self.data - 1) * math.sqrt(self.data + 1))
+            math.acosh(self.data),
+            "acosh",
+            lambda out: 1 / (math.sqrt(self.data - 1) * math.sqrt(self.data + 1)),
         )
 
     def atanh(self) -> Value:
@@ -441,7 +452,7 @@ def atan2(a: Operand, b: Operand) -> Value:
 
 
 def hypot(a: Operand, b: Operand) -> Value:
-    """Return sqrt(a**2 + b**2); derivatives a / hypot(a, b) and b / hypot(a, b), 0 if both are 0."""
+    """Return h = sqrt(a**2 + b**2); derivatives a / h and b / h, 0 if both are 0."""
     left, right = _both(a, b)
     slope = special.hypot_slope
     return _binary(math.hypot(left.data, right.data), left, right, "hypot", slope, slope)

@@ -71,7 +71,13 @@ def test_function_of_two_has_the_bits_and_the_errors_of_math(mg: Any, name: str)
 
 inf, nan = math.inf, math.nan
 OWN = {  # what they are at the ends
-    "softplus": [(0.0, math.log(2.0)), (-0.0, math.log(2.0)), (inf, inf), (-inf, 0.0), (1e308, 1e308)],
+    "softplus": [
+        (0.0, math.log(2.0)),
+        (-0.0, math.log(2.0)),
+        (inf, inf),
+        (-inf, 0.0),
+        (1e308, 1e308),
+    ],
     "gelu": [(0.0, 0.0), (-0.0, -0.0), (inf, inf), (-inf, -0.0), (1e308, 1e308), (-1e308, -0.0)],
     "silu": [(0.0, 0.0), (-0.0, -0.0), (inf, inf), (-inf, -0.0), (1e308, 1e308), (-1e308, -0.0)],
     "digamma": [(inf, inf), (1.0, -0.5772156649015329), (1e308, math.log(1e308))],
