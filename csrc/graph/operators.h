@@ -130,14 +130,14 @@ static inline double mg_atan_dx(double x) {
 
 /* clang-format off */
 
-/* A new row comes last: pickled programs know operators by their numbers.
+/* The table has two parts. A new row comes last: pickled programs know operators by their numbers.
  *
  *  name      symbol     form               finite?
       value                 error in value
       dz/dx                 computed from
       dz/dy                 computed from      error in partials
       what help() says */
-#define MG_OPERATORS(X)                                                                            \
+#define MG_SHORT_OPERATORS(X)                                                                      \
   X(add,      "+",       MG_FORM_INFIX,     true,                                                  \
       x + y,                MG_OK,                                                                 \
       1.0,                  MG_FROM_NONE,                                                          \
@@ -224,7 +224,11 @@ static inline double mg_atan_dx(double x) {
       mg_pow(x, y),         mg_check_power(x, y, z),                                               \
       mg_number_power_dx(x, y), MG_FROM_X | MG_FROM_Y,                                             \
       mg_power_dy(x, z),    MG_FROM_X | MG_FROM_Z, MG_OK,                                          \
-      "n ** x for a number n")                                                                     \
+      "n ** x for a number n")
+
+/* The operators that are calls of functions. These take much longer than what is around the call, of
+ * which there is one copy for all of them, where other operators have copies of their own. */
+#define MG_CALLED_OPERATORS(X)                                                                     \
   X(log1p,    "log1p",   MG_FORM_METHOD,    true,                                                  \
       log1p(x),             x <= -1.0 ? MG_DOMAIN : MG_OK,                                         \
       1.0 / (1.0 + x),      MG_FROM_X,                                                             \
@@ -362,6 +366,8 @@ static inline double mg_atan_dx(double x) {
       "Return sqrt(x**2 + y**2), also where the squares overflow. Its derivatives are\n"           \
       "x / hypot(x, y) and y / hypot(x, y), and 0 if both are 0.")
 
+#define MG_OPERATORS(X) MG_SHORT_OPERATORS(X) MG_CALLED_OPERATORS(X)
+
 /* clang-format on */
 
 /* What a partial derivative is computed from. */
@@ -376,6 +382,8 @@ enum {
         MG_OP_COUNT,
     MG_OP_packed = MG_OP_COUNT /* a sum of products, its last node alone written out: see dots.c */
 };
+
+#define MG_IS_CALLED(op) ((op) >= MG_OP_log1p) /* of the second part of the table */
 
 /* The number of operands that are nodes, for an operator of the table with this form. */
 #define MG_ARITY(form) ((form) == MG_FORM_INFIX || (form) == MG_FORM_FUNCTION ? 2 : 1)
@@ -392,6 +400,10 @@ static const unsigned char mg_arities[MG_OP_COUNT + 1] = {0, MG_ARITY_CUSTOM,
 
 /* ---- the table as functions: with op known at compile time each is one expression ---- */
 
+/* mg_evaluate and mg_differentiate for an operator that MG_IS_CALLED: operators.c. */
+mg_status mg_evaluate_called(int op, double x, double y, double *result);
+mg_status mg_differentiate_called(int op, double x, double y, double z, double *dx, double *dy);
+
 /* Write op(x, y) to *result; return what is wrong with it. */
 MG_INLINE mg_status mg_evaluate(int op, double x, double y, double *result) {
     double z;
@@ -401,11 +413,23 @@ MG_INLINE mg_status mg_evaluate(int op, double x, double y, double *result) {
         z = (value);                                     \
         *result = z;                                     \
         return (error);
+        MG_SHORT_OPERATORS(X)
+#undef X
+        default:
+            return mg_evaluate_called(op, x, y, result);
+    }
+}
+
+/* Return op(x, y). */
+MG_INLINE double mg_value(int op, double x, double y) {
+    switch (op) {
+#define X(name, symbol, form, finite, value, ...) \
+    case MG_OP_##name:                            \
+        return (value);
         MG_OPERATORS(X)
 #undef X
         default:
-            *result = x;
-            return MG_OK;
+            return x;
     }
 }
 
@@ -463,6 +487,7 @@ MG_INLINE mg_status mg_check_partials(int op, double x, double y, double z, doub
 
 /* Write dz/dx to *dx and dz/dy to *dy; return what is wrong with them. */
 MG_INLINE mg_status mg_differentiate(int op, double x, double y, double z, double *dx, double *dy) {
+    if (MG_IS_CALLED(op)) return mg_differentiate_called(op, x, y, z, dx, dy);
     *dx = mg_dx(op, x, y, z);
     *dy = mg_dy(op, x, y, z);
     return mg_check_partials(op, x, y, z, *dx);

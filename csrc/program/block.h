@@ -145,11 +145,8 @@ void mg_check_lanes(const mg_block *at, const mg_instruction *in);
 
 /* ---- called.c ---- */
 
-/* The operators that are calls of functions, from log1p on. No kind of processor makes these faster
- * over lanes: their loops are compiled once, and not into each interpreter. */
-#define MG_IS_CALLED(op) ((op) >= MG_OP_log1p)
-
-/* out = op(x, y) */
+/* out = op(x, y) for an operator that MG_IS_CALLED: no kind of processor makes these faster, so
+ * that their loops are not compiled into each interpreter. */
 void mg_apply_called(const mg_block *at, const mg_instruction *in);
 /* out = g dz/dx (side 0) or g dz/dy (side 1), where z = op(x, y) */
 void mg_push_called(const mg_block *at, const mg_instruction *in, int side);

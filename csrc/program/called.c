@@ -16,10 +16,9 @@ static lanes_of operand(const mg_block *at, uint32_t reference, double exponent,
     return (lanes_of){number, 0};
 }
 
-/* For an operator that is called, out[l] = expression in x, y, and l. */
+/* For an operator, out[l] = expression in x, y, and l. */
 #define EACH_LANE(name, expression)                  \
     case MG_OP_##name:                               \
-        if (!MG_IS_CALLED(MG_OP_##name)) break;      \
         for (size_t l = 0; l < at->lanes; l++) {     \
             const double x = x_in.at[l * x_in.step]; \
             const double y = y_in.at[l * y_in.step]; \
@@ -27,19 +26,13 @@ static lanes_of operand(const mg_block *at, uint32_t reference, double exponent,
         }                                            \
         break;
 
-static inline double value_of(int op, double x, double y) {
-    double z;
-    mg_evaluate(op, x, y, &z);
-    return z;
-}
-
 void mg_apply_called(const mg_block *at, const mg_instruction *in) {
     double x_number, y_number, *const out = mg_slot(at, in->out);
     const lanes_of x_in = operand(at, in->x, 0.0, &x_number);
     const lanes_of y_in = operand(at, in->y, in->number, &y_number);
     switch (in->op) {
-#define X(name, ...) EACH_LANE(name, value_of(MG_OP_##name, x, y))
-        MG_OPERATORS(X)
+#define X(name, ...) EACH_LANE(name, mg_value(MG_OP_##name, x, y))
+        MG_CALLED_OPERATORS(X)
 #undef X
         default:
             break;
@@ -53,7 +46,7 @@ void mg_push_called(const mg_block *at, const mg_instruction *in, int side) {
     const double *const z = mg_slot(at, in->z), *const g = mg_slot(at, in->g);
     if (side == 0) switch (in->op) {
 #define X(name, ...) EACH_LANE(name, mg_dx(MG_OP_##name, x, y, z[l]) * g[l])
-            MG_OPERATORS(X)
+            MG_CALLED_OPERATORS(X)
 #undef X
             default:
                 break;
@@ -61,7 +54,7 @@ void mg_push_called(const mg_block *at, const mg_instruction *in, int side) {
     else
         switch (in->op) {
 #define X(name, ...) EACH_LANE(name, mg_dy(MG_OP_##name, x, y, z[l]) * g[l])
-            MG_OPERATORS(X)
+            MG_CALLED_OPERATORS(X)
 #undef X
             default:
                 break;

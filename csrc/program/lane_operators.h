@@ -105,7 +105,6 @@ MG_INLINE bool mg_apply_fast(int op, const double *restrict x, double y, size_t 
 MG_INLINE void mg_apply_op(int op, mg_form form, mg_operand x_in, mg_operand y_in, size_t lanes,
                            double *restrict out) {
     if (op == MG_OP_add || op == MG_OP_multiply) return; /* these have instructions of their own */
-    if (MG_IS_CALLED(op)) return;
     if (MG_ARITY(form) == 2)
         EACH_ROW(x_in, y_in, mg_value_of_op(op, x, y));
     else if (!mg_apply_fast(op, x_in.row, y_in.number, lanes, out))
@@ -113,19 +112,16 @@ MG_INLINE void mg_apply_op(int op, mg_form form, mg_operand x_in, mg_operand y_i
 }
 
 MG_INLINE void mg_apply(const mg_block *at, const mg_instruction *in) {
-    if (MG_IS_CALLED(in->op)) {
-        mg_apply_called(at, in);
-        return;
-    }
     const mg_operand x = mg_lane_operand(at, in->x), y = mg_second_lane_operand(at, in);
     switch (in->op) {
 #define X(name, symbol, form, ...)                                              \
     case MG_OP_##name:                                                          \
         mg_apply_op(MG_OP_##name, form, x, y, at->lanes, mg_slot(at, in->out)); \
         break;
-        MG_OPERATORS(X)
+        MG_SHORT_OPERATORS(X)
 #undef X
         default:
+            mg_apply_called(at, in);
             break;
     }
 }
@@ -158,7 +154,7 @@ MG_INLINE bool mg_push_fast(int op, const double *restrict x, double y, const do
 MG_INLINE void mg_push_op(int op, mg_form form, int side, mg_operand x_in, mg_operand y_in,
                           const double *restrict z, const double *restrict g, size_t lanes,
                           double *restrict out) {
-    if (op == MG_OP_add || op == MG_OP_multiply || MG_IS_CALLED(op)) return;
+    if (op == MG_OP_add || op == MG_OP_multiply) return;
     if (MG_ARITY(form) == 2 && side == 0)
         EACH_ROW(x_in, y_in, mg_dx(op, x, y, z[l]) * g[l]);
     else if (MG_ARITY(form) == 2)
@@ -168,10 +164,6 @@ MG_INLINE void mg_push_op(int op, mg_form form, int side, mg_operand x_in, mg_op
 }
 
 MG_INLINE void mg_push_side(const mg_block *at, const mg_instruction *in, int side) {
-    if (MG_IS_CALLED(in->op)) {
-        mg_push_called(at, in, side);
-        return;
-    }
     const mg_operand x = mg_lane_operand(at, in->x), y = mg_second_lane_operand(at, in);
     const double *const z = mg_slot(at, in->z), *const g = mg_slot(at, in->g);
     switch (in->op) {
@@ -179,9 +171,10 @@ MG_INLINE void mg_push_side(const mg_block *at, const mg_instruction *in, int si
     case MG_OP_##name:                                                                     \
         mg_push_op(MG_OP_##name, form, side, x, y, z, g, at->lanes, mg_slot(at, in->out)); \
         break;
-        MG_OPERATORS(X)
+        MG_SHORT_OPERATORS(X)
 #undef X
         default:
+            mg_push_called(at, in, side);
             break;
     }
 }

@@ -338,6 +338,10 @@ static inline PyObject *unary(int op, PyObject *self) {
     return finish_as(self, mg_new_unary(mg_module.arena, op, z, x), x, x);
 }
 
+static MG_NEVER_INLINE PyObject *unary_called(int op, PyObject *self) {
+    return unary(op, self);
+}
+
 /* maximum, atan2, ... TypeError: not two arguments, or one is neither a Value nor a number. Of two
  * numbers, the first becomes a leaf. */
 static PyObject *function_of_two(int op, PyObject *const *args, Py_ssize_t count) {
@@ -377,6 +381,7 @@ static PyObject *function_of_two(int op, PyObject *const *args, Py_ssize_t count
 #define DEFINE_MG_FORM_EXPONENT(name)
 #define DEFINE_MG_FORM_METHOD(name)                                               \
     static PyObject *value_##name(PyObject *self, PyObject *Py_UNUSED(ignored)) { \
+        if (MG_IS_CALLED(MG_OP_##name)) return unary_called(MG_OP_##name, self);  \
         return unary(MG_OP_##name, self);                                         \
     }
 #define DEFINE_MG_FORM_FUNCTION(name)                                                    \
