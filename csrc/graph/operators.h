@@ -130,7 +130,8 @@ static inline double mg_atan_dx(double x) {
 
 /* clang-format off */
 
-/* The table has two parts. A new row comes last: pickled programs know operators by their numbers.
+/* The table has two parts. A new row comes last, in the second: pickled programs know operators by
+ * their numbers.
  *
  *  name      symbol     form               finite?
       value                 error in value

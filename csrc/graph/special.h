@@ -32,7 +32,7 @@ double mg_silu_dx(double x);
 
 /* log |gamma(x)|, its derivative and the derivative of that: inf or nan at the poles 0, -1, ...
  * mg_digamma is up to two and a half units in the last place off for x > 0; for x < 0, where two
- * terms may cancel, five units of the larger term. */
+ * terms may cancel, five units of the larger term or 2e-16. */
 double mg_lgamma(double x);
 double mg_digamma(double x);
 double mg_trigamma(double x);
