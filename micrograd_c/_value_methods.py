@@ -132,7 +132,7 @@ def arithmetic_error(what: str, name: str, x: float, y: float, derivative: int) 
         call = f"{x} ** {y}"
     elif name == "/":
         call = f"{x} / {y}"
-    elif name in ("maximum", "minimum"):
+    elif name in ("maximum", "minimum", "atan2", "hypot"):
         call = f"{name}({x}, {y})"
     else:
         call = f"{name}({x})"
@@ -171,7 +171,7 @@ def _can_take_three(constructor: Any) -> bool:
 class ValueMethods:
     """The base class of Value: how a Value is shown, and the conversions that a Value refuses.
 
-    `_copying` adds the methods that copy and pickle Values.
+    `_copying` adds the methods that copy and pickle Values, `_numpy_names` those that numpy calls.
     """
 
     __slots__ = ()

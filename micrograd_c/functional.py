@@ -12,6 +12,7 @@ the expression itself raises, such as OverflowError, or the ValueError of a loga
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import index
 from typing import Any
@@ -30,6 +31,7 @@ __all__ = [
     "logsumexp",
     "mean",
     "mse",
+    "normal_cdf",
     "softmax",
     "total",
     "where",
@@ -277,6 +279,17 @@ def where(condition: bool, a: Element, b: Element) -> Value:
 def _logistic_loss(z: Value, t: Any) -> Any:
     rest = (1 + (-abs(z)).exp()).log()
     return maximum(z, 0) + -t * z + rest
+
+
+def normal_cdf(x: Element) -> Value:
+    """Return ``(x * -sqrt(1/2)).erfc() * 0.5``: how likely a standard normal number is below x.
+
+    Its derivative is the density, ``e**(-x**2 / 2) / sqrt(2 * pi)``.
+
+    >>> normal_cdf(Value(0.0)).data
+    0.5
+    """
+    return (_as_value(x) * -math.sqrt(0.5)).erfc() * 0.5
 
 
 def _recorded(

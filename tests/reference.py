@@ -21,7 +21,7 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from micrograd_c._command.reference import Number, Value, maximum, minimum
+from micrograd_c._command.reference import Number, Value, atan2, hypot, maximum, minimum
 
 __all__ = [
     "CREATION_ORDERED",
@@ -63,10 +63,12 @@ class Library(NamedTuple):
     Value: type
     maximum: Callable[..., Any]
     minimum: Callable[..., Any]
+    atan2: Callable[[Any, Any], Any]
+    hypot: Callable[[Any, Any], Any]
 
 
-DEPTH_FIRST = Library(Value, maximum, minimum)
-CREATION_ORDERED = Library(CreationOrdered, maximum, minimum)
+DEPTH_FIRST = Library(Value, maximum, minimum, atan2, hypot)
+CREATION_ORDERED = Library(CreationOrdered, maximum, minimum, atan2, hypot)
 
 
 @functools.cache

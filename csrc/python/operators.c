@@ -56,8 +56,8 @@ MG_INLINE operand_kind kind_of(PyObject *object, double *number) {
     return found < 0 ? IS_ERROR : found == 0 ? IS_OTHER : IS_NUMBER;
 }
 
-/* The operands of one call, left and right. Of an operator, at least one is a Value; of maximum and
- * minimum, both may be numbers. */
+/* The operands of one call, left and right. Of an operator, at least one is a Value; of a
+ * function of two, both may be numbers. */
 typedef struct {
     operand_kind left;
     operand_kind right;
@@ -305,10 +305,14 @@ static inline PyObject *unary(int op, PyObject *self) {
     return finish_as(self, mg_new_unary(mg_module.arena, op, z, x), x, x);
 }
 
+static MG_NEVER_INLINE PyObject *unary_called(int op, PyObject *self) {
+    return unary(op, self);
+}
+
 /* Whether a function of two takes more of them, pairwise. */
 #define IS_EXTREME(op) ((op) == MG_OP_maximum || (op) == MG_OP_minimum)
 
-/* maximum, minimum. TypeError: not two arguments, or one is neither a Value nor a number. Of two
+/* maximum, atan2, ... TypeError: not two arguments, or one is neither a Value nor a number. Of two
  * numbers, the first becomes a leaf. */
 static PyObject *function_of_two(int op, PyObject *const *args, Py_ssize_t count) {
     operands in;
@@ -358,6 +362,7 @@ MG_COLD static PyObject *pairwise(int op, PyObject *const *args, Py_ssize_t coun
 #define DEFINE_MG_FORM_EXPONENT(name)
 #define DEFINE_MG_FORM_METHOD(name)                                               \
     static PyObject *value_##name(PyObject *self, PyObject *Py_UNUSED(ignored)) { \
+        if (MG_IS_CALLED(MG_OP_##name)) return unary_called(MG_OP_##name, self);  \
         return unary(MG_OP_##name, self);                                         \
     }
 #define DEFINE_MG_FORM_FUNCTION(name)                                                          \

@@ -1,4 +1,4 @@
-"""Functions of two Values or numbers: maximum and minimum, from the operator table."""
+"""Functions of two Values or numbers: maximum, atan2, ..., from the operator table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .value import Value, commutative, reflected
 
 
 def _function(op: int) -> Callable[..., Value]:
-    """Return the function that records an operator of two nodes: maximum, minimum."""
+    """Return the function that records an operator of two nodes: maximum, atan2, ...."""
     name = NAMES[op]
     apply = commutative(op)
 
@@ -44,3 +44,5 @@ def _function(op: int) -> Callable[..., Value]:
 _functions = {name: _function(op) for name, op in of_form(lib.MG_FORM_FUNCTION).items()}
 maximum = _functions["maximum"]
 minimum = _functions["minimum"]
+atan2 = _functions["atan2"]
+hypot = _functions["hypot"]

@@ -108,7 +108,7 @@ class Recorder:
         return bulk.rule(LINK, number, (self.lift(data), *pairs))
 
     def apply(self, name: str, a: Any, b: Any) -> Any:
-        """Return the maximum or minimum of a and b, NotImplemented if neither is a stand-in."""
+        """Return maximum(a, b), atan2(a, b), ...; NotImplemented if neither is a stand-in."""
         if not isinstance(a, Number) and not isinstance(b, Number):
             return NotImplemented
         if any(not isinstance(v, (Number, Value)) and _real(v) is None for v in (a, b)):

@@ -68,9 +68,17 @@ class Branching(Parametrized):
 
     def do_function(self, name: str, i: int) -> Any:
         a = self.at(i)
-        if name in ("log", "sqrt"):
-            a = a * a + 0.5
-        return self.add(getattr(a.tanh() if name == "exp" else a, name)())
+        if name in ABOVE_ZERO:
+            a = a * a + (1.5 if name == "acosh" else 0.5)
+        elif name in SMALL:
+            a = a.tanh() * 0.9
+        return self.add(getattr(a, name)())
+
+    def do_angle(self, i: int, j: int) -> Any:
+        return self.add(self.lib.atan2(self.at(i), self.at(j) * self.at(j) + 0.5))
+
+    def do_length(self, i: int, j: int) -> Any:
+        return self.add(self.lib.hypot(self.at(i), self.at(j) * self.at(j) + 0.5))
 
     def do_quotient(self, i: int, j: int) -> Any:
         return self.add(self.at(i) / (self.at(j) * self.at(j) + 1))
@@ -135,7 +143,10 @@ class Branching(Parametrized):
         return self.add((self.at(i) * self.at(i) + 0.5) ** self.at(j).tanh().data)
 
 
-NAMES = ["exp", "tanh", "relu", "sigmoid", "sin", "cos", "abs", "log", "sqrt"]
+ABOVE_ZERO = ["log", "sqrt", "log1p", "log2", "log10", "acosh", "lgamma", "digamma"]
+SMALL = ["exp", "expm1", "tan", "asin", "acos", "sinh", "cosh", "atanh"]
+NAMES = ["tanh", "relu", "sigmoid", "sin", "cos", "abs", "atan", "asinh", "erf", "erfc"]
+NAMES += ["softplus", "gelu", "silu", *ABOVE_ZERO, *SMALL]
 branching = st.lists(
     st.one_of(
         *(step("binary", name, position, position) for name in "+-*"),
@@ -148,7 +159,17 @@ branching = st.lists(
         step("total"),
         *(
             step(kind, position, position)
-            for kind in ("quotient", "power", "parameter", "softmax", "less", "sort", "detach")
+            for kind in (
+                "angle",
+                "length",
+                "quotient",
+                "power",
+                "parameter",
+                "softmax",
+                "less",
+                "sort",
+                "detach",
+            )
         ),
         *(step(kind, position, position) for kind in ("value", "number_power")),
         *(step(kind, position, position, small) for kind in ("branch", "top", "custom", "no_grad")),
@@ -196,7 +217,7 @@ def test_random_programs_are_what_they_are_row_by_row(
     assert (np.abs(found - np.sum(d_params, axis=0)) <= 1e-12 * (scale * scale).sum()).all()
 
 
-RISKY = ["log", "sqrt", "exp", "tanh", "abs"]
+RISKY = ["log", "sqrt", "exp", "tanh", "abs", "log1p", "asin", "acosh", "atanh", "digamma", "cosh"]
 newest = st.integers(0, 1)
 risky = st.lists(
     st.one_of(
