@@ -142,8 +142,8 @@ void mg_check_lanes(const mg_block *at, const mg_instruction *in);
 
 /* ---- called.c ---- */
 
-/* out = op(x, y) for an operator that MG_IS_CALLED, by the expressions of the table. If `left`,
- * only in lanes where out is nan: what is not of these lanes has been computed by a faster loop. */
+/* out = op(x, y) for an operator that MG_IS_CALLED, by the expressions of the table. If `left`, in
+ * lanes where out is nan alone: a faster loop has been over all lanes, and has left these. */
 void mg_apply_called(const mg_block *at, const mg_instruction *in, bool left);
 /* out = g dz/dx (side 0) or g dz/dy (side 1), where z = op(x, y) */
 void mg_push_called(const mg_block *at, const mg_instruction *in, int side, bool left);

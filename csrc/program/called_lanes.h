@@ -20,7 +20,7 @@ TARGET MG_NEVER_INLINE static bool mg_called_values(int op, const double *restri
             return true;
         case MG_OP_expm1:
             mg_quarter_expm1_lanes(x, false, lanes, one);
-            EACH_LANE out[l] = fabs(x[l]) < 0x1p-54 ? x[l] : 4.0 * one[l];
+            EACH_LANE out[l] = mg_lane_expm1(x[l], one[l]);
             return true;
         case MG_OP_tan:
             EACH_LANE out[l] = mg_lane_ordinary_tangent(x[l]);

@@ -263,10 +263,12 @@ MG_INLINE double mg_lane_ordinary_sine(double x, uint64_t quarter) {
 MG_INLINE double mg_lane_ordinary_tangent(double x) {
     double sine, cosine;
     const double size = fabs(x);
-    const uint64_t odd = mg_lane_turn(size, &sine, &cosine) << 63;
-    const double y = (odd != 0 ? cosine : sine) / (odd != 0 ? sine : cosine);
-    const uint64_t sign = (mg_lane_bits(x) & MG_SIGN) ^ odd;
-    return size <= 1e5 ? mg_lane_double(mg_lane_bits(y) ^ sign) : NAN;
+    const uint64_t turn = mg_lane_turn(size, &sine, &cosine), other = 0 - (turn & 1);
+    const uint64_t swapped = (mg_lane_bits(sine) ^ mg_lane_bits(cosine)) & other;
+    const uint64_t sign = (mg_lane_bits(x) ^ other) & MG_SIGN;
+    const double over = mg_lane_double(mg_lane_bits(sine) ^ swapped ^ sign);
+    const double y = over / mg_lane_double(mg_lane_bits(cosine) ^ swapped);
+    return size <= 1e5 ? y : NAN;
 }
 
 /* ---- angles ---- */
@@ -293,12 +295,11 @@ MG_INLINE double mg_lane_angle(double y, double x) {
     const double eighth = middle ? 1.0 : 0.0; /* turns are counted in eighths */
     const double half = height > width ? 2.0 - eighth : eighth;
     const double turn = x < 0.0 ? 4.0 - half : half;
-    const bool mirrored = (height > width) != (x < 0.0);
-    const double u = mirrored ? -t : t;
+    const double mirrored = height > width ? -t : t, u = x < 0.0 ? -mirrored : mirrored;
     const double rest = u * z * p + turn * 4.960467898402702e-10; /* pi/4 in two parts, */
     const double angle = turn * 0.7853981629014015 + (u + rest);  /* the first with 30 bits */
-    const double sized = middle && under == INFINITY ? NAN : angle;
-    return mg_lane_with_sign(sized, y);
+    const double sum = middle ? under : 0.0;
+    return mg_lane_with_sign(angle + (sum - sum), y); /* inf - inf is nan */
 }
 
 /* ---- lengths ---- */
@@ -338,7 +339,7 @@ MG_INLINE double mg_lane_over_squares(double a, double x, double y) {
     return p * p + q * q < INFINITY ? z : NAN;
 }
 
-/* d atan(x)/dx = 1 / (1 + x^2), without overflow of the square. */
+/* d atan(x)/dx, 1 / (1 + x^2), without overflow of the square. */
 MG_INLINE double mg_lane_atan_dx(double x) {
     const bool far = fabs(x) >= 1e150;
     const double z = 1.0 / (far ? x : 1.0 + x * x);
@@ -347,8 +348,8 @@ MG_INLINE double mg_lane_atan_dx(double x) {
 
 /* ---- logarithms and exponentials of numbers near 1 ---- */
 
-/* log(1 + x), or nan where x is -1 or below, infinite or nan. What the sum 1 + x loses is put into
- * the logarithm. */
+/* log(1 + x), or nan where x is -1 or below, infinite or nan. What the sum 1 + x loses is added to
+ * the logarithm, divided by the sum, the slope there. */
 MG_INLINE double mg_lane_log1p(double x) {
     const double sum = 1.0 + x;
     const double lost = x > 1.0 ? 1.0 - (sum - x) : x - (sum - 1.0);
@@ -364,6 +365,11 @@ MG_INLINE double mg_lane_quarter_expm1(double x) {
     x = x < -40.0 ? -40.0 : x;
     const double sum = mg_lane_split_exp(x, -0.0, &k, &rest), scale = mg_lane_scale(k - 2.0);
     return (sum * scale - 0.25) + rest * scale;
+}
+
+/* e^x - 1 of quarter = (e^x - 1) / 4. */
+MG_INLINE double mg_lane_expm1(double x, double quarter) {
+    return fabs(x) < 0x1p-54 ? x : 4.0 * quarter;
 }
 
 /* sinh x and cosh x of quarter = (e^|x| - 1) / 4; the sinh of large numbers is nan. */
@@ -405,10 +411,10 @@ MG_INLINE double mg_lane_atanh_argument(double x) {
 
 /* ---- exponentials of negative numbers, and the error function ---- */
 
-#define MG_ROOT_HALF 0.7071067811865476
+#define MG_ROOT_HALF 0.7071067811865476 /* sqrt(1/2) */
 
-/* So many times larger are exponentials that are subnormal, or will be multiplied: no bits are lost
- * before the last product, which is with MG_NARROW. */
+/* Exponentials of negative numbers are kept so many times as large, lest they are subnormal and
+ * bits are lost. The last product is with MG_NARROW. */
 #define MG_WIDE 0x1p100
 #define MG_NARROW 0x1p-100
 
@@ -442,9 +448,12 @@ MG_INLINE double mg_lane_near_erf(double x) {
     return x + x * p;
 }
 
-/* e^(a^2) erfc a for a from 0.47 on, as (1 / sqrt(pi) + p / q) / (a + 1/2). The quotient of
- * polynomials is below 0.08, so that its roundings count for little; it meets the function at
- * Chebyshev's points (of (a - 3) / (a + 3)), to 2^-57. */
+/* e^(a^2) erfc a for a from 0.47 on, where a is `size`, or size / sqrt 2 if `normal`.
+ *
+ * It is (1 / sqrt(pi) + p / q) / (a + 1/2). The quotient of polynomials is below 0.08, so that its
+ * roundings count for little; it meets the function at Chebyshev's points (of (a - 3) / (a + 3)),
+ * to 2^-57. If `normal`, both sides of the outer quotient are multiplied by sqrt 2, so that what
+ * rounds size / sqrt 2 counts for little, too. */
 MG_INLINE double mg_lane_scaled_erfc(double size, bool normal) {
     const double wide = normal ? size * MG_ROOT_HALF : size;
     const double a = wide > 30.0 ? 30.0 : wide; /* erfc 30 is 0 */
