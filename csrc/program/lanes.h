@@ -14,8 +14,20 @@
  *              is below 0.79 units.
  *     x^y      differs by one unit at 1.5% of the points, at 2.1% where a mantissa is near
  *              sqrt(2/3) or sqrt(3/2), and by more at none. The error is below 0.68 units.
- * The last two leave the lanes that are out of the ordinary to the library: they return nan there,
- * and lane_operators.h calls the library. A result does not depend on other lanes.
+ *
+ * The further ones were measured against numbers of 113 bits, too. The largest errors that were
+ * found, of values and of derivatives, in units in the last place:
+ *     log1p     0.83 1.50     log2      0.63 0.63     asin      2.02 2.16     hypot     1.17 2.35
+ *     expm1     1.07 0.75     log10     0.73 0.73     acos      2.49 2.16     atan2     1.81 2.38
+ *     softplus  1.43 2.12     sinh      2.13 1.58     atan      1.05 2.20     gelu      3.68 3.32
+ *     silu      2.64 3.63     cosh      1.58 2.13     tan       1.33 3.16     erf       1.43 1.30
+ *     asinh     1.69 2.16     acosh     2.59 3.15     atanh     1.51 2.01     erfc      3.42 1.28
+ * The derivatives of gelu and silu are sums of two terms, of which one is negative where x is. Where
+ * these cancel, for x from -3 to 0, their errors are below 1.2e-16.
+ *
+ * Sine, cosine, powers and the further functions leave lanes that are out of the ordinary to the
+ * library: they return nan there, and lane_functions.h or called.c calls the library. A result does
+ * not depend on other lanes.
  *
  * Short ways: x^3 by two products, x^0.5 by a square root, x^-0.5 by a square root and a quotient
  * differ by at most one unit from what pow returns. */
@@ -39,6 +51,11 @@ MG_INLINE double mg_lane_double(uint64_t bits) {
     double x;
     memcpy(&x, &bits, sizeof x);
     return x;
+}
+
+/* x where mask has no bits, y where it has all. */
+MG_INLINE double mg_lane_either(uint64_t mask, double x, double y) {
+    return mg_lane_double((mg_lane_bits(x) & ~mask) | (mg_lane_bits(y) & mask));
 }
 
 #define MG_SIGN ((uint64_t)1 << 63)
@@ -219,13 +236,18 @@ MG_INLINE double mg_lane_root(double x) {
 
 /* ---- sine and cosine ---- */
 
+/* A number in two parts: what a last addition has lost is in the second one. */
+typedef struct {
+    double sum, lost;
+} mg_two_parts;
+
 /* *sine and *cosine of r, where size = k pi/2 + r with |r| <= pi/4, and size is from 0 to 10^5:
  * return bits whose lowest two are those of k.
  *
  * pi/2 has three parts, of which the first two have products with k that are exact; k is below
  * 2^16. r is kept in two parts. Its relative error is largest for numbers next to a multiple of
  * pi/2, and below 2^-56 there. The polynomials are those of fdlibm's k_sin.c and k_cos.c. */
-MG_INLINE uint64_t mg_lane_turn(double size, double *sine, double *cosine) {
+MG_INLINE uint64_t mg_lane_turn(double size, mg_two_parts *sine, mg_two_parts *cosine) {
     const double shifted = size * 0.6366197723675814 + MG_SHIFT, k = shifted - MG_SHIFT;
     const double first = size - k * 1.5707963267923333;
     const double second = k * 2.5633441515839558e-12;
@@ -237,38 +259,44 @@ MG_INLINE uint64_t mg_lane_turn(double size, double *sine, double *cosine) {
     const double s45 = -2.50507602534068634195e-08 + z * 1.58969099521155010221e-10;
     const double s = (8.33333333332248946124e-03 + z * s23) + z * z2 * s45;
     const double cube = z * r;
-    *sine = r - ((z * (0.5 * rest - cube * s) - rest) - cube * -1.66666666666666324348e-01);
+    const double less = (z * (0.5 * rest - cube * s) - rest) - cube * -1.66666666666666324348e-01;
+    sine->sum = r - less;
+    sine->lost = (r - sine->sum) - less;
     const double c01 = 4.16666666666666019037e-02 + z * -1.38888888888741095749e-03;
     const double c23 = 2.48015872894767294178e-05 + z * -2.75573143513906633035e-07;
     const double c45 = 2.08757232129817482790e-09 + z * -1.13596475577881948265e-11;
     const double c = z * (c01 + z2 * (c23 + z2 * c45));
     const double half = 0.5 * z, whole = 1.0 - half;
-    *cosine = whole + (((1.0 - whole) - half) + (z * c - r * rest));
+    const double more = ((1.0 - whole) - half) + (z * c - r * rest);
+    cosine->sum = whole + more;
+    cosine->lost = more - (cosine->sum - whole);
     return mg_lane_bits(shifted);
 }
 
 /* sin x where quarter is 0, cos x where it is 1, or nan where |x| is above 10^5 or nan. */
 MG_INLINE double mg_lane_ordinary_sine(double x, uint64_t quarter) {
-    double sine, cosine;
+    mg_two_parts sine, cosine;
     const double size = fabs(x);
     const uint64_t turn = mg_lane_turn(size, &sine, &cosine) + quarter; /* quarters of a turn */
     const uint64_t other = 0 - (turn & 1);
     const uint64_t odd = mg_lane_bits(x) & (quarter - 1); /* the sine alone has the sign of x */
     const uint64_t sign = (((turn >> 1) << 63) ^ odd) & MG_SIGN;
-    const uint64_t bits = (mg_lane_bits(sine) & ~other) | (mg_lane_bits(cosine) & other);
+    const uint64_t bits = mg_lane_bits(mg_lane_either(other, sine.sum, cosine.sum));
     return size <= 1e5 ? mg_lane_double(bits ^ sign) : NAN;
 }
 
 /* tan x, or nan where |x| is above 10^5 or nan: sin r / cos r, or -cos r / sin r for an odd k. */
 MG_INLINE double mg_lane_ordinary_tangent(double x) {
-    double sine, cosine;
+    mg_two_parts sine, cosine;
     const double size = fabs(x);
-    const uint64_t turn = mg_lane_turn(size, &sine, &cosine), other = 0 - (turn & 1);
-    const uint64_t swapped = (mg_lane_bits(sine) ^ mg_lane_bits(cosine)) & other;
+    const uint64_t other = 0 - (mg_lane_turn(size, &sine, &cosine) & 1);
+    const double under = mg_lane_either(other, cosine.sum, sine.sum);
+    const double over_lost = mg_lane_either(other, sine.lost, cosine.lost);
+    const double under_lost = mg_lane_either(other, cosine.lost, sine.lost);
+    const double ratio = mg_lane_either(other, sine.sum, cosine.sum) / under;
+    const double y = ratio + (over_lost - ratio * under_lost) / under;
     const uint64_t sign = (mg_lane_bits(x) ^ other) & MG_SIGN;
-    const double over = mg_lane_double(mg_lane_bits(sine) ^ swapped ^ sign);
-    const double y = over / mg_lane_double(mg_lane_bits(cosine) ^ swapped);
-    return size <= 1e5 ? y : NAN;
+    return size <= 1e5 ? mg_lane_double(mg_lane_bits(y) ^ sign) : NAN;
 }
 
 /* ---- angles ---- */
@@ -518,12 +546,13 @@ MG_INLINE double mg_lane_silu(double x, double e) {
     return x < -800.0 ? -0.0 : x < 0.0 ? y * MG_NARROW : y;
 }
 
-/* s (1 + x (1 - s)), where s is the logistic function of x, and 1 - s of -x; nan where x is inf. */
+/* s (1 + x (1 - s)), where s is the logistic function of x, and 1 - s of -x. With n = e^-|x| it is
+ * (1 + n + x n) / (1 + n)^2, or for x below 0 n (1 + n + x) / (1 + n)^2. nan where x is inf. */
 MG_INLINE double mg_lane_silu_dx(double x, double e) {
-    const double narrow = e * MG_NARROW, u = 1.0 / (1.0 + narrow);
-    const double slope = 1.0 + x * (x < 0.0 ? u : narrow * u);
-    const double below = x < -800.0 ? -0.0 : slope * e * u * MG_NARROW;
-    return x < 0.0 ? below : slope * u;
+    const double narrow = e * MG_NARROW, square = 1.0 + narrow * (2.0 + narrow);
+    const double slope = (1.0 + narrow) + (x < 0.0 ? x : x * narrow);
+    const double y = (x < 0.0 ? slope * e : slope) / square;
+    return x < -800.0 ? -0.0 : x < 0.0 ? y * MG_NARROW : y;
 }
 
 #endif
