@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-from ._value_methods import call_text, user_frame, user_line
+from ._value_methods import call_text, is_own, user_frame, user_line
 from .engine import Block, Value, bulk
 
 # At which line a node was recorded, by the node's serial number, which no later node has: for the
@@ -94,11 +94,29 @@ def _look(value: Value, number: float, serial: int, middle: int) -> None:
     if middle:
         _lines[middle] = line
     if not isfinite(number) and _are_finite(value._children):
-        raise FloatingPointError(f"{number} of finite numbers: {_describe(value)} ({_text(line)})")
+        raise _error(
+            FloatingPointError, f"{number} of finite numbers: {_describe(value)}", _text(line)
+        )
 
 
 def _locate(error: Exception) -> Exception:
-    return type(error)(f"{error} ({user_line()})")
+    return _error(type(error), str(error), user_line())
+
+
+def _error(kind: type[Exception], text: str, where: str) -> Exception:
+    error = kind(f"{text} ({where})")
+    error._names_line = True  # type: ignore[attr-defined]
+    return error
+
+
+def line_of(error: Exception) -> str:
+    """Return the line of your code that an error comes from; '' if the error names it."""
+    line, entry = "", error.__traceback__
+    while entry is not None and not hasattr(error, "_names_line"):
+        if not is_own(entry.tb_frame):
+            line = f"{entry.tb_frame.f_code.co_filename}:{entry.tb_lineno}"
+        entry = entry.tb_next
+    return line
 
 
 def _is_number(child: Value) -> bool:
@@ -117,15 +135,16 @@ def _follow(nodes: list[Value]) -> None:
         except (ArithmeticError, ValueError) as error:
             if own:
                 raise
-            raise type(error)(f"{error} ({_where(node)})") from None
+            raise _error(type(error), str(error), _where(node)) from None
         if not isfinite(gradient) or not _are_finite(children):
             continue
         for child, earlier in zip(children, before):
             if isfinite(earlier) and not isfinite(child.grad) and not _is_number(child):
-                raise FloatingPointError(
+                text = (
                     f"a gradient of {child.grad} of finite numbers: the backward of "
-                    f"{_describe(node)}, whose gradient is {gradient} ({_where(node)})"
+                    f"{_describe(node)}, whose gradient is {gradient}"
                 )
+                raise _error(FloatingPointError, text, _where(node))
 
 
 bulk.watch_by(_look, _follow, _locate)

@@ -27,6 +27,11 @@ _ERRORS: dict[str, type[ArithmeticError] | type[ValueError]] = {
 _FOLDER = os.path.dirname(__file__) + os.sep
 
 
+def is_own(frame: Any) -> bool:
+    """Return whether a frame is of this package."""
+    return bool(frame.f_code.co_filename.startswith(_FOLDER))
+
+
 def user_frame() -> Any:
     """Return the frame of the innermost running code that is not of this package."""
     frame: Any = sys._getframe(1)

@@ -19,7 +19,7 @@ from typing import Any
 from .._library import ffi, lib
 from .._value_methods import arithmetic_error, as_count
 from ..engine import Value, bulk, restore
-from . import arguments, derived, pickling
+from . import arguments, checks, derived, pickling
 from .arguments import Array, Shape
 from .extremes import record_extremes
 from .objective import Objective
@@ -143,9 +143,9 @@ class Program:
             try:
                 self._record(numbers)
             except (ArithmeticError, ValueError) as error:
-                if type(error) not in _ARITHMETIC:
+                if type(error) not in checks.ARITHMETIC:
                     raise
-                raise type(error)(f"row {row}: {error}") from error
+                raise checks.with_row(row, error) from error
 
     # ---- rows ----
 
@@ -194,7 +194,7 @@ class Program:
         replayed = ALL if check and mode != FORWARD else mode  # as row-by-row backward() checks
         total, place = 0.0, 0
         left: Any = None  # the numbers of the rows that no trace so far was right for; None: all
-        error: tuple[int, Exception] | None = None
+        errors: list[tuple[int, Exception | None]] = []  # None: nan or inf of finite numbers
         done: list[tuple[Trace, Frame]] = []
         try:
             while rows.count:
@@ -203,10 +203,12 @@ class Program:
                     row = 0 if left is None else int(left[0])
                     try:
                         self._specialize(place, self._numbers_of_row(rows.columns, row), row)
-                    except Exception:
-                        if error is not None and error[0] < row:
-                            break  # the error of the earlier row is raised below
-                        raise
+                    except Exception as raised:
+                        if not check:
+                            raise
+                        bare = raised.__cause__ if type(raised) in checks.ARITHMETIC else raised
+                        errors.append((row, bare if isinstance(bare, Exception) else raised))
+                        break  # the error of an earlier row is raised, or this one
                 trace = self._traces[place] if variant is None else variant(self._traces[place])
                 frame = trace.take_frame(replayed)
                 done.append((trace, frame))
@@ -216,7 +218,8 @@ class Program:
                 elif trace.captured:
                     bulk.get_numbers(trace.captured, frame.data_buffer)
                 bind(frame)
-                frame.held = rows, left, failed, bind, load
+                room = checks.make_room(self._np, frame, trace.inputs, rows) if check else None
+                frame.held = rows, left, failed, bind, load, room
                 some_failed = frame.run(threads)
                 if fresh and some_failed and failed[0]:
                     raise _undecided(left)
@@ -225,22 +228,51 @@ class Program:
                     trace.give_frame(replayed, done.pop()[1])
                     continue
                 total += frame.call.total
-                if frame.call.trap.status:
-                    row, raised = _error_of(frame.call)
-                    if error is None or row < error[0]:
-                        error = row, raised
+                if check:
+                    errors += self._errors_of(trace, frame, rows, left, failed)
                 if not some_failed:
                     break
                 failing = self._np.flatnonzero(failed)
                 left = (failing if left is None else left[failing]).astype(self._np.uint32)
-            if error is not None:
-                raise error[1]
+            if errors:
+                self._raise_first(errors, rows, replayed != FORWARD)
             for trace, frame in done if finish is not None else ():
                 finish(trace, frame)  # type: ignore[misc]
         finally:
             for trace, frame in done:
                 trace.give_frame(replayed, frame)
         return total
+
+    def _errors_of(
+        self, trace: Trace, frame: Frame, rows: Rows, left: Any, failed: Any
+    ) -> list[tuple[int, Exception | None]]:
+        """Return the rows in error that a checked replay of a frame has met first."""
+        errors: list[tuple[int, Exception | None]] = []
+        if frame.call.trap.status:
+            errors.append(_error_of(frame.call))
+        replayed = self._np.arange(rows.count) if left is None else left.astype(int)
+        if failed is not None:
+            replayed = replayed[failed == 0]
+        row = checks.first_suspect(
+            self._np, frame, trace.inputs, len(trace.captured), rows, replayed
+        )
+        return errors if row is None else [*errors, (row, None)]
+
+    def _raise_first(
+        self, errors: list[tuple[int, Exception | None]], rows: Rows, derivatives: bool
+    ) -> None:
+        """Raise the error of the first row that has one, as the function raises it by itself."""
+
+        def run(leaves: list[Value]) -> Any:
+            return self.fn(*(arguments.rebuild(shape, leaves) for shape in self._shapes))
+
+        for row, found in sorted(errors, key=lambda pair: pair[0]):
+            if found is not None and type(found) not in checks.ARITHMETIC:
+                raise found  # no recording could be made
+            numbers = self._numbers_of_row(rows.columns, max(row, 0))
+            error = checks.error_of_row(run, numbers, derivatives, found)
+            if error is not None:
+                raise checks.with_row(row, error) from error
 
     def _tell(self, trace: Trace, frame: Frame, rows: Rows, left: Any, check: bool) -> Any:
         """Tell a frame what to replay; return where it marks the rows that fail a guard."""
@@ -787,7 +819,6 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-_ARITHMETIC = (ValueError, OverflowError, ZeroDivisionError)
 _SMALL = 1 << 14  # a program remembers its arguments up to so many numbers
 _NO_ROW = 2 ** (8 * ffi.sizeof("size_t")) - 1  # the row of a mg_trap that belongs to no row
 
@@ -823,9 +854,7 @@ def _error_of(call: Any) -> tuple[int, Exception]:
     name = OPERATORS[trap.op] if trap.op >= 0 else "/"
     what = ffi.string(lib.mg_error_text(trap.status)).decode()
     error = arithmetic_error(what, name, trap.x, trap.y, trap.derivative)
-    if trap.row == _NO_ROW:
-        return -1, type(error)(f"computed of parameters alone: {error}")
-    return trap.row, type(error)(f"row {trap.row}: {error}")
+    return -1 if trap.row == _NO_ROW else trap.row, error
 
 
 def _collect_grads(np: Any, grads: list[tuple[Trace, Any]]) -> Callable[[Trace, Frame], None]:
