@@ -295,8 +295,10 @@ class Program:
         object with the buffer protocol or nested lists. `threads` is how many threads share the
         rows; the result is the same for any number. Out of an operator's domain the result is nan
         or inf. With `check` the error that the function would raise for the first such row is
-        raised, naming the row, unless no result depends on the operation in error. For a row that
-        is recorded anew the error of the function is raised, with the number of the row.
+        raised, naming the row, unless no result depends on the operation in error; and
+        FloatingPointError for nan or inf born of finite numbers. The function is run once more for
+        a row in error, to name the line. For a row that is recorded anew the error of the function
+        is raised, with the number of the row.
 
         Raises TypeError or ValueError, with both shapes, for arguments nested or shaped otherwise;
         TypeError for what is no number; ValueError for masked numbers; RuntimeError if the rows
