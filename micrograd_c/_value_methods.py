@@ -139,12 +139,13 @@ def arithmetic_error(what: str, name: str, x: float, y: float, derivative: int) 
     The error is `what`. The operator has this name and the operands x and y (unused if it takes
     one). `derivative` is 1 if the operator's derivative failed, 0 if its value did.
     """
-    takes_two = name in _INFIX or name in ("maximum", "minimum", "atan2", "hypot")
+    takes_two = name in _INFIX or name in _OF_TWO
     call = call_text(name, x, y) if takes_two else call_text(name, x)
     where = "the derivative of " if derivative else ""
     return _ERRORS[what](f"{what}: {where}{call}")
 
 
+_OF_TWO = "maximum", "minimum", "atan2", "hypot", "polygamma"
 _INFIX = {
     "add": "+",
     "multiply": "*",
