@@ -142,10 +142,10 @@ void mg_check_lanes(const mg_block *at, const mg_instruction *in);
 
 /* ---- called.c ---- */
 
-/* out = op(x, y) for an operator that MG_IS_CALLED: no kind of processor makes these faster, so
- * that their loops are not compiled into each interpreter. */
-void mg_apply_called(const mg_block *at, const mg_instruction *in);
+/* out = op(x, y) for an operator that MG_IS_CALLED, by the expressions of the table. If `left`, in
+ * lanes where out is nan alone: a faster loop has been over all lanes, and has left these. */
+void mg_apply_called(const mg_block *at, const mg_instruction *in, bool left);
 /* out = g dz/dx (side 0) or g dz/dy (side 1), where z = op(x, y) */
-void mg_push_called(const mg_block *at, const mg_instruction *in, int side);
+void mg_push_called(const mg_block *at, const mg_instruction *in, int side, bool left);
 
 #endif
