@@ -12,7 +12,8 @@ void mg_check_guard(const mg_block *at, const mg_instruction *in) {
     for (size_t l = 0; l < at->used; l++) {
         double x = mg_is_scalar(in->x) ? mg_scalar(at, in->x) : mg_slot(at, in->x)[l];
         double y = mg_is_scalar(in->y) ? mg_scalar(at, in->y) : mg_slot(at, in->y)[l];
-        if (!mg_holds(guard, x, y)) at->failed[l] = 1;
+        if (mg_holds(guard, x, y)) continue;
+        if (at->failed[l] == 0 || at->failed[l] > guard->number) at->failed[l] = guard->number;
     }
 }
 

@@ -34,12 +34,12 @@ enum {
 
 struct mg_workspace {
     mg_arena *memory;
-    size_t lanes;          /* the widest block that a slot has room for */
-    double *slots;         /* lanes doubles for each slot, aligned */
-    double *sums;          /* MG_LANES partial sums for each adjoint that rows add to */
-    double *ones;          /* 1.0 for each lane: a factor for gradients that are summed alone */
-    uint32_t *rows;        /* the row of each lane */
-    unsigned char *failed; /* for each lane: 1 if its row fails a guard */
+    size_t lanes;     /* the widest block that a slot has room for */
+    double *slots;    /* lanes doubles for each slot, aligned */
+    double *sums;     /* MG_LANES partial sums for each adjoint that rows add to */
+    double *ones;     /* 1.0 for each lane: a factor for gradients that are summed alone */
+    uint32_t *rows;   /* the row of each lane */
+    uint32_t *failed; /* for each lane: the number of the first guard that its row fails, or 0 */
     mg_block block;
     double room[]; /* where all these lie */
 };
@@ -67,7 +67,7 @@ static size_t round_up(size_t count, size_t step) {
  * code. */
 
 static void start_forward(mg_block *at, mg_stage stage) {
-    memset(at->failed, 0, at->used);
+    for (size_t l = 0; l < at->used; l++) at->failed[l] = at->call->all_fail;
     at->lanes = at->stride = round_up(at->used, MG_LANES);
     at->stage = stage;
     at->next = 0;
@@ -88,8 +88,9 @@ static void start_block(mg_block *at, size_t first, size_t count) {
 static bool tell_failed(mg_block *at) {
     size_t failures = 0;
     if (at->program->guard_count == 0) return false;
-    for (size_t l = 0; l < at->used; l++) failures += at->failed[l];
-    if (failures != 0) memcpy(at->call->failed + at->first, at->failed, at->used);
+    for (size_t l = 0; l < at->used; l++) failures += at->failed[l] != 0;
+    if (failures != 0)
+        memcpy(at->call->failed + at->first, at->failed, at->used * sizeof *at->failed);
     return failures != 0;
 }
 
@@ -210,20 +211,30 @@ void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride
 
 /* ---- a replay ---- */
 
-int mg_replay_begin(const mg_program *program, mg_call *call) {
-    const double *const scalars = call->scalars;
-    memcpy(call->scalars, program->constants, program->scalar_count * sizeof(double));
-    call->trap.status = MG_OK;
-    mg_evaluate_scalars(program, call);
+/* Return the number of the first guard between scalars that fails, or 0. *first tells whether no
+ * guard that rows may fail stands before it. */
+static uint32_t first_to_fail(const mg_program *program, const double *scalars, bool *first) {
+    *first = true;
     for (size_t i = 0; i < program->guard_count; i++) {
         const mg_guard *guard = &program->guards[i];
         const mg_fate *left = &program->fates[guard->left], *right = &program->fates[guard->right];
-        if (left->level == MG_LEVEL_ROW || right->level == MG_LEVEL_ROW) continue;
-        if (mg_holds(guard, scalars[left->scalar], scalars[right->scalar])) continue;
-        memset(call->failed, 1, call->count);
-        return 0;
+        if (left->level == MG_LEVEL_ROW || right->level == MG_LEVEL_ROW)
+            *first = false;
+        else if (!mg_holds(guard, scalars[left->scalar], scalars[right->scalar]))
+            return guard->number;
     }
-    return 1;
+    return 0;
+}
+
+int mg_replay_begin(const mg_program *program, mg_call *call) {
+    memcpy(call->scalars, program->constants, program->scalar_count * sizeof(double));
+    call->trap.status = MG_OK;
+    mg_evaluate_scalars(program, call);
+    bool first;
+    call->all_fail = first_to_fail(program, call->scalars, &first);
+    if (call->all_fail == 0 || !first) return 1;
+    for (size_t i = 0; i < call->count; i++) call->failed[i] = call->all_fail;
+    return 0;
 }
 
 static bool are_finite(const double *numbers, size_t count) {
@@ -259,6 +270,29 @@ int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspa
     return progress.failures;
 }
 
+size_t mg_sort_rows(const mg_call *call, size_t guards, uint32_t *sorted, uint32_t *numbers,
+                    uint32_t *ends) {
+    const uint32_t *failed = call->failed;
+    uint32_t sum = 0, last = 0;
+    size_t groups = 0;
+    memset(ends, 0, (guards + 1) * sizeof *ends);
+    for (size_t i = 0; i < call->count; i++) ends[failed[i]]++;
+    for (size_t g = 0; g <= guards; g++) {
+        const uint32_t count = ends[g];
+        ends[g] = sum; /* where the group begins; and, when its rows have been written, ends */
+        sum += count;
+    }
+    for (size_t i = 0; i < call->count; i++)
+        sorted[ends[failed[i]]++] = call->rows != NULL ? call->rows[i] : (uint32_t)i;
+    for (uint32_t g = 0; g <= guards; g++) {
+        if (ends[g] == last) continue;
+        last = ends[g];
+        numbers[groups] = g;
+        ends[groups++] = last;
+    }
+    return groups;
+}
+
 /* ---- workspaces ---- */
 
 mg_workspace *mg_workspace_new(const mg_program *program, mg_mode mode) {
@@ -269,7 +303,7 @@ mg_workspace *mg_workspace_new(const mg_program *program, mg_mode mode) {
     if (lanes > MG_MOST_LANES) lanes = MG_MOST_LANES;
     const size_t doubles = (slots + 1) * lanes + program->sum_count * MG_LANES;
     const size_t size =
-        sizeof(mg_workspace) + doubles * sizeof(double) + 64 + lanes * (sizeof(uint32_t) + 1);
+        sizeof(mg_workspace) + doubles * sizeof(double) + 64 + 2 * lanes * sizeof(uint32_t);
     if (slots > SIZE_MAX / 64 / MG_MOST_LANES) return NULL;
     mg_lock_take(&memory->lock);
     mg_workspace *workspace = mg_allocate(memory, size);
@@ -281,7 +315,7 @@ mg_workspace *mg_workspace_new(const mg_program *program, mg_mode mode) {
     workspace->sums = workspace->slots + slots * lanes;
     workspace->ones = workspace->sums + program->sum_count * MG_LANES;
     workspace->rows = (uint32_t *)(workspace->ones + lanes);
-    workspace->failed = (unsigned char *)(workspace->rows + lanes);
+    workspace->failed = workspace->rows + lanes;
     for (size_t l = 0; l < lanes; l++) workspace->ones[l] = 1.0;
     return workspace;
 }
