@@ -62,9 +62,9 @@ static size_t round_up(size_t count, size_t step) {
     return (count + step - 1) / step * step;
 }
 
-/* A block goes through stages: MG_STAGE_FORWARD, forward up to the guards; MG_STAGE_AGAIN, where
- * rows have failed a guard, forward once more without those rows; MG_STAGE_REST, the rest of the
- * code. */
+/* A block goes through stages: MG_STAGE_FORWARD, up to the last guard; MG_STAGE_AGAIN, where rows
+ * have failed a guard, the same once more without those rows; MG_STAGE_REST, the rest of the code.
+ */
 
 static void start_forward(mg_block *at, mg_stage stage) {
     for (size_t l = 0; l < at->used; l++) at->failed[l] = at->call->all_fail;
@@ -101,13 +101,23 @@ static void drop_failed(mg_block *at) {
     at->used = kept;
 }
 
+/* Whether to compute less for the rest of the code is worth the way there once more. */
+static bool pays(const mg_block *at) {
+    const mg_schedule *schedule = at->schedule;
+    size_t kept = 0;
+    for (size_t l = 0; l < at->used; l++) kept += at->failed[l] == 0;
+    kept = round_up(kept, MG_LANES);
+    return (at->lanes - kept) * (schedule->count - schedule->decided) > kept * schedule->decided;
+}
+
 /* The guards have been evaluated: begin MG_STAGE_AGAIN if it is needed, and return whether it was
  * begun. Where nothing is summed and nothing checked, the outputs of rows that failed may be stored
  * all the same: another program will replay those rows. */
 static bool goes_again(mg_block *at) {
     const bool check = at->call->check != 0, failed = tell_failed(at);
     at->failures |= failed;
-    if (check ? at->check && !failed : at->mode == MG_FORWARD || !failed) return false;
+    if (!failed && at->check == check) return false;
+    if (at->mode == MG_FORWARD && !check && !pays(at)) return false;
     drop_failed(at);
     at->check = check;
     if (at->used != 0) start_forward(at, MG_STAGE_AGAIN);
@@ -119,7 +129,7 @@ static bool next_stage(mg_block *at) {
     if (at->stage == MG_STAGE_FORWARD && goes_again(at)) return true;
     if (at->stage == MG_STAGE_REST) return false;
     at->stage = MG_STAGE_REST;
-    at->next = at->schedule->forward;
+    at->next = at->schedule->decided;
     return at->used != 0;
 }
 
@@ -127,7 +137,7 @@ static bool next_stage(mg_block *at) {
 static bool run_block(mg_block *at, const mg_kernels *kernels, size_t *work) {
     const mg_schedule *schedule = at->schedule;
     while (*work != 0) {
-        const size_t end = at->stage == MG_STAGE_REST ? schedule->count : schedule->forward;
+        const size_t end = at->stage == MG_STAGE_REST ? schedule->count : schedule->decided;
         const size_t cost = at->lanes * schedule->terms_each, left = end - at->next;
         const size_t step = left * cost <= *work ? left : *work / cost + 1;
         kernels->run(at, at->next, at->next + step);
