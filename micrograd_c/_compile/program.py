@@ -232,7 +232,7 @@ class Program:
                 if fresh and some_failed and failed[0]:
                     raise _undecided(first)
                 if some_failed:
-                    parts = part(self._np, frame.call, len(trace.guards))
+                    parts = part(self._np, frame)
                     right = parts[0][0] == 0
                     for guard, group in parts[right:]:
                         heappush(groups, (int(group[0]), (place, guard), group))

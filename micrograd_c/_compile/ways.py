@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._library import ffi, lib
-from .replay import Trace
+from .replay import Frame, Trace
 
 # The place of a recording, and the number, from 1, of the guard that rows fail first.
 Way = tuple[int, int]
@@ -60,14 +60,16 @@ def _parting(guards: Sequence[Any], others: Sequence[Any]) -> int | None:
     return None
 
 
-def part(np: Any, call: Any, guards: int) -> list[tuple[int, Any]]:
-    """Return the rows of a call by the guard that they fail first: its number and these rows.
+def part(np: Any, frame: Frame) -> list[tuple[int, Any]]:
+    """Return the rows of a replay by the guard that they fail first: its number and these rows.
 
-    So many guards the replayed trace has. Rows that fail none come first, with the number 0.
+    Rows that fail none come first, with the number 0.
     """
-    rows = np.empty(call.count, np.uint32)
-    numbers, ends = ffi.new("uint32_t[]", guards + 1), ffi.new("uint32_t[]", guards + 1)
-    count = lib.mg_sort_rows(call, guards, ffi.from_buffer("uint32_t[]", rows), numbers, ends)
-    bounds = [0, *ffi.unpack(ends, count)]
-    parts = zip(ffi.unpack(numbers, count), bounds, bounds[1:])
-    return [(number, rows[first:last]) for number, first, last in parts]
+    rows = np.empty(frame.call.count, np.uint32)
+    numbers, ends, guards = frame.numbers, frame.ends, len(frame.ends) - 1
+    count = lib.mg_sort_rows(frame.call, guards, ffi.from_buffer("uint32_t[]", rows), numbers, ends)
+    first, parts = 0, []
+    for number, last in zip(numbers[0:count], ends[0:count]):
+        parts.append((number, rows[first:last]))
+        first = last
+    return parts
