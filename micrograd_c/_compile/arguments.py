@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from numbers import Number
 from typing import Any, NamedTuple
 
@@ -147,7 +147,8 @@ def _describe(example: Any, take: Callable[[Any, str], Array | None], where: str
         return Members(kind, keys, tuple(shapes))
     if isinstance(example, Static):
         return example
-    if isinstance(example, Number) or _is_iterable(example):
+    text = isinstance(example, (str, bytes))
+    if isinstance(example, Number) or (isinstance(example, Iterable) and not text):
         raise TypeError(
             f"{where} must be a number, an array, or a list, tuple, dict or dataclass of these, "
             f"not {type(example).__name__!r}; static(...) has the function take it as it is"
@@ -158,10 +159,6 @@ def _describe(example: Any, take: Callable[[Any, str], Array | None], where: str
 def place_in(where: str, kind: type, name: Any) -> str:
     """Return where an item of a container stands."""
     return f"{where}.{name}" if dataclasses.is_dataclass(kind) else f"{where}[{name!r}]"
-
-
-def _is_iterable(example: Any) -> bool:
-    return hasattr(type(example), "__iter__") and not isinstance(example, (str, bytes))
 
 
 def _is_number(example: Any) -> bool:
