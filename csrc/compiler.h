@@ -5,7 +5,11 @@
 #if defined(__GNUC__)
 #define MG_INLINE static inline __attribute__((always_inline))
 #define MG_COLD __attribute__((noinline, cold))
+#if defined(__clang__)
 #define MG_NEVER_INLINE __attribute__((noinline))
+#else
+#define MG_NEVER_INLINE __attribute__((noinline, noclone))
+#endif
 #define MG_LIKELY(x) __builtin_expect(!!(x), 1)
 #define MG_PREFETCH(address) __builtin_prefetch((const void *)(address), 1)
 #define MG_FORMAT(string, arguments) __attribute__((format(printf, string, arguments)))

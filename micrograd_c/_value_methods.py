@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import operator
 import os
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 from numbers import Real
-from operator import index
 from types import FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -65,10 +66,55 @@ def real(number: Any, what: str) -> float:
     return found
 
 
+def truth(condition: object, who: str) -> bool:
+    """Return a bool, or one of numpy's, as a bool. Raises TypeError for anything else."""
+    numpy = sys.modules.get("numpy")
+    if isinstance(condition, bool) or (numpy is not None and isinstance(condition, numpy.bool_)):
+        return bool(condition)
+    kind = condition.__class__.__name__
+    hint = ": ~ of a bool is an int, write c ^ True" if condition in (-1, -2) else ""
+    raise TypeError(f"{who} takes a bool as its condition, such as x < 3, not {kind!r}{hint}")
+
+
+def number(value: Any, what: str) -> float:
+    """Return a real number as a float. Raises as `real` does; OverflowError says what it is."""
+    try:
+        return real(value, what)
+    except OverflowError:
+        raise OverflowError(f"{what} must be a number that a float can hold") from None
+
+
+def not_negative(value: Any, what: str) -> float:
+    """Return a number from 0 up as a float. Raises as `number`, and ValueError for all others."""
+    found = number(value, what)
+    if not found >= 0.0:
+        raise ValueError(f"{what} must not be negative: {value}")
+    return found
+
+
+def numbers(values: Any, name: str) -> list[float]:
+    """Return floats of an iterable of real numbers. Raises as `number`."""
+    if not hasattr(type(values), "__iter__"):
+        raise TypeError(f"{name} must be a list of numbers, not {type(values).__name__!r}")
+    return [number(value, f"each of {name}") for value in values]
+
+
+def as_steps(steps: Any, name: str) -> int:
+    """Return a count as an int. Raises TypeError if it is none, ValueError out of [0, 2**53]."""
+    if not hasattr(type(steps), "__index__"):
+        raise TypeError(f"{name} must be an integer, not {type(steps).__name__!r}")
+    count: int = operator.index(steps)
+    if count < 0:
+        raise ValueError(f"{name} must not be negative: {count}")
+    if count > LARGEST_INTEGER:
+        raise ValueError(f"{name} must be at most 2**53, up to which a double counts")
+    return count
+
+
 def as_count(name: str, count: Any) -> int:
     """Return `count` as an int. Raises TypeError if it is no int, ValueError if it is below 1."""
     try:
-        number = int(index(count))
+        number = int(operator.index(count))
     except TypeError:
         raise TypeError(f"{name} must be an integer, not {type(count).__name__}") from None
     if number < 1:
@@ -86,7 +132,7 @@ def arithmetic_error(what: str, name: str, x: float, y: float, derivative: int) 
         call = f"{x} ** {y}"
     elif name == "/":
         call = f"{x} / {y}"
-    elif name in ("maximum", "minimum"):
+    elif name in ("maximum", "minimum", "atan2", "hypot"):
         call = f"{name}({x}, {y})"
     else:
         call = f"{name}({x})"
@@ -125,7 +171,7 @@ def _can_take_three(constructor: Any) -> bool:
 class ValueMethods:
     """The base class of Value: how a Value is shown, and the conversions that a Value refuses.
 
-    `_copying` adds the methods that copy and pickle Values.
+    `_copying` adds the methods that copy and pickle Values, `_numpy_names` those that numpy calls.
     """
 
     __slots__ = ()
@@ -158,3 +204,60 @@ class ValueMethods:
             "a Value does not become a float unasked, for that would cut the graph: "
             "use .data for the number, .exp(), .log(), ... for math.exp(), math.log(), ..."
         )
+
+
+# ---- operators of subclasses ----
+#
+# A subclass may have + * ** of its own, which its other operators then use, as in micrograd. A
+# backend, whose Value is `plain`, calls these functions where an operand is of a subclass. They
+# return NotImplemented for an operand that is neither a Value nor a number, unless the subclass has
+# a method of its own for it.
+
+
+def negative(value: Any) -> Any:
+    return value * -1
+
+
+def number_power(plain: Any, number: Any, value: Any) -> Any:
+    cls = type(value)
+    return NotImplemented if cls.__pow__ is plain.__pow__ else cls(number) ** value
+
+
+def _is_value(operand: Any) -> bool:
+    return isinstance(operand, ValueMethods)
+
+
+def _reflected(name: str) -> Callable[[Any, Any, Any], Any]:
+    """Return what has an operand on the left change sides; a Value there (super()) stays there."""
+
+    def apply(plain: Any, left: Any, right: Any) -> Any:
+        if _is_value(left):
+            return getattr(plain, name)(left, right)
+        return getattr(type(right), name)(right, left)
+
+    return apply
+
+
+def _composed(name: str, change: Callable[[Any], Any]) -> Callable[[Any, Any, Any], Any]:
+    """Return the operator that is the operator `name` of the left operand and the changed right."""
+    names = f"__{name}__", f"__r{name}__"
+
+    def apply(plain: Any, left: Any, right: Any) -> Any:
+        cls, other = (type(right), left) if _is_value(right) else (plain, right)
+        own = any(getattr(cls, method) is not getattr(plain, method) for method in names)
+        if own or _is_value(other) or as_real(other) is not NotImplemented:
+            return getattr(operator, name)(left, change(right))
+        return NotImplemented
+
+    return apply
+
+
+def _opposite(right: Any) -> Any:
+    if _is_value(right) or isinstance(right, float) or not hasattr(right, "dtype"):
+        return -right
+    return 0.0 - as_real(right)  # numpy's unsigned numbers have no opposite of their type
+
+
+add, multiply = _reflected("__add__"), _reflected("__mul__")
+subtract = _composed("add", _opposite)
+divide = _composed("mul", lambda right: (right if _is_value(right) else as_real(right)) ** -1)

@@ -1,5 +1,7 @@
-/* lane_operators.h: the operators' loops over lanes, inlined into the interpreters of
- * kernels.inc.h. The loops come from the operator table; some operators have a faster loop too. */
+/* lane_operators.h: the operators' loops over lanes, for the interpreters of kernels.inc.h, which
+ * says what TARGET is. The loops come from the operator table; some operators have a faster loop
+ * too. Loops are inlined into the interpreters, but those of the longest functions, each of which
+ * the compiler sees once. */
 #ifndef MG_LANE_OPERATORS_H
 #define MG_LANE_OPERATORS_H
 
@@ -25,9 +27,12 @@ MG_INLINE mg_operand mg_second_lane_operand(const mg_block *at, const mg_instruc
     return mg_lane_operand(at, in->y);
 }
 
+/* Each lane l. The number of lanes is a multiple of MG_LANES: told so, compilers make no code for a
+ * rest. */
+#define EACH_LANE for (size_t l = 0, end = lanes / MG_LANES * MG_LANES; l != end; l++)
+
 /* Loops out[l] = expression for operands that are rows or numbers, not both numbers. The expression
  * may contain x, y and l. */
-#define EACH_LANE for (size_t l = 0; l < lanes; l++)
 #define EACH_ROW(in_x, in_y, expression)                 \
     do {                                                 \
         const double *restrict const row_x = (in_x).row; \
@@ -60,6 +65,83 @@ MG_INLINE mg_operand mg_second_lane_operand(const mg_block *at, const mg_instruc
         }                                               \
     } while (0)
 
+/* ---- sine, cosine and powers ---- */
+
+/* out = expression in lanes that are nan: those that a fast loop has left, and those that are nan
+ * indeed. So no lane's result depends on the other lanes. */
+#define EACH_LEFT_LANE(expression)                                         \
+    do {                                                                   \
+        uint64_t left = 0;                                                 \
+        EACH_LANE left |= mg_lane_bits(out[l] == out[l] ? 0.0 : 1.0);      \
+        if (left != 0) EACH_LANE if (isnan(out[l])) out[l] = (expression); \
+    } while (0)
+
+/* out = sin x where quarter is 0, cos x where it is 1. */
+TARGET MG_NEVER_INLINE static void mg_sine_lanes(const double *restrict x, uint64_t quarter,
+                                                 size_t lanes, double *restrict out) {
+    EACH_LANE out[l] = mg_lane_ordinary_sine(x[l], quarter);
+    EACH_LEFT_LANE(quarter != 0 ? cos(x[l]) : sin(x[l]));
+}
+
+MG_INLINE void mg_fill_lanes(double number, double *restrict room) {
+    for (size_t l = 0; l < MG_MOST_LANES; l++) room[l] = number;
+}
+
+/* Return an operand as a row; of a number, in `room`. */
+MG_INLINE const double *mg_lane_row(mg_operand in, double *restrict room) {
+    if (in.row != NULL) return in.row;
+    mg_fill_lanes(in.number, room);
+    return room;
+}
+
+/* high + low = log |x|; high is nan where x is no normal number. */
+TARGET MG_NEVER_INLINE static void mg_long_log_lanes(const double *restrict x, size_t lanes,
+                                                     double *restrict high, double *restrict low) {
+    EACH_LANE high[l] = mg_lane_long_log(x[l], &low[l]);
+}
+
+/* out = x^(y - less). Short loops are faster than a long one, whose steps overlap less. */
+TARGET MG_NEVER_INLINE static void mg_power_lanes(mg_operand x_in, mg_operand y_in, double less,
+                                                  size_t lanes, double *restrict out) {
+    double x_room[MG_MOST_LANES], y_room[MG_MOST_LANES], high[MG_MOST_LANES], low[MG_MOST_LANES];
+    const double *restrict const x = mg_lane_row(x_in, x_room);
+    const double *restrict const y = mg_lane_row(y_in, y_room);
+    uint64_t signs = 0;
+    mg_long_log_lanes(x, x_in.row == NULL ? MG_LANES : lanes, high, low);
+    if (x_in.row == NULL) {
+        mg_fill_lanes(high[0], high);
+        mg_fill_lanes(low[0], low);
+    }
+    EACH_LANE out[l] = mg_lane_exp_of_product(y[l] - less, high[l], low[l]);
+    EACH_LANE signs |= mg_lane_bits(x[l]);
+    if (signs >> 63 != 0) EACH_LANE out[l] = mg_lane_signed_power(x[l], y[l] - less, out[l]);
+    EACH_LEFT_LANE(pow(x[l], y[l] - less));
+}
+
+/* out = g dz/dx, where z = x^y: mg_power_dx, mg_number_power_dx if x is a number. */
+TARGET MG_NEVER_INLINE static void mg_power_dx_lanes(mg_operand x_in, mg_operand y_in, bool number,
+                                                     const double *restrict g, size_t lanes,
+                                                     double *restrict out) {
+    double y_room[MG_MOST_LANES];
+    const double *restrict const y = mg_lane_row(y_in, y_room);
+    mg_power_lanes(x_in, y_in, 1.0, lanes, out);
+    EACH_LANE out[l] = y[l] == 0.0 ? 0.0 : y[l] * out[l];
+    if (number) EACH_LANE out[l] = isfinite(out[l]) ? out[l] : 0.0;
+    EACH_LANE out[l] *= g[l];
+}
+
+/* out = g dz/dy, where z = x^y: mg_power_dy. */
+TARGET MG_NEVER_INLINE static void mg_power_dy_lanes(mg_operand x_in, const double *restrict z,
+                                                     const double *restrict g, size_t lanes,
+                                                     double *restrict out) {
+    double x_room[MG_MOST_LANES];
+    const double *restrict const x = mg_lane_row(x_in, x_room);
+    EACH_LANE {
+        const double dy = z[l] * mg_lane_log(x[l]);
+        out[l] = (x[l] == 0.0 ? 0.0 : dy) * g[l];
+    }
+}
+
 /* ---- values ---- */
 
 /* Return op(x, y). */
@@ -85,15 +167,27 @@ MG_INLINE bool mg_apply_fast(int op, const double *restrict x, double y, size_t 
         case MG_OP_sigmoid:
             EACH_LANE out[l] = mg_lane_sigmoid(x[l]);
             return true;
-        case MG_OP_exponent: /* at most half a unit in the last place from what pow returns */
+        case MG_OP_sin:
+            mg_sine_lanes(x, 0, lanes, out);
+            return true;
+        case MG_OP_cos:
+            mg_sine_lanes(x, 1, lanes, out);
+            return true;
+        case MG_OP_exponent: /* short ways, where they differ from pow by at most one unit */
             if (y == 2.0)
                 EACH_LANE out[l] = x[l] * x[l];
             else if (y == -1.0)
                 EACH_LANE out[l] = 1.0 / x[l];
             else if (y == 1.0)
                 EACH_LANE out[l] = x[l];
+            else if (y == 3.0)
+                EACH_LANE out[l] = x[l] * x[l] * x[l];
+            else if (y == 0.5)
+                EACH_LANE out[l] = mg_lane_root(x[l]);
+            else if (y == -0.5)
+                EACH_LANE out[l] = 1.0 / mg_lane_root(x[l]);
             else
-                return false;
+                mg_power_lanes((mg_operand){x, 0.0}, (mg_operand){NULL, y}, 0.0, lanes, out);
             return true;
         default:
             return false;
@@ -105,7 +199,9 @@ MG_INLINE bool mg_apply_fast(int op, const double *restrict x, double y, size_t 
 MG_INLINE void mg_apply_op(int op, mg_form form, mg_operand x_in, mg_operand y_in, size_t lanes,
                            double *restrict out) {
     if (op == MG_OP_add || op == MG_OP_multiply) return; /* these have instructions of their own */
-    if (MG_ARITY(form) == 2)
+    if (op == MG_OP_power || op == MG_OP_number_power)
+        mg_power_lanes(x_in, y_in, 0.0, lanes, out);
+    else if (MG_ARITY(form) == 2)
         EACH_ROW(x_in, y_in, mg_value_of_op(op, x, y));
     else if (!mg_apply_fast(op, x_in.row, y_in.number, lanes, out))
         EACH_ROW_X(x_in, y_in, mg_value_of_op(op, x, y));
@@ -118,9 +214,10 @@ MG_INLINE void mg_apply(const mg_block *at, const mg_instruction *in) {
     case MG_OP_##name:                                                          \
         mg_apply_op(MG_OP_##name, form, x, y, at->lanes, mg_slot(at, in->out)); \
         break;
-        MG_OPERATORS(X)
+        MG_SHORT_OPERATORS(X)
 #undef X
         default:
+            mg_apply_called(at, in);
             break;
     }
 }
@@ -134,6 +231,14 @@ MG_INLINE bool mg_push_fast(int op, const double *restrict x, double y, const do
         case MG_OP_tanh:
             EACH_LANE out[l] = (1.0 - z[l] * z[l]) * g[l];
             return true;
+        case MG_OP_sin:
+            mg_sine_lanes(x, 1, lanes, out);
+            EACH_LANE out[l] *= g[l];
+            return true;
+        case MG_OP_cos:
+            mg_sine_lanes(x, 0, lanes, out);
+            EACH_LANE out[l] = -out[l] * g[l];
+            return true;
         case MG_OP_exponent:
             if (y == 2.0)
                 EACH_LANE out[l] = 2.0 * x[l] * g[l];
@@ -141,8 +246,15 @@ MG_INLINE bool mg_push_fast(int op, const double *restrict x, double y, const do
                 EACH_LANE out[l] = -((1.0 / x[l]) * (1.0 / x[l])) * g[l];
             else if (y == 1.0)
                 EACH_LANE out[l] = g[l];
+            else if (y == 3.0)
+                EACH_LANE out[l] = 3.0 * (x[l] * x[l]) * g[l];
+            else if (y == 0.5)
+                EACH_LANE out[l] = 0.5 / mg_lane_root(x[l]) * g[l];
+            else if (y == -0.5) /* x * root overflows where x^-1.5 does not underflow */
+                EACH_LANE out[l] = -0.5 * (1.0 / mg_lane_root(x[l]) / fabs(x[l])) * g[l];
             else
-                return false;
+                mg_power_dx_lanes((mg_operand){x, 0.0}, (mg_operand){NULL, y}, false, g, lanes,
+                                  out);
             return true;
         default:
             return false;
@@ -154,7 +266,11 @@ MG_INLINE void mg_push_op(int op, mg_form form, int side, mg_operand x_in, mg_op
                           const double *restrict z, const double *restrict g, size_t lanes,
                           double *restrict out) {
     if (op == MG_OP_add || op == MG_OP_multiply) return;
-    if (MG_ARITY(form) == 2 && side == 0)
+    if ((op == MG_OP_power || op == MG_OP_number_power) && side == 0)
+        mg_power_dx_lanes(x_in, y_in, op == MG_OP_number_power, g, lanes, out);
+    else if (op == MG_OP_power || op == MG_OP_number_power)
+        mg_power_dy_lanes(x_in, z, g, lanes, out);
+    else if (MG_ARITY(form) == 2 && side == 0)
         EACH_ROW(x_in, y_in, mg_dx(op, x, y, z[l]) * g[l]);
     else if (MG_ARITY(form) == 2)
         EACH_ROW(x_in, y_in, mg_dy(op, x, y, z[l]) * g[l]);
@@ -170,9 +286,10 @@ MG_INLINE void mg_push_side(const mg_block *at, const mg_instruction *in, int si
     case MG_OP_##name:                                                                     \
         mg_push_op(MG_OP_##name, form, side, x, y, z, g, at->lanes, mg_slot(at, in->out)); \
         break;
-        MG_OPERATORS(X)
+        MG_SHORT_OPERATORS(X)
 #undef X
         default:
+            mg_push_called(at, in, side);
             break;
     }
 }

@@ -107,7 +107,10 @@ static PyMethodDef functions[] = {
     {"network", (PyCFunction)(void (*)(void))value_network, METH_FASTCALL, NULL},
     {"parameters", value_parameters, METH_O, NULL},
     {"sgd", (PyCFunction)(void (*)(void))value_sgd, METH_FASTCALL, NULL},
-    {"adam", value_adam, METH_VARARGS, NULL},
+    {"adam", (PyCFunction)(void (*)(void))value_adam, METH_FASTCALL, NULL},
+    {"rmsprop", (PyCFunction)(void (*)(void))value_rmsprop, METH_FASTCALL, NULL},
+    {"clip_norm", value_clip_norm, METH_VARARGS, NULL},
+    {"clip_value", value_clip_value, METH_VARARGS, NULL},
     {"zero_grad", value_zero_grad, METH_O, NULL},
     {"total", value_total, METH_O, NULL},
     {"mean", value_mean, METH_O, NULL},
@@ -184,6 +187,12 @@ static bool import_methods(void) {
            (mg_module.as_real = PyObject_GetAttrString(methods, "as_real")) != NULL &&
            (mg_module.real = PyObject_GetAttrString(methods, "real")) != NULL &&
            (mg_module.make_error = PyObject_GetAttrString(methods, "arithmetic_error")) != NULL &&
+           (mg_module.add = PyObject_GetAttrString(methods, "add")) != NULL &&
+           (mg_module.multiply = PyObject_GetAttrString(methods, "multiply")) != NULL &&
+           (mg_module.negative = PyObject_GetAttrString(methods, "negative")) != NULL &&
+           (mg_module.subtract = PyObject_GetAttrString(methods, "subtract")) != NULL &&
+           (mg_module.divide = PyObject_GetAttrString(methods, "divide")) != NULL &&
+           (mg_module.number_power = PyObject_GetAttrString(methods, "number_power")) != NULL &&
            (mg_module.construct = PyObject_GetAttrString(construct, "construct")) != NULL &&
            (mg_module.result_by_call = PyObject_GetAttrString(construct, "result_by_call")) != NULL;
 }
@@ -234,9 +243,10 @@ static int add(PyObject *module, const char *name, PyObject *made) {
 /* Return the numbers of the enums of micrograd.h that Python needs, a dict by name. */
 static PyObject *make_enums(void) {
 #define NUMBER(name) #name, (int)(name)
-    return Py_BuildValue("{sisisisisisisi}", NUMBER(MG_RULE_NONE), NUMBER(MG_RULE_DETACH),
-                         NUMBER(MG_RULE_DIVIDE), NUMBER(MG_RULE_LINK), NUMBER(MG_LESS),
-                         NUMBER(MG_LESS_EQUAL), NUMBER(MG_EQUAL));
+    return Py_BuildValue("{sisisisisisisisisisisi}", NUMBER(MG_RULE_NONE), NUMBER(MG_RULE_DETACH),
+                         NUMBER(MG_RULE_DIVIDE), NUMBER(MG_RULE_LINK), NUMBER(MG_RULE_LESS),
+                         NUMBER(MG_RULE_LESS_EQUAL), NUMBER(MG_RULE_EQUAL), NUMBER(MG_RULE_SELECT),
+                         NUMBER(MG_LESS), NUMBER(MG_LESS_EQUAL), NUMBER(MG_EQUAL));
 #undef NUMBER
 }
 

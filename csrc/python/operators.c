@@ -56,8 +56,8 @@ MG_INLINE operand_kind kind_of(PyObject *object, double *number) {
     return found < 0 ? IS_ERROR : found == 0 ? IS_OTHER : IS_NUMBER;
 }
 
-/* The operands of one call, left and right. Of an operator, at least one is a Value; of maximum and
- * minimum, both may be numbers. */
+/* The operands of one call, left and right. Of an operator, at least one is a Value; of a
+ * function of two, both may be numbers. */
 typedef struct {
     operand_kind left;
     operand_kind right;
@@ -122,15 +122,20 @@ static PyObject *record_reflected(int op, PyObject *self, double x, mg_node *y) 
     return finish_as(self, mg_new_reflected(mg_module.arena, op, z, x, y), y, y);
 }
 
-/* + and *: a number on the left changes sides, as in the notebook's __radd__ and __rmul__. Where
- * the right operand is of a subclass the number changes sides by Python's operators, for the
- * subclass may have operators of its own. */
+/* Return what one of the functions of micrograd_c/_value_methods.py returns that compose operators
+ * where an operand is of a subclass. */
+static PyObject *compose(PyObject *function, PyObject *left, PyObject *right) {
+    PyObject *type = (PyObject *)mg_module.type;
+    return PyObject_CallFunctionObjArgs(function, type, left, right, NULL);
+}
+
+/* + and *: a number on the left changes sides, as in the notebook's __radd__ and __rmul__. */
 MG_COLD static PyObject *commutative_slow(int op, PyObject *left, PyObject *right) {
     operands in;
     PyObject *result;
+    if (!value_is_exact(right) && !value_check(left))
+        return compose(op == MG_OP_add ? mg_module.add : mg_module.multiply, left, right);
     if (!take_operands(&in, left, right, &result)) return result;
-    if (in.left == IS_NUMBER && !value_is_exact(right))
-        return op == MG_OP_add ? PyNumber_Add(right, left) : PyNumber_Multiply(right, left);
     if (in.left == IS_NUMBER) return record_number(op, in.self, in.y, in.a);
     if (in.right == IS_NUMBER) return record_number(op, in.self, in.x, in.b);
     return record(op, in.self, in.x, in.y);
@@ -164,42 +169,10 @@ static PyObject *multiply(PyObject *left, PyObject *right) {
 
 /* ---- the operators the notebook composes of others ---- */
 
-/* Return operator(left, right), and give the reference to right back. right may be NULL, with an
- * error set: so is the result then. */
-static PyObject *consume(PyObject *right, PyObject *left, binaryfunc operator) {
-    PyObject *result = right != NULL ? operator(left, right) : NULL;
-    Py_XDECREF(right);
-    return result;
-}
-
-/* The same for a reference to left. */
-static PyObject *consume_left(PyObject *left, PyObject *right, binaryfunc operator) {
-    PyObject *result = left != NULL ? operator(left, right) : NULL;
-    Py_XDECREF(left);
-    return result;
-}
-
 static PyObject *negative(PyObject *self) {
-    if (!value_is_exact(self)) return consume(PyLong_FromLong(-1), self, PyNumber_Multiply);
+    if (!value_is_exact(self)) return PyObject_CallOneArg(mg_module.negative, self);
     mg_node *x = value_node(self);
     return finish(mg_new_negative(mg_module.arena, x), x, x);
-}
-
-/* Subtraction and division composed of Python's operators, for a subclass may have operators of its
- * own. */
-static PyObject *subtract_as_written(PyObject *left, PyObject *right) {
-    PyObject *opposite = PyNumber_Negative(right);
-    return value_check(left) ? consume(opposite, left, PyNumber_Add)
-                             : consume_left(opposite, left, PyNumber_Add);
-}
-
-static PyObject *divide_as_written(PyObject *left, PyObject *right) {
-    PyObject *minus_one = PyLong_FromLong(-1);
-    if (minus_one == NULL) return NULL;
-    PyObject *inverse = PyNumber_Power(right, minus_one, Py_None);
-    Py_DECREF(minus_one);
-    return value_check(left) ? consume(inverse, left, PyNumber_Multiply)
-                             : consume_left(inverse, left, PyNumber_Multiply);
 }
 
 static PyObject *positive(PyObject *self) {
@@ -231,8 +204,8 @@ static double negated(PyObject *object, double number) {
 static PyObject *subtract(PyObject *left, PyObject *right) {
     operands in;
     PyObject *result;
+    if (any_subclass(left, right)) return compose(mg_module.subtract, left, right);
     if (!take_operands(&in, left, right, &result)) return result;
-    if (any_subclass(left, right)) return subtract_as_written(left, right);
     if (in.right == IS_NUMBER) return record_number(MG_OP_add, in.self, in.x, negated(right, in.b));
     if (in.left == IS_VALUE)
         return finish(mg_new_difference(mg_module.arena, in.x, in.y), in.x, in.y);
@@ -244,8 +217,8 @@ static PyObject *divide(PyObject *left, PyObject *right) {
     operands in;
     PyObject *result;
     double inverse;
+    if (any_subclass(left, right)) return compose(mg_module.divide, left, right);
     if (!take_operands(&in, left, right, &result)) return result;
-    if (any_subclass(left, right)) return divide_as_written(left, right);
     double divisor = in.right == IS_NUMBER ? in.b : in.y->data;
     mg_status status = mg_evaluate(MG_OP_exponent, divisor, -1.0, &inverse);
     if (status != MG_OK) {
@@ -302,31 +275,17 @@ static PyObject *record_power(PyObject *self, mg_node *x, PyObject *exponent, do
     return NULL;
 }
 
-/* number ** value where value is of a subclass. If the subclass has a power of its own, write
- * type(value)(number) ** value to *result, or NULL with an error set, and return true. If not,
- * return false, and *result is as it was. */
-static bool own_power(PyObject *number, PyObject *value, PyObject **result) {
-    PyObject *type = Py_NewRef((PyObject *)Py_TYPE(value)); /* a look-up may run foreign code */
-    PyObject *own = PyObject_GetAttrString(type, "__pow__");
-    PyObject *ours =
-        own != NULL ? PyObject_GetAttrString((PyObject *)mg_module.type, "__pow__") : NULL;
-    bool has_own = ours == NULL || own != ours;
-    PyObject *base = has_own && ours != NULL ? PyObject_CallOneArg(type, number) : NULL;
-    if (has_own) *result = base != NULL ? PyNumber_Power(base, value, Py_None) : NULL;
-    Py_XDECREF(base);
-    Py_XDECREF(own);
-    Py_XDECREF(ours);
-    Py_DECREF(type);
-    return has_own;
-}
-
 static PyObject *power(PyObject *left, PyObject *right, PyObject *modulus) {
     operands in;
     PyObject *result;
     if (modulus != Py_None) return Py_NewRef(Py_NotImplemented);
     if (!take_operands(&in, left, right, &result)) return result;
     if (in.left == IS_NUMBER) {
-        if (!value_is_exact(right) && own_power(left, right, &result)) return result;
+        if (!value_is_exact(right)) {
+            result = compose(mg_module.number_power, left, right);
+            if (result != Py_NotImplemented) return result;
+            Py_DECREF(result);
+        }
         return record_reflected(MG_OP_number_power, right, in.a, value_node(right));
     }
     if (in.right == IS_NUMBER) return record_power(in.self, in.x, right, in.b);
@@ -346,14 +305,21 @@ static inline PyObject *unary(int op, PyObject *self) {
     return finish_as(self, mg_new_unary(mg_module.arena, op, z, x), x, x);
 }
 
-/* maximum, minimum. TypeError: not two arguments, or one is neither a Value nor a number. Of two
+static MG_NEVER_INLINE PyObject *unary_called(int op, PyObject *self) {
+    return unary(op, self);
+}
+
+/* Whether a function of two takes more of them, pairwise. */
+#define IS_EXTREME(op) ((op) == MG_OP_maximum || (op) == MG_OP_minimum)
+
+/* maximum, atan2, ... TypeError: not two arguments, or one is neither a Value nor a number. Of two
  * numbers, the first becomes a leaf. */
 static PyObject *function_of_two(int op, PyObject *const *args, Py_ssize_t count) {
     operands in;
     PyObject *result;
     if (count != 2) {
-        PyErr_Format(PyExc_TypeError, "%s() takes exactly 2 arguments (%zd given)",
-                     mg_operator_name(op), count);
+        PyErr_Format(PyExc_TypeError, "%s() takes %s 2 arguments (%zd given)", mg_operator_name(op),
+                     IS_EXTREME(op) ? "at least" : "exactly", count);
         return NULL;
     }
     if (!take_operands(&in, args[0], args[1], &result)) {
@@ -381,16 +347,29 @@ static PyObject *function_of_two(int op, PyObject *const *args, Py_ssize_t count
     return result;
 }
 
+/* Apply a function of two to more of them, from the left. */
+MG_COLD static PyObject *pairwise(int op, PyObject *const *args, Py_ssize_t count) {
+    PyObject *result = function_of_two(op, args, 2);
+    for (Py_ssize_t i = 2; result != NULL && i < count; i++) {
+        PyObject *const pair[] = {result, args[i]};
+        PyObject *next = function_of_two(op, pair, 2);
+        Py_SETREF(result, next);
+    }
+    return result;
+}
+
 #define DEFINE_MG_FORM_INFIX(name)
 #define DEFINE_MG_FORM_EXPONENT(name)
 #define DEFINE_MG_FORM_METHOD(name)                                               \
     static PyObject *value_##name(PyObject *self, PyObject *Py_UNUSED(ignored)) { \
+        if (MG_IS_CALLED(MG_OP_##name)) return unary_called(MG_OP_##name, self);  \
         return unary(MG_OP_##name, self);                                         \
     }
-#define DEFINE_MG_FORM_FUNCTION(name)                                                    \
-    static PyObject *function_##name(PyObject *Py_UNUSED(module), PyObject *const *args, \
-                                     Py_ssize_t count) {                                 \
-        return function_of_two(MG_OP_##name, args, count);                               \
+#define DEFINE_MG_FORM_FUNCTION(name)                                                          \
+    static PyObject *function_##name(PyObject *Py_UNUSED(module), PyObject *const *args,       \
+                                     Py_ssize_t count) {                                       \
+        if (IS_EXTREME(MG_OP_##name) && count > 2) return pairwise(MG_OP_##name, args, count); \
+        return function_of_two(MG_OP_##name, args, count);                                     \
     }
 #define X(name, symbol, form, ...) DEFINE_##form(name)
 MG_OPERATORS(X)

@@ -51,6 +51,7 @@ typedef struct {
     PyObject *as_real;   /* functions of micrograd_c/_value_methods.py and _construct.py */
     PyObject *real;
     PyObject *make_error;
+    PyObject *add, *multiply, *negative, *subtract, *divide, *number_power;
     PyObject *construct;
     PyObject *result_by_call;
     PyObject *labels[MG_LABELS]; /* by a node's tag; the first is '' */

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, KeysView
 from typing import Any
 
+from .. import _value_methods as shared
 from .._construct import NOT_GIVEN, construct, result_by_call
 from .._library import ffi, lib
 from .._value_methods import LARGEST_INTEGER, as_real, real
@@ -262,57 +263,55 @@ class Value(Proxy):
 
     # ---- operators ----
     #
-    # Operators of a subclass are composed of its own + * **, as in the pure-Python class.
+    # Those of a subclass are composed of others in ../_value_methods.py.
 
     __add__ = _add
     __mul__ = _multiply
 
     def __radd__(self, other: Any) -> Any:
-        return _add(self, other) if type(self) is Value else self + other
+        return _add(self, other) if type(self) is Value else shared.add(Value, other, self)
 
     def __rmul__(self, other: Any) -> Any:
-        return _multiply(self, other) if type(self) is Value else self * other
+        return (
+            _multiply(self, other) if type(self) is Value else shared.multiply(Value, other, self)
+        )
 
     def __neg__(self) -> Any:
-        return _multiply(self, -1.0) if type(self) is Value else self * -1
+        return _multiply(self, -1.0) if type(self) is Value else shared.negative(self)
 
     def __pos__(self) -> Value:
         return self
 
     def __sub__(self, other: Any) -> Any:
-        if isinstance(other, Value):
-            if type(self) is not Value or type(other) is not Value:
-                return self + -other
+        if type(self) is Value is type(other):
             return _of_two(lib.mg_record_difference, self, other)
+        if type(self) is not Value or isinstance(other, Value):
+            return shared.subtract(Value, self, other)
         number = as_real(other)
         if number is NotImplemented:
             return NotImplemented
-        if type(self) is not Value:
-            return self + -other
         # as Python has it: -0.0 is not 0.0, but -0 is 0
         return _add(self, -number if isinstance(other, float) else 0.0 - number)
 
     def __rsub__(self, other: Any) -> Any:
+        if type(self) is not Value:
+            return shared.subtract(Value, other, self)
         number = as_real(other)
-        if number is NotImplemented:
-            return NotImplemented
-        return _add(_multiply(self, -1.0), number) if type(self) is Value else -self + other
+        return number if number is NotImplemented else _add(_multiply(self, -1.0), number)
 
     def __truediv__(self, other: Any) -> Any:
-        number = 0.0 if isinstance(other, Value) else as_real(other)
-        if number is NotImplemented:
-            return NotImplemented
-        if type(self) is not Value or (type(other) is not Value and isinstance(other, Value)):
-            return self * other**-1
-        if type(other) is Value:
+        if type(self) is Value is type(other):
             return _of_two(lib.mg_record_quotient, self, other)
-        return _multiply(self, _inverse(number))
+        if type(self) is not Value or isinstance(other, Value):
+            return shared.divide(Value, self, other)
+        number = as_real(other)
+        return number if number is NotImplemented else _multiply(self, _inverse(number))
 
     def __rtruediv__(self, other: Any) -> Any:
+        if type(self) is not Value:
+            return shared.divide(Value, other, self)
         number = as_real(other)
-        if number is NotImplemented:
-            return NotImplemented
-        return Value.__pow__(self, -1) * number if type(self) is Value else self**-1 * other
+        return number if number is NotImplemented else Value.__pow__(self, -1) * number
 
     def __pow__(self, other: Any, modulus: Any = None) -> Any:
         if modulus is not None:
@@ -336,9 +335,8 @@ class Value(Proxy):
         number = as_real(other)
         if modulus is not None or number is NotImplemented:
             return NotImplemented
-        if type(self).__pow__ is not Value.__pow__:
-            return type(self)(other) ** self
-        return reflected(NUMBER_POWER, number, self)
+        result = NotImplemented if type(self) is Value else shared.number_power(Value, other, self)
+        return reflected(NUMBER_POWER, number, self) if result is NotImplemented else result
 
     def __abs__(self) -> Value:
         return self.abs()  # type: ignore[attr-defined,no-any-return]
@@ -350,6 +348,11 @@ class Value(Proxy):
     def __eq__(self, other: object) -> Any:
         if recorders and here.recorder is not None:
             return here.recorder.equals(self, other)
+        return NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        if recorders and here.recorder is not None:
+            return here.recorder.differs(self, other)
         return NotImplemented
 
     def __hash__(self) -> int:

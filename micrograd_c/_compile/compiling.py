@@ -204,8 +204,9 @@ def compile(
     another nesting or shape, or with something static that is not the same, are recorded anew, up
     to `max_shapes` in all. A function that takes no arguments is recorded at once.
 
-    While recording, `.data` is a stand-in. A comparison of stand-ins, or of Values, is a condition
-    of the program: a row for which the comparison comes out otherwise is recorded on its own, up to
+    While recording, `.data` is a stand-in. A comparison of stand-ins, or of Values, is a condition,
+    by which `where` selects a side for each row. Where Python asks for its truth, as ``if`` does, a
+    row for which the comparison comes out otherwise is recorded on its own, up to
     `max_specializations` ways in all. Arithmetic with stand-ins is part of the program, and no
     gradient passes through it. With `allow_constants` a stand-in may also become a plain number,
     which is then the example's for every row.

@@ -22,6 +22,7 @@ from .._value_methods import arithmetic_error, as_count
 from ..engine import Value, bulk, restore
 from . import arguments, derived, pickling
 from .arguments import Array, Shape
+from .extremes import record_extremes
 from .objective import Objective
 from .recording import Recorder
 from .replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, PIECE, Frame, Trace
@@ -122,7 +123,7 @@ class Program:
 
         try:
             self._recorder = recorder, threading.get_ident()
-            shape, trace = recorder.run(work)
+            shape, trace = recorder.run(lambda: record_extremes(recorder, work))
         finally:
             self._recorder = None
         if self._traces and shape != self._result:
@@ -163,8 +164,8 @@ class Program:
                 raise RuntimeError(
                     f"row {row} takes another branch than the {number} recorded so far, and "
                     f"max_specializations is {self._max_specializations}; branches on data that "
-                    "are different for many rows can often be written with maximum(), minimum() "
-                    "or relu()"
+                    "are different for many rows can often be written with where(), maximum(), "
+                    "minimum() or relu()"
                 )
             try:
                 self._record(numbers)
@@ -891,7 +892,8 @@ def _undecided(rows: Any) -> RuntimeError:
     row = 0 if rows is None else int(rows[0])
     return RuntimeError(
         f"row {row}: a comparison comes out otherwise in the program than when it is recorded; "
-        "what it compares is closer than the rounding of exp, log, tanh, sigmoid and powers"
+        "what it compares is closer than the rounding of exp, log, tanh, sigmoid, sin, cos "
+        "and powers"
     )
 
 

@@ -1,11 +1,13 @@
-"""exp, log, tanh and sigmoid over lanes: within two units in the last place of the C library's."""
+"""Elementary functions over lanes: within two units in the last place of the C library's."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
 
+import mpmath
 import pytest
 
 np = pytest.importorskip("numpy")
@@ -73,6 +75,8 @@ def test_tanh_of_small_numbers_is_the_engines(mg: Any, scale: float) -> None:
         ("log", [(0.0, -math.inf), (-0.0, -math.inf), (1.0, 0.0), (math.inf, math.inf)]),
         ("tanh", [(0.0, 0.0), (math.inf, 1.0), (-math.inf, -1.0), (400.0, 1.0), (-400.0, -1.0)]),
         ("sigmoid", [(0.0, 0.5), (math.inf, 1.0), (-math.inf, 0.0)]),
+        ("sin", [(0.0, 0.0), (5e-324, 5e-324), (-1e-310, -1e-310), (1e-9, 1e-9)]),
+        ("cos", [(0.0, 1.0), (-0.0, 1.0), (5e-324, 1.0), (-1e-9, 1.0)]),
     ],
 )
 def test_special_values(mg: Any, name: str, values: Any) -> None:
@@ -80,7 +84,7 @@ def test_special_values(mg: Any, name: str, values: Any) -> None:
     assert program([x for x, _ in values]).tolist() == [z for _, z in values]
 
 
-@pytest.mark.parametrize("name", ["exp", "log", "tanh", "sigmoid"])
+@pytest.mark.parametrize("name", ["exp", "log", "tanh", "sigmoid", "sin", "cos"])
 def test_nan_is_nan(mg: Any, name: str) -> None:
     program = mg.compile(lambda v: getattr(v, name)(), 0.5)
     assert np.isnan(program([math.nan])).all()
@@ -89,3 +93,261 @@ def test_nan_is_nan(mg: Any, name: str) -> None:
 def test_log_of_negative_numbers_is_nan(mg: Any) -> None:
     program = mg.compile(lambda v: v.log(), 0.5)
     assert np.isnan(program([-1.0, -math.inf, -5e-324])).all()
+
+
+# ---- sine and cosine ----
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+@pytest.mark.parametrize("reach", [1e-8, 1e-2, 1.0, 4.0, 100.0, 1e5])
+def test_sine_and_cosine(mg: Any, name: str, reach: float) -> None:
+    check(mg, name, getattr(math, name), uniform(-reach, reach), 1.0)
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_sine_and_cosine_next_to_multiples_of_a_quarter_of_a_turn(mg: Any, name: str) -> None:
+    with mpmath.workdps(50):
+        x = np.array([float(k * mpmath.pi / 2) for k in range(1, 63_000, 71)])
+        x = np.concatenate([x, np.nextafter(x, 0), np.nextafter(-x, -math.inf)])
+        exact = np.array([float(getattr(mpmath, name)(v)) for v in x.tolist()])
+    assert units(mg.compile(lambda v: getattr(v, name)(), 0.5)(x), exact) <= 1.0
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_sine_and_cosine_of_large_numbers_are_the_librarys(mg: Any, name: str) -> None:
+    x = np.concatenate([uniform(1e5, 1e6), -np.exp(uniform(12, 700)), [1.7e308]])
+    exact = [getattr(math, name)(v) for v in x.tolist()]
+    assert mg.compile(lambda v: getattr(v, name)(), 0.5)(x).tolist() == exact
+
+
+def test_sine_and_cosine_of_infinity_are_nan(mg: Any) -> None:
+    program = mg.compile(lambda v: (v.sin(), v.cos()), 0.5)
+    assert np.isnan(program([math.inf, -math.inf])).all()
+
+
+def test_the_sine_of_minus_zero_is_minus_zero(mg: Any) -> None:
+    assert np.signbit(mg.compile(lambda v: v.sin(), 0.5)([-0.0, 0.0])).tolist() == [True, False]
+
+
+def test_derivatives_of_sine_and_cosine_are_cosine_and_sine(mg: Any) -> None:
+    x = np.concatenate([uniform(-10, 10), [1e6, -1e300, 0.0, 5e-324]])
+    cosine = mg.compile(lambda v: v.cos(), 0.5)
+    sine = mg.compile(lambda v: v.sin(), 0.5)
+    assert (sine.gradient(x) == cosine(x)).all()
+    assert (cosine.gradient(x) == -sine(x)).all()
+
+
+# ---- powers ----
+
+
+def power(x: float, y: float) -> float:
+    """The C library's pow, which math.pow calls, and which raises nothing."""
+    try:
+        return math.pow(x, y)
+    except (OverflowError, ValueError):
+        if x < 0 and y != math.floor(y):
+            return math.nan
+        return math.copysign(math.inf, x if math.fmod(y, 2) in (1, -1) else 1.0)
+
+
+def powers(x: Any, y: Any) -> Any:
+    return np.array([power(a, b) for a, b in zip(x.tolist(), y.tolist())])
+
+
+def spread(seed: int, low: float, high: float) -> Any:
+    return np.random.default_rng(seed).uniform(low, high, COUNT)
+
+
+PAIRS = {
+    "results over all exponents": (np.exp(spread(1, -1, 1)), spread(2, -700, 700)),
+    "near 1": (spread(3, 0.999, 1.001), spread(4, -7e5, 7e5)),
+    "at the edges of an octave": (
+        np.repeat([math.sqrt(2 / 3), math.sqrt(1.5)], COUNT // 2) * spread(5, 0.99, 1.01),
+        spread(6, -3400, 3400),
+    ),
+    "operands over all exponents": (np.exp(spread(7, -700, 700)), spread(8, -1, 1)),
+    "integers": (np.sign(spread(9, -1, 1)) * np.exp(spread(10, -20, 20)), spread(11, -35, 35) // 1),
+    "tiny exponents": (np.exp(spread(12, -700, 700)), np.exp(spread(13, -700, -30))),
+    "subnormal": (np.exp(spread(14, -1, -0.9)), spread(15, 700, 760)),
+}
+
+
+@pytest.mark.parametrize("pairs", PAIRS.values(), ids=PAIRS)
+def test_powers(mg: Any, pairs: Any) -> None:
+    x, y = pairs
+    assert units(mg.compile(lambda a, b: a**b, 0.5, 0.5)(x, y), powers(x, y)) <= 1.0
+
+
+@pytest.mark.parametrize("name", ["results over all exponents", "near 1", "integers"])
+def test_powers_are_within_two_thirds_of_a_unit_of_the_exact_ones(mg: Any, name: str) -> None:
+    x, y = (row[:1000] for row in PAIRS[name])
+    with mpmath.workdps(60):
+        exact = [mpmath.mpf(a) ** mpmath.mpf(b) for a, b in zip(x.tolist(), y.tolist())]
+        found = mg.compile(lambda a, b: a**b, 0.5, 0.5)(x, y).tolist()
+        assert all(abs(z - e) <= 0.68 * math.ulp(float(e)) for z, e in zip(found, exact))
+
+
+NUMBERS = [3, 4, 5, -2, -3, 0.5, -0.5, 1.5, 2.7, -1.2, 1 / 3, 100.5, 0]
+
+
+@pytest.mark.parametrize("n", NUMBERS)
+def test_powers_with_a_number(mg: Any, n: float) -> None:
+    x = np.exp(uniform(-2, 2)) * (np.sign(uniform(-1, 1)) if n == int(n) else 1.0)
+    assert units(mg.compile(lambda v: v**n, 0.5)(x), powers(x, np.full(COUNT, n))) <= 1.0
+
+
+@pytest.mark.parametrize("n", [0.5, -0.5, 3])
+def test_short_ways_to_powers_hold_for_numbers_of_any_size(mg: Any, n: float) -> None:
+    x = np.concatenate([np.exp(uniform(-745, 709)), np.exp(uniform(-745, -700))])
+    found, exact = mg.compile(lambda v: v**n, 0.5)(x), powers(x, np.full(2 * COUNT, n))
+    finite = np.isfinite(exact)
+    assert (found[~finite] == exact[~finite]).all()
+    assert units(found[finite], exact[finite]) <= 1.0
+
+
+@pytest.mark.parametrize("n", [2.5, 0.3, 1e-3, 40.0, math.e])
+def test_powers_of_a_number(mg: Any, n: float) -> None:
+    y = uniform(-100, 100)
+    assert units(mg.compile(lambda v: n**v, 0.5)(y), powers(np.full(COUNT, n), y)) <= 1.0
+
+
+ODD = [0.0, 1.0, 2.0, 3.0, 0.5, 2.5, 1e300, 5e-324, 1e-310, 2.0**51, 2.0**51 + 1, 2.0**53 - 1]
+ODD = [*ODD, 2.0**53, 1e17, 1e-17, 0.999, 1 - 2**-53, 1 + 2**-52, 1024.0, 1073.0, 1075.0, math.inf]
+ODD = [*ODD, *(-x for x in ODD), math.nan]
+
+
+def same(found: Any, exact: Any) -> bool:
+    """Whether numbers are the same, their signs, too, of zeros as well; nan is nan."""
+    nans = np.isnan(exact)
+    equal = (found == exact) & (np.signbit(found) == np.signbit(exact))
+    return bool(np.where(nans, np.isnan(found), equal).all())
+
+
+def test_powers_of_and_with_special_numbers_are_the_librarys(mg: Any) -> None:
+    x, y = (np.array(row) for row in zip(*itertools.product(ODD, ODD)))
+    exact, found = powers(x, y), mg.compile(lambda a, b: a**b, 0.5, 0.5)(x, y)
+    special = ~np.isfinite(exact) | (exact == 0) | (np.abs(exact) == 1)
+    assert same(found[special], exact[special])
+    assert units(found[~special], exact[~special]) <= 1.0
+
+
+@pytest.mark.parametrize("n", [3.0, 0.5, -0.5, 2.5, -3.0, 7.0, 2.0**53, math.inf, -math.inf])
+def test_powers_with_a_number_of_special_numbers_are_the_librarys(mg: Any, n: float) -> None:
+    x = np.array([0.0, -0.0, math.inf, -math.inf, math.nan, -1.0, 1.0, 1e300, -1e300])
+    assert same(mg.compile(lambda v: v**n, 0.5)(x), powers(x, np.full(len(x), n)))
+
+
+@pytest.mark.parametrize("n", NUMBERS)
+def test_derivatives_of_powers_with_a_number(mg: Any, n: float) -> None:
+    x = np.exp(uniform(-2, 2)) * (np.sign(uniform(-1, 1)) if n == int(n) else 1.0)
+    exact = n * powers(x, np.full(COUNT, n - 1.0))
+    assert units(mg.compile(lambda v: v**n, 0.5).gradient(x), exact) <= 2.0
+
+
+@pytest.mark.parametrize("n", [0.5, -0.5, 3, 2.5, -2])
+@pytest.mark.parametrize("x", [1e-300, 1e-200, 1e-100, 1e100, 1e154, 1e206, 1e300, 5e-324])
+def test_derivatives_of_powers_overflow_where_the_power_does(mg: Any, n: float, x: float) -> None:
+    found = float(mg.compile(lambda v: v**n, 0.5).gradient([x])[0])
+    assert found == pytest.approx(n * power(x, n - 1.0), rel=1e-15, abs=5e-324)
+
+
+@pytest.mark.parametrize("n", [0.5, -0.5, 3, 2.5, -2, 0])
+def test_derivatives_of_powers_at_special_numbers(mg: Any, n: float) -> None:
+    x = np.array([0.0, -0.0, math.inf, -math.inf, math.nan, -1.0])
+    exact = n * powers(x, np.full(len(x), n - 1.0)) if n else np.zeros(len(x))
+    assert same(mg.compile(lambda v: v**n, 0.5).gradient(x), exact)
+
+
+def test_derivatives_of_powers_of_two_rows(mg: Any) -> None:
+    x, y = np.exp(spread(1, -2, 2)), spread(2, -5, 5)
+    dx, dy = mg.compile(lambda a, b: a**b, 0.5, 0.5).gradient(x, y)
+    assert units(dx, y * powers(x, y - 1.0)) <= 2.0
+    assert units(dy, powers(x, y) * np.array([math.log(a) for a in x.tolist()])) <= 3.0
+
+
+def test_derivatives_of_powers_of_two_rows_at_special_numbers(mg: Any) -> None:
+    rows = [(0.0, 2.0), (0.0, 1.0), (0.0, 0.0), (-2.0, 3.0), (-2.0, 0.0), (2.0, 0.0), (-0.0, 2.5)]
+    program = mg.compile(lambda a, b: a**b, 0.5, 0.5)
+    dx, dy = program.gradient([x for x, _ in rows], [y for _, y in rows])
+    assert dx.tolist() == [0.0, 1.0, 0.0, 12.0, 0.0, 0.0, 0.0]
+    assert same(dy, np.array([0.0, 0.0, 0.0, math.nan, math.nan, math.log(2.0), 0.0]))
+
+
+def test_derivatives_of_powers_of_a_number(mg: Any) -> None:
+    y = uniform(-100, 100)
+    for n in (2.5, 0.3, 0.0):
+        found = mg.compile(lambda v, n=n: n**v, 0.5).gradient(np.abs(y))
+        exact = powers(np.full(COUNT, n), np.abs(y)) * (math.log(n) if n else 0.0)
+        assert units(found, exact) <= 3.0
+
+
+# ---- rows by themselves, and kinds of processors ----
+
+ALL: dict[str, Callable[[Any], Any]] = {
+    "exp": lambda v: v.exp(),
+    "log": lambda v: v.log(),
+    "tanh": lambda v: v.tanh(),
+    "sigmoid": lambda v: v.sigmoid(),
+    "sin": lambda v: v.sin(),
+    "cos": lambda v: v.cos(),
+    "cube": lambda v: v**3,
+    "root": lambda v: v**0.5,
+    "root below": lambda v: v**-0.5,
+    "fourth power": lambda v: v**4,
+    "power": lambda v: v**1.7,
+    "power of a number": lambda v: 1.7**v,
+    "power of itself": lambda v: v**v,
+}
+
+
+def bits(rows: Any) -> list[int]:
+    """The bits of numbers; all nans are one."""
+    numbers = np.ravel(rows)
+    return np.where(np.isnan(numbers), np.nan, numbers).view(np.uint64).tolist()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_row_is_the_same_among_any_others(mg: Any, name: str) -> None:
+    program, x = mg.compile(ALL[name], 0.5), uniform(0.1, 50)[:128]
+    values, gradients = bits(program(x)), bits(program.gradient(x))
+    assert bits([program([v])[0] for v in x]) == values
+    for odd in (math.nan, math.inf, -math.inf, 0.0, -0.0, -3.0, -2.5, 1e6, 1e300, -1e300, 1e-310):
+        trapped = x.copy()
+        trapped[77] = odd
+        alone = bits(program([odd])), bits(program.gradient([odd]))
+        found = bits(program(trapped)), bits(program.gradient(trapped))
+        assert ([found[0][77]], [found[1][77]]) == alone
+        assert found[0][:77] + found[0][78:] == values[:77] + values[78:]
+        assert found[1][:77] + found[1][78:] == gradients[:77] + gradients[78:]
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "power", "power of itself", "fourth power"])
+def test_a_row_out_of_the_ordinary_is_the_librarys(mg: Any, name: str) -> None:
+    program, x = mg.compile(ALL[name], 0.5), uniform(0.1, 50)[:128]
+    exact = {
+        "sin": math.sin,
+        "cos": math.cos,
+        "power": lambda v: power(v, 1.7),
+        "power of itself": lambda v: power(v, v),
+        "fourth power": lambda v: power(v, 4.0),
+    }[name]
+    for odd in (1e6, -1e300, 1e300, 1e-310, 0.0):
+        if name in ("sin", "cos") and abs(odd) < 1e5:
+            continue
+        x[77] = odd
+        assert same(program(x)[77:78], np.array([exact(odd)]))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_processor_has_the_same_bits(
+    mg: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    from micrograd_c._compile import replay as module
+
+    wild = np.concatenate([np.exp(uniform(-740, 709)), -np.exp(uniform(-740, 709)), ODD])
+    x, found = np.concatenate([uniform(-10, 10), uniform(-1e5, 1e5), wild]), []
+    for kind in (0, 1, 2):
+        monkeypatch.setattr(module, "KIND", kind)
+        program = mg.compile(ALL[name], 0.5)
+        found.append((bits(program(x)), bits(program.gradient(x))))
+    assert found[1] == found[0] and found[2] == found[0]
