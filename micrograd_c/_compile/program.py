@@ -300,19 +300,22 @@ class Program:
         return failed
 
     def __call__(self, *args: Any, threads: int = 1, check: bool = False, **keywords: Any) -> Any:
-        """Return the result for each row: arrays of shape (N,), nested as the function's result.
+        """Return the results of all rows, nested as the function's result.
 
-        Each argument is nested as the example was. Where the example had an array of some shape (a
-        number is an array of shape ()), the argument has one of shape (N, ...): a numpy array, an
-        object with the buffer protocol or nested lists. `threads` is how many threads share the
-        rows; the result is the same for any number. Out of an operator's domain the result is nan
-        or inf. With `check` the error that the function would raise for the first such row is
+        For each Value there is an array of shape (N,), for an array of Values one of shape
+        (N, *its shape). Each argument is nested as the example was. Where the example had an array
+        of some shape (a number is an array of shape ()), the argument has one of shape (N, ...): a
+        numpy array, what becomes one, or nested lists; or one of this shape, for all rows. What is
+        static is given again. `keywords` are arguments of the function. `threads` is how many
+        threads share the rows; the result is the same for any number. Out of an operator's domain
+        the result is nan or inf. With `check` the error that the function would raise for the first such row is
         raised, naming the row, unless no result depends on the operation in error. For a row that
         is recorded anew the error of the function is raised, with the number of the row.
 
         Raises TypeError or ValueError, with both shapes, for arguments nested or shaped otherwise;
-        TypeError for what is no number; ValueError for masked numbers; RuntimeError if the rows
-        take more branches than `max_specializations`.
+        TypeError for other keywords, and for what is no number; ValueError for masked numbers, and
+        where something static is not the same; RuntimeError if the rows take more branches than
+        `max_specializations`.
         """
         rows = self._rows_of(self._join(args, keywords))
         results, bind = self._room_for_results(rows)
@@ -369,8 +372,8 @@ class Program:
 
         For a function with one result the reduction is 'mean' or 'sum' over rows. With `weights`,
         of shape (N,), it is the weighted mean sum(w * r) / sum(w) or the weighted sum. With
-        `seeds`, nested as the function's result, of shape (N,) each, the value is the sum of seeds
-        times results. Arguments are as for a call.
+        `seeds`, nested and shaped as the results of a call, the value is the sum of seeds times
+        results. Arguments are as for a call.
 
         Raises as a call does; ValueError for another reduction, for the mean of no rows, for
         weights or seeds of another shape, for both of them, and for a function with several results
@@ -486,9 +489,10 @@ class Program:
         """Return the derivative of each row's result with respect to the row's arguments.
 
         The derivatives are arrays of the arguments' shapes, nested as the arguments: one nesting,
-        or a tuple with one for each of several arguments. For an argument with one row for all rows
-        they are summed over the rows. Raises as a call does, and ValueError for a function with
-        several results, which has `jacobian` and `vjp`.
+        or a tuple with one for each of several arguments; of a function with keywords a pair, of
+        such a tuple and of a dict. For an argument with one row for all rows they are summed over
+        the rows, and for what is static there is None. Raises as a call does, and ValueError for a
+        function with several results, which has `jacobian` and `vjp`.
         """
         self._require_one_result("use jacobian() or vjp()")
         rows = self._rows_of(self._join(args, keywords))
@@ -519,7 +523,7 @@ class Program:
     ) -> Any:
         """Return the gradient of the sum of seeds times results, by one pass in reverse.
 
-        `seeds` are nested as the function's result, of shape (N,) each. The gradient is as
+        `seeds` are nested and shaped as the results of a call. The gradient is as
         `gradient` returns it. With `parameters` it is a pair: that, and the gradients of
         `parameters`, summed over the rows, an array of shape (P,). No `.grad` changes. Raises as a
         call does, and ValueError for seeds of another shape.
@@ -541,9 +545,10 @@ class Program:
     ) -> Any:
         """Return (what a call returns, the derivatives of the results along the tangents).
 
-        `tangents` are shaped and nested as the arguments: one nesting, or a tuple with one for each
-        of several arguments. The derivatives are nested as the result. This is one pass forward.
-        Raises as a call does, and TypeError or ValueError for tangents nested or shaped otherwise.
+        `tangents` are shaped and nested as the arguments, and as `gradient` returns them: one
+        nesting, or a tuple with one for each of several arguments. The derivatives are nested as the
+        result. This is one pass forward. Raises as a call does, and TypeError or ValueError for
+        tangents nested or shaped otherwise.
         """
         rows = self._rows_of(self._join(args, keywords))
         wide = self._with_tangents(rows, tangents, "tangents")
@@ -601,8 +606,10 @@ class Program:
 
         For each result there is what `gradient` returns for a single result, but nothing is summed:
         each derivative is an array of shape (N, *the argument's shape), also where an argument has
-        one row for all rows. Takes passes forward, one for each number of the arguments, or in
-        reverse, one for each result, whichever passes fewer operations. Raises as a call does.
+        one row for all rows. For a result that is an array it is one array of shape
+        (N, *the result's shape, *the argument's shape). Takes passes forward, one for each number
+        of the arguments, or in reverse, one for each result, whichever passes fewer operations.
+        Raises as a call does.
         """
         rows = self._rows_of(self._join(args, keywords))
         outputs = len(self._traces[0].outputs)
@@ -753,7 +760,8 @@ class Program:
         """Return the derivatives of each row's results with respect to the parameters.
 
         For each result there is an array of shape (N, P), in the order of `parameters`, nested as
-        the result; of one row for all, of shape (P,). `backward` adds the sums of these over rows.
+        the result; of one row for all, of shape (P,); for an array of results of shape
+        (N, *its shape, P). `backward` adds the sums of these over rows.
         Raises as a call does.
         """
         rows = self._rows_of(self._join(args, keywords))
