@@ -308,9 +308,9 @@ class Program:
         numpy array, what becomes one, or nested lists; or one of this shape, for all rows. What is
         static is given again. `keywords` are arguments of the function. `threads` is how many
         threads share the rows; the result is the same for any number. Out of an operator's domain
-        the result is nan or inf. With `check` the error that the function would raise for the first such row is
-        raised, naming the row, unless no result depends on the operation in error. For a row that
-        is recorded anew the error of the function is raised, with the number of the row.
+        the result is nan or inf. With `check` the error that the function would raise for the first
+        such row is raised, naming the row, unless no result depends on the operation in error. For
+        a row that is recorded anew the error of the function is raised, with the number of the row.
 
         Raises TypeError or ValueError, with both shapes, for arguments nested or shaped otherwise;
         TypeError for other keywords, and for what is no number; ValueError for masked numbers, and
@@ -546,8 +546,8 @@ class Program:
         """Return (what a call returns, the derivatives of the results along the tangents).
 
         `tangents` are shaped and nested as the arguments, and as `gradient` returns them: one
-        nesting, or a tuple with one for each of several arguments. The derivatives are nested as the
-        result. This is one pass forward. Raises as a call does, and TypeError or ValueError for
+        nesting, or a tuple with one for each of several arguments. The derivatives are nested as
+        the result. This is one pass forward. Raises as a call does, and TypeError or ValueError for
         tangents nested or shaped otherwise.
         """
         rows = self._rows_of(self._join(args, keywords))
