@@ -26,6 +26,7 @@ from .objective import Objective
 from .recording import Recorder
 from .replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, PIECE, Frame, Trace
 from .rows import Rows, as_array, take_rows
+from .tables import wrong_index
 from .tracing import describe_result, make_trace
 
 __all__ = ["Program", "compile"]
@@ -142,7 +143,7 @@ class Program:
                 )
             try:
                 self._record(numbers)
-            except (ArithmeticError, ValueError) as error:
+            except (ArithmeticError, ValueError, IndexError) as error:
                 if type(error) not in _ARITHMETIC:
                     raise
                 raise type(error)(f"row {row}: {error}") from error
@@ -360,6 +361,9 @@ class Program:
             return None
         bulk.get_numbers(captured, frame.data_buffer)
         lib.mg_replay(frame.program, PARAMETERS, call, workspace)
+        if call.trap.status:
+            self._traces[0].give_frame(PARAMETERS, frame)
+            raise _error_of(call)[1]
         bulk.add_grads(captured, frame.grads_buffer)
         total: float = call.total
         self._ready.append(ready)
@@ -787,7 +791,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-_ARITHMETIC = (ValueError, OverflowError, ZeroDivisionError)
+_ARITHMETIC = (ValueError, OverflowError, ZeroDivisionError, IndexError)
 _SMALL = 1 << 14  # a program remembers its arguments up to so many numbers
 _NO_ROW = 2 ** (8 * ffi.sizeof("size_t")) - 1  # the row of a mg_trap that belongs to no row
 
@@ -820,9 +824,12 @@ def _is_as_it_was(arg: Any, look: tuple[Any, Any, Any, Any]) -> bool:
 def _error_of(call: Any) -> tuple[int, Exception]:
     """Return the row (-1: no row's) and the exception of the first error in a replay."""
     trap = call.trap
-    name = OPERATORS[trap.op] if trap.op >= 0 else "/"
-    what = ffi.string(lib.mg_error_text(trap.status)).decode()
-    error = arithmetic_error(what, name, trap.x, trap.y, trap.derivative)
+    if trap.status == lib.MG_NO_ITEM:
+        error = wrong_index(trap.x, int(trap.y))
+    else:
+        name = OPERATORS[trap.op] if trap.op >= 0 else "/"
+        what = ffi.string(lib.mg_error_text(trap.status)).decode()
+        error = arithmetic_error(what, name, trap.x, trap.y, trap.derivative)
     if trap.row == _NO_ROW:
         return -1, type(error)(f"computed of parameters alone: {error}")
     return trap.row, type(error)(f"row {trap.row}: {error}")
