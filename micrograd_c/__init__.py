@@ -15,7 +15,7 @@ __path__ = extend_path(__path__, __name__)
 
 from . import _copying, _numpy_names, optim  # noqa: F401
 from .derivatives import grad, hessian, hvp, jacobian
-from .engine import Value, atan2, hypot, maximum, minimum, no_grad
+from .engine import Value, atan2, hypot, maximum, minimum, no_grad, polygamma
 from .functional import (
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -76,6 +76,7 @@ __all__ = [
     "no_grad",
     "normal_cdf",
     "optim",
+    "polygamma",
     "softmax",
     "take",
     "total",

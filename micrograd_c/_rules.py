@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .engine import hypot
+from .engine import hypot, polygamma
 from .functional import normal_cdf, where
 
 # Each takes the first operand, the second one (or the exponent, a number) and the value.
@@ -86,13 +86,6 @@ def _over_squares(x: Any, a: Any, b: Any) -> Any:
     return x * inverse * inverse
 
 
-def _trigamma(x: Any, y: Any, z: Any) -> Any:
-    raise TypeError(
-        "the derivative of digamma cannot be recorded, for trigamma is no operator: "
-        "take it last, by backward() or by grad() without create_graph"
-    )
-
-
 PARTIALS: dict[str, tuple[Partial, ...]] = {
     "add": (lambda x, y, z: 1.0, lambda x, y, z: 1.0),
     "multiply": (lambda x, y, z: y, lambda x, y, z: x),
@@ -129,13 +122,14 @@ PARTIALS: dict[str, tuple[Partial, ...]] = {
     "gelu": (lambda x, y, z: normal_cdf(x) + x * (x * x * -0.5).exp() * _ROOT_BY_TWO_PI,),
     "silu": (lambda x, y, z: x.sigmoid() * (1.0 + x * (-x).sigmoid()),),
     "lgamma": (lambda x, y, z: x.digamma(),),
-    "digamma": (_trigamma,),
+    "digamma": (lambda x, y, z: polygamma(1.0, x),),
     "atan2": (lambda x, y, z: _over_squares(y, x, y), lambda x, y, z: -_over_squares(x, x, y)),
     "hypot": (lambda x, y, z: _over(x, z), lambda x, y, z: _over(y, z)),
+    "polygamma": (lambda x, y, z: 0.0, lambda x, y, z: polygamma(x + 1.0, y)),
 }
 
 # Operators whose derivative may be infinite where operand and value are finite.
 STEEP = frozenset(
     {"exponent", "power", "number_power", "log", "sqrt", "asin", "acos", "acosh", "log2", "log10"}
-    | {"lgamma", "digamma", "atan2"}
+    | {"lgamma", "digamma", "polygamma", "atan2"}
 )

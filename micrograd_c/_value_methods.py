@@ -132,7 +132,7 @@ def arithmetic_error(what: str, name: str, x: float, y: float, derivative: int) 
         call = f"{x} ** {y}"
     elif name == "/":
         call = f"{x} / {y}"
-    elif name in ("maximum", "minimum", "atan2", "hypot"):
+    elif name in ("maximum", "minimum", "atan2", "hypot", "polygamma"):
         call = f"{name}({x}, {y})"
     else:
         call = f"{name}({x})"

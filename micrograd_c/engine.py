@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         hypot,
         maximum,
         minimum,
+        polygamma,
         recorded,
         restore,
         set_attributes,
@@ -74,6 +75,7 @@ else:
     minimum = _backend.minimum
     atan2 = _backend.atan2
     hypot = _backend.hypot
+    polygamma = _backend.polygamma
     trim = _backend.trim
     fail_after = _backend.fail_after
     graph = _backend.graph
@@ -95,6 +97,7 @@ __all__ = [
     "maximum",
     "minimum",
     "no_grad",
+    "polygamma",
     "recorded",
     "restore",
     "set_attributes",

@@ -57,6 +57,7 @@ BINARY: dict[str, Callable[[Any, Any, Any], Any]] = {
     "minimum": lambda lib, x, y: lib.minimum(x, y),
     "atan2": lambda lib, x, y: lib.atan2(x, y),
     "hypot": lambda lib, x, y: lib.hypot(x, y),
+    "polygamma": lambda lib, x, y: lib.polygamma(x * 0.0 + 2.0, y),  # x is no natural number
 }
 
 

@@ -21,7 +21,7 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from micrograd_c._command.reference import Number, Value, atan2, hypot, maximum, minimum
+from micrograd_c._command.reference import Number, Value, atan2, hypot, maximum, minimum, polygamma
 
 __all__ = [
     "CREATION_ORDERED",
@@ -65,10 +65,11 @@ class Library(NamedTuple):
     minimum: Callable[..., Any]
     atan2: Callable[[Any, Any], Any]
     hypot: Callable[[Any, Any], Any]
+    polygamma: Callable[[Any, Any], Any]
 
 
-DEPTH_FIRST = Library(Value, maximum, minimum, atan2, hypot)
-CREATION_ORDERED = Library(CreationOrdered, maximum, minimum, atan2, hypot)
+DEPTH_FIRST = Library(Value, maximum, minimum, atan2, hypot, polygamma)
+CREATION_ORDERED = Library(CreationOrdered, maximum, minimum, atan2, hypot, polygamma)
 
 
 @functools.cache

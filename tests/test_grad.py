@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any, NamedTuple
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given
@@ -171,8 +172,7 @@ def test_an_own_operator_of_one_operand_twice(mg: Any) -> None:
 
 
 def _cases() -> list[tuple[str, str]]:
-    names = [name for name in FUNCTIONS if name != "digamma"]
-    return [("unary", name) for name in names] + [("binary", name) for name in BINARY]
+    return [("unary", name) for name in FUNCTIONS] + [("binary", name) for name in BINARY]
 
 
 def _build(mg: Any, kind: str, name: str, x: Any, y: Any) -> Any:
@@ -230,6 +230,15 @@ def test_derivatives_of_tanh_up_to_the_fifth(mg: Any) -> None:
     for number in expected:
         y = mg.grad(y, x, create_graph=True)
         assert y.data == pytest.approx(number, rel=1e-12)
+
+
+@pytest.mark.parametrize("x", [0.3, 1.4, 7.5, -2.6])
+def test_derivatives_of_lgamma_up_to_the_fifth(mg: Any, x: float) -> None:
+    v = mg.Value(x)
+    y = v.lgamma()
+    for n in range(5):
+        y = mg.grad(y, v, create_graph=True)
+        assert y.data == pytest.approx(float(mpmath.polygamma(n, mpmath.mpf(x))), rel=2e-15)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 5, -1, -2, 0.5, 2.5])

@@ -105,6 +105,8 @@ OPERATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "atan2(1, w)": lambda lib, w, x: lib.atan2(1, w),
     "hypot(w, x)": lambda lib, w, x: lib.hypot(w, x),
     "hypot(w, 1)": lambda lib, w, x: lib.hypot(w, 1),
+    "polygamma(w, x)": lambda lib, w, x: lib.polygamma(w * 0 + 1, x),
+    "polygamma(1, w)": lambda lib, w, x: lib.polygamma(1, w),
 }
 
 

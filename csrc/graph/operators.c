@@ -83,7 +83,7 @@ mg_status mg_differentiate_called(int op, double x, double y, double z, double *
     case MG_OP_##name:                      \
         *dx = mg_dx(MG_OP_##name, x, y, z); \
         *dy = mg_dy(MG_OP_##name, x, y, z); \
-        return mg_check_partials(MG_OP_##name, x, y, z, *dx);
+        return mg_check_partials(MG_OP_##name, x, y, z, *dx, *dy);
         MG_CALLED_OPERATORS(X)
 #undef X
         default:

@@ -8,7 +8,8 @@
  *     value            z
  *     error in value   a mg_status: what is wrong with z
  *     dz/dx, dz/dy     each with what it is computed from, of x, y and z
- *     error in partials   a mg_status: what is wrong with them; dx is dz/dx as just computed
+ *     error in partials   a mg_status: what is wrong with them; dx and dy are dz/dx and dz/dy as
+ *                         just computed
  * in which x is the first operand, y the second operand or the exponent, and z the value.
  *
  * The expressions are those of the pure-Python class, in its order of operations, on the same
@@ -60,6 +61,14 @@ static inline mg_status mg_check_angle(double x, double y) {
 /* lgamma, digamma: no value at the poles 0, -1, -2, ... */
 static inline mg_status mg_check_gamma(double x, double z) {
     return x <= 0.0 && x == floor(x) ? MG_DOMAIN : mg_check_range(x, z);
+}
+
+/* polygamma(n, x): n is no natural number, or x a pole */
+static inline mg_status mg_check_polygamma(double n, double x, double z) {
+    if (isnan(n)) return MG_OK;
+    if (!(n >= 0.0 && n == floor(n) && isfinite(n)) || (x <= 0.0 && x == floor(x)))
+        return MG_DOMAIN;
+    return isfinite(x) && !isfinite(z) ? MG_RANGE : MG_OK;
 }
 
 /* ---- functions too long for a row ----
@@ -349,9 +358,9 @@ static inline double mg_atan_dx(double x) {
       "Raises ValueError if x is an integer, 0 or below; OverflowError if x is above 2.55e305.")   \
   X(digamma,  "digamma", MG_FORM_METHOD,    false,                                                 \
       mg_digamma(x),        mg_check_gamma(x, z),                                                  \
-      mg_trigamma(x),       MG_FROM_X,                                                             \
+      mg_polygamma(1.0, x), MG_FROM_X,                                                             \
       0.0,                  MG_FROM_NONE,      mg_check_gamma(x, dx),                              \
-      "Return the derivative of lgamma(x). Its derivative is the trigamma function.\n\n"           \
+      "Return the derivative of lgamma(x). Its derivative is polygamma(1, x).\n\n"                 \
       "Raises ValueError if x is an integer, 0 or below, or -inf; OverflowError if |x| is\n"       \
       "below 5.6e-309.")                                                                           \
   X(atan2,    "atan2",   MG_FORM_FUNCTION,  false,                                                 \
@@ -367,7 +376,15 @@ static inline double mg_atan_dx(double x) {
       mg_hypot_dx(x, y),    MG_FROM_X | MG_FROM_Y,                                                 \
       mg_hypot_dx(y, x),    MG_FROM_X | MG_FROM_Y, MG_OK,                                          \
       "Return sqrt(x**2 + y**2), also where the squares overflow. Its derivatives are\n"           \
-      "x / hypot(x, y) and y / hypot(x, y), and 0 if both are 0.")
+      "x / hypot(x, y) and y / hypot(x, y), and 0 if both are 0.")                                 \
+  X(polygamma, "polygamma", MG_FORM_FUNCTION, false,                                               \
+      mg_polygamma(x, y),   mg_check_polygamma(x, y, z),                                           \
+      0.0,                  MG_FROM_NONE,                                                          \
+      mg_polygamma(x + 1.0, y), MG_FROM_X | MG_FROM_Y, mg_check_polygamma(x, y, dy),               \
+      "Return the n-th derivative of digamma(x), for a natural number n: of 0 it is digamma(x).\n" \
+      "Its derivative is polygamma(n + 1, x), and 0 for n.\n\n"                                    \
+      "Raises ValueError if n is no natural number, or x an integer, 0 or below, or -inf;\n"       \
+      "OverflowError if x is too near to one of these integers.")
 
 #define MG_OPERATORS(X) MG_SHORT_OPERATORS(X) MG_CALLED_OPERATORS(X)
 
@@ -474,9 +491,9 @@ MG_INLINE double mg_dy(int op, double x, double y, double z) {
     }
 }
 
-/* Return what is wrong with the partial derivatives; dx is dz/dx. */
-MG_INLINE mg_status mg_check_partials(int op, double x, double y, double z, double dx) {
-    (void)x, (void)y, (void)z, (void)dx;
+/* Return what is wrong with the partial derivatives; dx is dz/dx, dy is dz/dy. */
+MG_INLINE mg_status mg_check_partials(int op, double x, double y, double z, double dx, double dy) {
+    (void)x, (void)y, (void)z, (void)dx, (void)dy;
     switch (op) {
 #define X(name, symbol, form, finite, value, error, dzdx, from_x, dzdy, from_y, wrong, about) \
     case MG_OP_##name:                                                                        \
@@ -493,7 +510,7 @@ MG_INLINE mg_status mg_differentiate(int op, double x, double y, double z, doubl
     if (MG_IS_CALLED(op)) return mg_differentiate_called(op, x, y, z, dx, dy);
     *dx = mg_dx(op, x, y, z);
     *dy = mg_dy(op, x, y, z);
-    return mg_check_partials(op, x, y, z, *dx);
+    return mg_check_partials(op, x, y, z, *dx, *dy);
 }
 
 /* Whether the partial derivatives are finite wherever operands and value are: a column. */

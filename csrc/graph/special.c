@@ -4,6 +4,7 @@
 #include "graph/special.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -242,20 +243,53 @@ double mg_digamma(double x) {
     return steps + ((y - root) + rest) * ratio / y;
 }
 
-double mg_trigamma(double x) {
-    if (isinf(x)) return x < 0.0 ? NAN : 0.0;
-    if (x <= 0.0) {
-        const double sine = sine_of_pi_times(-x) / pi;
-        return 1.0 / sine / sine - mg_trigamma(1.0 - x);
+/* Return n! / scale^(n + 1) for a natural number n, and the scale: 1, or n / e where powers of n!'s
+ * size would overflow. There it is Stirling's series. */
+static double factorial(double n, double *scale) {
+    double result = 1.0;
+    *scale = 1.0;
+    if (n <= 22.0) { /* exact */
+        for (double i = 2.0; i <= n; i += 1.0) result *= i;
+        return result;
     }
-    double steps = 0.0, series = 0.0;
-    while (x + steps < FAR) steps += 1.0;
+    *scale = n * 0.36787944117144233;
+    const double series =
+        1.0 / 12 - (1.0 / 360 - (1.0 / 1260 - 1.0 / 1680 / n / n) / n / n) / n / n;
+    return 2.5066282746310007 * sqrt(n) * exp(series / n) / *scale;
+}
+
+/* Return the sum of (scale / y)^(n + 1) for y = x, x + 1, x + 2, ..., where x > 0. */
+static double sum_of_powers(double n, double x, double scale) {
+    double steps = 0.0, result = 0.0, series = 0.0;
+    while (x + steps < FAR + n && steps < 45.0) steps += 1.0; /* after 45 powers, nothing is left */
     const double y = x + steps;
-    for (size_t n = COUNT(bernoulli); n > 0; n--) series = (series + bernoulli[n - 1]) / y / y;
-    double result = (1.0 + (0.5 / y + series)) / y;
-    while (steps > 0.0) { /* trigamma(y) = trigamma(y + 1) + 1 / y^2 */
+    if (y >= FAR + n) {
+        for (double k = COUNT(bernoulli); k > 0.0; k -= 1.0) {
+            const double pair = (n + 2.0 * k - 2.0) / y * ((n + 2.0 * k - 1.0) / y);
+            series = (series + bernoulli[(size_t)k - 1]) * pair / (2.0 * k * (2.0 * k - 1.0));
+        }
+        result = pow(y / scale, -n) / n * scale * (1.0 + (0.5 * n / y + series));
+    }
+    while (steps > 0.0) {
         steps -= 1.0;
-        result += 1.0 / (x + steps) / (x + steps);
+        result += pow((x + steps) / scale, -(n + 1.0));
     }
     return result;
+}
+
+double mg_polygamma(double n, double x) {
+    if (n == 0.0) return mg_digamma(x);
+    if (!(n > 0.0 && n == floor(n)) || isinf(n) || (x <= 0.0 && x == floor(x))) return NAN;
+    const bool is_odd = fmod(n, 2.0) == 1.0;
+    double scale, sum;
+    const double factor = factorial(n, &scale);
+    if (x > 0.0)
+        sum = sum_of_powers(n, x, scale);
+    else { /* all powers of r + i for integers i, but those of which there are none from x on */
+        const double r = x - rint(x);
+        const double beyond = sum_of_powers(n, 1.0 - r, scale) - sum_of_powers(n, 1.0 - x, scale);
+        sum = pow(r / scale, -(n + 1.0)) + sum_of_powers(n, 1.0 + r, scale);
+        sum += is_odd ? beyond : -beyond;
+    }
+    return is_odd ? factor * sum : -factor * sum;
 }

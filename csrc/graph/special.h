@@ -30,11 +30,16 @@ double mg_gelu_dx(double x);
 double mg_silu(double x);
 double mg_silu_dx(double x);
 
-/* log |gamma(x)|, its derivative and the derivative of that: inf or nan at the poles 0, -1, ...
- * mg_digamma is up to two and a half units in the last place off for x > 0; for x < 0, where two
- * terms may cancel, five units of the larger term or 2e-16. */
+/* log |gamma(x)| and its derivative: inf or nan at the poles 0, -1, ... mg_digamma is up to two and
+ * a half units in the last place off for x > 0; for x < 0, where two terms may cancel, five units
+ * of the larger term or 2e-16. */
 double mg_lgamma(double x);
 double mg_digamma(double x);
-double mg_trigamma(double x);
+
+/* The n-th derivative of digamma(x): nan at the poles, and where n is no natural number. It is up
+ * to three units in the last place off for n = 1, five for n up to 5, eight for n up to 22, 2 n for
+ * larger n. For x < 0 and even n, where terms of opposite signs may cancel, these are units of the
+ * largest term, n! / r^(n + 1), where r is the distance from x to the nearest integer. */
+double mg_polygamma(double n, double x);
 
 #endif

@@ -35,11 +35,11 @@ typedef struct {
 typedef struct {
     void (*update)(const group *);
     int memories, numbers;
-} rule;
+} update_rule;
 
 /* Take the numbers and the memories of a tuple (params, *memories, *numbers). false: an error is
  * set. Foreign code may run. */
-static bool take_group(const rule *rule, PyObject *given, group *to) {
+static bool take_group(const update_rule *rule, PyObject *given, group *to) {
     if (!PyTuple_Check(given) || PyTuple_GET_SIZE(given) != 1 + rule->memories + rule->numbers ||
         !PyTuple_Check(PyTuple_GET_ITEM(given, 0))) {
         PyErr_Format(PyExc_TypeError, "a tuple, %d arrays and %d numbers are required",
@@ -66,7 +66,7 @@ static void drop_group(group *taken) {
 }
 
 /* Everything is taken before anything is changed; the nodes last, after all foreign code. */
-static PyObject *step(const rule *rule, PyObject *const *groups, Py_ssize_t count) {
+static PyObject *step(const update_rule *rule, PyObject *const *groups, Py_ssize_t count) {
     if (value_refuse("a step of an optimizer") < 0) return NULL;
     group *const taken = PyMem_Calloc((size_t)count, sizeof(group));
     if (taken == NULL) return PyErr_NoMemory();
@@ -119,17 +119,17 @@ static void update_rmsprop(const group *in) {
 }
 
 PyObject *value_sgd(PyObject *Py_UNUSED(module), PyObject *const *groups, Py_ssize_t count) {
-    static const rule sgd = {.update = update_sgd, .memories = 1, .numbers = 5};
+    static const update_rule sgd = {.update = update_sgd, .memories = 1, .numbers = 5};
     return step(&sgd, groups, count);
 }
 
 PyObject *value_adam(PyObject *Py_UNUSED(module), PyObject *const *groups, Py_ssize_t count) {
-    static const rule adam = {.update = update_adam, .memories = 3, .numbers = 8};
+    static const update_rule adam = {.update = update_adam, .memories = 3, .numbers = 8};
     return step(&adam, groups, count);
 }
 
 PyObject *value_rmsprop(PyObject *Py_UNUSED(module), PyObject *const *groups, Py_ssize_t count) {
-    static const rule rmsprop = {.update = update_rmsprop, .memories = 3, .numbers = 6};
+    static const update_rule rmsprop = {.update = update_rmsprop, .memories = 3, .numbers = 6};
     return step(&rmsprop, groups, count);
 }
 

@@ -45,7 +45,7 @@ from .expressions import (
     softmax,
     total,
 )
-from .functions import atan2, hypot, maximum, minimum
+from .functions import atan2, hypot, maximum, minimum, polygamma
 from .lifetimes import graph
 from .network import describe_network, layer, network, parameters
 from .optimizers import adam, clip_norm, clip_value, rmsprop, sgd, zero_grad

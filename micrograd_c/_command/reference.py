@@ -302,9 +302,9 @@ class Value:
         return self._unary(math.lgamma(self.data), "lgamma", lambda out: special.digamma(self.data))
 
     def digamma(self) -> Value:
-        """Return the derivative of lgamma(x); derivative trigamma(x). Raises as lgamma does."""
+        """Return the derivative of lgamma(x); derivative polygamma(1, x). Raises as lgamma does."""
         return self._unary(
-            special.digamma(self.data), "digamma", lambda out: special.trigamma(self.data)
+            special.digamma(self.data), "digamma", lambda out: special.polygamma(1.0, self.data)
         )
 
     def __abs__(self) -> Value:
@@ -461,6 +461,22 @@ def hypot(a: Operand, b: Operand) -> Value:
     left, right = _both(a, b)
     slope = special.hypot_slope
     return _binary(math.hypot(left.data, right.data), left, right, "hypot", slope, slope)
+
+
+def polygamma(n: Operand, x: Operand) -> Value:
+    """Return the n-th derivative of digamma(x); derivative polygamma(n + 1, x), and 0 for n.
+
+    Raises as digamma does, and ValueError for an n that is no natural number.
+    """
+    left, right = _both(n, x)
+    return _binary(
+        special.polygamma(left.data, right.data),
+        left,
+        right,
+        "polygamma",
+        lambda n, x: 0.0,
+        lambda x, n: special.polygamma(n + 1, x),
+    )
 
 
 def _both(a: Operand, b: Operand) -> tuple[Value, Value]:

@@ -184,34 +184,58 @@ def digamma(x: float) -> float:
     return _finite(steps + ((y - _ROOT) + rest) * ratio / y, x)
 
 
-def trigamma(x: float) -> float:
-    """Return the derivative of digamma(x). Raises ValueError where digamma does."""
-    if _is_pole(x):
-        raise ValueError("math domain error")
-    if math.isinf(x):
-        return 0.0
-    if x <= 0:
-        sine = _sine_of_pi_times(-x) / math.pi
-        return _finite(1 / sine / sine - trigamma(1 - x), x)
-    steps, series = 0.0, 0.0
-    while x + steps < _FAR:
+def _factorial(n: float) -> tuple[float, float]:
+    """Return n! / scale**(n + 1), and the scale."""
+    if n <= 22:
+        return float(math.factorial(int(n))), 1.0
+    scale = n * 0.36787944117144233
+    series = 1 / 12 - (1 / 360 - (1 / 1260 - 1 / 1680 / n / n) / n / n) / n / n
+    return 2.5066282746310007 * math.sqrt(n) * math.exp(series / n) / scale, scale
+
+
+def _inverse_power(x: float, n: float) -> float:
+    """Return x**-n. Raises OverflowError for x = 0, too."""
+    if x == 0:
+        raise OverflowError("math range error")
+    return float(x**-n)
+
+
+def _sum_of_powers(n: float, x: float, scale: float) -> float:
+    steps, result, series = 0.0, 0.0, 0.0
+    while x + steps < _FAR + n and steps < 45:
         steps += 1
     y = x + steps
-    for number in reversed(_BERNOULLI):
-        series = (series + number) / y / y
-    result = (1 + (0.5 / y + series)) / y
+    if y >= _FAR + n:
+        for k in range(len(_BERNOULLI), 0, -1):
+            pair = (n + 2.0 * k - 2) / y * ((n + 2.0 * k - 1) / y)
+            series = (series + _BERNOULLI[k - 1]) * pair / (2.0 * k * (2.0 * k - 1))
+        result = _inverse_power(y / scale, n) / n * scale * (1 + (0.5 * n / y + series))
     while steps > 0:
         steps -= 1
-        result += 1 / (x + steps) / (x + steps)
-    return _finite(result, x)
+        result += _inverse_power((x + steps) / scale, n + 1)
+    return result
 
 
-def _sine_of_pi_times(x: float) -> float:
-    y = math.fmod(x, 2.0)
-    quarter = math.floor(2 * y) + (2 * y % 1 >= 0.5)
-    if quarter == 1 or quarter == 3:
-        return abs(math.cos(math.pi * (y - quarter / 2)))
-    return abs(math.sin(math.pi * (y if quarter == 0 else 1 - y if quarter == 2 else y - 2)))
+def polygamma(n: float, x: float) -> float:
+    """Return the n-th derivative of digamma(x).
+
+    Raises ValueError where digamma does, and for an n that is no natural number.
+    """
+    if math.isnan(n):
+        return n
+    if not n >= 0 or math.isinf(n) or n != math.floor(n) or _is_pole(x):
+        raise ValueError("math domain error")
+    if n == 0 or math.isnan(x):
+        return digamma(x)
+    factor, scale = _factorial(n)
+    if x > 0:
+        result = _sum_of_powers(n, x, scale)
+    else:
+        r = x - round(x)
+        beyond = _sum_of_powers(n, 1 - r, scale) - _sum_of_powers(n, 1 - x, scale)
+        result = _inverse_power(r / scale, n + 1) + _sum_of_powers(n, 1 + r, scale)
+        result += beyond if n % 2 == 1 else -beyond
+    return _finite(factor * result if n % 2 == 1 else -factor * result, x)
 
 
 def _finite(result: float, x: float) -> float:

@@ -21,6 +21,8 @@ FUNCTIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "atan2 with a number": lambda mg, x, y: mg.atan2(x, -0.75),
     "hypot": lambda mg, x, y: mg.hypot(x, y),
     "hypot of a number": lambda mg, x, y: mg.hypot(3.0, y),
+    "polygamma": lambda mg, x, y: mg.polygamma(x * 0.0 + 3.0, y),
+    "polygamma of a number": lambda mg, x, y: mg.polygamma(2, y),
 }
 each = pytest.mark.parametrize("name", FUNCTIONS)
 
@@ -123,6 +125,16 @@ def test_pickled_program_is_the_same(mg: Any) -> None:
     rows = np.full(5, 1.5), np.full(5, 0.5)
     assert again.disassemble() == program.disassemble()
     np.testing.assert_array_equal(again(*rows), program(*rows))
+
+
+def test_polygamma_takes_each_rows_own_number(mg: Any) -> None:
+    program = mg.compile(lambda n, x: mg.polygamma(n, x), 1.0, 2.0)
+    rows = [(n, x) for n in (0.0, 1.0, 2.0, 5.0, 40.0) for x in (0.5, 1.5, -2.25, 30.0)]
+    columns = [np.array(column) for column in zip(*rows)]
+    assert program(*columns).tolist() == [mg.polygamma(n, x).data for n, x in rows]
+    to_n, to_x = program.gradient(*columns)
+    assert not to_n.any()
+    assert to_x.tolist() == [mg.polygamma(n + 1, x).data for n, x in rows]
 
 
 def test_function_of_two_takes_data_while_recording(mg: Any) -> None:

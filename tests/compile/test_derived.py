@@ -203,6 +203,14 @@ def test_a_hessian_of_a_nesting_is_a_nesting_of_blocks(mg: Any) -> None:
     assert found["b"][0]["b"][0].tolist() == [[[0.0, 0.0], [0.0, 0.0]]]
 
 
+def test_hessians_of_the_gamma_function_are_exact(mg: Any) -> None:
+    mpmath = pytest.importorskip("mpmath")
+    program = mg.compile(lambda x: x.lgamma() * x, 1.0)
+    x = np.array([0.01, 1.0, 1.4616321449683622, 6.5, 1e5, -2.3])
+    exact = [2 * mpmath.psi(0, v) + v * mpmath.psi(1, v) for v in map(mpmath.mpf, x.tolist())]
+    np.testing.assert_allclose(program.hessian(x), np.array(exact, dtype=float), rtol=4e-15)
+
+
 def test_hvp_is_the_hessian_times_the_vectors(mg: Any) -> None:
     program = mg.compile(lambda p: p[0] ** 2 * p[1] + (p[1] * p[2]).exp(), [1.0, 2.0, 0.5])
     x, vectors = rows(5, 3), rows(5, 3, seed=8)

@@ -27,7 +27,8 @@ def test_every_allocation_may_fail_and_nothing_is_lost(mg: Any) -> None:
     w = mg.Value(2.0)
 
     def fn(x: Any) -> Any:
-        return (x * w + w * w).exp() * x + (x - w).tanh()
+        chosen = mg.where((x > 0) & (w > x), mg.where(x < 1, x * w, w), x.tanh() * w)
+        return (x * w + w * w).exp() * x + (x - w).tanh() + chosen * mg.where(w < x, x, w.log())
 
     def work() -> float:
         w.grad = 0.0

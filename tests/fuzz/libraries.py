@@ -50,6 +50,7 @@ class Library(NamedTuple):
     minimum: Callable[[Any, Any], Any]
     atan2: Callable[[Any, Any], Any]
     hypot: Callable[[Any, Any], Any]
+    polygamma: Callable[[Any, Any], Any]
     dot: Callable[[Any, Any, Any], Any]
     off: Callable[[], Any]
     pickled: Callable[[list[Any], int], list[Any]]
@@ -90,6 +91,7 @@ ENGINE = Library(
     engine.minimum,
     engine.atan2,
     engine.hypot,
+    engine.polygamma,
     dot,
     engine.no_grad,
     lambda values, protocol: pickle.loads(pickle.dumps(values, protocol)),
@@ -101,6 +103,7 @@ MODEL = Library(
     choice("minimum"),
     choice("atan2"),
     choice("hypot"),
+    choice("polygamma"),
     _sum_of_products,
     lambda: setting(Model, "off", True),
     pickle_model,

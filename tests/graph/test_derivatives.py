@@ -63,6 +63,9 @@ DERIVATIVES: list[tuple[str, Callable[..., Any], list[Any]]] = [
     ("minimum", lambda lib, x, y: lib.minimum(x, y), [signed, signed]),
     ("atan2", lambda lib, x, y: lib.atan2(x, y), [signed, positive]),
     ("hypot", lambda lib, x, y: lib.hypot(x, y), [signed, signed]),
+    ("polygamma(0, x)", lambda lib, x: lib.polygamma(0, x), [positive]),
+    ("polygamma(1, x)", lambda lib, x: lib.polygamma(1, x), [positive]),
+    ("polygamma(4, x)", lambda lib, x: lib.polygamma(4, x), [positive]),
 ]
 
 
@@ -103,6 +106,10 @@ def to_power(n: float) -> Operation:
     return lambda lib, x, y: x**n
 
 
+def of_polygamma(n: int) -> Operation:
+    return lambda lib, x, y: lib.polygamma(n, x)
+
+
 # A compiler may replace pow(x, -1.0) by 1 / x and pow(x, 2.0) by x * x, which differ in the last
 # bit about once in a thousand times.
 OPERATIONS: dict[str, Operation] = {
@@ -113,6 +120,7 @@ OPERATIONS: dict[str, Operation] = {
     "x / number": lambda lib, x, y: x / y.data,
     "number - x": lambda lib, x, y: y.data - x,
     "number ** x": lambda lib, x, y: abs(y.data) ** x,
+    **{f"polygamma({n}, x)": of_polygamma(n) for n in (0, 1, 5, 30, 200)},
 }
 OPERANDS = [
     (choose.gauss(0, 10.0 ** choose.randint(-6, 6)), choose.gauss(0, 3))

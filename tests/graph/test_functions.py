@@ -16,7 +16,7 @@ Function = Callable[..., Any]
 OF_MATH = ["log1p", "expm1", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh"]
 OF_MATH += ["atanh", "erf", "erfc", "log2", "log10", "lgamma"]
 OF_MATH += ["exp", "log", "sin", "cos", "sqrt"]
-OF_TWO = ["atan2", "hypot"]
+OF_TWO = ["atan2", "hypot"]  # of math
 SPECIAL = [0.0, 1.0, 2.0, 0.5, 1.0 - 2**-53, 1.0 + 2**-52, 3.0, 700.0, 710.0, 711.0, 1e154, 1e308]
 SPECIAL += [5e-324, 2.2250738585072014e-308, 1e-20, 1e306, 1.7e308, math.inf]
 SPECIAL = [math.nan, *SPECIAL, *(-x for x in SPECIAL)]
@@ -32,7 +32,7 @@ def outcome(function: Function, *operands: float) -> Any:
 
 def value_of(mg: Any, name: str) -> Function:
     """Return a function of Values as one of numbers."""
-    if name in OF_TWO:
+    if name in OF_TWO or name == "polygamma":
         return lambda x, y: getattr(mg, name)(mg.Value(x), mg.Value(y)).data
     return lambda x: getattr(mg.Value(x), name)().data
 
@@ -98,6 +98,43 @@ def test_digamma_of_a_pole_is_a_domain_error(mg: Any, x: float) -> None:
         mg.Value(x).digamma()
 
 
+@pytest.mark.parametrize("x", [0.0, -1.0, -1e308, -inf])
+def test_polygamma_of_a_pole_is_a_domain_error(mg: Any, x: float) -> None:
+    for n in (0, 1, 2, 300):
+        with pytest.raises(ValueError, match="math domain error: polygamma"):
+            mg.polygamma(n, x)
+
+
+@pytest.mark.parametrize("n", [-1, -0.5, 0.5, 1e-300, inf, -inf])
+def test_polygamma_takes_a_natural_number_first(mg: Any, n: float) -> None:
+    with pytest.raises(ValueError, match=r"math domain error: polygamma\("):
+        mg.polygamma(n, mg.Value(2.5))
+
+
+def test_polygamma_passes_nan_through(mg: Any) -> None:
+    assert math.isnan(mg.polygamma(nan, 2.5).data) and math.isnan(mg.polygamma(1, nan).data)
+
+
+def test_polygamma_of_zero_and_a_number_is_digamma(mg: Any) -> None:
+    for x in [*between(-20, 20), inf, nan]:
+        assert outcome(value_of(mg, "polygamma"), 0, x) == outcome(value_of(mg, "digamma"), x)
+
+
+@pytest.mark.parametrize(
+    ("n", "x"), [(1, 1e-160), (1, -1e-160), (5, 1e-60), (300, 2.0), (300, -0.5), (1e308, 5e-324)]
+)
+def test_polygamma_too_large_is_a_range_error(mg: Any, n: float, x: float) -> None:
+    with pytest.raises(OverflowError, match="math range error: polygamma"):
+        mg.polygamma(n, x)
+
+
+def test_polygamma_is_zero_at_infinity_and_nan_at_nan(lib: Any) -> None:
+    for n in (1, 2, 30, 1000, 1e15):
+        assert lib.polygamma(n, inf).data == 0.0
+        assert lib.polygamma(n, 1e308).data == (1e-308 if n == 1 else 0.0)
+        assert math.isnan(lib.polygamma(n, nan).data)
+
+
 @pytest.mark.parametrize("x", [5e-324, -5e-324])
 def test_digamma_too_large_is_a_range_error(mg: Any, x: float) -> None:
     with pytest.raises(OverflowError, match="math range error: digamma"):
@@ -120,10 +157,6 @@ def density(x: Any) -> Any:
 
 def logistic(x: Any) -> Any:
     return 1 / (1 + mpmath.exp(-x))
-
-
-def trigamma(x: Any) -> Any:
-    return mpmath.psi(1, x)
 
 
 def between(low: float, high: float, count: int = 150) -> list[float]:
@@ -156,6 +189,44 @@ def test_digamma_below_zero_is_exact_but_for_the_last_bits_of_its_terms(mg: Any)
             reflected = mpmath.digamma(1 - mpmath.mpf(x))
             term = max(reflected, 1, abs(mpmath.digamma(x) - reflected))
             assert units(mg.Value(x).digamma().data, mpmath.digamma(x), term) <= 5.0, x
+
+
+MOST_UNITS = [(1, 3.0), (2, 4.0), (3, 4.0), (4, 4.0), (5, 4.0), (12, 8.0), (22, 8.0)]
+MOST_UNITS += [(n, 2.0 * n) for n in (23, 40, 60)]
+
+
+@pytest.mark.parametrize(("n", "most"), MOST_UNITS)
+def test_polygamma_is_exact_but_for_the_last_bits(mg: Any, n: int, most: float) -> None:
+    sizes = [10.0**k for k in (-3, -2, -1, 2, 3)] + [10.0**6 if n < 40 else 10.0**4]
+    with mp.workdps(50):
+        for x in [*between(0.1, 3, 20), *between(3, 40, 60), *sizes]:
+            assert units(mg.polygamma(n, x).data, mpmath.psi(n, mpmath.mpf(x))) <= most, x
+
+
+@pytest.mark.parametrize(("n", "most"), MOST_UNITS)
+def test_polygamma_below_zero_is_exact_but_for_the_last_bits_of_its_terms(
+    mg: Any, n: int, most: float
+) -> None:
+    with mp.workdps(50):
+        for x in [*between(-20, 0, 60), *near(-1, -7), -1000.25]:
+            if x == round(x):
+                continue
+            term = mpmath.factorial(n) / abs(mpmath.mpf(x) - round(x)) ** (n + 1)
+            least = term if n % 2 == 0 else 0
+            if term < 1e300:
+                exact = mpmath.psi(n, mpmath.mpf(x))
+                assert units(mg.polygamma(n, x).data, exact, least) <= most, x
+
+
+@pytest.mark.parametrize("n", [170, 171, 1000, 10**6])
+def test_polygamma_of_a_large_n_is_exact_but_for_what_a_bit_of_x_makes(mg: Any, n: int) -> None:
+    with mp.workdps(50):
+        for share in (0.38, 0.5, 1.0, 1.5):
+            x = n * (share if n < 1000 else 0.36788)
+            terms = (mpmath.exp(-(n + 1) * mpmath.log1p(mpmath.mpf(k) / x)) for k in range(1000))
+            size = mpmath.loggamma(n + 1) - (n + 1) * mpmath.log(x)
+            exact = (-1) ** (n + 1) * mpmath.exp(size) * sum(terms)
+            assert mg.polygamma(n, x).data == pytest.approx(float(exact), rel=3e-16 * n)
 
 
 def test_normal_cdf_is_the_normal_distribution(mg: Any) -> None:
@@ -201,7 +272,7 @@ SLOPES: list[tuple[str, Function, list[float]]] = [
     ("gelu", lambda x: normal(x) + x * density(x), between(-37, -1.1) + between(-0.5, 9)),
     ("silu", lambda x: logistic(x) * (1 + x * logistic(-x)), between(-745, -2) + between(-0.9, 40)),
     ("lgamma", mpmath.digamma, between(0, 1.4) + between(1.5, 12)),
-    ("digamma", trigamma, [*between(-20, 20), *near(0)[1::2], 1e-150, 1e300]),
+    ("digamma", lambda x: mpmath.psi(1, x), [*between(-20, 20), *near(0)[1::2], 1e-150, 1e300]),
 ]
 
 
@@ -244,6 +315,23 @@ def test_derivatives_of_two_are_exact_but_for_the_last_bits(mg: Any, reach: floa
                     assert slope == float(wanted)
                 else:
                     assert units(slope, wanted) <= 4.0, (x, y)
+
+
+def test_derivatives_of_polygamma_are_the_next_one_and_zero(lib: Any) -> None:
+    for number in (0, 1, 4, 30):
+        for x in (0.3, 2.5, -3.7):
+            n, v = lib.Value(number), lib.Value(x)
+            lib.polygamma(n, v).backward()
+            assert (n.grad, v.grad) == (0.0, lib.polygamma(number + 1, x).data)
+
+
+def test_derivative_of_polygamma_that_does_not_exist_is_an_error(lib: Any) -> None:
+    for n, x, error in ((0, 1e-200, OverflowError), (0, 0.0, ValueError), (0.5, 1.0, ValueError)):
+        a, b = lib.Value(0.0), lib.Value(2.0)
+        out = lib.polygamma(a, b)
+        a.data, b.data = n, x
+        with pytest.raises(error):
+            out.backward()
 
 
 def test_derivatives_of_hypot_at_the_origin_are_zero(lib: Any) -> None:
