@@ -73,9 +73,7 @@ def push(
             condition, a, b = node.children
             tangent: Any = _select(condition, along.get(id(a), 0.0), along.get(id(b), 0.0), 0)
         elif _is_rule(node, TAKE):
-            index, table = node.children
-            tangents = tuple(_as_value(along.get(id(v), 0.0)) for v in table._children)
-            tangent = bulk.rule(TAKE, math.nan, (index, bulk.rule(TABLE, math.nan, tangents)))
+            tangent = _take_tangent(node, along)
         else:
             tangent = None
             for i, partial in _partials(node, along, False):
@@ -88,6 +86,15 @@ def push(
             along[id(node.value)] = tangent
     found = [along.get(id(value), 0.0) for value in outputs]
     return [d if isinstance(d, Value) else Value(d) for d in found]
+
+
+def _take_tangent(node: _Node, along: dict[int, Any]) -> Value | None:
+    """Return the tangent of the element that a lookup takes; None if none of them has one."""
+    index, table = node.children
+    if not any(id(v) in along for v in table._children):
+        return None
+    tangents = tuple(_as_value(along.get(id(v), 0.0)) for v in table._children)
+    return bulk.rule(TAKE, math.nan, (index, bulk.rule(TABLE, math.nan, tangents)))
 
 
 def _terms(

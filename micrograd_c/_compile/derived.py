@@ -52,8 +52,17 @@ def along(trace: Trace) -> Trace:
 
 
 def slopes(trace: Trace) -> Trace:
-    """Return the trace that `along` returns without the first outputs."""
-    return _derive(trace, push)
+    """Return the trace that `along` returns with the derivatives first.
+
+    The other outputs are there for lookups alone, whose wrong indices are always errors.
+    """
+
+    def work(outputs: list[Value], inputs: list[Value], tangents: list[Value]) -> list[Value]:
+        return [*push(outputs, inputs, tangents), *outputs]
+
+    entries = ffi.from_buffer("mg_entry[]", trace.entries)
+    looks_up = any(entry.op == lib.MG_TRACE_TAKE for entry in entries)
+    return _derive(trace, work if looks_up else push)
 
 
 def curvature(trace: Trace) -> Trace:
