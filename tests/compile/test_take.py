@@ -533,7 +533,7 @@ def test_derivatives_that_need_no_lookup_check_its_index(mg: Any) -> None:
     forward, reverse = program._traces[0].passes()
     assert forward < reverse
     assert program.jacobian([0, 1], [3.0, 4.0])[2][1].tolist() == [2.0, 2.0]
-    found, along = program.jvp([0, 1], [3.0, 4.0], tangents=(1.0, 1.0))
+    _, along = program.jvp([0, 1], [3.0, 4.0], tangents=(1.0, 1.0))
     assert along[2].tolist() == [2.0, 2.0]
     with pytest.raises(IndexError, match=r"^row 1: index 9 is out of range for a table of 9"):
         program.jacobian([0, 9], [3.0, 4.0])
