@@ -42,7 +42,8 @@ typedef enum {
     MG_ZERO_DIVISION, /* a negative power of zero */
     MG_OPAQUE,        /* a node whose backward the engine does not know */
     MG_INTERRUPTED,   /* the function given to mg_arena_set_poll has said to give up */
-    MG_UNSOUND        /* entries of no trace: an operand does not stand before its entry */
+    MG_UNSOUND,       /* entries of no trace: an operand does not stand before its entry */
+    MG_NO_ITEM        /* an index that is no place of a table */
 } mg_status;
 
 /* How an operator is written in a program. */
@@ -388,6 +389,10 @@ enum {
     MG_TRACE_LESS_EQUAL,  /* 1 where x <= y, else 0; no gradient passes */
     MG_TRACE_EQUAL,       /* 1 where x == y, else 0; no gradient passes */
     MG_TRACE_SELECT,      /* y where x is not 0, else z; the gradient passes to that one alone */
+    MG_TRACE_ITEM, /* no number: x is an element of a table, z how many elements the table has
+                    * up to this one, and y the item before, unless z is 1 */
+    MG_TRACE_TAKE, /* element x, counted from 0, of the table whose last item is y; the
+                    * gradient passes to that element alone */
     MG_TRACE_END
 };
 
@@ -400,7 +405,9 @@ typedef enum {
     MG_RULE_LESS,   /* two operands, as MG_TRACE_LESS and so on */
     MG_RULE_LESS_EQUAL,
     MG_RULE_EQUAL,
-    MG_RULE_SELECT /* three operands */
+    MG_RULE_SELECT, /* three operands */
+    MG_RULE_TABLE,  /* no number: its operands are the elements of a table, at least one */
+    MG_RULE_TAKE    /* an index and a table */
 } mg_rule;
 
 typedef struct {
@@ -501,9 +508,9 @@ typedef struct {
 typedef struct {
     size_t row;     /* SIZE_MAX: in what is computed from captured nodes alone */
     int status;     /* a mg_status */
-    int op;         /* -1: the division of MG_TRACE_DIVIDE */
+    int op;         /* -1: the division of MG_TRACE_DIVIDE, or a MG_TRACE_TAKE */
     int derivative; /* 1: the value exists, its derivative does not */
-    double x;       /* operands; y may be an exponent */
+    double x;       /* operands; y may be an exponent, or the number of a table's elements */
     double y;
 } mg_trap;
 
@@ -525,7 +532,7 @@ typedef struct {
     double *sums;               /* room for mg_program_sums numbers for each chunk, at least one */
     double *captured_grads;     /* MG_PARAMETERS, MG_ALL: written, one number for each */
     double total;               /* MG_PARAMETERS, MG_ALL: the sum of seeds times outputs */
-    int check;                  /* 1: fill trap */
+    int check;                  /* 1: fill trap; otherwise with MG_NO_ITEM alone */
     int kind;                   /* of processor: 0 is this one. For tests 1, 2, ... are its
                                  * predecessors, as far as it has any, down to the plainest */
     mg_trap trap;               /* of the first row that would raise; status MG_OK: none */
@@ -590,8 +597,8 @@ size_t mg_replay_chunks(size_t rows);
  * rows may meet: all rows are marked as failed, and there is nothing to replay. Otherwise 1. */
 int mg_replay_begin(const mg_program *program, mg_call *call);
 /* Continue to replay the chunks of *progress, by about `work` multiplications or additions, always
- * with the same workspace; 1 if there is more to do. If the call checks, *trap is the first error:
- * its status is MG_OK before the first call. */
+ * with the same workspace; 1 if there is more to do. *trap is the first error, see `check`: its
+ * status is MG_OK before the first call. */
 int mg_replay_some(const mg_program *program, mg_mode mode, const mg_call *call,
                    mg_workspace *workspace, mg_progress *progress, size_t work, mg_trap *trap);
 /* End a replay: add up the sums of the chunks, and write the total and the gradients of captured

@@ -29,12 +29,13 @@ from .functional import (
     mse,
     normal_cdf,
     softmax,
+    take,
     total,
     where,
 )
 from .gradcheck import gradcheck
 from .graph import draw_dot, trace
-from .nn import MLP, Layer, Module, Neuron
+from .nn import MLP, Embedding, Layer, Module, Neuron
 from .optim import clip_grad_norm, clip_grad_value
 from .vectors import Vector, vector
 
@@ -47,6 +48,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "MLP",
+    "Embedding",
     "Layer",
     "Module",
     "Neuron",
@@ -79,6 +81,7 @@ __all__ = [
     "optim",
     "polygamma",
     "softmax",
+    "take",
     "total",
     "trace",
     "vector",

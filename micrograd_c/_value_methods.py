@@ -215,9 +215,9 @@ class ValueMethods:
 
     def __index__(self) -> int:
         raise TypeError(
-            f"a Value is not an index ({user_line()}): use int(v.data); in a function that is "
-            "compiled, where that would be the example's for every row, branch on its number: "
-            "xs[0] if v.data == 0 else xs[1]"
+            f"a Value is not an index ({user_line()}): use micrograd_c.take(table, index) for an "
+            "element of a list, also in a function that is compiled, where int(v.data) would be "
+            "the example's for every row"
         )
 
     def __float__(self) -> float:

@@ -97,3 +97,13 @@ void mg_check_lanes(const mg_block *at, const mg_instruction *in) {
                               .y = y};
     }
 }
+
+void mg_check_index(const mg_block *at, const mg_instruction *in) {
+    for (size_t l = 0; l < at->used; l++) {
+        const double x = lane_of(at, in, in->x, l);
+        if (MG_LIKELY(mg_place_among(x, in->count) < in->count) || at->failed[l]) continue;
+        if (at->rows[l] >= at->trap->row && at->trap->status != MG_OK) continue;
+        *at->trap = (mg_trap){
+            .row = at->rows[l], .status = MG_NO_ITEM, .op = -1, .x = x, .y = (double)in->count};
+    }
+}

@@ -136,6 +136,9 @@ size_t mg_count_zeros(const mg_block *at, const double *x);
 void mg_keep_lanes(mg_block *at, const mg_instruction *in, const double *x, size_t zeros,
                    size_t kept);
 
+/* Fill the trap if a row, earlier than the trap says, has no place among an instruction's elements.
+ */
+void mg_check_index(const mg_block *at, const mg_instruction *in);
 /* Fill the trap if the function, run row by row, would raise at this instruction for an earlier row
  * than the trap says. */
 void mg_check_lanes(const mg_block *at, const mg_instruction *in);

@@ -24,6 +24,10 @@ static void make(mg_scheduler *at) {
     at->loaded = mg_allocate(at->memory, (inputs + 1) * sizeof(uint32_t));
     at->failed =
         !at->absorbed || !at->decisive || !at->terms || !at->wanted || !at->last || !at->loaded;
+    if (at->program->item_count != 0) {
+        at->listed = mg_allocate(at->memory, (count + 1) * sizeof(uint32_t));
+        at->failed |= !at->listed;
+    }
     if (at->program->region_count != 0) {
         at->masks = mg_allocate(at->memory, at->program->region_count * sizeof(mg_mask));
         at->masked = mg_allocate(at->memory, (count + 1) * sizeof(mg_masked));
@@ -31,6 +35,7 @@ static void make(mg_scheduler *at) {
     }
     if (!at->failed) {
         memset(at->last, 0xff, (count + 1) * sizeof(uint32_t));
+        if (at->listed != NULL) memset(at->listed, 0xff, (count + 1) * sizeof(uint32_t));
         mg_emit_forward(at);
         if (at->mode != MG_FORWARD) mg_emit_reverse(at);
         at->failed |= at->memory->gave_up;
@@ -43,6 +48,7 @@ static void make(mg_scheduler *at) {
     mg_deallocate(at->memory, at->wanted);
     mg_deallocate(at->memory, at->last);
     mg_deallocate(at->memory, at->loaded);
+    mg_deallocate(at->memory, at->listed);
     mg_deallocate(at->memory, at->masks);
     mg_deallocate(at->memory, at->masked);
     mg_deallocate(at->memory, at->contributions);

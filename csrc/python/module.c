@@ -247,9 +247,10 @@ static int add(PyObject *module, const char *name, PyObject *made) {
 /* Return the numbers of the enums of micrograd.h that Python needs, a dict by name. */
 static PyObject *make_enums(void) {
 #define NUMBER(name) #name, (int)(name)
-    return Py_BuildValue("{sisisisisisisisisisisi}", NUMBER(MG_RULE_NONE), NUMBER(MG_RULE_DETACH),
-                         NUMBER(MG_RULE_DIVIDE), NUMBER(MG_RULE_LINK), NUMBER(MG_RULE_LESS),
-                         NUMBER(MG_RULE_LESS_EQUAL), NUMBER(MG_RULE_EQUAL), NUMBER(MG_RULE_SELECT),
+    return Py_BuildValue("{sisisisisisisisisisisisisi}", NUMBER(MG_RULE_NONE),
+                         NUMBER(MG_RULE_DETACH), NUMBER(MG_RULE_DIVIDE), NUMBER(MG_RULE_LINK),
+                         NUMBER(MG_RULE_LESS), NUMBER(MG_RULE_LESS_EQUAL), NUMBER(MG_RULE_EQUAL),
+                         NUMBER(MG_RULE_SELECT), NUMBER(MG_RULE_TABLE), NUMBER(MG_RULE_TAKE),
                          NUMBER(MG_LESS), NUMBER(MG_LESS_EQUAL), NUMBER(MG_EQUAL));
 #undef NUMBER
 }

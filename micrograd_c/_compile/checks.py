@@ -16,7 +16,7 @@ from ..engine import Value, bulk
 from .replay import FORWARD, NULL, Frame
 from .rows import Rows
 
-ARITHMETIC = (ValueError, OverflowError, ZeroDivisionError)  # what the engine raises
+ARITHMETIC = (ValueError, OverflowError, ZeroDivisionError, IndexError)  # what the engine raises
 
 
 def make_room(np: Any, frame: Frame, inputs: int, rows: Rows) -> list[Any]:

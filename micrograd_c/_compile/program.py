@@ -28,6 +28,7 @@ from .objective import Objective
 from .recording import Recorder
 from .replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, PIECE, Frame, Trace
 from .rows import Rows, as_array, take_rows
+from .tables import wrong_index
 from .tracing import describe_result, make_trace
 from .ways import START, Way, Ways, part
 
@@ -178,7 +179,7 @@ class Program:
                 )
             try:
                 self._record(numbers, way)
-            except (ArithmeticError, ValueError) as error:
+            except (ArithmeticError, ValueError, IndexError) as error:
                 if type(error) not in checks.ARITHMETIC:
                     raise
                 raise checks.with_row(row, error) from error
@@ -261,6 +262,8 @@ class Program:
                         numbers = self._numbers_of_row(rows.columns, first)
                         fresh = self._specialize(way, numbers, first)
                     except Exception as raised:
+                        if not check and any(row < first for row, _ in errors):
+                            break
                         if not check:
                             raise
                         bare = raised.__cause__ if type(raised) in checks.ARITHMETIC else raised
@@ -293,8 +296,10 @@ class Program:
                 total += frame.call.total
                 if check:
                     errors += self._errors_of(trace, frame, rows, left, failed)
+                elif frame.call.trap.status:  # an index that is no place of a table
+                    errors.append(_error_of(frame.call))
             if errors:
-                self._raise_first(errors, rows, replayed != FORWARD)
+                self._raise_first(errors, rows, check, replayed != FORWARD)
             for trace, frame in done if finish is not None else ():
                 finish(trace, frame)  # type: ignore[misc]
         finally:
@@ -318,12 +323,14 @@ class Program:
         return errors if row is None else [*errors, (row, None)]
 
     def _raise_first(
-        self, errors: list[tuple[int, Exception | None]], rows: Rows, derivatives: bool
+        self, errors: list[tuple[int, Exception | None]], rows: Rows, check: bool, derivatives: bool
     ) -> None:
         """Raise the error of the first row that has one, as the function raises it by itself."""
         for row, found in sorted(errors, key=lambda pair: pair[0]):
             if found is not None and type(found) not in checks.ARITHMETIC:
                 raise found  # no recording could be made
+            if found is not None and not check:
+                raise checks.with_row(row, found)
             numbers = self._numbers_of_row(rows.columns, max(row, 0))
             error = checks.error_of_row(self._run, numbers, derivatives, found)
             if error is not None:
@@ -471,6 +478,9 @@ class Program:
             return None
         bulk.get_numbers(captured, frame.data_buffer)
         lib.mg_replay(frame.program, PARAMETERS, call, workspace)
+        if call.trap.status:
+            self._traces[0].give_frame(PARAMETERS, frame)
+            raise checks.with_row(*_error_of(call))
         bulk.add_grads(captured, frame.grads_buffer)
         total: float = call.total
         self._ready.append(ready)
@@ -967,9 +977,12 @@ def _is_as_it_was(arg: Any, look: tuple[Any, Any, Any, Any]) -> bool:
 def _error_of(call: Any) -> tuple[int, Exception]:
     """Return the row (-1: no row's) and the exception of the first error in a replay."""
     trap = call.trap
-    name = OPERATORS[trap.op] if trap.op >= 0 else "/"
-    what = ffi.string(lib.mg_error_text(trap.status)).decode()
-    error = arithmetic_error(what, name, trap.x, trap.y, trap.derivative)
+    if trap.status == lib.MG_NO_ITEM:
+        error = wrong_index(trap.x, int(trap.y))
+    else:
+        name = OPERATORS[trap.op] if trap.op >= 0 else "/"
+        what = ffi.string(lib.mg_error_text(trap.status)).decode()
+        error = arithmetic_error(what, name, trap.x, trap.y, trap.derivative)
     return -1 if trap.row == _NO_ROW else trap.row, error
 
 
