@@ -470,7 +470,8 @@ typedef struct {
     mg_relation relation;
     uint32_t left; /* places of entries */
     uint32_t right;
-    int outcome; /* 1: true */
+    int outcome;     /* 1: true */
+    uint32_t number; /* of a program: which of the guards it was made with this is, from 1 */
 } mg_guard;
 
 /* Write those entries of a trace that outputs and guards depend on, in their order, to cut, and
@@ -524,8 +525,9 @@ typedef struct {
     double seed;                /* for every output and row without a column of seeds */
     double scale;               /* a factor of all seeds: 1 at first, see mg_replay_end */
     const mg_column *gradients; /* one for each input; data NULL: not wanted */
-    unsigned char *failed;      /* count flags, 0 before: 1 where a row fails a guard; may be NULL
-                                 * if the program has no guards */
+    uint32_t *failed;           /* count numbers, 0 before: of the first guard that the row fails;
+                                 * may be NULL if the program has no guards */
+    uint32_t all_fail;          /* written: the first guard that all rows fail; 0: none */
     double *scalars;            /* room for mg_program_scalars numbers */
     double *sums;               /* room for mg_program_sums numbers for each chunk, at least one */
     double *captured_grads;     /* MG_PARAMETERS, MG_ALL: written, one number for each */
@@ -591,8 +593,8 @@ void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride
  * every chunk once, in any order and by any thread, then mg_replay_end. Sums over rows are added up
  * by chunks, so results do not depend on threads. */
 size_t mg_replay_chunks(size_t rows);
-/* Begin a replay: compute the scalars. 0: a guard between scalars has failed, so that no row can
- * meet it: all rows are marked as failed, and there is nothing to replay. Otherwise 1. */
+/* Begin a replay: compute the scalars. 0: a guard between scalars has failed before any that some
+ * rows may meet: all rows are marked as failed, and there is nothing to replay. Otherwise 1. */
 int mg_replay_begin(const mg_program *program, mg_call *call);
 /* Continue to replay the chunks of *progress, by about `work` multiplications or additions, always
  * with the same workspace; 1 if there is more to do. *trap is the first error, see `check`: its
@@ -609,6 +611,12 @@ int mg_replay_some(const mg_program *program, mg_mode mode, const mg_call *call,
 int mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call);
 /* Do a whole replay in the calling thread; 1 if a guard failed for some row. */
 int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspace *workspace);
+/* Sort the rows of a call by the guard that they fail first, of a program made with so many guards:
+ * rows that fail none come first, and rows that fail the same one stay in their order. Write their
+ * numbers to sorted, and for each group of rows the number of the guard (0: none) and where in
+ * sorted the group ends; return how many groups there are. numbers, ends: room for guards + 1. */
+size_t mg_sort_rows(const mg_call *call, size_t guards, uint32_t *sorted, uint32_t *numbers,
+                    uint32_t *ends);
 
 /* cdef: end */
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 __path__ = extend_path(__path__, __name__)
 
 from . import _copying, _numpy_names, optim  # noqa: F401
+from ._anomaly import detect_anomaly
 from .derivatives import grad, hessian, hvp, jacobian
 from .engine import Value, atan2, hypot, maximum, minimum, no_grad, polygamma
 from .functional import (
@@ -57,6 +58,7 @@ __all__ = [
     "clip_grad_norm",
     "clip_grad_value",
     "cross_entropy",
+    "detect_anomaly",
     "dot",
     "draw_dot",
     "grad",

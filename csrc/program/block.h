@@ -24,15 +24,15 @@ typedef struct mg_block {
     size_t first;          /* the place of the block's first row in the call's list */
     size_t count;          /* number of rows that the block had at first */
     mg_stage stage;
-    size_t next;           /* the instruction that comes next */
-    bool failures;         /* a guard has failed for some row, of this block or one before */
-    size_t used;           /* number of lanes that are rows */
-    size_t lanes;          /* number of lanes that are computed: a multiple of MG_LANES */
-    size_t stride;         /* from one slot to the next: the number of lanes at first */
-    unsigned char *failed; /* for each lane: 1 if its row fails a guard */
-    double total;          /* the sum of seeds times outputs over the chunk so far */
-    signed char finite;    /* whether all scalars are finite; -1: not tested yet */
-    bool check;            /* fill the trap */
+    size_t next;        /* the instruction that comes next */
+    bool failures;      /* a guard has failed for some row, of this block or one before */
+    size_t used;        /* number of lanes that are rows */
+    size_t lanes;       /* number of lanes that are computed: a multiple of MG_LANES */
+    size_t stride;      /* from one slot to the next: the number of lanes at first */
+    uint32_t *failed;   /* for each lane: the number of the first guard that its row fails, or 0 */
+    double total;       /* the sum of seeds times outputs over the chunk so far */
+    signed char finite; /* whether all scalars are finite; -1: not tested yet */
+    bool check;         /* fill the trap */
     mg_trap *trap;
 } mg_block;
 
@@ -145,10 +145,10 @@ void mg_check_lanes(const mg_block *at, const mg_instruction *in);
 
 /* ---- called.c ---- */
 
-/* out = op(x, y) for an operator that MG_IS_CALLED: no kind of processor makes these faster, so
- * that their loops are not compiled into each interpreter. */
-void mg_apply_called(const mg_block *at, const mg_instruction *in);
+/* out = op(x, y) for an operator that MG_IS_CALLED, by the expressions of the table. If `left`, in
+ * lanes where out is nan alone: a faster loop has been over all lanes, and has left these. */
+void mg_apply_called(const mg_block *at, const mg_instruction *in, bool left);
 /* out = g dz/dx (side 0) or g dz/dy (side 1), where z = op(x, y) */
-void mg_push_called(const mg_block *at, const mg_instruction *in, int side);
+void mg_push_called(const mg_block *at, const mg_instruction *in, int side, bool left);
 
 #endif

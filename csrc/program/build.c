@@ -53,6 +53,7 @@ static mg_program *new_program(mg_arena *memory, const mg_entry *entries, size_t
         drop_program(program);
         return NULL;
     }
+    for (uint32_t i = 0; i < guard_count; i++) program->guards[i].number = i + 1;
     for (uint32_t i = 0; i < count; i++) {
         program->fates[i] = (mg_fate){.value = i, .level = MG_LEVEL_ROW};
         program->item_count += entries[i].op == MG_TRACE_ITEM;

@@ -1,4 +1,5 @@
-/* called.c: the loops of operators that are calls of functions, compiled once. */
+/* called.c: the loops of operators that are calls of functions, compiled once; and the lanes that
+ * the loops of called_lanes.h leave. */
 #include "program/block.h"
 
 /* An operand over lanes: lane l's number is at[l * step]. */
@@ -16,17 +17,17 @@ static lanes_of operand(const mg_block *at, uint32_t reference, double exponent,
     return (lanes_of){number, 0};
 }
 
-/* For an operator, out[l] = expression in x, y, and l. */
-#define EACH_LANE(name, expression)                  \
-    case MG_OP_##name:                               \
-        for (size_t l = 0; l < at->lanes; l++) {     \
-            const double x = x_in.at[l * x_in.step]; \
-            const double y = y_in.at[l * y_in.step]; \
-            out[l] = (expression);                   \
-        }                                            \
+/* For an operator, out[l] = expression in x, y, and l: in all lanes, or in those that are nan. */
+#define EACH_LANE(name, expression)                            \
+    case MG_OP_##name:                                         \
+        for (size_t l = 0; l < at->lanes; l++) {               \
+            const double x = x_in.at[l * x_in.step];           \
+            const double y = y_in.at[l * y_in.step];           \
+            if (!left || isnan(out[l])) out[l] = (expression); \
+        }                                                      \
         break;
 
-void mg_apply_called(const mg_block *at, const mg_instruction *in) {
+void mg_apply_called(const mg_block *at, const mg_instruction *in, bool left) {
     double x_number, y_number, *const out = mg_slot(at, in->out);
     const lanes_of x_in = operand(at, in->x, 0.0, &x_number);
     const lanes_of y_in = operand(at, in->y, in->number, &y_number);
@@ -39,7 +40,7 @@ void mg_apply_called(const mg_block *at, const mg_instruction *in) {
     }
 }
 
-void mg_push_called(const mg_block *at, const mg_instruction *in, int side) {
+void mg_push_called(const mg_block *at, const mg_instruction *in, int side, bool left) {
     double x_number, y_number, *const out = mg_slot(at, in->out);
     const lanes_of x_in = operand(at, in->x, 0.0, &x_number);
     const lanes_of y_in = operand(at, in->y, in->number, &y_number);

@@ -1,4 +1,5 @@
-/* forward.c: the instructions that compute the values of a row.
+/* forward.c: the instructions that compute the values of a row. First come the values that guards
+ * compare, so that the other ones are not computed for rows that fail a guard.
  *
  * A sum of products (see sums.h) is one instruction: while it runs, the sums of its lanes stay in
  * the processor's registers, and scalars are broadcast. */
@@ -124,12 +125,30 @@ static void emit_checks(mg_scheduler *at) {
     }
 }
 
-void mg_emit_forward(mg_scheduler *at) {
+/* Mark the entries whose values guards depend on. */
+static void find_decisive(mg_scheduler *at) {
     const mg_program *program = at->program;
-    emit_loads(at);
-    mg_find_sums(program, MG_LEVEL_ROW, at->absorbed);
-    for (uint32_t i = 0; i < program->count && !mg_gives_up(at->memory, 1); i++)
-        if (computes_row(at, i) && !at->absorbed[i]) emit_entry(at, i);
+    for (size_t i = 0; i < program->guard_count; i++) {
+        at->decisive[program->fates[program->guards[i].left].value] = true;
+        at->decisive[program->fates[program->guards[i].right].value] = true;
+    }
+    for (size_t i = program->count; i-- > 0 && !mg_gives_up(at->memory, 1);) {
+        uint32_t operands[3];
+        bool through;
+        if (!at->decisive[i]) continue;
+        const unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
+        for (unsigned k = 0; k < arity; k++) at->decisive[program->fates[operands[k]].value] = true;
+    }
+}
+
+static void emit_entries(mg_scheduler *at, bool decisive) {
+    for (uint32_t i = 0; i < at->program->count && !mg_gives_up(at->memory, 1); i++)
+        if (computes_row(at, i) && !at->absorbed[i] && at->decisive[i] == decisive)
+            emit_entry(at, i);
+}
+
+static void emit_guards(mg_scheduler *at) {
+    const mg_program *program = at->program;
     for (uint32_t i = 0; i < program->guard_count; i++) {
         mg_instruction guard = mg_blank(MG_CODE_GUARD);
         guard.index = i;
@@ -137,6 +156,19 @@ void mg_emit_forward(mg_scheduler *at) {
         guard.y = mg_value_of(at, program->guards[i].right);
         if (!mg_is_scalar(guard.x) || !mg_is_scalar(guard.y)) mg_emit(at, guard);
     }
+}
+
+void mg_emit_forward(mg_scheduler *at) {
+    const mg_program *program = at->program;
+    emit_loads(at);
+    mg_find_sums(program, MG_LEVEL_ROW, at->absorbed);
+    if (program->guard_count != 0) {
+        find_decisive(at);
+        emit_entries(at, true);
+        emit_guards(at);
+    }
+    at->out->decided = at->out->count;
+    emit_entries(at, false);
     at->out->forward = at->out->count;
     emit_checks(at);
     for (uint32_t i = 0; i < program->output_count; i++) {

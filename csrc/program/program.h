@@ -95,7 +95,8 @@ typedef struct {
     size_t run_count;
     size_t run_room;
     size_t slots;
-    size_t forward;    /* number of instructions up to the last guard */
+    size_t decided;    /* number of instructions up to the last guard */
+    size_t forward;    /* number of instructions that compute values */
     size_t terms_each; /* multiplications of an instruction, on average and at least 1 */
 } mg_schedule;
 

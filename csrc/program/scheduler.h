@@ -37,6 +37,7 @@ typedef struct {
     bool failed;        /* no memory, or given up */
     uint32_t registers; /* number of registers so far */
     bool *absorbed;     /* for each entry: a later sum has taken it over */
+    bool *decisive;     /* for each entry: a guard depends on its value */
     uint32_t *terms;    /* room for a list of entries */
     bool *wanted;       /* for each entry: a gradient that is asked for passes through it */
     uint32_t *last;     /* for each entry: its latest contribution, or MG_NOTHING */

@@ -14,12 +14,13 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from heapq import heappop, heappush
 from typing import Any
 
 from .._library import ffi, lib
 from .._value_methods import arithmetic_error, as_count
 from ..engine import Value, bulk, restore
-from . import arguments, derived, pickling
+from . import arguments, checks, derived, pickling
 from .arguments import Array, Shape
 from .extremes import record_extremes
 from .objective import Objective
@@ -28,6 +29,7 @@ from .replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, PIECE, Fr
 from .rows import Rows, as_array, take_rows
 from .tables import wrong_index
 from .tracing import describe_result, make_trace
+from .ways import START, Way, Ways, part
 
 __all__ = ["Program", "compile"]
 
@@ -71,6 +73,7 @@ class Program:
         self._max_specializations = max_specializations
         self._allow_constants = allow_constants
         self._traces: list[Trace] = []
+        self._ways = Ways()
         self._result: Shape = Array((), 0, 1)
         self._own = True  # the Values that fn uses are this program's parameters, not copies
         self._lock = threading.Lock()
@@ -83,8 +86,8 @@ class Program:
 
     # ---- recording ----
 
-    def _record(self, numbers: Sequence[float]) -> None:
-        """Record what `fn` does for the row with these numbers, and add the trace."""
+    def _record(self, numbers: Sequence[float], way: Way = START) -> None:
+        """Record what `fn` does for the row with these numbers, and add the trace on this way."""
         recorder = Recorder(self._allow_constants)
 
         def work() -> tuple[Shape, Trace]:
@@ -104,7 +107,7 @@ class Program:
             raise ValueError(
                 "the function returns another nesting of Values for this row than for the first"
             )
-        self._add(trace)
+        self._add(trace, way)
         self._result = shape
 
     def _refuse_own_call(self) -> None:
@@ -115,7 +118,7 @@ class Program:
                 RuntimeError("the function calls its own program, which records a row of it")
             )
 
-    def _add(self, trace: Trace) -> None:
+    def _add(self, trace: Trace, way: Way | None) -> None:
         known = {id(p) for p in self.parameters}
         new = tuple(p for p in trace.captured if id(p) not in known)
         if new and not self._own:
@@ -125,15 +128,17 @@ class Program:
             )
         self.parameters += new
         self._traces.append(trace)
+        self._ways.add(way, len(self._traces) - 1)
 
-    def _specialize(self, number: int, numbers: Sequence[float], row: int) -> None:
-        """Record `row`, with these inputs, unless there are more than `number` traces by now.
+    def _specialize(self, way: Way, numbers: Sequence[float], row: int) -> bool:
+        """Record `row`, with these inputs, which has come this way; return whether that was done.
 
-        The first `number` traces are not right for the row.
+        It is not where another thread has recorded a row on the same way.
         """
         with self._lock:
-            if len(self._traces) > number:
-                return  # another thread has added a trace
+            if self._ways.end(way) is not None:
+                return False
+            number = len(self._traces)
             if number >= self._max_specializations:
                 raise RuntimeError(
                     f"row {row} takes another branch than the {number} recorded so far, and "
@@ -142,11 +147,12 @@ class Program:
                     "minimum() or relu()"
                 )
             try:
-                self._record(numbers)
+                self._record(numbers, way)
             except (ArithmeticError, ValueError, IndexError) as error:
-                if type(error) not in _ARITHMETIC:
+                if type(error) not in checks.ARITHMETIC:
                     raise
-                raise type(error)(f"row {row}: {error}") from error
+                raise checks.with_row(row, error) from error
+        return True
 
     # ---- rows ----
 
@@ -184,7 +190,7 @@ class Program:
         load: Callable[[Trace, Frame], None] | None = None,
         finish: Callable[[Trace, Frame], None] | None = None,
     ) -> float:
-        """Replay these rows, each with the first trace that is right for the row.
+        """Replay these rows, each with the trace that is right for the row.
 
         `bind` tells a frame where results go. With `variant` what is replayed is variant(trace).
         `load` gives a frame the numbers of the captured Values, instead of these Values, and
@@ -193,21 +199,28 @@ class Program:
         self._refuse_own_call()
         threads = as_count("threads", threads)
         replayed = ALL if check and mode != FORWARD else mode  # as row-by-row backward() checks
-        total, place = 0.0, 0
-        left: Any = None  # the numbers of the rows that no trace so far was right for; None: all
-        error: tuple[int, Exception] | None = None
+        total = 0.0
+        # Groups of rows: the first row, the way they have come, their numbers (None: all rows). The
+        # group with the lowest first row is next, so rows are recorded in their order.
+        groups: list[tuple[int, Way, Any]] = [(0, START, None)] if rows.count else []
+        errors: list[tuple[int, Exception | None]] = []  # None: nan or inf of finite numbers
         done: list[tuple[Trace, Frame]] = []
         try:
-            while rows.count:
-                fresh = place == len(self._traces)
-                if fresh:
-                    row = 0 if left is None else int(left[0])
+            while groups:
+                first, way, left = heappop(groups)
+                place, fresh = self._ways.end(way), False
+                if place is None:
                     try:
-                        self._specialize(place, self._numbers_of_row(rows.columns, row), row)
-                    except Exception:
-                        if error is not None and error[0] < row:
-                            break  # the error of the earlier row is raised below
-                        raise
+                        numbers = self._numbers_of_row(rows.columns, first)
+                        fresh = self._specialize(way, numbers, first)
+                    except Exception as raised:
+                        if not check and not errors:
+                            raise
+                        bare = raised.__cause__ if type(raised) in checks.ARITHMETIC else raised
+                        errors.append((first, bare if isinstance(bare, Exception) else raised))
+                        break  # the error of an earlier row is raised, or this one
+                    place = self._ways.end(way)
+                    assert place is not None
                 trace = self._traces[place] if variant is None else variant(self._traces[place])
                 frame = trace.take_frame(replayed)
                 done.append((trace, frame))
@@ -217,25 +230,26 @@ class Program:
                 elif trace.captured:
                     bulk.get_numbers(trace.captured, frame.data_buffer)
                 bind(frame)
-                frame.held = rows, left, failed, bind, load
+                room = checks.make_room(self._np, frame, trace.inputs, rows) if check else None
+                frame.held = rows, left, failed, bind, load, room
                 some_failed = frame.run(threads)
                 if fresh and some_failed and failed[0]:
-                    raise _undecided(left)
-                place += 1
-                if some_failed and failed.all():  # the trace is right for no row
-                    trace.give_frame(replayed, done.pop()[1])
-                    continue
+                    raise _undecided(first)
+                if some_failed:
+                    parts = part(self._np, frame)
+                    right = parts[0][0] == 0
+                    for guard, group in parts[right:]:
+                        heappush(groups, (int(group[0]), (place, guard), group))
+                    if not right:  # for any row
+                        trace.give_frame(replayed, done.pop()[1])
+                        continue
                 total += frame.call.total
-                if frame.call.trap.status:
-                    row, raised = _error_of(frame.call)
-                    if error is None or row < error[0]:
-                        error = row, raised
-                if not some_failed:
-                    break
-                failing = self._np.flatnonzero(failed)
-                left = (failing if left is None else left[failing]).astype(self._np.uint32)
-            if error is not None:
-                raise error[1]
+                if check:
+                    errors += self._errors_of(trace, frame, rows, left, failed)
+                elif frame.call.trap.status:  # a wrong index
+                    errors.append(_error_of(frame.call))
+            if errors:
+                self._raise_first(errors, rows, replayed != FORWARD, check)
             for trace, frame in done if finish is not None else ():
                 finish(trace, frame)  # type: ignore[misc]
         finally:
@@ -243,8 +257,45 @@ class Program:
                 trace.give_frame(replayed, frame)
         return total
 
+    def _errors_of(
+        self, trace: Trace, frame: Frame, rows: Rows, left: Any, failed: Any
+    ) -> list[tuple[int, Exception | None]]:
+        """Return the rows in error that a checked replay of a frame has met first."""
+        errors: list[tuple[int, Exception | None]] = []
+        if frame.call.trap.status:
+            errors.append(_error_of(frame.call))
+        replayed = self._np.arange(rows.count) if left is None else left.astype(int)
+        if failed is not None:
+            replayed = replayed[failed == 0]
+        row = checks.first_suspect(
+            self._np, frame, trace.inputs, len(trace.captured), rows, replayed
+        )
+        return errors if row is None else [*errors, (row, None)]
+
+    def _raise_first(
+        self,
+        errors: list[tuple[int, Exception | None]],
+        rows: Rows,
+        derivatives: bool,
+        check: bool,
+    ) -> None:
+        """Raise the error of the first row that has one; if `check`, as the function raises it."""
+
+        def run(leaves: list[Value]) -> Any:
+            return self.fn(*(arguments.rebuild(shape, leaves) for shape in self._shapes))
+
+        for row, found in sorted(errors, key=lambda pair: pair[0]):
+            if found is not None and type(found) not in checks.ARITHMETIC:
+                raise found  # no recording could be made
+            if found is not None and not check:
+                raise checks.with_row(row, found) from found
+            numbers = self._numbers_of_row(rows.columns, max(row, 0))
+            error = checks.error_of_row(run, numbers, derivatives, found)
+            if error is not None:
+                raise checks.with_row(row, error) from error
+
     def _tell(self, trace: Trace, frame: Frame, rows: Rows, left: Any, check: bool) -> Any:
-        """Tell a frame what to replay; return where it marks the rows that fail a guard."""
+        """Tell a frame what to replay; return where it writes which guard each row fails first."""
         frame.forget()
         call = frame.call
         call.inputs, call.check, call.seed = rows.columns, check, 1.0
@@ -252,8 +303,8 @@ class Program:
         call.rows = NULL if left is None else ffi.from_buffer("uint32_t[]", left)
         failed = None
         if trace.guards:
-            failed = self._np.zeros(call.count, self._np.uint8)
-            call.failed = ffi.from_buffer("unsigned char[]", failed)
+            failed = self._np.zeros(call.count, self._np.uint32)
+            call.failed = ffi.from_buffer("uint32_t[]", failed)
         return failed
 
     def __call__(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
@@ -264,8 +315,10 @@ class Program:
         object with the buffer protocol or nested lists. `threads` is how many threads share the
         rows; the result is the same for any number. Out of an operator's domain the result is nan
         or inf. With `check` the error that the function would raise for the first such row is
-        raised, naming the row, unless no result depends on the operation in error. For a row that
-        is recorded anew the error of the function is raised, with the number of the row.
+        raised, naming the row, unless no result depends on the operation in error; and
+        FloatingPointError for nan or inf born of finite numbers. The function is run once more for
+        a row in error, to name the line. For a row that is recorded anew the error of the function
+        is raised, with the number of the row.
 
         Raises TypeError or ValueError, with both shapes, for arguments nested or shaped otherwise;
         TypeError for what is no number; ValueError for masked numbers; RuntimeError if the rows
@@ -363,7 +416,7 @@ class Program:
         lib.mg_replay(frame.program, PARAMETERS, call, workspace)
         if call.trap.status:
             self._traces[0].give_frame(PARAMETERS, frame)
-            raise _error_of(call)[1]
+            raise checks.with_row(*_error_of(call))
         bulk.add_grads(captured, frame.grads_buffer)
         total: float = call.total
         self._ready.append(ready)
@@ -791,13 +844,11 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-_ARITHMETIC = (ValueError, OverflowError, ZeroDivisionError, IndexError)
 _SMALL = 1 << 14  # a program remembers its arguments up to so many numbers
 _NO_ROW = 2 ** (8 * ffi.sizeof("size_t")) - 1  # the row of a mg_trap that belongs to no row
 
 
-def _undecided(rows: Any) -> RuntimeError:
-    row = 0 if rows is None else int(rows[0])
+def _undecided(row: int) -> RuntimeError:
     return RuntimeError(
         f"row {row}: a comparison comes out otherwise in the program than when it is recorded; "
         "what it compares is closer than the rounding of exp, log, tanh, sigmoid, sin, cos "
@@ -830,9 +881,7 @@ def _error_of(call: Any) -> tuple[int, Exception]:
         name = OPERATORS[trap.op] if trap.op >= 0 else "/"
         what = ffi.string(lib.mg_error_text(trap.status)).decode()
         error = arithmetic_error(what, name, trap.x, trap.y, trap.derivative)
-    if trap.row == _NO_ROW:
-        return -1, type(error)(f"computed of parameters alone: {error}")
-    return trap.row, type(error)(f"row {trap.row}: {error}")
+    return -1 if trap.row == _NO_ROW else trap.row, error
 
 
 def _collect_grads(np: Any, grads: list[tuple[Trace, Any]]) -> Callable[[Trace, Frame], None]:
@@ -886,7 +935,8 @@ def _restored(
         program.parameters = parameters
         program._result = result
         for entries, outputs, guards, captured in traces:
-            program._add(Trace(entries, outputs, guards, captured, options[0]))
+            trace = Trace(entries, outputs, guards, captured, options[0])
+            program._add(trace, program._ways.find(program._traces, trace))
     except (TypeError, OverflowError, AttributeError) as error:
         raise ValueError(f"this is no pickled program: {error}") from error
     program._own = own

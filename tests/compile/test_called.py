@@ -1,4 +1,4 @@
-"""Functions whose loops are calls: in a program they have the very bits that Values have."""
+"""Functions of the table's second part: programs have what Values have, but for last bits."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import pickle
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -60,27 +61,38 @@ def rows_of(mg: Any, name: str, are_finite: bool) -> tuple[list[Any], list[Any]]
     return [np.array(column) for column in columns], [numbers for _, numbers in good]
 
 
+def assert_close(name: str, found: Any, expected: Any) -> None:
+    """Of calls the same bits. Of loops over lanes numbers within eight units, of which the Values'
+    functions have a part, or within 1e-15 where terms of a derivative cancel."""
+    found, expected = np.asarray(found), np.asarray(expected)
+    if name in ("lgamma", "digamma"):
+        np.testing.assert_array_equal(found, expected)
+    absolute = 1e-15 if name in ("gelu", "silu") else 3e-323
+    np.testing.assert_allclose(found, expected, rtol=8 * 2.0**-53, atol=absolute)
+
+
 @each
 def test_values_and_gradients_are_those_of_values(mg: Any, name: str) -> None:
     program = mg.compile(lambda x, y: FUNCTIONS[name](mg, x, y) + 0.0 * (x + y), *example(name))
     columns, expected = rows_of(mg, name, are_finite=True)
     found = [program(*columns), *program.gradient(*columns)]
-    np.testing.assert_array_equal(np.array(found).T, expected)
+    assert_close(name, np.array(found).T, expected)
 
 
 @each
 def test_what_is_not_finite_flows(mg: Any, name: str) -> None:
     program = mg.compile(lambda x, y: [FUNCTIONS[name](mg, x, y), x, y], *example(name))
     columns, expected = rows_of(mg, name, are_finite=False)
-    np.testing.assert_array_equal(program(*columns)[0], [numbers[0] for numbers in expected])
+    assert_close(name, program(*columns)[0], [numbers[0] for numbers in expected])
 
 
 @each
-def test_check_raises_what_values_raise(mg: Any, name: str) -> None:
+def test_check_raises_what_values_raise_in_detect_anomaly(mg: Any, name: str) -> None:
     start = example(name)
     program = mg.compile(lambda x, y: FUNCTIONS[name](mg, x, y) + 0.0 * (x + y), *start)
     for row in ROWS:
-        expected = eager(mg, name, row)
+        with mg.detect_anomaly() if all(map(math.isfinite, row)) else nullcontext():
+            expected = eager(mg, name, row)
         columns = [np.array(column) for column in zip(start, row)]
         if not isinstance(expected, type):
             program.gradient(*columns, check=True)

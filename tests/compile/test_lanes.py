@@ -1,4 +1,4 @@
-"""Elementary functions over lanes: within two units in the last place of the C library's."""
+"""Functions over lanes: within a few units in the last place of the C library's or exact ones."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def units(found: Any, expected: Any) -> float:
     finite = np.isfinite(expected)
     difference = np.abs(found[finite] - expected[finite])
     return float((difference / np.spacing(np.abs(expected[finite]))).max())
+
+
+ODD = [0.0, 1.0, 2.0, 3.0, 0.5, 2.5, 1e300, 5e-324, 1e-310, 2.0**51, 2.0**51 + 1, 2.0**53 - 1]
+ODD = [*ODD, 2.0**53, 1e17, 1e-17, 0.999, 1 - 2**-53, 1 + 2**-52, 1024.0, 1073.0, 1075.0, math.inf]
+ODD = [*ODD, *(-x for x in ODD), math.nan]
 
 
 def uniform(low: float, high: float) -> Any:
@@ -211,11 +216,6 @@ def test_powers_of_a_number(mg: Any, n: float) -> None:
     assert units(mg.compile(lambda v: n**v, 0.5)(y), powers(np.full(COUNT, n), y)) <= 1.0
 
 
-ODD = [0.0, 1.0, 2.0, 3.0, 0.5, 2.5, 1e300, 5e-324, 1e-310, 2.0**51, 2.0**51 + 1, 2.0**53 - 1]
-ODD = [*ODD, 2.0**53, 1e17, 1e-17, 0.999, 1 - 2**-53, 1 + 2**-52, 1024.0, 1073.0, 1075.0, math.inf]
-ODD = [*ODD, *(-x for x in ODD), math.nan]
-
-
 def same(found: Any, exact: Any) -> bool:
     """Whether numbers are the same, their signs, too, of zeros as well; nan is nan."""
     nans = np.isnan(exact)
@@ -281,6 +281,150 @@ def test_derivatives_of_powers_of_a_number(mg: Any) -> None:
         assert units(found, exact) <= 3.0
 
 
+# ---- the further functions ----
+
+
+def logistic(x: Any) -> Any:
+    return 1 / (1 + mpmath.exp(-x))
+
+
+def normal(x: Any) -> Any:
+    return mpmath.erfc(-x / mpmath.sqrt(2)) / 2
+
+
+def bell(x: Any) -> Any:
+    return 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x)
+
+
+def gelu_dx(x: Any) -> Any:
+    return normal(x) + x * mpmath.npdf(x)
+
+
+def silu_dx(x: Any) -> Any:
+    return logistic(x) * (1 + x * logistic(-x))
+
+
+#: For each function: its value, its derivative, and where they are looked at.
+FURTHER: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], list[tuple[float, float]]]] = {
+    "softplus": (lambda x: mpmath.log1p(mpmath.exp(x)), logistic, [(-1, 1), (-50, 50), (-740, 0)]),
+    "log1p": (mpmath.log1p, lambda x: 1 / (1 + x), [(-1e-3, 1e-3), (-0.999, 2), (1, 1e6)]),
+    "expm1": (mpmath.expm1, mpmath.exp, [(-1e-3, 1e-3), (-1, 1), (-40, 40), (-700, 709)]),
+    "gelu": (lambda x: x * normal(x), gelu_dx, [(-1, 1), (-7, 7), (-37.4, -6)]),
+    "silu": (lambda x: x * logistic(x), silu_dx, [(-1, 1), (-40, 40), (-700, -40), (-745, -700)]),
+    "erf": (mpmath.erf, bell, [(-1e-3, 1e-3), (-1, 1), (-6, 6)]),
+    "erfc": (mpmath.erfc, lambda x: -bell(x), [(-1, 1), (-6, 6), (5, 26.4)]),
+    "atan": (mpmath.atan, lambda x: 1 / (1 + x * x), [(-1e-3, 1e-3), (-3, 3), (-1e5, 1e5)]),
+    "tan": (mpmath.tan, lambda x: mpmath.sec(x) ** 2, [(-1e-3, 1e-3), (-1.57, 1.57), (-1e5, 1e5)]),
+    "log2": (lambda x: mpmath.log(x, 2), lambda x: 1 / (x * mpmath.ln2), [(0.5, 2), (1, 1e9)]),
+    "log10": (mpmath.log10, lambda x: 1 / (x * mpmath.ln10), [(0.5, 2), (1, 1e9)]),
+    "sinh": (mpmath.sinh, mpmath.cosh, [(-1e-3, 1e-3), (-1, 1), (-40, 40), (700, 710.4)]),
+    "cosh": (mpmath.cosh, mpmath.sinh, [(-1e-3, 1e-3), (-1, 1), (-40, 40), (700, 710.4)]),
+    "asin": (mpmath.asin, lambda x: 1 / mpmath.sqrt(1 - x * x), [(-1e-3, 1e-3), (-1, 1)]),
+    "acos": (mpmath.acos, lambda x: -1 / mpmath.sqrt(1 - x * x), [(-1e-3, 1e-3), (-1, 1)]),
+    "asinh": (mpmath.asinh, lambda x: 1 / mpmath.hypot(1, x), [(-1e-3, 1e-3), (-2, 2), (1, 1e6)]),
+    "acosh": (mpmath.acosh, lambda x: 1 / mpmath.sqrt(x * x - 1), [(1, 1.001), (1, 3), (1, 1e6)]),
+    "atanh": (mpmath.atanh, lambda x: 1 / (1 - x * x), [(-1e-3, 1e-3), (-1, 1)]),
+}
+
+
+def units_of_exact(found: Any, exact: list[Any], absolute: float = 0.0) -> float:
+    """The largest difference, in units in the last place, of those above `absolute`."""
+    pairs = [(z, e) for z, e in zip(found.tolist(), exact) if abs(z - e) > absolute]
+    return float(max((abs(z - e) / math.ulp(float(e)) for z, e in pairs), default=0.0))
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_further_functions_are_within_four_units_of_the_exact_ones(mg: Any, name: str) -> None:
+    value, slope, ranges = FURTHER[name]
+    program = mg.compile(lambda v: getattr(v, name)(), 1.5 if name == "acosh" else 0.5)
+    x = np.concatenate([uniform(*ends)[:500] for ends in ranges])
+    with mpmath.workdps(50):
+        points = [mpmath.mpf(v) for v in x.tolist()]
+        assert units_of_exact(program(x), [value(v) for v in points]) <= 4.0
+        cancelling = 5e-16 if name in ("gelu", "silu") else 0.0
+        assert units_of_exact(program.gradient(x), [slope(v) for v in points], cancelling) <= 4.0
+
+
+@pytest.mark.parametrize("name", ["atan2", "hypot"])
+@pytest.mark.parametrize("reach", [0.5, 5, 300])
+def test_functions_of_two_are_within_four_units_of_the_exact_ones(
+    mg: Any, name: str, reach: float
+) -> None:
+    size = np.exp(spread(1, -reach, reach)), np.exp(spread(2, -reach, reach))
+    x, y = (np.sign(spread(3 + i, -1, 1)) * size[i] for i in range(2))
+    x, y = x[:700], y[:700]
+    program = mg.compile(lambda a, b: getattr(mg, name)(a, b), 0.5, 0.5)
+    with mpmath.workdps(50):
+        found = [program(x, y), *program.gradient(x, y)]
+        pairs = [(mpmath.mpf(a), mpmath.mpf(b)) for a, b in zip(x.tolist(), y.tolist())]
+        if name == "atan2":
+            exact = [
+                (mpmath.atan2(a, b), b / (a * a + b * b), -a / (a * a + b * b)) for a, b in pairs
+            ]
+        else:
+            exact = [(h, a / h, b / h) for a, b in pairs for h in [mpmath.hypot(a, b)]]
+        for rows, column in zip(found, zip(*exact)):
+            assert units_of_exact(rows, list(column), 5e-324) <= 4.0
+
+
+def test_logarithms_of_powers_of_their_base_are_integers(mg: Any) -> None:
+    two, ten = (mg.compile(lambda v, n=n: getattr(v, n)(), 0.5) for n in ("log2", "log10"))
+    assert two([2.0**n for n in range(-1074, 1024)]).tolist() == list(range(-1074, 1024))
+    assert ten([10.0**n for n in range(23)]).tolist() == list(range(23))
+
+
+EDGES = [0.475, 0.67, 0.75, 1.25, 6.0, 27.3, 30.0, 37.7, 38.5, 39.0, 40.0, 41.0, 700.0, 709.7]
+EDGES = [*EDGES, 709.9, 710.4, 710.5, 745.0, 750.0, 800.0, 801.0, 1e5, 1e6, 1e150, 1e155, 1.7e308]
+EDGES = [*ODD, *EDGES, *(-x for x in EDGES)]
+
+
+def once(mg: Any, program: Any, operands: list[Any]) -> list[float]:
+    """Value and derivatives where operands are parameters: computed once, by the table itself."""
+    value = float(program([1.0])[0])
+    for w in operands:
+        w.grad = 0.0
+    program.backward([1.0])
+    return [value, *(w.grad for w in operands)]
+
+
+def nearly(found: float, expected: float, absolute: float) -> bool:
+    """The same nan, the same infinity, or a number that is near."""
+    close = math.isclose(found, expected, rel_tol=8 * 2.0**-53, abs_tol=absolute)
+    return close or (math.isnan(found) and math.isnan(expected))
+
+
+def has_sign(found: float, expected: float) -> bool:
+    return expected != 0.0 or math.copysign(1.0, found) == math.copysign(1.0, expected)
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_further_functions_of_odd_numbers_are_the_tables(mg: Any, name: str) -> None:
+    start, w = 1.5 if name == "acosh" else 0.5, mg.Value(0.75 if name != "acosh" else 1.5)
+    rows = mg.compile(lambda v: getattr(v, name)(), start)
+    table = mg.compile(lambda v: getattr(w, name)() * v, 1.0)
+    x = np.array(EDGES)
+    absolute = 1e-15 if name in ("gelu", "silu") else 5e-323
+    for v, *found in zip(EDGES, rows(x).tolist(), rows.gradient(x).tolist()):
+        w.data = v
+        expected = once(mg, table, [w])
+        assert has_sign(found[0], expected[0]), v
+        assert all(nearly(a, b, absolute) for a, b in zip(found, expected)), v
+
+
+@pytest.mark.parametrize("name", ["atan2", "hypot"])
+def test_functions_of_two_odd_numbers_are_the_tables(mg: Any, name: str) -> None:
+    a, b = mg.Value(0.75), mg.Value(0.5)
+    rows = mg.compile(lambda x, y: getattr(mg, name)(x, y), 0.5, 0.5)
+    table = mg.compile(lambda x: getattr(mg, name)(a, b) * x, 1.0)
+    pairs = list(itertools.product(ODD, ODD))
+    x, y = (np.array(column) for column in zip(*pairs))
+    for pair, *found in zip(pairs, rows(x, y).tolist(), *(g.tolist() for g in rows.gradient(x, y))):
+        a.data, b.data = pair
+        expected = once(mg, table, [a, b])
+        assert has_sign(found[0], expected[0]), pair
+        assert all(nearly(c, d, 5e-324) for c, d in zip(found, expected)), pair
+
+
 # ---- rows by themselves, and kinds of processors ----
 
 ALL: dict[str, Callable[[Any], Any]] = {
@@ -297,6 +441,17 @@ ALL: dict[str, Callable[[Any], Any]] = {
     "power": lambda v: v**1.7,
     "power of a number": lambda v: 1.7**v,
     "power of itself": lambda v: v**v,
+    **{
+        name: lambda v, name=name: getattr(v, name)()
+        for name in FURTHER
+        if name not in ("asin", "acos", "acosh", "atanh")
+    },
+    "asin": lambda v: (v * 0.02).asin(),
+    "acos": lambda v: (v * 0.02).acos(),
+    "acosh": lambda v: (v + 1.0).acosh(),
+    "atanh": lambda v: (v * 0.02).atanh(),
+    "atan2": lambda v: (v - 3.0).arctan2(v * v - 7.0),
+    "hypot": lambda v: v.hypot(v * v),
 }
 
 
