@@ -16,7 +16,8 @@ from ..engine import Value, bulk
 from .replay import FORWARD, NULL, Frame
 from .rows import Rows
 
-ARITHMETIC = (ValueError, OverflowError, ZeroDivisionError, IndexError)  # what the engine raises
+# What the engine raises; an IndexError, of a lookup.
+ARITHMETIC = (ValueError, OverflowError, ZeroDivisionError, IndexError)
 
 
 def make_room(np: Any, frame: Frame, inputs: int, rows: Rows) -> list[Any]:

@@ -262,9 +262,7 @@ class Program:
                         numbers = self._numbers_of_row(rows.columns, first)
                         fresh = self._specialize(way, numbers, first)
                     except Exception as raised:
-                        if not check and any(row < first for row, _ in errors):
-                            break
-                        if not check:
+                        if not check and not errors:
                             raise
                         bare = raised.__cause__ if type(raised) in checks.ARITHMETIC else raised
                         errors.append((first, bare if isinstance(bare, Exception) else raised))
@@ -296,10 +294,10 @@ class Program:
                 total += frame.call.total
                 if check:
                     errors += self._errors_of(trace, frame, rows, left, failed)
-                elif frame.call.trap.status:  # an index that is no place of a table
+                elif frame.call.trap.status:  # a wrong index
                     errors.append(_error_of(frame.call))
             if errors:
-                self._raise_first(errors, rows, check, replayed != FORWARD)
+                self._raise_first(errors, rows, replayed != FORWARD, check)
             for trace, frame in done if finish is not None else ():
                 finish(trace, frame)  # type: ignore[misc]
         finally:
@@ -323,14 +321,18 @@ class Program:
         return errors if row is None else [*errors, (row, None)]
 
     def _raise_first(
-        self, errors: list[tuple[int, Exception | None]], rows: Rows, check: bool, derivatives: bool
+        self,
+        errors: list[tuple[int, Exception | None]],
+        rows: Rows,
+        derivatives: bool,
+        check: bool,
     ) -> None:
-        """Raise the error of the first row that has one, as the function raises it by itself."""
+        """Raise the error of the first row that has one; if `check`, as the function raises it."""
         for row, found in sorted(errors, key=lambda pair: pair[0]):
             if found is not None and type(found) not in checks.ARITHMETIC:
                 raise found  # no recording could be made
             if found is not None and not check:
-                raise checks.with_row(row, found)
+                raise checks.with_row(row, found) from found
             numbers = self._numbers_of_row(rows.columns, max(row, 0))
             error = checks.error_of_row(self._run, numbers, derivatives, found)
             if error is not None:

@@ -339,9 +339,13 @@ def uses(program: Any) -> list[Any]:
     [
         (7, IndexError, "index 7 is out of range for a table of 5"),
         (5, IndexError, "index 5 is out of range for a table of 5"),
-        (-1, IndexError, "index -1 is out of range for a table of 5; take"),
+        (
+            -1,
+            IndexError,
+            r"index -1 is out of range for a table of 5; take\(\) does not count from the end",
+        ),
         (1e300, IndexError, r"index 1e\+300 is out of range for a table of 5"),
-        (1.5, ValueError, "index 1.5 is no integer"),
+        (1.5, ValueError, r"index 1\.5 is no integer"),
         (math.nan, ValueError, "index nan is no integer"),
         (math.inf, ValueError, "index inf is no integer"),
     ],
@@ -353,8 +357,8 @@ def test_a_wrong_index_is_always_an_error_that_names_the_row(
     program = mg.compile(lambda i, x: mg.take(w, i) * x * mg.take([*w, x], i + 0), 0, 1.0)
     rows = [0, 4, 2, wrong, 1, wrong]
     for use in uses(program):
-        line = r" \(.*test_take.py:\d+\)$" if check else ""
-        with pytest.raises(error, match=rf"^row 3: {text}.*{line}"):
+        line = r" \(.*test_take\.py:\d+\)" if check else ""
+        with pytest.raises(error, match=rf"^row 3: {text}{line}$"):
             use(rows, [1.0] * 6, check=check)
     assert all(p.grad == 0.0 for p in w)
     assert program([0, 4], [1.0, 1.0]).tolist() == [0.0, 16.0]
