@@ -40,8 +40,9 @@ from .optim import clip_grad_norm, clip_grad_value
 from .vectors import Vector, vector
 
 if TYPE_CHECKING:
+    from ._compile.arguments import static as static
+    from ._compile.compiling import compile as compile
     from ._compile.program import Program as Program
-    from ._compile.program import compile as compile
 
 __version__ = "0.1.0"
 
@@ -89,16 +90,16 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import `compile` and `Program`, which few programs need, when a program asks for them.
+    """Import `compile` and what belongs to it, which few programs need, when a program asks.
 
     They are not in __all__: `from micrograd_c import *` leaves Python's own compile alone.
     """
-    if name not in ("Program", "compile"):
+    if name not in ("Program", "compile", "static"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ._compile import program
+    from ._compile import arguments, compiling
 
-    return getattr(program, name)
+    return getattr(arguments if name == "static" else compiling, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "Program", "compile"})
+    return sorted({*globals(), "Program", "compile", "static"})

@@ -80,7 +80,9 @@ def linear(
     if result is NotImplemented:
         starts = [None] * len(weights) if biases is None else biases
         _same_length(starts, "biases", weights, "rows of weights")
-        xs = plain_numbers(xs, "linear()")
+        weights, xs = [_listed(ws) for ws in weights], plain_numbers(xs, "linear()")
+        result = bulk.linear(weights, xs, biases)
+    if result is NotImplemented:
         return [dot(ws, xs, start) for ws, start in zip(weights, starts)]
     return result  # type: ignore[no-any-return]
 

@@ -111,8 +111,10 @@ class Layer(Module):
         Raises as Neuron does.
         """
         out: Any = bulk.layer(self.neurons, x)
-        if out is NotImplemented:  # not in one call
+        if out is NotImplemented:  # x is no list, such as an array, or not in one call
             x = plain_numbers(x, repr(self), ": one example at a time")
+            out = bulk.layer(self.neurons, x)
+        if out is NotImplemented:
             out = [neuron(x) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
 
@@ -170,6 +172,9 @@ class MLP(Module):
         Value nor a number: an MLP takes one example at a time.
         """
         out: Any = bulk.network(self.layers, x)
+        if out is NotImplemented and hasattr(type(x), "__array__"):
+            x = list(x)
+            out = bulk.network(self.layers, x)
         if out is NotImplemented:  # not in one call
             out = x
             for layer in self.layers:
