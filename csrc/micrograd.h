@@ -42,7 +42,8 @@ typedef enum {
     MG_ZERO_DIVISION, /* a negative power of zero */
     MG_OPAQUE,        /* a node whose backward the engine does not know */
     MG_INTERRUPTED,   /* the function given to mg_arena_set_poll has said to give up */
-    MG_UNSOUND        /* entries of no trace: an operand does not stand before its entry */
+    MG_UNSOUND,       /* entries of no trace: an operand does not stand before its entry */
+    MG_NO_ITEM        /* an index that is no place of a table */
 } mg_status;
 
 /* How an operator is written in a program. */
@@ -388,6 +389,10 @@ enum {
     MG_TRACE_LESS_EQUAL,  /* 1 where x <= y, else 0; no gradient passes */
     MG_TRACE_EQUAL,       /* 1 where x == y, else 0; no gradient passes */
     MG_TRACE_SELECT,      /* y where x is not 0, else z; the gradient passes to that one alone */
+    MG_TRACE_ITEM, /* no number: x is an element of a table, z how many elements the table has
+                    * up to this one, and y the item before, unless z is 1 */
+    MG_TRACE_TAKE, /* element x, counted from 0, of the table whose last item is y; the
+                    * gradient passes to that element alone */
     MG_TRACE_END
 };
 
@@ -400,7 +405,9 @@ typedef enum {
     MG_RULE_LESS,   /* two operands, as MG_TRACE_LESS and so on */
     MG_RULE_LESS_EQUAL,
     MG_RULE_EQUAL,
-    MG_RULE_SELECT /* three operands */
+    MG_RULE_SELECT, /* three operands */
+    MG_RULE_TABLE,  /* no number: its operands are the elements of a table, at least one */
+    MG_RULE_TAKE    /* an index and a table */
 } mg_rule;
 
 typedef struct {
@@ -463,7 +470,8 @@ typedef struct {
     mg_relation relation;
     uint32_t left; /* places of entries */
     uint32_t right;
-    int outcome; /* 1: true */
+    int outcome;     /* 1: true */
+    uint32_t number; /* of a program: which of the guards it was made with this is, from 1 */
 } mg_guard;
 
 /* Write those entries of a trace that outputs and guards depend on, in their order, to cut, and
@@ -500,9 +508,9 @@ typedef struct {
 typedef struct {
     size_t row;     /* SIZE_MAX: in what is computed from captured nodes alone */
     int status;     /* a mg_status */
-    int op;         /* -1: the division of MG_TRACE_DIVIDE */
+    int op;         /* -1: the division of MG_TRACE_DIVIDE, or a MG_TRACE_TAKE */
     int derivative; /* 1: the value exists, its derivative does not */
-    double x;       /* operands; y may be an exponent */
+    double x;       /* operands; y may be an exponent, or the number of a table's elements */
     double y;
 } mg_trap;
 
@@ -517,13 +525,14 @@ typedef struct {
     double seed;                /* for every output and row without a column of seeds */
     double scale;               /* a factor of all seeds: 1 at first, see mg_replay_end */
     const mg_column *gradients; /* one for each input; data NULL: not wanted */
-    unsigned char *failed;      /* count flags, 0 before: 1 where a row fails a guard; may be NULL
-                                 * if the program has no guards */
+    uint32_t *failed;           /* count numbers, 0 before: of the first guard that the row fails;
+                                 * may be NULL if the program has no guards */
+    uint32_t all_fail;          /* written: the first guard that all rows fail; 0: none */
     double *scalars;            /* room for mg_program_scalars numbers */
     double *sums;               /* room for mg_program_sums numbers for each chunk, at least one */
     double *captured_grads;     /* MG_PARAMETERS, MG_ALL: written, one number for each */
     double total;               /* MG_PARAMETERS, MG_ALL: the sum of seeds times outputs */
-    int check;                  /* 1: fill trap */
+    int check;                  /* 1: fill trap; otherwise with MG_NO_ITEM alone */
     int kind;                   /* of processor: 0 is this one. For tests 1, 2, ... are its
                                  * predecessors, as far as it has any, down to the plainest */
     mg_trap trap;               /* of the first row that would raise; status MG_OK: none */
@@ -584,12 +593,12 @@ void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride
  * every chunk once, in any order and by any thread, then mg_replay_end. Sums over rows are added up
  * by chunks, so results do not depend on threads. */
 size_t mg_replay_chunks(size_t rows);
-/* Begin a replay: compute the scalars. 0: a guard between scalars has failed, so that no row can
- * meet it: all rows are marked as failed, and there is nothing to replay. Otherwise 1. */
+/* Begin a replay: compute the scalars. 0: a guard between scalars has failed before any that some
+ * rows may meet: all rows are marked as failed, and there is nothing to replay. Otherwise 1. */
 int mg_replay_begin(const mg_program *program, mg_call *call);
 /* Continue to replay the chunks of *progress, by about `work` multiplications or additions, always
- * with the same workspace; 1 if there is more to do. If the call checks, *trap is the first error:
- * its status is MG_OK before the first call. */
+ * with the same workspace; 1 if there is more to do. *trap is the first error, see `check`: its
+ * status is MG_OK before the first call. */
 int mg_replay_some(const mg_program *program, mg_mode mode, const mg_call *call,
                    mg_workspace *workspace, mg_progress *progress, size_t work, mg_trap *trap);
 /* End a replay: add up the sums of the chunks, and write the total and the gradients of captured
@@ -602,6 +611,12 @@ int mg_replay_some(const mg_program *program, mg_mode mode, const mg_call *call,
 int mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call);
 /* Do a whole replay in the calling thread; 1 if a guard failed for some row. */
 int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspace *workspace);
+/* Sort the rows of a call by the guard that they fail first, of a program made with so many guards:
+ * rows that fail none come first, and rows that fail the same one stay in their order. Write their
+ * numbers to sorted, and for each group of rows the number of the guard (0: none) and where in
+ * sorted the group ends; return how many groups there are. numbers, ends: room for guards + 1. */
+size_t mg_sort_rows(const mg_call *call, size_t guards, uint32_t *sorted, uint32_t *numbers,
+                    uint32_t *ends);
 
 /* cdef: end */
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 __path__ = extend_path(__path__, __name__)
 
 from . import _copying, _numpy_names, optim  # noqa: F401
+from ._anomaly import detect_anomaly
 from .derivatives import grad, hessian, hvp, jacobian
 from .engine import Value, atan2, hypot, maximum, minimum, no_grad, polygamma
 from .functional import (
@@ -28,23 +29,26 @@ from .functional import (
     mse,
     normal_cdf,
     softmax,
+    take,
     total,
     where,
 )
 from .gradcheck import gradcheck
 from .graph import draw_dot, trace
-from .nn import MLP, Layer, Module, Neuron
+from .nn import MLP, Embedding, Layer, Module, Neuron
 from .optim import clip_grad_norm, clip_grad_value
 from .vectors import Vector, vector
 
 if TYPE_CHECKING:
+    from ._compile.arguments import static as static
+    from ._compile.compiling import compile as compile
     from ._compile.program import Program as Program
-    from ._compile.program import compile as compile
 
 __version__ = "0.1.0"
 
 __all__ = [
     "MLP",
+    "Embedding",
     "Layer",
     "Module",
     "Neuron",
@@ -55,6 +59,7 @@ __all__ = [
     "clip_grad_norm",
     "clip_grad_value",
     "cross_entropy",
+    "detect_anomaly",
     "dot",
     "draw_dot",
     "grad",
@@ -76,6 +81,7 @@ __all__ = [
     "optim",
     "polygamma",
     "softmax",
+    "take",
     "total",
     "trace",
     "vector",
@@ -84,16 +90,16 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import `compile` and `Program`, which few programs need, when a program asks for them.
+    """Import `compile` and what belongs to it, which few programs need, when a program asks.
 
     They are not in __all__: `from micrograd_c import *` leaves Python's own compile alone.
     """
-    if name not in ("Program", "compile"):
+    if name not in ("Program", "compile", "static"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ._compile import program
+    from ._compile import arguments, compiling
 
-    return getattr(program, name)
+    return getattr(arguments if name == "static" else compiling, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "Program", "compile"})
+    return sorted({*globals(), "Program", "compile", "static"})

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from ._compile.recording import EQUAL, LINK, NO_RULE, SELECT
+from ._compile.recording import EQUAL, LINK, NO_RULE, RULE_EQUAL, SELECT, TABLE, TAKE
 from ._rules import PARTIALS, STEEP
 from .engine import Value, attributes, bulk, graph, recorded
 
@@ -43,17 +44,18 @@ def pull(output: Value, inputs: Sequence[Value], create_graph: bool) -> list[Val
     to a derivative are added in that order: the numbers are those of `backward()`.
     """
     nodes = _nodes([output], inputs)
-    masks = _Masks(nodes, inputs) if any(_selects(node) for node in nodes) else None
     depends = {id(value) for value in inputs} | {id(node.value) for node in nodes}
+    choices = {id(node.value): _choices(node, depends) for node in nodes if _chooses(node)}
+    masks = _Masks(nodes, inputs, choices) if choices else None
     adjoints: dict[int, Any] = {id(output): 1.0}
     for node in reversed(nodes):
         adjoint = adjoints.get(id(node.value))
         if adjoint is None:
             continue
-        for i, term in _terms(node, adjoint, depends, create_graph):
-            child = node.children[i]
+        chosen = choices.get(id(node.value))
+        for child, term, choice in _terms(node, adjoint, depends, create_graph, chosen):
             if masks is not None:
-                term = masks.masked(term, node, i)
+                term = masks.masked(term, node, child, choice)
             before = adjoints.get(id(child))
             adjoints[id(child)] = term if before is None else before + term
     existing = {id(value) for node in nodes for value in node.children} | {id(output)}
@@ -67,9 +69,11 @@ def push(
     along: dict[int, Any] = {id(value): tangent for value, tangent in zip(inputs, tangents)}
     nodes = _nodes(outputs, inputs)
     for node in nodes:
-        if _selects(node):
+        if _is_rule(node, SELECT):
             condition, a, b = node.children
             tangent: Any = _select(condition, along.get(id(a), 0.0), along.get(id(b), 0.0), 0)
+        elif _is_rule(node, TAKE):
+            tangent = _take_tangent(node, along)
         else:
             tangent = None
             for i, partial in _partials(node, along, False):
@@ -84,17 +88,29 @@ def push(
     return [d if isinstance(d, Value) else Value(d) for d in found]
 
 
+def _take_tangent(node: _Node, along: dict[int, Any]) -> Value | None:
+    """Return the tangent of the element that a lookup takes; None if none of them has one."""
+    index, table = node.children
+    if not any(id(v) in along for v in table._children):
+        return None
+    tangents = tuple(_as_value(along.get(id(v), 0.0)) for v in table._children)
+    return bulk.rule(TAKE, math.nan, (index, bulk.rule(TABLE, math.nan, tangents)))
+
+
 def _terms(
-    node: _Node, adjoint: Any, depends: Container[int], create_graph: bool
-) -> Iterator[tuple[int, Any]]:
-    """Yield a place among a node's children and what the node contributes to its derivative."""
-    if not _selects(node):
+    node: _Node,
+    adjoint: Any,
+    depends: Container[int],
+    create_graph: bool,
+    choices: list[_Choice] | None,
+) -> Iterator[tuple[Value, Any, _Choice | None]]:
+    """Yield an operand, what the node contributes to its derivative, and how it was chosen."""
+    if choices is None:
         for i, partial in _partials(node, depends, create_graph):
-            yield i, _product(adjoint, partial)
+            yield node.children[i], _product(adjoint, partial), None
         return
-    for i in (1, 2):
-        if id(node.children[i]) in depends:
-            yield i, _select(node.children[0], adjoint, 0.0, i - 1)
+    for choice in choices:
+        yield choice.operand, _select(choice.condition, adjoint, 0.0, choice.swapped), choice
 
 
 # ---- one node ----
@@ -177,16 +193,46 @@ def _opaque(partial: Any, node: Value, children: tuple[Value, ...]) -> Value:
     return value
 
 
-# ---- selections, in programs that are being recorded ----
+# ---- selections and lookups, in programs that are being recorded ----
 
 
-def _selects(node: _Node) -> bool:
-    return node.name == "custom" and node.number == SELECT
+class _Choice(NamedTuple):
+    """An operand that a node chooses where the condition, a Value, is not 0; if swapped, is 0."""
+
+    operand: Value
+    condition: Value
+    swapped: int
+
+
+def _is_rule(node: _Node, rule: int) -> bool:
+    return node.name == "custom" and node.number == rule
+
+
+def _chooses(node: _Node) -> bool:
+    return _is_rule(node, SELECT) or _is_rule(node, TAKE)
+
+
+def _choices(node: _Node, depends: Container[int]) -> list[_Choice]:
+    """Return how a node chooses each of its operands that depend on the inputs."""
+    if _is_rule(node, SELECT):
+        condition, *sides = node.children
+        return [_Choice(v, condition, i) for i, v in enumerate(sides) if id(v) in depends]
+    index, table = node.children
+    found = []
+    for i, v in enumerate(table._children):
+        if id(v) in depends:
+            place = bulk.rule(RULE_EQUAL, math.nan, (index, Value(float(i))))
+            found.append(_Choice(v, place, 0))
+    return found
+
+
+def _as_value(number: Any) -> Value:
+    return number if isinstance(number, Value) else Value(number)
 
 
 def _select(condition: Value, a: Any, b: Any, swapped: int) -> Value:
     """Return a where the condition, a Value, is not 0, otherwise b; the other way if swapped."""
-    choices = [v if isinstance(v, Value) else Value(v) for v in ((b, a) if swapped else (a, b))]
+    choices = tuple(map(_as_value, (b, a) if swapped else (a, b)))
     return bulk.rule(SELECT, bulk.number_of(choices[0]), (condition, *choices))
 
 
@@ -200,40 +246,47 @@ def _zero_where_zero(tangent: Any, term: Value) -> Value:
 
 
 class _Masks:
-    """The rows in which a derivative reaches each node of a graph that has selections.
+    """The rows in which a derivative reaches each node of a graph that has selections or lookups.
 
     In other rows the derivative by the node may be nan, an infinite slope times 0: what the node
     contributes to the derivatives of others is 0 there. A mask is a Value, not 0 in those rows;
     None for all rows. csrc/program/regions.h has the same rule for the replay of programs.
     """
 
-    def __init__(self, nodes: list[_Node], inputs: Sequence[Value]) -> None:
+    def __init__(
+        self, nodes: list[_Node], inputs: Sequence[Value], choices: dict[int, list[_Choice]]
+    ) -> None:
         self.masks: dict[int, Value | None] = {id(value): None for value in inputs}
         self.made: dict[tuple[int, int, int], Value] = {}
         for node in reversed(nodes):
             self.masks.setdefault(id(node.value), None)
-            for i, child in enumerate(node.children):
-                used = self._of_use(node, i)
+            if _is_rule(node, TABLE):
+                continue  # no derivative passes through a table: see its lookups
+            uses: list[tuple[Value, _Choice | None]] = [(child, None) for child in node.children]
+            if id(node.value) in choices:
+                uses = [(choice.operand, choice) for choice in choices[id(node.value)]]
+            for child, choice in uses:
+                used = self._of_use(node, choice)
                 known = self.masks.setdefault(id(child), used)
                 if known is None or used is None:
                     self.masks[id(child)] = None
                 elif known is not used:
                     self.masks[id(child)] = _select(known, known, used, 0)
 
-    def _of_use(self, node: _Node, i: int) -> Value | None:
+    def _of_use(self, node: _Node, choice: _Choice | None) -> Value | None:
         """Return the mask of the rows in which a derivative reaches a node's child by the node."""
         mask = self.masks[id(node.value)]
-        if i == 0 or not _selects(node):
+        if choice is None:
             return mask
-        key = id(mask), id(node.children[0]), i
+        key = id(mask), id(choice.condition), choice.swapped
         if key not in self.made:
             inside = 1.0 if mask is None else mask
-            self.made[key] = _select(node.children[0], inside, 0.0, i - 1)
+            self.made[key] = _select(choice.condition, inside, 0.0, choice.swapped)
         return self.made[key]
 
-    def masked(self, term: Any, node: _Node, i: int) -> Any:
-        """Return what a node contributes to its child i, but 0 where no derivative reaches it."""
-        used = self._of_use(node, i)
-        if used is None or used is self.masks[id(node.children[i])]:
+    def masked(self, term: Any, node: _Node, child: Value, choice: _Choice | None) -> Any:
+        """Return what a node contributes to a child, but 0 where no derivative reaches it."""
+        used = self._of_use(node, choice)
+        if used is None or used is self.masks[id(child)]:
             return term
         return _select(used, term, 0.0, 0)

@@ -3,8 +3,47 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+# A container is opened to its kind, its keys and its items, and packed of these again. The keys are
+# those of a dict or the fields of a dataclass that its constructor takes; None for a sequence.
+Opened = tuple[type, tuple[Any, ...] | None, list[Any]]
+
+
+def open_container(nesting: Any) -> Opened | None:
+    """Return the kind, the keys and the items of a container; None for what is none.
+
+    The kind is list, tuple, dict, or the class of a namedtuple or a dataclass.
+    """
+    if isinstance(nesting, dict):
+        return dict, tuple(nesting), list(nesting.values())
+    if isinstance(nesting, (list, tuple)):
+        kind = list if isinstance(nesting, list) else type(nesting)
+        return kind if kind is list or is_namedtuple(kind) else tuple, None, list(nesting)
+    if dataclasses.is_dataclass(nesting) and not isinstance(nesting, type):
+        names = fields_of(type(nesting))
+        return type(nesting), names, [getattr(nesting, name) for name in names]
+    return None
+
+
+def pack(kind: Any, keys: tuple[Any, ...] | None, items: Sequence[Any]) -> Any:
+    """Return the container of this kind with these keys and items."""
+    if kind is list or kind is tuple:
+        return kind(items)
+    if kind is dict:
+        return dict(zip(keys or (), items))
+    return kind._make(items) if keys is None else kind(**dict(zip(keys, items)))
+
+
+def is_namedtuple(kind: Any) -> bool:
+    """Return whether a class is one of namedtuples."""
+    return issubclass(kind, tuple) and hasattr(kind, "_fields")
+
+
+def fields_of(kind: Any) -> tuple[str, ...]:
+    """Return the fields of a dataclass that its constructor takes."""
+    return tuple(field.name for field in dataclasses.fields(kind) if field.init)
 
 
 def map_leaves(fn: Callable[[Any], Any], nesting: Any) -> Any:
@@ -13,17 +52,10 @@ def map_leaves(fn: Callable[[Any], Any], nesting: Any) -> Any:
     What is no container is a leaf. An array becomes an array: of floats if the leaves become
     floats, of objects if they become Values, of more dimensions if they become arrays.
     """
-    if isinstance(nesting, dict):
-        return {key: map_leaves(fn, item) for key, item in nesting.items()}
-    if isinstance(nesting, (list, tuple)):
-        items = [map_leaves(fn, item) for item in nesting]
-        if isinstance(nesting, list):
-            return items
-        return type(nesting)(*items) if hasattr(nesting, "_fields") else tuple(items)
-    if dataclasses.is_dataclass(nesting) and not isinstance(nesting, type):
-        fields = [field.name for field in dataclasses.fields(nesting)]
-        changed = {name: map_leaves(fn, getattr(nesting, name)) for name in fields}
-        return dataclasses.replace(nesting, **changed)
+    opened = open_container(nesting)
+    if opened is not None:
+        kind, keys, items = opened
+        return pack(kind, keys, [map_leaves(fn, item) for item in items])
     if hasattr(nesting, "dtype") and getattr(nesting, "ndim", 0) > 0:
         return _map_array(fn, nesting)
     return fn(nesting)

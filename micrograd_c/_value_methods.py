@@ -27,11 +27,22 @@ _ERRORS: dict[str, type[ArithmeticError] | type[ValueError]] = {
 _FOLDER = os.path.dirname(__file__) + os.sep
 
 
-def user_line() -> str:
-    """Return "file:line" of the innermost running code that is not of this package."""
+def is_own(frame: Any) -> bool:
+    """Return whether a frame is of this package."""
+    return bool(frame.f_code.co_filename.startswith(_FOLDER))
+
+
+def user_frame() -> Any:
+    """Return the frame of the innermost running code that is not of this package."""
     frame: Any = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_FOLDER):
         frame = frame.f_back
+    return frame
+
+
+def user_line() -> str:
+    """Return "file:line" of the innermost running code that is not of this package."""
+    frame = user_frame()
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
@@ -128,16 +139,26 @@ def arithmetic_error(what: str, name: str, x: float, y: float, derivative: int) 
     The error is `what`. The operator has this name and the operands x and y (unused if it takes
     one). `derivative` is 1 if the operator's derivative failed, 0 if its value did.
     """
-    if name in ("exponent", "power", "number_power"):
-        call = f"{x} ** {y}"
-    elif name == "/":
-        call = f"{x} / {y}"
-    elif name in ("maximum", "minimum", "atan2", "hypot", "polygamma"):
-        call = f"{name}({x}, {y})"
-    else:
-        call = f"{name}({x})"
+    takes_two = name in _INFIX or name in _OF_TWO
+    call = call_text(name, x, y) if takes_two else call_text(name, x)
     where = "the derivative of " if derivative else ""
     return _ERRORS[what](f"{what}: {where}{call}")
+
+
+_OF_TWO = "maximum", "minimum", "atan2", "hypot", "polygamma"
+_INFIX = {
+    "add": "+",
+    "multiply": "*",
+    "/": "/",
+    **dict.fromkeys(("exponent", "power", "number_power"), "**"),
+}
+
+
+def call_text(name: str, *operands: object) -> str:
+    """Return an operator of this name, with these operands, as text."""
+    between = f" {_INFIX[name]} " if name in _INFIX else ", "
+    text = between.join(map(str, operands))
+    return text if name in _INFIX else f"{name}({text})"
 
 
 _takes_three: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()  # results of _can_take_three
@@ -194,9 +215,9 @@ class ValueMethods:
 
     def __index__(self) -> int:
         raise TypeError(
-            f"a Value is not an index ({user_line()}): use int(v.data); in a function that is "
-            "compiled, where that would be the example's for every row, branch on its number: "
-            "xs[0] if v.data == 0 else xs[1]"
+            f"a Value is not an index ({user_line()}): use micrograd_c.take(table, index) for an "
+            "element of a list, also in a function that is compiled, where int(v.data) would be "
+            "the example's for every row"
         )
 
     def __float__(self) -> float:

@@ -86,6 +86,7 @@ else:
 
 __all__ = [
     "BACKEND",
+    "Block",
     "Statistics",
     "Value",
     "atan2",
@@ -139,7 +140,24 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _RUN_LATER = inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction
 
 
-class no_grad(_backend.GradOff, ContextDecorator):  # noqa: N801  (as PyTorch spells it)
+class Block(ContextDecorator):
+    """What `no_grad` and `detect_anomaly` have in common as decorators."""
+
+    def _recreate_cm(self) -> Self:
+        """Return a new object for each call of a decorated function to enter and to leave."""
+        return type(self)()
+
+    def __call__(self, function: _Function) -> _Function:
+        if any(runs_later(function) for runs_later in _RUN_LATER):
+            name = type(self).__name__
+            raise TypeError(
+                f"{name} cannot decorate a generator function or an async one, whose body runs "
+                f"after the call: write 'with {name}():' inside"
+            )
+        return super().__call__(function)
+
+
+class no_grad(_backend.GradOff, Block):  # noqa: N801  (as PyTorch spells it)
     """A context manager and a decorator: inside, this thread records nothing.
 
     Operations give plain leaves; other threads go on recording. While a generator or a coroutine is
@@ -156,18 +174,6 @@ class no_grad(_backend.GradOff, ContextDecorator):  # noqa: N801  (as PyTorch sp
     >>> len(b._prev)
     0
     """
-
-    def _recreate_cm(self) -> Self:
-        """Return a new object for each call of a decorated function to enter and to leave."""
-        return type(self)()
-
-    def __call__(self, function: _Function) -> _Function:
-        if any(runs_later(function) for runs_later in _RUN_LATER):
-            raise TypeError(
-                "no_grad cannot decorate a generator function or an async one, whose body runs "
-                "after the call: write 'with no_grad():' inside"
-            )
-        return super().__call__(function)
 
 
 if hasattr(os, "register_at_fork"):

@@ -18,6 +18,7 @@ from operator import index
 from typing import Any
 
 from ._compile.recording import Condition, Number, largest
+from ._compile.tables import as_table, element, own_index, place_of, record
 from ._value_methods import as_real, truth
 from .engine import Value, bulk, maximum
 
@@ -33,6 +34,7 @@ __all__ = [
     "mse",
     "normal_cdf",
     "softmax",
+    "take",
     "total",
     "where",
 ]
@@ -78,7 +80,9 @@ def linear(
     if result is NotImplemented:
         starts = [None] * len(weights) if biases is None else biases
         _same_length(starts, "biases", weights, "rows of weights")
-        xs = plain_numbers(xs, "linear()")
+        weights, xs = [_listed(ws) for ws in weights], plain_numbers(xs, "linear()")
+        result = bulk.linear(weights, xs, biases)
+    if result is NotImplemented:
         return [dot(ws, xs, start) for ws, start in zip(weights, starts)]
     return result  # type: ignore[no-any-return]
 
@@ -158,21 +162,28 @@ def logsumexp(logits: Collection[Element]) -> Value:
     return result  # type: ignore[no-any-return]
 
 
-def cross_entropy(logits: Collection[Element], target: int) -> Value:
+def cross_entropy(logits: Collection[Element], target: Element) -> Value:
     """Return ``-log(softmax(logits)[target])``: finite for all finite logits.
 
     The nodes are those of ``total.log() - (logits[target] - top)``, with top and total as in
-    `softmax`. The target is an int, counted from the end if it is negative.
+    `softmax`. The target is an int, counted from the end if it is negative. In a function that is
+    compiled it may be an argument; a Value or a float is a target as it is an index of `take`.
 
-    Raises IndexError if there is no such target, TypeError if it is no int.
+    Raises IndexError if there is no such target, TypeError if it is no int, and as `take` does.
 
     >>> round(cross_entropy([Value(1.0), Value(1.0)], 0).data, 6)
     0.693147
     >>> cross_entropy([Value(0.0), Value(800.0)], 0).data
     800.0
     """
-    if isinstance(target, Value):
-        raise TypeError("cross_entropy()'s target is an int, the place of a logit, not a Value")
+    if isinstance(target, (Value, float)):  # a stand-in is a float
+        logits = plain_numbers(_listed(logits), "cross_entropy()")
+        number = own_index(target, "cross_entropy()'s target")
+        if type(number) is Number:
+            shifted, exps, _ = _exponentials(logits)
+            loss: Value = _as_value(sum(exps)).log() - record(shifted, number)
+            return loss
+        target = place_of(number, len(logits))
     place = index(target)
     result, logits = _recorded(lambda v: bulk.cross_entropy(v, place), "cross_entropy()", logits)
     if result is NotImplemented:
@@ -274,6 +285,34 @@ def where(condition: bool, a: Element, b: Element) -> Value:
         return comparison.recorder.select(comparison, a, b)
     chosen = a if truth(condition, "where()") else b
     return chosen if isinstance(chosen, Value) else Value(chosen)
+
+
+def take(table: Sequence[Any], index: Value | float) -> Any:
+    """Return the element of a table at a place, which may be an argument of a compiled function.
+
+    A table is a list or tuple (or an array of objects) of Values and numbers: the result is the
+    element itself, so gradients pass to that one alone; a number becomes a leaf. Of a table of rows
+    the result is a row, a list of Values. In a function that is compiled, where the index is an
+    argument, or computed from one, each row takes its own element, without another recording.
+
+    Places count from 0. Unlike a list, take() does not count from the end: in data, -1 is an error
+    more often than the last element. The index may be a float or a Value whose number is integral.
+
+    Raises IndexError for an index out of range, ValueError for a number that is no integer; a
+    program always raises them, naming the row. TypeError for an index that is no real number and
+    for elements that are neither Values nor real numbers. While a program is recorded, ValueError
+    for rows of different lengths.
+
+    >>> xs = [Value(1.0), Value(2.0), Value(3.0)]
+    >>> take(xs, 2) is xs[2]
+    True
+    >>> [v.data for v in take([[1.0, 2.0], [3.0, 4.0]], Value(1.0))]
+    [3.0, 4.0]
+    """
+    found, place = as_table(table, "take()"), own_index(index, "take()'s index")
+    if type(place) is Number:
+        return record(found, place)
+    return element(found[place_of(place, len(found))])
 
 
 def _logistic_loss(z: Value, t: Any) -> Any:

@@ -1,8 +1,9 @@
-"""Networks of scalar Values: Module, Neuron, Layer, MLP, as in karpathy/micrograd.
+"""Networks of scalar Values: Module, Neuron, Layer, MLP, as in karpathy/micrograd; Embedding.
 
 Everything here is plain Python over `Value`. Weights and biases are drawn with
 `random.uniform(-1, 1)`, neuron by neuron, the weights first and then the bias, so that
-`random.seed(k)` gives the same network as the classes written by hand in the lecture.
+`random.seed(k)` gives the same network as the classes written by hand in the lecture. Embeddings
+are drawn with `random.gauss(0, 1)`, as PyTorch draws them.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import Any
 
 from ._value_methods import as_count
 from .engine import Value, bulk
-from .functional import dot, plain_numbers
+from .functional import dot, plain_numbers, take
 
-__all__ = ["MLP", "Layer", "Module", "Neuron"]
+__all__ = ["MLP", "Embedding", "Layer", "Module", "Neuron"]
 
 Activation = str | None
 
@@ -110,8 +111,10 @@ class Layer(Module):
         Raises as Neuron does.
         """
         out: Any = bulk.layer(self.neurons, x)
-        if out is NotImplemented:  # not in one call
+        if out is NotImplemented:  # x is no list, such as an array, or not in one call
             x = plain_numbers(x, repr(self), ": one example at a time")
+            out = bulk.layer(self.neurons, x)
+        if out is NotImplemented:
             out = [neuron(x) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
 
@@ -169,6 +172,9 @@ class MLP(Module):
         Value nor a number: an MLP takes one example at a time.
         """
         out: Any = bulk.network(self.layers, x)
+        if out is NotImplemented and hasattr(type(x), "__array__"):
+            x = list(x)
+            out = bulk.network(self.layers, x)
         if out is NotImplemented:  # not in one call
             out = x
             for layer in self.layers:
@@ -188,6 +194,48 @@ class MLP(Module):
         names = [layer.neurons[0].activation for layer in self.layers]
         same = len(set(names)) == 1
         return f"MLP({nin}, {nouts}, activation={names[0] if same else names!r})"
+
+
+class Embedding(Module):
+    """A table of rows of numbers: a row, to be learned, for each of `count` things.
+
+    >>> embedding = Embedding(27, 16)
+    >>> embedding
+    Embedding(27, 16)
+    >>> len(embedding(3)), len(embedding.parameters())
+    (16, 432)
+    >>> [p.label for p in Embedding(2, 2).parameters()]
+    ['e0', 'e1', 'e0', 'e1']
+
+    Attributes:
+        rows: the table, `count` lists of `size` Values.
+    """
+
+    def __init__(self, count: int, size: int) -> None:
+        """Draw `count` rows of `size` numbers from `random.gauss(0, 1)`, row by row.
+
+        Raises ValueError for a count or size below 1, TypeError if one is not an integer.
+        """
+        count, size = as_count("count", count), as_count("size", size)
+        self.rows = [
+            [Value(random.gauss(0.0, 1.0), label=f"e{i}") for i in range(size)]
+            for _ in range(count)
+        ]
+
+    def __call__(self, index: Value | float) -> list[Value]:
+        """Return the row at a place, a list of `size` Values.
+
+        In a compiled function the place may be an argument. Raises as `take` does.
+        """
+        row: list[Value] = take(self.rows, index)
+        return row
+
+    def parameters(self) -> list[Value]:
+        """Return the Values of the first row, then of the second, and so on."""
+        return [p for row in self.rows for p in row]
+
+    def __repr__(self) -> str:
+        return f"Embedding({len(self.rows)}, {len(self.rows[0])})"
 
 
 # bulk.layer(), bulk.network() and bulk.parameters() do the work of these classes as they are

@@ -124,7 +124,7 @@ typedef struct {
     mg_column inputs[INPUTS], output, seed, gradients[INPUTS];
     double *results; /* of each row: the output, then the gradients of inputs */
     double grads[PARAMETERS];
-    unsigned char failed[ROWS];
+    uint32_t failed[ROWS];
     atomic_size_t *next; /* the chunk to be taken next, with other threads; NULL: all alone */
 } replay;
 

@@ -116,9 +116,16 @@ def test_losses_of_a_program_are_those_of_each_row(mg: Any) -> None:
             assert gradient.tolist() == pytest.approx([v.grad for v in leaves], abs=1e-15)
 
 
-def test_a_target_that_is_a_value_is_told_to_be_an_int(mg: Any) -> None:
-    with pytest.raises(TypeError, match="target is an int"):
-        mg.cross_entropy([mg.Value(1.0), mg.Value(2.0)], mg.Value(1.0))
+def test_a_target_may_be_a_value_or_a_float(mg: Any) -> None:
+    logits = [mg.Value(1.0), mg.Value(3.0)]
+    for target in (mg.Value(1.0), 1.0):
+        loss = mg.cross_entropy(logits, target)
+        assert loss.data == mg.cross_entropy(logits, 1).data
+    for wrong, error in ((2.0, IndexError), (-1.0, IndexError), (0.5, ValueError)):
+        with pytest.raises(error, match="index"):
+            mg.cross_entropy(logits, mg.Value(wrong))
+    with pytest.raises(TypeError):
+        mg.cross_entropy(logits, "1")
 
 
 def test_softmax_of_large_logits_does_not_overflow(mg: Any) -> None:

@@ -478,3 +478,53 @@ def test_a_batch_is_told_to_come_one_example_at_a_time(mg: Any, batch: Any) -> N
     for model in (mg.MLP(2, [3, 1]), mg.Layer(2, 3)):
         with pytest.raises(TypeError, match="one example at a time"):
             model(batch)
+
+
+# ---- Embedding ----
+
+
+def test_an_embedding_has_a_row_for_each_place(mg: Any) -> None:
+    embedding = mg.nn.Embedding(3, 2)
+    assert repr(embedding) == "Embedding(3, 2)" and mg.Embedding is mg.nn.Embedding
+    for index in (1, 1.0, mg.Value(1.0)):
+        row = embedding(index)
+        assert type(row) is list and all(a is b for a, b in zip(row, embedding.rows[1]))
+    assert len(mg.Embedding(2, 1)(0)) == 1
+
+
+def test_the_numbers_of_an_embedding_are_drawn_row_by_row(mg: Any) -> None:
+    random.seed(5)
+    embedding = mg.Embedding(3, 2)
+    random.seed(5)
+    drawn = [random.gauss(0.0, 1.0) for _ in range(6)]
+    assert [p.data for p in embedding.parameters()] == drawn
+    assert [p.label for p in embedding.parameters()] == ["e0", "e1"] * 3
+    assert embedding.parameters() == [p for row in embedding.rows for p in row]
+
+
+def test_an_embedding_is_trained(mg: Any) -> None:
+    embedding = mg.Embedding(3, 2)
+    sum(embedding(2), mg.Value(0.0)).backward()
+    assert [p.grad for p in embedding.parameters()] == [0.0] * 4 + [1.0] * 2
+    embedding.zero_grad()
+    assert not any(p.grad for p in embedding.parameters())
+
+
+@pytest.mark.parametrize("wrong", [0, -1])
+def test_an_embedding_has_at_least_one_number(mg: Any, wrong: int) -> None:
+    with pytest.raises(ValueError, match=f"count must be at least 1, not {wrong}"):
+        mg.Embedding(wrong, 2)
+    with pytest.raises(ValueError, match=f"size must be at least 1, not {wrong}"):
+        mg.Embedding(2, wrong)
+    with pytest.raises(TypeError, match="size must be an integer, not float"):
+        mg.Embedding(2, 2.0)
+    with pytest.raises(IndexError, match="index 2 is out of range for a table of 2"):
+        mg.Embedding(2, 1)(2)
+
+
+def test_a_compiled_embedding_takes_each_rows_place(mg: Any) -> None:
+    pytest.importorskip("numpy")
+    embedding = mg.Embedding(4, 3)
+    program = mg.compile(lambda place: [v * 2 for v in embedding(place)], 0)
+    for j, found in enumerate(program([3, 0, 3])):
+        assert found.tolist() == [2 * embedding.rows[i][j].data for i in (3, 0, 3)]

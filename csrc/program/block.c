@@ -7,12 +7,25 @@ bool mg_holds(const mg_guard *guard, double x, double y) {
     return mg_compare(guard->relation, x, y) == (guard->outcome != 0);
 }
 
+/* Return `failed` of a lane after a guard: the lower number of a guard that fails. Without a
+ * branch, for a processor cannot foresee how the next row decides. */
+static inline uint32_t after_guard(uint32_t failed, uint32_t number, bool holds) {
+    const uint32_t before = failed - 1,
+                   now = holds ? UINT32_MAX : number - 1; /* 0 is the highest */
+    return (now < before ? now : before) + 1;
+}
+
 void mg_check_guard(const mg_block *at, const mg_instruction *in) {
-    const mg_guard *guard = &at->program->guards[in->index];
+    const mg_guard guard = at->program->guards[in->index];
+    const double x_scalar = mg_is_scalar(in->x) ? mg_scalar(at, in->x) : 0.0;
+    const double y_scalar = mg_is_scalar(in->y) ? mg_scalar(at, in->y) : 0.0;
+    const double *x = mg_is_scalar(in->x) ? &x_scalar : mg_slot(at, in->x);
+    const double *y = mg_is_scalar(in->y) ? &y_scalar : mg_slot(at, in->y);
+    const size_t x_step = x != &x_scalar, y_step = y != &y_scalar;
+    uint32_t *failed = at->failed;
     for (size_t l = 0; l < at->used; l++) {
-        double x = mg_is_scalar(in->x) ? mg_scalar(at, in->x) : mg_slot(at, in->x)[l];
-        double y = mg_is_scalar(in->y) ? mg_scalar(at, in->y) : mg_slot(at, in->y)[l];
-        if (!mg_holds(guard, x, y)) at->failed[l] = 1;
+        const bool holds = mg_holds(&guard, x[l * x_step], y[l * y_step]);
+        failed[l] = after_guard(failed[l], guard.number, holds);
     }
 }
 
@@ -82,5 +95,15 @@ void mg_check_lanes(const mg_block *at, const mg_instruction *in) {
                               .derivative = derivative,
                               .x = x,
                               .y = y};
+    }
+}
+
+void mg_check_index(const mg_block *at, const mg_instruction *in) {
+    for (size_t l = 0; l < at->used; l++) {
+        const double x = lane_of(at, in, in->x, l);
+        if (MG_LIKELY(mg_place_among(x, in->count) < in->count) || at->failed[l]) continue;
+        if (at->rows[l] >= at->trap->row && at->trap->status != MG_OK) continue;
+        *at->trap = (mg_trap){
+            .row = at->rows[l], .status = MG_NO_ITEM, .op = -1, .x = x, .y = (double)in->count};
     }
 }

@@ -24,15 +24,15 @@ typedef struct mg_block {
     size_t first;          /* the place of the block's first row in the call's list */
     size_t count;          /* number of rows that the block had at first */
     mg_stage stage;
-    size_t next;           /* the instruction that comes next */
-    bool failures;         /* a guard has failed for some row, of this block or one before */
-    size_t used;           /* number of lanes that are rows */
-    size_t lanes;          /* number of lanes that are computed: a multiple of MG_LANES */
-    size_t stride;         /* from one slot to the next: the number of lanes at first */
-    unsigned char *failed; /* for each lane: 1 if its row fails a guard */
-    double total;          /* the sum of seeds times outputs over the chunk so far */
-    signed char finite;    /* whether all scalars are finite; -1: not tested yet */
-    bool check;            /* fill the trap */
+    size_t next;        /* the instruction that comes next */
+    bool failures;      /* a guard has failed for some row, of this block or one before */
+    size_t used;        /* number of lanes that are rows */
+    size_t lanes;       /* number of lanes that are computed: a multiple of MG_LANES */
+    size_t stride;      /* from one slot to the next: the number of lanes at first */
+    uint32_t *failed;   /* for each lane: the number of the first guard that its row fails, or 0 */
+    double total;       /* the sum of seeds times outputs over the chunk so far */
+    signed char finite; /* whether all scalars are finite; -1: not tested yet */
+    bool check;         /* fill the trap */
     mg_trap *trap;
 } mg_block;
 
@@ -136,6 +136,9 @@ size_t mg_count_zeros(const mg_block *at, const double *x);
 void mg_keep_lanes(mg_block *at, const mg_instruction *in, const double *x, size_t zeros,
                    size_t kept);
 
+/* Fill the trap if a row, earlier than the trap says, has no place among an instruction's elements.
+ */
+void mg_check_index(const mg_block *at, const mg_instruction *in);
 /* Fill the trap if the function, run row by row, would raise at this instruction for an earlier row
  * than the trap says. */
 void mg_check_lanes(const mg_block *at, const mg_instruction *in);

@@ -53,14 +53,19 @@ static mg_program *new_program(mg_arena *memory, const mg_entry *entries, size_t
         drop_program(program);
         return NULL;
     }
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < guard_count; i++) program->guards[i].number = i + 1;
+    for (uint32_t i = 0; i < count; i++) {
         program->fates[i] = (mg_fate){.value = i, .level = MG_LEVEL_ROW};
+        program->item_count += entries[i].op == MG_TRACE_ITEM;
+    }
     return program;
 }
 
 /* Whether an entry's operator is one of a trace, and what the entry refers to is there: an input, a
- * captured node, or entries that stand before this one. */
-static bool is_entry(const mg_entry *entry, size_t place, size_t inputs, size_t captured) {
+ * captured node, or entries that stand before this one. Items are operands of items and takes
+ * alone, for they have no number. */
+static bool is_entry(const mg_entry *entries, size_t place, size_t inputs, size_t captured) {
+    const mg_entry *entry = &entries[place];
     uint32_t operands[3];
     bool through;
     switch (entry->op) {
@@ -77,20 +82,30 @@ static bool is_entry(const mg_entry *entry, size_t place, size_t inputs, size_t 
                 return false;
     }
     unsigned arity = mg_entry_operands(entry, operands, &through);
-    for (unsigned k = 0; k < arity; k++)
+    const bool tabular = entry->op == MG_TRACE_ITEM || entry->op == MG_TRACE_TAKE;
+    for (unsigned k = 0; k < arity; k++) {
         if (operands[k] >= place) return false;
-    return true;
+        if ((entries[operands[k]].op == MG_TRACE_ITEM) != (tabular && k == 1)) return false;
+    }
+    if (entry->op != MG_TRACE_ITEM) return true;
+    return entry->z == (arity == 2 ? entries[entry->y].z + 1 : 1);
+}
+
+/* Whether there is an entry at this place, and it has a number. */
+static bool is_value(const mg_entry *entries, size_t count, uint32_t place) {
+    return place < count && entries[place].op != MG_TRACE_ITEM;
 }
 
 static bool is_trace(const mg_entry *entries, size_t count, size_t inputs, size_t captured,
                      const uint32_t *outputs, size_t output_count, const mg_guard *guards,
                      size_t guard_count) {
     for (size_t i = 0; i < count; i++)
-        if (!is_entry(&entries[i], i, inputs, captured)) return false;
+        if (!is_entry(entries, i, inputs, captured)) return false;
     for (size_t i = 0; i < output_count; i++)
-        if (outputs[i] >= count) return false;
+        if (!is_value(entries, count, outputs[i])) return false;
     for (size_t i = 0; i < guard_count; i++)
-        if (guards[i].relation > MG_EQUAL || guards[i].left >= count || guards[i].right >= count)
+        if (guards[i].relation > MG_EQUAL || !is_value(entries, count, guards[i].left) ||
+            !is_value(entries, count, guards[i].right))
             return false;
     return true;
 }

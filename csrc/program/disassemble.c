@@ -81,6 +81,70 @@ static void write_select(writer *to, const mg_instruction *in) {
     write_text(to, ")");
 }
 
+/* Write a list of `count` things, or its ends alone. */
+static void write_list(writer *to, uint32_t first, uint32_t count,
+                       void (*write)(writer *, uint32_t)) {
+    enum { MOST = 8 };
+    for (uint32_t k = 0; k < count; k++) {
+        if (k != 0) write_text(to, ", ");
+        if (count > MOST && k == 2) {
+            write_text(to, "..., ");
+            k = count - 1;
+        }
+        write(to, first + k);
+    }
+}
+
+static void write_element(writer *to, uint32_t term) {
+    write_reference(to, to->schedule->terms[term].a);
+}
+
+static void write_adjoint(writer *to, uint32_t term) {
+    const uint32_t adjoint = to->schedule->terms[term].a;
+    if (adjoint == MG_NOTHING)
+        write_text(to, "none");
+    else
+        write_text(to, "d%lu", (unsigned long)adjoint);
+}
+
+static void write_scalar_element(writer *to, uint32_t term) {
+    write_reference(to, to->program->scalar_terms[term].a | MG_SCALAR);
+}
+
+static void write_take(writer *to, const mg_instruction *in) {
+    write_text(to, "take([");
+    write_list(to, in->first, in->count, write_element);
+    write_text(to, "], ");
+    write_reference(to, in->x);
+    write_text(to, ")");
+}
+
+static void write_pick(writer *to, const mg_instruction *in) {
+    write_text(to, "where(");
+    if (in->count > 1) write_text(to, "%lu <= ", (unsigned long)in->first);
+    write_reference(to, in->x);
+    if (in->count > 1)
+        write_text(to, " < %lu", (unsigned long)in->first + in->count);
+    else
+        write_text(to, " == %lu", (unsigned long)in->first);
+    write_text(to, ", ");
+    if (in->y == MG_NOTHING)
+        write_text(to, "1");
+    else
+        write_reference(to, in->y);
+    write_text(to, ", 0)");
+}
+
+static void write_scatter(writer *to, const mg_instruction *in) {
+    write_text(to, "take([");
+    write_list(to, in->first, in->count, write_adjoint);
+    write_text(to, "], ");
+    write_reference(to, in->x);
+    write_text(to, ") += sum(");
+    write_reference(to, in->g);
+    write_text(to, ")");
+}
+
 static void write_operator(writer *to, const mg_instruction *in) {
     if (in->op == MG_OP_exponent) {
         write_reference(to, in->x);
@@ -157,6 +221,20 @@ static void write_instruction(writer *to, const mg_instruction *in) {
         case MG_CODE_SELECT:
             write_select(to, in);
             break;
+        case MG_CODE_TAKE:
+            write_take(to, in);
+            break;
+        case MG_CODE_INDEX:
+            write_text(to, "check that ");
+            write_reference(to, in->x);
+            write_text(to, " is one of %lu places", (unsigned long)in->count);
+            break;
+        case MG_CODE_PICK:
+            write_pick(to, in);
+            break;
+        case MG_CODE_SCATTER:
+            write_scatter(to, in);
+            break;
         case MG_CODE_SUM:
             write_sum(to, in);
             break;
@@ -215,6 +293,14 @@ static void write_scalar(writer *to, const mg_scalar_step *step) {
         write_scalar_sum(to, step);
         return;
     }
+    if (step->op == MG_TRACE_TAKE) {
+        write_text(to, "take([");
+        write_list(to, step->y, step->z, write_scalar_element);
+        write_text(to, "], ");
+        write_reference(to, step->x | MG_SCALAR);
+        write_text(to, ")\n");
+        return;
+    }
     unsigned arity = mg_entry_operands(entry, operands, &through);
     static const char *const names[] = {
         [MG_TRACE_DETACH - MG_TRACE_INPUT] = "link",
@@ -227,7 +313,7 @@ static void write_scalar(writer *to, const mg_scalar_step *step) {
     };
     const char *name = mg_is_table_op(entry->op) ? mg_operator_name((int)entry->op)
                                                  : names[entry->op - MG_TRACE_INPUT];
-    write_text(to, "%s(", name);
+    write_text(to, "%s(", name != NULL ? name : "");
     for (unsigned k = 0; k < arity; k++) {
         if (k != 0) write_text(to, ", ");
         write_reference(to, program->fates[operands[k]].scalar | MG_SCALAR);

@@ -22,6 +22,23 @@ void mg_push_product(mg_scheduler *at, uint32_t a, uint32_t b) {
         at->stack[at->stack_count++] = (mg_product){a, b};
 }
 
+/* ---- tables ---- */
+
+uint32_t mg_push_table(mg_scheduler *at, uint32_t item,
+                       uint32_t (*term_of)(const mg_scheduler *, uint32_t)) {
+    mg_schedule *out = at->out;
+    const mg_entry *entries = at->program->entries;
+    const uint32_t first = (uint32_t)out->term_count, count = entries[item].z;
+    mg_gives_up(at->memory, count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!MG_GROW_OR_FAIL(at, out->terms, out->term_count, out->term_room)) return first;
+        out->terms[out->term_count++] = (mg_product){MG_NOTHING, MG_NOTHING};
+    }
+    for (uint32_t place = count; place-- > 0; item = entries[item].y)
+        out->terms[first + place].a = term_of(at, entries[item].x);
+    return first;
+}
+
 /* ---- sums ---- */
 
 static mg_run_kind kind_of(mg_product term) {

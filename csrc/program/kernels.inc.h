@@ -280,6 +280,83 @@ TARGET static void select_lanes(const mg_block *at, const mg_instruction *in) {
         }
 }
 
+/* ---- tables ---- */
+
+/* Write the place among an instruction's elements that each lane's index names. */
+TARGET MG_INLINE void find_places(const mg_block *at, const mg_instruction *in,
+                                  uint32_t *restrict places) {
+    const mg_operand x = mg_lane_operand(at, in->x);
+    const double *restrict const row = x.row;
+    const uint32_t count = in->count;
+    const size_t lanes = at->lanes;
+    if (row == NULL) {
+        const uint32_t place = mg_place_among(x.number, count);
+        EACH_LANE places[l] = place;
+    } else {
+        EACH_LANE places[l] = mg_place_among(row[l], count);
+    }
+}
+
+/* A short table of scalars is copied, one number behind the other. */
+TARGET static void take(const mg_block *at, const mg_instruction *in) {
+    uint32_t places[MG_MOST_LANES];
+    double numbers[MG_MOST_LANES];
+    const mg_product *const terms = at->schedule->terms + in->first;
+    double *restrict const out = mg_slot(at, in->out);
+    const uint32_t count = in->count;
+    const size_t lanes = at->lanes;
+    bool short_of_rows = count < MG_MOST_LANES;
+    find_places(at, in, places);
+    for (uint32_t i = 0; short_of_rows && i < count; i++) {
+        short_of_rows = mg_is_scalar(terms[i].a);
+        if (short_of_rows) numbers[i] = mg_scalar(at, terms[i].a);
+    }
+    if (short_of_rows) {
+        numbers[count] = (double)NAN;
+        EACH_LANE out[l] = numbers[places[l]];
+        return;
+    }
+    EACH_LANE {
+        const uint32_t from = places[l] < count ? terms[places[l]].a : MG_NOTHING;
+        out[l] = from == MG_NOTHING   ? (double)NAN
+                 : mg_is_scalar(from) ? mg_scalar(at, from)
+                                      : mg_slot(at, from)[l];
+    }
+}
+
+/* out = y where x is one of the places, else 0. */
+TARGET static void pick(const mg_block *at, const mg_instruction *in) {
+    const mg_operand x = mg_lane_operand(at, in->x), one = {NULL, 1.0};
+    const mg_operand y = in->y == MG_NOTHING ? one : mg_lane_operand(at, in->y);
+    const double low = (double)in->first, high = (double)in->first + (double)in->count;
+    const double *restrict const x_row = x.row, *restrict const y_row = y.row;
+    double *restrict const out = mg_slot(at, in->out);
+    const size_t lanes = at->lanes;
+    if (x_row == NULL && y_row == NULL)
+        EACH_LANE out[l] = x.number >= low && x.number < high ? y.number : 0.0;
+    else if (x_row == NULL)
+        EACH_LANE out[l] = x.number >= low && x.number < high ? y_row[l] : 0.0;
+    else if (y_row == NULL)
+        EACH_LANE out[l] = x_row[l] >= low && x_row[l] < high ? y.number : 0.0;
+    else
+        EACH_LANE {
+            const double number = y_row[l];
+            out[l] = (x_row[l] >= low) & (x_row[l] < high) ? number : 0.0;
+        }
+}
+
+/* Lane l of the block is added to partial sum l modulo MG_LANES, as in a reduction. */
+TARGET static void scatter(const mg_block *at, const mg_instruction *in) {
+    uint32_t places[MG_MOST_LANES];
+    const mg_product *const terms = at->schedule->terms + in->first;
+    const double *const g = mg_slot(at, in->g);
+    find_places(at, in, places);
+    for (size_t l = 0; l < at->used; l++) {
+        const uint32_t to = places[l] < in->count ? terms[places[l]].a : MG_NOTHING;
+        if (to != MG_NOTHING) at->sums[(size_t)to * MG_LANES + l % MG_LANES] += g[l];
+    }
+}
+
 TARGET static void run(mg_block *at, size_t from, size_t to) {
     for (size_t i = from; i < to; i++) {
         const mg_instruction *in = &at->schedule->code[i];
@@ -314,6 +391,18 @@ TARGET static void run(mg_block *at, size_t from, size_t to) {
                 break;
             case MG_CODE_SELECT:
                 select_lanes(at, in);
+                break;
+            case MG_CODE_TAKE:
+                take(at, in);
+                break;
+            case MG_CODE_INDEX:
+                mg_check_index(at, in);
+                break;
+            case MG_CODE_PICK:
+                pick(at, in);
+                break;
+            case MG_CODE_SCATTER:
+                scatter(at, in);
                 break;
             case MG_CODE_LOAD:
                 mg_load(at, in);

@@ -4,9 +4,9 @@
  * A sum of products, such as a penalty on all weights, is one step, as for rows it is one
  * instruction.
  *
- * A scalar that gradients reach by way of a side of a select alone may be a number whose derivative
- * is infinite or nan, such as a logarithm of 0. Its gradient 0 is not pushed then: no row, and no
- * select of scalars, has taken that side. */
+ * A scalar that gradients reach by way of a side of a select, or as an element of a table, alone
+ * may be a number whose derivative is infinite or nan, such as a logarithm of 0. Its gradient 0 is
+ * not pushed then: no row, and no select or take of scalars, has chosen it. */
 #include "program/per_call.h"
 
 #include <string.h>
@@ -17,32 +17,46 @@
 /* ---- placing ---- */
 
 static bool is_scalar_level(const mg_program *program, size_t i) {
-    return program->fates[i].needed && program->fates[i].level == MG_LEVEL_SCALAR;
+    return program->fates[i].needed && program->fates[i].level == MG_LEVEL_SCALAR &&
+           program->entries[i].op != MG_TRACE_ITEM;
+}
+
+static void place_adjoint(mg_program *program, uint32_t i, uint32_t *next) {
+    if (is_scalar_level(program, i) && program->adjoints[i] == MG_NOTHING)
+        program->adjoints[i] = (*next)++;
+}
+
+/* Place the adjoints of the operands that an entry of rows passes gradients to. */
+static void place_targets(mg_program *program, const mg_entry *entry, uint32_t *next) {
+    uint32_t targets[2];
+    if (entry->op != MG_TRACE_TAKE) {
+        const unsigned count = mg_entry_targets(entry, targets);
+        for (unsigned k = 0; k < count; k++) place_adjoint(program, targets[k], next);
+        return;
+    }
+    const mg_entry *item = &program->entries[entry->y];
+    for (uint32_t left = item->z; left > 0; left--, item = &program->entries[item->y])
+        place_adjoint(program, item->x, next);
+    mg_gives_up(program->memory, program->entries[entry->y].z);
 }
 
 /* Give the adjoints of scalars places: the first places to the scalars that rows use or that are
  * outputs, whose adjoints are sums over rows. */
 static void place_adjoints(mg_program *program) {
     uint32_t *adjoints = program->adjoints;
-    uint32_t targets[2], next = 0;
+    uint32_t next = 0;
     memset(adjoints, 0xff, program->count * sizeof(uint32_t));
-    for (size_t i = 0; i < program->output_count; i++) {
-        const uint32_t output = program->outputs[i];
-        if (is_scalar_level(program, output) && adjoints[output] == MG_NOTHING)
-            adjoints[output] = next++;
-    }
+    for (size_t i = 0; i < program->output_count; i++)
+        place_adjoint(program, program->outputs[i], &next);
     for (size_t i = 0; i < program->count; i++) {
         const mg_fate *fate = &program->fates[i];
         if (mg_gives_up(program->memory, 1)) return;
         if (!fate->needed || fate->level != MG_LEVEL_ROW || !fate->reached) continue;
-        const unsigned count = mg_entry_targets(&program->entries[i], targets);
-        for (unsigned k = 0; k < count; k++)
-            if (is_scalar_level(program, targets[k]) && adjoints[targets[k]] == MG_NOTHING)
-                adjoints[targets[k]] = next++;
+        if (program->entries[i].op != MG_TRACE_ITEM)
+            place_targets(program, &program->entries[i], &next);
     }
     program->sum_count = next;
-    for (size_t i = 0; i < program->count; i++)
-        if (is_scalar_level(program, i) && adjoints[i] == MG_NOTHING) adjoints[i] = next++;
+    for (uint32_t i = 0; i < program->count; i++) place_adjoint(program, i, &next);
     program->adjoint_count = next;
 }
 
@@ -97,12 +111,27 @@ static void add_terms(mg_program *program, const bool *absorbed, uint32_t i, mg_
     for (size_t k = 0; k < count; k++) add_term(program, absorbed, terms[k]);
 }
 
+/* List the elements of the table of a step's take, from the last to the first. */
+static void add_elements(mg_program *program, const mg_entry *entry, mg_scalar_step *step) {
+    const mg_entry *item = &program->entries[entry->y];
+    step->y = (uint32_t)program->scalar_term_count;
+    step->z = item->z;
+    program->scalar_term_count += step->z;
+    mg_gives_up(program->memory, step->z);
+    for (uint32_t place = step->z; place-- > 0; item = &program->entries[item->y])
+        program->scalar_terms[step->y + place] =
+            (mg_scalar_term){.a = program->fates[item->x].scalar,
+                             .b = MG_NOTHING,
+                             .adjoint_a = program->adjoints[item->x],
+                             .adjoint_b = MG_NOTHING};
+}
+
 static void place_steps(mg_program *program, const bool *absorbed, uint32_t *terms) {
     for (uint32_t i = 0; i < program->count; i++) {
         mg_fate *fate = &program->fates[i];
         const mg_entry *entry = &program->entries[i];
         if (mg_gives_up(program->memory, 1)) return;
-        if (!fate->needed) continue;
+        if (!fate->needed || entry->op == MG_TRACE_ITEM) continue;
         if (fate->level == MG_LEVEL_ROW) {
             if (fate->value == i && entry->op != MG_TRACE_INPUT) program->row_count++;
             continue;
@@ -126,6 +155,7 @@ static void place_steps(mg_program *program, const bool *absorbed, uint32_t *ter
         *step = step_of(program, i);
         if (entry->op == MG_OP_add && fate->value == i)
             add_terms(program, absorbed, i, step, terms);
+        if (entry->op == MG_TRACE_TAKE) add_elements(program, entry, step);
     }
 }
 
@@ -133,11 +163,13 @@ bool mg_place_scalars(mg_arena *memory, mg_program *program) {
     const size_t most = program->count + 1;
     bool *absorbed = mg_allocate(memory, most * sizeof(bool));
     uint32_t *terms = mg_allocate(memory, most * sizeof(uint32_t));
-    size_t scalars = 0, steps = 0;
+    size_t scalars = 0, steps = 0, elements = 0;
     for (size_t i = 0; i < program->count; i++) {
         const mg_fate *fate = &program->fates[i];
         if (!fate->needed || fate->level == MG_LEVEL_ROW) continue;
         if (fate->level == MG_LEVEL_SCALAR) steps++;
+        if (program->entries[i].op == MG_TRACE_TAKE)
+            elements += program->entries[program->entries[i].y].z;
         if (fate->value == i) scalars++;
     }
     if (absorbed != NULL) mg_find_sums(program, MG_LEVEL_SCALAR, absorbed);
@@ -146,7 +178,8 @@ bool mg_place_scalars(mg_arena *memory, mg_program *program) {
     program->is_constant = mg_allocate(memory, (scalars + 1) * sizeof(bool));
     program->places = mg_allocate(memory, (steps + 1) * sizeof(mg_place));
     program->steps = mg_allocate(memory, (steps + 1) * sizeof(mg_scalar_step));
-    program->scalar_terms = mg_allocate(memory, (2 * steps + 1) * sizeof(mg_scalar_term));
+    program->scalar_terms =
+        mg_allocate(memory, (2 * steps + elements + 1) * sizeof(mg_scalar_term));
     bool good = program->constants != NULL && program->is_constant != NULL &&
                 program->places != NULL && program->steps != NULL && program->scalar_terms != NULL;
     good = good && absorbed != NULL && terms != NULL;
@@ -158,10 +191,11 @@ bool mg_place_scalars(mg_arena *memory, mg_program *program) {
 
 /* ---- evaluating ---- */
 
-/* Note the first error of a call that checks; it belongs to no row. */
+/* Note the first error of a call that checks, or a wrong index; it belongs to no row. */
 static void note_trap(mg_call *call, mg_status status, const mg_scalar_step *step, bool derivative,
                       double x, double y) {
-    if (status == MG_OK || !call->check || call->trap.status != MG_OK) return;
+    const bool told = call->check || status == MG_NO_ITEM;
+    if (status == MG_OK || !told || call->trap.status != MG_OK) return;
     call->trap = (mg_trap){.row = SIZE_MAX,
                            .status = (int)status,
                            .op = mg_is_table_op(step->op) ? (int)step->op : -1,
@@ -195,6 +229,20 @@ static void push_sum(const mg_program *program, const mg_scalar_step *step, cons
     }
 }
 
+/* Return the element that a step takes; NULL: there is none. */
+static const mg_scalar_term *element_of(const mg_program *program, const mg_scalar_step *step,
+                                        const double *scalars) {
+    const uint32_t place = mg_place_among(scalars[step->x], step->z);
+    return place < step->z ? &program->scalar_terms[step->y + place] : NULL;
+}
+
+static void take_scalar(const mg_program *program, mg_call *call, const mg_scalar_step *step) {
+    const mg_scalar_term *element = element_of(program, step, call->scalars);
+    call->scalars[step->out] = element != NULL ? call->scalars[element->a] : (double)NAN;
+    if (element == NULL)
+        note_trap(call, MG_NO_ITEM, step, false, call->scalars[step->x], (double)step->z);
+}
+
 void mg_evaluate_scalars(const mg_program *program, mg_call *call) {
     double *const scalars = call->scalars;
     const mg_scalar_step *const end = program->steps + program->step_count;
@@ -205,6 +253,10 @@ void mg_evaluate_scalars(const mg_program *program, mg_call *call) {
         if (step->shared) continue;
         if (step->op == MG_STEP_SUM) {
             scalars[step->out] = sum_scalars(program, step, scalars);
+            continue;
+        }
+        if (step->op == MG_TRACE_TAKE) {
+            take_scalar(program, call, step);
             continue;
         }
         const double x = scalars[step->x];
@@ -238,6 +290,12 @@ void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints)
         if (!step->reached || (step->sometimes && g == 0.0)) continue;
         if (step->op == MG_STEP_SUM) {
             push_sum(program, step, scalars, adjoints);
+            continue;
+        }
+        if (step->op == MG_TRACE_TAKE) {
+            const mg_scalar_term *element = element_of(program, step, scalars);
+            if (element != NULL && element->adjoint_a != MG_NOTHING)
+                adjoints[element->adjoint_a] += g;
             continue;
         }
         const double x = scalars[step->x];

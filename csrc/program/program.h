@@ -43,7 +43,12 @@ typedef enum {
     MG_CODE_LESS,     /* out = 1 where x < y, else 0 */
     MG_CODE_LESS_EQUAL,
     MG_CODE_EQUAL,
-    MG_CODE_SELECT /* out = y where x is not 0, else z. MG_NOTHING: y is 0, z is number */
+    MG_CODE_SELECT, /* out = y where x is not 0, else z. MG_NOTHING: y is 0, z is number */
+    MG_CODE_TAKE,   /* out = term x, a value a; nan where x is no place among the terms */
+    MG_CODE_INDEX,  /* fill the trap where x is no place among count elements */
+    MG_CODE_PICK,   /* out = y where x is one of the count places from `first` on, else 0.
+                     * MG_NOTHING: y is 1 */
+    MG_CODE_SCATTER /* adjoint a of term x += the sum over rows of g. MG_NOTHING: none */
 } mg_code;
 
 /* A term of a sum: a * b, or a where b is MG_NOTHING. */
@@ -62,8 +67,9 @@ typedef struct {
     uint32_t g;
     uint32_t index; /* of an input, output or guard. MG_CODE_REDUCE: any so many terms, one after
                      * the other, add to different adjoints */
-    uint32_t first; /* MG_CODE_SUM: the first run; MG_CODE_REDUCE, MG_CODE_KEEP: the first term */
-    uint32_t count; /* number of runs or terms */
+    uint32_t first; /* MG_CODE_SUM: the first run; MG_CODE_REDUCE, _KEEP, _TAKE, _SCATTER: the first
+                     * term; MG_CODE_PICK: the first place */
+    uint32_t count; /* number of runs, terms or places */
     uint32_t mask;  /* MG_CODE_PUSH_X, _Y: nothing is checked where it is 0; MG_NOTHING: nowhere */
     double number;  /* an exponent. MG_CODE_KEEP: the work ahead, in multiplications a lane */
 } mg_instruction;
@@ -89,7 +95,8 @@ typedef struct {
     size_t run_count;
     size_t run_room;
     size_t slots;
-    size_t forward;    /* number of instructions up to the last guard */
+    size_t decided;    /* number of instructions up to the last guard */
+    size_t forward;    /* number of instructions that compute values */
     size_t terms_each; /* multiplications of an instruction, on average and at least 1 */
 } mg_schedule;
 
@@ -124,7 +131,8 @@ typedef struct {
 /* The op of a step that is a sum: of the scalar terms y, y + 1, ..., of which there are x. */
 #define MG_STEP_SUM UINT32_MAX
 
-/* A step: an operation on scalars, done once a call. */
+/* A step: an operation on scalars, done once a call. Of MG_TRACE_TAKE the elements are the scalar
+ * terms y, y + 1, ..., of which there are z. */
 typedef struct {
     uint32_t op;  /* of the table, of the trace, or MG_STEP_SUM */
     uint32_t out; /* places of scalars */
@@ -145,10 +153,13 @@ typedef struct {
 /* A set of rows: see regions.h. */
 typedef struct {
     uint32_t outer;  /* a region that has all rows of this one */
-    uint32_t first;  /* the condition, an entry; of a union: a region */
+    uint32_t first;  /* the condition or the index, an entry; of a union: a region */
     uint32_t second; /* of a union: the other region; MG_NOTHING: this is no union */
-    uint32_t next;   /* another region with the same condition, or MG_NOTHING */
+    uint32_t next;   /* another region with the same condition or index, or MG_NOTHING */
     bool holds;      /* the rows of outer where the condition holds; false: where it does not */
+    uint32_t low; /* of places: the rows of outer where the index is one of the `places` places */
+    uint32_t places; /* from `low` on of a table of so many elements. 0: this is none of places */
+    uint32_t elements;
 } mg_region;
 
 struct mg_program {
@@ -176,11 +187,12 @@ struct mg_program {
     size_t adjoint_count; /* number of adjoints of scalars */
     size_t sum_count;     /* number of those that rows add to; they come first */
     size_t row_count;     /* number of entries evaluated for each row */
-    mg_region *regions;   /* region_count; none where nothing is selected */
+    size_t item_count;    /* number of items of tables */
+    mg_region *regions;   /* region_count; none where gradients reach all entries in all rows */
     size_t region_count;
     size_t region_room;
-    uint32_t *conditions; /* for each entry: the last region of which it is the condition, or
-                           * MG_NOTHING; NULL where nothing is selected */
+    uint32_t *conditions; /* for each entry: the last region of which it is the condition or the
+                           * index, or MG_NOTHING; NULL where there are no regions */
     mg_schedule schedules[MG_MODES];
 };
 
@@ -201,6 +213,19 @@ static inline bool mg_compare(uint32_t relation, double x, double y) {
     return relation == MG_LESS ? x < y : relation == MG_LESS_EQUAL ? x <= y : x == y;
 }
 
+/* Whether an entry has a number that is computed from other entries. */
+static inline bool mg_is_computed(const mg_entry *entry) {
+    return entry->op != MG_TRACE_INPUT && entry->op != MG_TRACE_CAPTURED &&
+           entry->op != MG_TRACE_CONSTANT;
+}
+
+/* Return which of count elements an index names; count: none. */
+static inline uint32_t mg_place_among(double index, uint32_t count) {
+    const double inside = index >= 0.0 && index < (double)count ? index : (double)count;
+    const uint32_t place = (uint32_t)(int32_t)inside;
+    return (double)place == inside ? place : count;
+}
+
 /* Write the operands of an entry to out and return how many there are. *through tells whether
  * gradients pass through the entry to its operands; of MG_TRACE_LINK they pass to x and y alone. */
 static inline unsigned mg_entry_operands(const mg_entry *entry, uint32_t out[3], bool *through) {
@@ -212,6 +237,9 @@ static inline unsigned mg_entry_operands(const mg_entry *entry, uint32_t out[3],
     switch (entry->op) {
         case MG_TRACE_DETACH:
             return 1;
+        case MG_TRACE_ITEM:
+            return entry->z > 1 ? 2 : 1;
+        case MG_TRACE_TAKE:
         case MG_TRACE_DIVIDE:
         case MG_TRACE_LESS:
         case MG_TRACE_LESS_EQUAL:
@@ -226,12 +254,17 @@ static inline unsigned mg_entry_operands(const mg_entry *entry, uint32_t out[3],
 }
 
 /* Write the operands to which gradients pass through an entry to out and return how many there are.
- */
+ * Through a MG_TRACE_TAKE they pass to the last item of the table, and from items to elements. */
 static inline unsigned mg_entry_targets(const mg_entry *entry, uint32_t out[2]) {
     out[0] = entry->x;
     out[1] = entry->y;
     if (entry->op < MG_OP_COUNT) return mg_arities[entry->op];
     if (entry->op == MG_TRACE_LINK) return 2;
+    if (entry->op == MG_TRACE_ITEM) return entry->z > 1 ? 2 : 1;
+    if (entry->op == MG_TRACE_TAKE) {
+        out[0] = entry->y;
+        return 1;
+    }
     if (entry->op != MG_TRACE_SELECT) return 0;
     out[0] = entry->y;
     out[1] = entry->z;

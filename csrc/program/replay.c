@@ -34,12 +34,12 @@ enum {
 
 struct mg_workspace {
     mg_arena *memory;
-    size_t lanes;          /* the widest block that a slot has room for */
-    double *slots;         /* lanes doubles for each slot, aligned */
-    double *sums;          /* MG_LANES partial sums for each adjoint that rows add to */
-    double *ones;          /* 1.0 for each lane: a factor for gradients that are summed alone */
-    uint32_t *rows;        /* the row of each lane */
-    unsigned char *failed; /* for each lane: 1 if its row fails a guard */
+    size_t lanes;     /* the widest block that a slot has room for */
+    double *slots;    /* lanes doubles for each slot, aligned */
+    double *sums;     /* MG_LANES partial sums for each adjoint that rows add to */
+    double *ones;     /* 1.0 for each lane: a factor for gradients that are summed alone */
+    uint32_t *rows;   /* the row of each lane */
+    uint32_t *failed; /* for each lane: the number of the first guard that its row fails, or 0 */
     mg_block block;
     double room[]; /* where all these lie */
 };
@@ -62,12 +62,12 @@ static size_t round_up(size_t count, size_t step) {
     return (count + step - 1) / step * step;
 }
 
-/* A block goes through stages: MG_STAGE_FORWARD, forward up to the guards; MG_STAGE_AGAIN, where
- * rows have failed a guard, forward once more without those rows; MG_STAGE_REST, the rest of the
- * code. */
+/* A block goes through stages: MG_STAGE_FORWARD, up to the last guard; MG_STAGE_AGAIN, where rows
+ * have failed a guard, the same once more without those rows; MG_STAGE_REST, the rest of the code.
+ */
 
 static void start_forward(mg_block *at, mg_stage stage) {
-    memset(at->failed, 0, at->used);
+    for (size_t l = 0; l < at->used; l++) at->failed[l] = at->call->all_fail;
     at->lanes = at->stride = round_up(at->used, MG_LANES);
     at->stage = stage;
     at->next = 0;
@@ -88,8 +88,9 @@ static void start_block(mg_block *at, size_t first, size_t count) {
 static bool tell_failed(mg_block *at) {
     size_t failures = 0;
     if (at->program->guard_count == 0) return false;
-    for (size_t l = 0; l < at->used; l++) failures += at->failed[l];
-    if (failures != 0) memcpy(at->call->failed + at->first, at->failed, at->used);
+    for (size_t l = 0; l < at->used; l++) failures += at->failed[l] != 0;
+    if (failures != 0)
+        memcpy(at->call->failed + at->first, at->failed, at->used * sizeof *at->failed);
     return failures != 0;
 }
 
@@ -100,13 +101,23 @@ static void drop_failed(mg_block *at) {
     at->used = kept;
 }
 
+/* Whether to compute less for the rest of the code is worth the way there once more. */
+static bool pays(const mg_block *at) {
+    const mg_schedule *schedule = at->schedule;
+    size_t kept = 0;
+    for (size_t l = 0; l < at->used; l++) kept += at->failed[l] == 0;
+    kept = round_up(kept, MG_LANES);
+    return (at->lanes - kept) * (schedule->count - schedule->decided) > kept * schedule->decided;
+}
+
 /* The guards have been evaluated: begin MG_STAGE_AGAIN if it is needed, and return whether it was
  * begun. Where nothing is summed and nothing checked, the outputs of rows that failed may be stored
  * all the same: another program will replay those rows. */
 static bool goes_again(mg_block *at) {
     const bool check = at->call->check != 0, failed = tell_failed(at);
     at->failures |= failed;
-    if (check ? at->check && !failed : at->mode == MG_FORWARD || !failed) return false;
+    if (!failed && at->check == check) return false;
+    if (at->mode == MG_FORWARD && !check && !pays(at)) return false;
     drop_failed(at);
     at->check = check;
     if (at->used != 0) start_forward(at, MG_STAGE_AGAIN);
@@ -118,7 +129,7 @@ static bool next_stage(mg_block *at) {
     if (at->stage == MG_STAGE_FORWARD && goes_again(at)) return true;
     if (at->stage == MG_STAGE_REST) return false;
     at->stage = MG_STAGE_REST;
-    at->next = at->schedule->forward;
+    at->next = at->schedule->decided;
     return at->used != 0;
 }
 
@@ -126,7 +137,7 @@ static bool next_stage(mg_block *at) {
 static bool run_block(mg_block *at, const mg_kernels *kernels, size_t *work) {
     const mg_schedule *schedule = at->schedule;
     while (*work != 0) {
-        const size_t end = at->stage == MG_STAGE_REST ? schedule->count : schedule->forward;
+        const size_t end = at->stage == MG_STAGE_REST ? schedule->count : schedule->decided;
         const size_t cost = at->lanes * schedule->terms_each, left = end - at->next;
         const size_t step = left * cost <= *work ? left : *work / cost + 1;
         kernels->run(at, at->next, at->next + step);
@@ -210,20 +221,30 @@ void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride
 
 /* ---- a replay ---- */
 
-int mg_replay_begin(const mg_program *program, mg_call *call) {
-    const double *const scalars = call->scalars;
-    memcpy(call->scalars, program->constants, program->scalar_count * sizeof(double));
-    call->trap.status = MG_OK;
-    mg_evaluate_scalars(program, call);
+/* Return the number of the first guard between scalars that fails, or 0. *first tells whether no
+ * guard that rows may fail stands before it. */
+static uint32_t first_to_fail(const mg_program *program, const double *scalars, bool *first) {
+    *first = true;
     for (size_t i = 0; i < program->guard_count; i++) {
         const mg_guard *guard = &program->guards[i];
         const mg_fate *left = &program->fates[guard->left], *right = &program->fates[guard->right];
-        if (left->level == MG_LEVEL_ROW || right->level == MG_LEVEL_ROW) continue;
-        if (mg_holds(guard, scalars[left->scalar], scalars[right->scalar])) continue;
-        memset(call->failed, 1, call->count);
-        return 0;
+        if (left->level == MG_LEVEL_ROW || right->level == MG_LEVEL_ROW)
+            *first = false;
+        else if (!mg_holds(guard, scalars[left->scalar], scalars[right->scalar]))
+            return guard->number;
     }
-    return 1;
+    return 0;
+}
+
+int mg_replay_begin(const mg_program *program, mg_call *call) {
+    memcpy(call->scalars, program->constants, program->scalar_count * sizeof(double));
+    call->trap.status = MG_OK;
+    mg_evaluate_scalars(program, call);
+    bool first;
+    call->all_fail = first_to_fail(program, call->scalars, &first);
+    if (call->all_fail == 0 || !first) return 1;
+    for (size_t i = 0; i < call->count; i++) call->failed[i] = call->all_fail;
+    return 0;
 }
 
 static bool are_finite(const double *numbers, size_t count) {
@@ -259,6 +280,29 @@ int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspa
     return progress.failures;
 }
 
+size_t mg_sort_rows(const mg_call *call, size_t guards, uint32_t *sorted, uint32_t *numbers,
+                    uint32_t *ends) {
+    const uint32_t *failed = call->failed;
+    uint32_t sum = 0, last = 0;
+    size_t groups = 0;
+    memset(ends, 0, (guards + 1) * sizeof *ends);
+    for (size_t i = 0; i < call->count; i++) ends[failed[i]]++;
+    for (size_t g = 0; g <= guards; g++) {
+        const uint32_t count = ends[g];
+        ends[g] = sum; /* where the group begins; and, when its rows have been written, ends */
+        sum += count;
+    }
+    for (size_t i = 0; i < call->count; i++)
+        sorted[ends[failed[i]]++] = call->rows != NULL ? call->rows[i] : (uint32_t)i;
+    for (uint32_t g = 0; g <= guards; g++) {
+        if (ends[g] == last) continue;
+        last = ends[g];
+        numbers[groups] = g;
+        ends[groups++] = last;
+    }
+    return groups;
+}
+
 /* ---- workspaces ---- */
 
 mg_workspace *mg_workspace_new(const mg_program *program, mg_mode mode) {
@@ -269,7 +313,7 @@ mg_workspace *mg_workspace_new(const mg_program *program, mg_mode mode) {
     if (lanes > MG_MOST_LANES) lanes = MG_MOST_LANES;
     const size_t doubles = (slots + 1) * lanes + program->sum_count * MG_LANES;
     const size_t size =
-        sizeof(mg_workspace) + doubles * sizeof(double) + 64 + lanes * (sizeof(uint32_t) + 1);
+        sizeof(mg_workspace) + doubles * sizeof(double) + 64 + 2 * lanes * sizeof(uint32_t);
     if (slots > SIZE_MAX / 64 / MG_MOST_LANES) return NULL;
     mg_lock_take(&memory->lock);
     mg_workspace *workspace = mg_allocate(memory, size);
@@ -281,7 +325,7 @@ mg_workspace *mg_workspace_new(const mg_program *program, mg_mode mode) {
     workspace->sums = workspace->slots + slots * lanes;
     workspace->ones = workspace->sums + program->sum_count * MG_LANES;
     workspace->rows = (uint32_t *)(workspace->ones + lanes);
-    workspace->failed = (unsigned char *)(workspace->rows + lanes);
+    workspace->failed = workspace->rows + lanes;
     for (size_t l = 0; l < lanes; l++) workspace->ones[l] = 1.0;
     return workspace;
 }

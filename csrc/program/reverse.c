@@ -4,6 +4,8 @@
  * are listed until all uses of the value have been met; then they are one sum. Where the only term
  * is another gradient as it stands, the sum needs no instruction: the register of that gradient is
  * used. */
+#include <string.h>
+
 #include "program/regions.h"
 #include "program/scheduler.h"
 
@@ -32,7 +34,9 @@ static void find_wanted(mg_scheduler *at) {
 static void find_needed_regions(mg_scheduler *at) {
     mg_program *program = at->program;
     for (uint32_t i = 0; i < program->count && !mg_gives_up(at->memory, 1); i++) {
-        if (!at->wanted[i] || program->fates[i].level != MG_LEVEL_ROW) continue;
+        if (!at->wanted[i] || program->fates[i].level != MG_LEVEL_ROW ||
+            program->entries[i].op == MG_TRACE_ITEM)
+            continue;
         at->masks[program->fates[i].region].needed = true;
         const mg_entry *entry = &program->entries[i];
         if (entry->op != MG_TRACE_SELECT) continue;
@@ -59,6 +63,20 @@ static uint32_t emit_select(mg_scheduler *at, uint32_t x, uint32_t y, uint32_t z
     return select.out;
 }
 
+/* Emit out = y where x is one of `count` places from first on, else 0, and return out. MG_NOTHING:
+ * y is 1. */
+static uint32_t emit_pick(mg_scheduler *at, uint32_t x, uint32_t first, uint32_t count,
+                          uint32_t y) {
+    mg_instruction pick = mg_blank(MG_CODE_PICK);
+    pick.out = at->registers++;
+    pick.x = x;
+    pick.first = first;
+    pick.count = count;
+    pick.y = y;
+    mg_emit(at, pick);
+    return pick.out;
+}
+
 /* Return a register or a scalar that is not 0 in the rows of a region alone. */
 static uint32_t mask_of(mg_scheduler *at, uint32_t region) {
     mg_mask *mask = &at->masks[region];
@@ -81,7 +99,11 @@ static void emit_masks(mg_scheduler *at) {
             continue;
         }
         const uint32_t condition = mg_value_of(at, region->first);
-        if (region->outer == MG_ALL_ROWS) {
+        if (region->places != 0) {
+            const uint32_t outer =
+                region->outer == MG_ALL_ROWS ? MG_NOTHING : mask_of(at, region->outer);
+            mask->number = emit_pick(at, condition, region->low, region->places, outer);
+        } else if (region->outer == MG_ALL_ROWS) {
             mask->number = condition;
             mask->negated = !region->holds;
         } else {
@@ -261,6 +283,49 @@ static void push_derivative(mg_scheduler *at, uint32_t i, int side, uint32_t g) 
     contribute(at, region, operand, MG_NOTHING, push.out);
 }
 
+/* ---- tables ---- */
+
+/* Return the adjoint of an element that is a scalar with a gradient; otherwise MG_NOTHING. */
+static uint32_t adjoint_of(const mg_scheduler *at, uint32_t i) {
+    const bool scalar = at->program->fates[i].level != MG_LEVEL_ROW;
+    return scalar && at->wanted[i] ? at->program->adjoints[i] : MG_NOTHING;
+}
+
+/* Add g to the adjoints of the elements that a take takes, as far as these are scalars. */
+static void scatter(mg_scheduler *at, const mg_entry *entry, uint32_t region, uint32_t g) {
+    mg_instruction to = mg_blank(MG_CODE_SCATTER);
+    const uint32_t count = at->program->entries[entry->y].z;
+    bool any = false;
+    if (at->listed[entry->y] == MG_NOTHING)
+        at->listed[entry->y] = mg_push_table(at, entry->y, adjoint_of);
+    to.first = at->listed[entry->y];
+    to.count = count;
+    for (uint32_t k = 0; !at->failed && !any && k < count; k++)
+        any = at->out->terms[to.first + k].a != MG_NOTHING;
+    if (!any) return;
+    flush(at); /* reductions and scatters to one adjoint come in order */
+    to.x = mg_value_of(at, entry->x);
+    to.g = region != MG_ALL_ROWS ? mask_once(at, &at->masked_g, region, g) : g;
+    mg_emit(at, to);
+}
+
+/* Contribute g to the gradients of the elements of a take's table, each in the rows that take it;
+ * in other rows of the take's region what is contributed is 0. */
+static void push_elements(mg_scheduler *at, uint32_t i, uint32_t g) {
+    const mg_program *program = at->program;
+    const mg_entry *entry = &program->entries[i], *item = &program->entries[entry->y];
+    const uint32_t region = program->fates[i].region, index = mg_value_of(at, entry->x);
+    scatter(at, entry, region, g);
+    if (program->fates[entry->y].level != MG_LEVEL_ROW) return;
+    for (uint32_t place = item->z; place-- > 0; item = &program->entries[item->y]) {
+        const mg_fate *fate = &program->fates[item->x];
+        if (fate->level != MG_LEVEL_ROW || !at->wanted[item->x]) continue;
+        const uint32_t picked = emit_pick(at, index, place, 1, g);
+        const bool inside = mg_region_contains(program, region, fate->region);
+        contribute(at, inside ? fate->region : region, item->x, MG_NOTHING, picked);
+    }
+}
+
 /* Emit the gradient of entry i, and contribute to the gradients of its operands. */
 static void emit_operands(mg_scheduler *at, uint32_t i) {
     const mg_entry *entry = &at->program->entries[i];
@@ -290,6 +355,9 @@ static void emit_operands(mg_scheduler *at, uint32_t i) {
             contribute(at, mg_region_of_side(at->program, i, 0), entry->y, MG_NOTHING, g);
             contribute(at, mg_region_of_side(at->program, i, 1), entry->z, MG_NOTHING, g);
             return;
+        case MG_TRACE_TAKE:
+            push_elements(at, i, g);
+            return;
         default:
             if (!mg_is_table_op(entry->op)) return;
             push_derivative(at, i, 0, g);
@@ -300,6 +368,7 @@ static void emit_operands(mg_scheduler *at, uint32_t i) {
 void mg_emit_reverse(mg_scheduler *at) {
     const mg_program *program = at->program;
     find_wanted(at);
+    if (at->listed != NULL) memset(at->listed, 0xff, program->count * sizeof(uint32_t));
     if (program->region_count != 0) emit_masks(at);
     for (uint32_t i = (uint32_t)program->output_count; i-- > 0;) {
         if (!at->wanted[program->outputs[i]]) continue;

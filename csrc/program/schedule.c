@@ -17,11 +17,17 @@ void mg_drop_schedule(mg_arena *memory, mg_schedule *schedule) {
 static void make(mg_scheduler *at) {
     const size_t count = at->program->count, inputs = at->program->inputs;
     at->absorbed = mg_allocate(at->memory, count + 1);
+    at->decisive = mg_allocate(at->memory, count + 1);
     at->wanted = mg_allocate(at->memory, count + 1);
     at->terms = mg_allocate(at->memory, (count + 1) * sizeof(uint32_t));
     at->last = mg_allocate(at->memory, (count + 1) * sizeof(uint32_t));
     at->loaded = mg_allocate(at->memory, (inputs + 1) * sizeof(uint32_t));
-    at->failed = !at->absorbed || !at->terms || !at->wanted || !at->last || !at->loaded;
+    at->failed =
+        !at->absorbed || !at->decisive || !at->terms || !at->wanted || !at->last || !at->loaded;
+    if (at->program->item_count != 0) {
+        at->listed = mg_allocate(at->memory, (count + 1) * sizeof(uint32_t));
+        at->failed |= !at->listed;
+    }
     if (at->program->region_count != 0) {
         at->masks = mg_allocate(at->memory, at->program->region_count * sizeof(mg_mask));
         at->masked = mg_allocate(at->memory, (count + 1) * sizeof(mg_masked));
@@ -29,6 +35,7 @@ static void make(mg_scheduler *at) {
     }
     if (!at->failed) {
         memset(at->last, 0xff, (count + 1) * sizeof(uint32_t));
+        if (at->listed != NULL) memset(at->listed, 0xff, (count + 1) * sizeof(uint32_t));
         mg_emit_forward(at);
         if (at->mode != MG_FORWARD) mg_emit_reverse(at);
         at->failed |= at->memory->gave_up;
@@ -36,10 +43,12 @@ static void make(mg_scheduler *at) {
             at->failed = !mg_assign_slots(at->memory, at->program, at->mode, at->registers);
     }
     mg_deallocate(at->memory, at->absorbed);
+    mg_deallocate(at->memory, at->decisive);
     mg_deallocate(at->memory, at->terms);
     mg_deallocate(at->memory, at->wanted);
     mg_deallocate(at->memory, at->last);
     mg_deallocate(at->memory, at->loaded);
+    mg_deallocate(at->memory, at->listed);
     mg_deallocate(at->memory, at->masks);
     mg_deallocate(at->memory, at->masked);
     mg_deallocate(at->memory, at->contributions);

@@ -37,10 +37,13 @@ typedef struct {
     bool failed;        /* no memory, or given up */
     uint32_t registers; /* number of registers so far */
     bool *absorbed;     /* for each entry: a later sum has taken it over */
+    bool *decisive;     /* for each entry: a guard depends on its value */
     uint32_t *terms;    /* room for a list of entries */
     bool *wanted;       /* for each entry: a gradient that is asked for passes through it */
     uint32_t *last;     /* for each entry: its latest contribution, or MG_NOTHING */
     uint32_t *loaded;   /* for each input: its register */
+    uint32_t *listed;   /* for each item: the first term of a list of the table that it ends, or
+                         * MG_NOTHING; for an index: the size of the last table it was checked for */
     mg_mask *masks;     /* for each region */
     mg_masked *masked;  /* for each entry: its value, as masked last */
     mg_masked masked_g; /* the gradient that was masked last */
@@ -71,6 +74,10 @@ void mg_push_product(mg_scheduler *at, uint32_t a, uint32_t b);
 /* Emit an instruction whose result, register out, is the sum of the terms on the stack; empty the
  * stack. */
 void mg_emit_sum(mg_scheduler *at, uint32_t out);
+/* Append the elements of the table that an item ends to the terms, each as the term a that term_of
+ * makes of the element's entry; return the first of them. */
+uint32_t mg_push_table(mg_scheduler *at, uint32_t item,
+                       uint32_t (*term_of)(const mg_scheduler *, uint32_t));
 /* Return the reference of the value of entry i: a register or a scalar. */
 uint32_t mg_value_of(const mg_scheduler *at, uint32_t i);
 

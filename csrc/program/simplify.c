@@ -71,12 +71,24 @@ static void decide(const mg_program *program, mg_entry *entry) {
     *entry = (mg_entry){.op = MG_TRACE_LINK, .x = chosen, .y = entry->x, .z = entry->x};
 }
 
+/* Make a take whose index is a constant the element that it takes: a link, as of a select. */
+static void look_up(const mg_program *program, mg_entry *entry) {
+    if (program->fates[entry->x].level != MG_LEVEL_CONSTANT) return;
+    const mg_entry *item = &program->entries[entry->y];
+    const uint32_t place = mg_place_among(constant_of(program, entry->x), item->z);
+    if (place >= item->z) return; /* no recording has that: the call raises */
+    while (item->z != place + 1) item = &program->entries[item->y];
+    *entry = (mg_entry){.op = MG_TRACE_LINK, .x = item->x, .y = entry->x, .z = entry->x};
+}
+
 /* Make an operator whose operands are constants a constant. */
 static void fold(mg_program *program, uint32_t i) {
     mg_entry *entry = &program->entries[i];
     uint32_t operands[3];
     bool through;
     if (entry->op == MG_TRACE_SELECT) decide(program, entry);
+    if (entry->op == MG_TRACE_TAKE) look_up(program, entry);
+    if (entry->op == MG_TRACE_ITEM || entry->op == MG_TRACE_TAKE) return;
     unsigned arity = mg_entry_operands(entry, operands, &through);
     double number = 0.0;
     if (arity == 0 || arity == 3 || entry->op == MG_TRACE_DETACH) return;
@@ -100,6 +112,7 @@ static uint8_t level_of(const mg_program *program, const mg_entry *entry) {
     uint8_t level = MG_LEVEL_CONSTANT;
     if (entry->op == MG_TRACE_INPUT) return MG_LEVEL_ROW;
     if (entry->op == MG_TRACE_CAPTURED) return MG_LEVEL_SCALAR;
+    if (entry->op == MG_TRACE_TAKE) level = MG_LEVEL_SCALAR; /* of constants: its index is wrong */
     for (unsigned k = 0; k < arity; k++)
         if (program->fates[operands[k]].level > level) level = program->fates[operands[k]].level;
     return level;

@@ -31,7 +31,7 @@ static void visit_operands(mg_schedule *out, mg_instruction *in, void *context, 
     for (size_t k = 0; k < 5; k++) visit(context, fields[k], how);
     if (in->code == MG_CODE_REDUCE)
         for (uint32_t k = 0; k < in->count; k++) visit(context, &out->terms[in->first + k].b, how);
-    if (in->code == MG_CODE_KEEP)
+    if (in->code == MG_CODE_KEEP || in->code == MG_CODE_TAKE)
         for (uint32_t k = 0; k < in->count; k++) visit(context, &out->terms[in->first + k].a, how);
     if (in->code != MG_CODE_SUM) return;
     for (uint32_t r = 0; r < in->count; r++) {

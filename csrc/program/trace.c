@@ -127,12 +127,24 @@ static bool append_links(tracer *at, const mg_node *node) {
     return true;
 }
 
+/* Append an item for each element of a table, each referring to the one before. */
+static bool append_items(tracer *at, const mg_extra *extra) {
+    mg_entry item = {.op = MG_TRACE_ITEM};
+    for (size_t i = 0; i < extra->count; i++) {
+        item.z = (uint32_t)i + 1;
+        if (!place_of(at, extra->operands[i], &item.x) || !append(at, item)) return false;
+        item.y = (uint32_t)at->trace->count - 1;
+    }
+    return true;
+}
+
 /* Append the entry of a custom node whose rule is one operator of a trace. */
 static bool append_rule(tracer *at, const mg_extra *extra) {
     static const uint32_t ops[] = {
         [MG_RULE_DETACH] = MG_TRACE_DETACH, [MG_RULE_DIVIDE] = MG_TRACE_DIVIDE,
         [MG_RULE_LESS] = MG_TRACE_LESS,     [MG_RULE_LESS_EQUAL] = MG_TRACE_LESS_EQUAL,
-        [MG_RULE_EQUAL] = MG_TRACE_EQUAL,   [MG_RULE_SELECT] = MG_TRACE_SELECT};
+        [MG_RULE_EQUAL] = MG_TRACE_EQUAL,   [MG_RULE_SELECT] = MG_TRACE_SELECT,
+        [MG_RULE_TAKE] = MG_TRACE_TAKE};
     mg_entry entry = {.op = ops[extra->rule]};
     uint32_t *const places[] = {&entry.x, &entry.y, &entry.z};
     for (size_t i = 0; i < extra->count && i < 3; i++)
@@ -140,7 +152,8 @@ static bool append_rule(tracer *at, const mg_extra *extra) {
     return append(at, entry);
 }
 
-/* Append the entries of a node; the last one has the node's value and gradient. */
+/* Append the entries of a node; the last one has the node's value and gradient, or is the last item
+ * of a table. */
 static bool append_node(tracer *at, mg_node *node) {
     const mg_links *links = mg_links_of(node);
     mg_entry entry = {.op = node->op};
@@ -152,6 +165,7 @@ static bool append_node(tracer *at, mg_node *node) {
         case MG_OP_custom:
             if (links->extra->rule == MG_RULE_NONE || links->extra->rule == MG_RULE_LINK)
                 return append_links(at, node);
+            if (links->extra->rule == MG_RULE_TABLE) return append_items(at, links->extra);
             return append_rule(at, links->extra);
         default:
             if (!place_of(at, links->left, &entry.x)) return false;

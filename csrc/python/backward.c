@@ -5,7 +5,9 @@
 
 #include "graph/backward.h"
 #include "graph/memory.h"
+#include "python/blocks.h"
 #include "python/construct.h"
+#include "python/copying.h"
 #include "python/errors.h"
 #include "python/recording.h"
 
@@ -56,10 +58,21 @@ static int call_closure(mg_node *node) {
     return result == NULL ? -1 : 0;
 }
 
+/* Push the gradients of the graph below a node in detect_anomaly. */
+static int follow_watched(mg_node *root) {
+    PyObject *value = value_of_node(root);
+    PyObject *nodes = value != NULL ? value_graph(NULL, value) : NULL;
+    const int result = nodes != NULL ? value_follow(nodes) : -1;
+    Py_XDECREF(nodes);
+    Py_XDECREF(value);
+    return result;
+}
+
 /* Push the gradients of an order in which there may be closures: mg_resume pushes native nodes, and
- * Python calls the closures in between. */
+ * Python calls the closures in between. In detect_anomaly Python does it all, node by node. */
 static int follow_order(mg_order *order) {
     mg_node *closure, *culprit;
+    if (value_is_watched()) return follow_watched(order->nodes[0]);
     for (;;) {
         mg_status status = mg_resume(order, &closure, &culprit);
         if (status != MG_OK) {
@@ -90,6 +103,14 @@ static bool interrupt_raises(void) {
     return raises;
 }
 
+/* mg_sweep in detect_anomaly: nothing is pushed yet. */
+static mg_status list_watched(mg_node *root, mg_order **order) {
+    *order = mg_list(mg_module.arena, root);
+    if (*order == NULL) return mg_why(mg_module.arena);
+    root->grad = 1.0;
+    return MG_OK;
+}
+
 PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored)) {
     mg_order *order;
     mg_node *culprit;
@@ -97,7 +118,8 @@ PyObject *value_backward(PyObject *self, PyObject *Py_UNUSED(ignored)) {
     const bool large = mg_module.arena->pages > LARGE;
     if (large && interrupt_raises()) mg_set_poll(mg_module.arena, value_interrupted);
     mg_node *const root = value_node(self); /* only now: foreign code may have run before */
-    mg_status status = mg_sweep(mg_module.arena, root, &order, &culprit);
+    mg_status status = value_is_watched() ? list_watched(root, &order)
+                                          : mg_sweep(mg_module.arena, root, &order, &culprit);
     mg_set_poll(mg_module.arena, NULL);
     if (status == MG_INTERRUPTED) {
         if (PyErr_CheckSignals() == 0) PyErr_SetNone(PyExc_KeyboardInterrupt);

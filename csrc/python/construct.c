@@ -5,8 +5,8 @@
 #include "graph/pages.h"
 #include "graph/record.h"
 #include "python/attributes.h"
+#include "python/blocks.h"
 #include "python/cycles.h"
-#include "python/no_grad.h"
 
 /* ---- nodes ---- */
 
@@ -147,6 +147,8 @@ PyObject *value_renew(PyObject *Py_UNUSED(module), PyObject *args) {
     if (take_over((value_object *)self, (value_object *)made) < 0 || forget_given(self) < 0 ||
         set_given(self, label, op, partials) < 0)
         return NULL;
+    const bool looked_at = value_node(self)->op == MG_OP_custom && value_is_watched();
+    if (looked_at && value_look(self) < 0) return NULL;
     Py_RETURN_NONE;
 }
 
@@ -227,6 +229,7 @@ static bool are_partials(PyObject *partials, PyObject *children) {
 static int take_call(plain_call *in, PyObject *const *args, Py_ssize_t count, PyObject *label) {
     *in = (plain_call){.label = label};
     if (count == 0 || count > (label != NULL ? 3 : 4) || value_is_recording()) return 0;
+    if (value_is_watched()) return 0;
     if (count > 1) {
         in->children = args[1];
         if (!are_values(in->children)) return 0;

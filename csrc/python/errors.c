@@ -1,6 +1,8 @@
 /* errors.c: the errors of operators that cannot be evaluated, or differentiated. */
 #include "python/errors.h"
 
+#include "python/blocks.h"
+
 MG_COLD void value_raise_error(mg_status status, int op, double x, double y, bool derivative) {
     if (status == MG_NO_MEMORY || status == MG_OK) {
         PyErr_NoMemory();
@@ -10,6 +12,7 @@ MG_COLD void value_raise_error(mg_status status, int op, double x, double y, boo
                                             mg_operator_name(op), x, y, (int)derivative);
     if (error != NULL && value_is_recording())
         Py_SETREF(error, PyObject_CallMethod(value_recorder(), "note", "O", error));
+    if (error != NULL && !derivative && value_is_watched()) error = value_locate(error);
     if (error == NULL) return;
     PyErr_SetObject((PyObject *)Py_TYPE(error), error);
     Py_DECREF(error);

@@ -5,12 +5,12 @@
 #include "graph/pages.h"
 #include "python/attributes.h"
 #include "python/backward.h"
+#include "python/blocks.h"
 #include "python/construct.h"
 #include "python/copying.h"
 #include "python/cycles.h"
 #include "python/expressions.h"
 #include "python/network.h"
-#include "python/no_grad.h"
 #include "python/object.h"
 #include "python/operators.h"
 #include "python/optimizers.h"
@@ -45,6 +45,10 @@ static PyObject *fail_after(PyObject *Py_UNUSED(module), PyObject *count) {
 static PyMethodDef functions[] = {
     {"before_collection", value_before_collection, METH_VARARGS,
      PyDoc_STR("before_collection(phase, info, /)\n--\n\nFor gc.callbacks.")},
+    {"is_anyone_watched", value_is_anyone_watched, METH_NOARGS,
+     PyDoc_STR("is_anyone_watched()\n--\n\nWhether any thread is in detect_anomaly.")},
+    {"watch_by", value_watch_by, METH_VARARGS,
+     PyDoc_STR("watch_by(look, follow, locate, /)\n--\n\nWhat is done in detect_anomaly.")},
     {"after_fork", value_after_fork, METH_NOARGS,
      PyDoc_STR("after_fork()\n--\n\nIn a child: forget the threads that it does not have.")},
     {"graph", value_graph, METH_O,
@@ -243,9 +247,10 @@ static int add(PyObject *module, const char *name, PyObject *made) {
 /* Return the numbers of the enums of micrograd.h that Python needs, a dict by name. */
 static PyObject *make_enums(void) {
 #define NUMBER(name) #name, (int)(name)
-    return Py_BuildValue("{sisisisisisisisisisisi}", NUMBER(MG_RULE_NONE), NUMBER(MG_RULE_DETACH),
-                         NUMBER(MG_RULE_DIVIDE), NUMBER(MG_RULE_LINK), NUMBER(MG_RULE_LESS),
-                         NUMBER(MG_RULE_LESS_EQUAL), NUMBER(MG_RULE_EQUAL), NUMBER(MG_RULE_SELECT),
+    return Py_BuildValue("{sisisisisisisisisisisisisi}", NUMBER(MG_RULE_NONE),
+                         NUMBER(MG_RULE_DETACH), NUMBER(MG_RULE_DIVIDE), NUMBER(MG_RULE_LINK),
+                         NUMBER(MG_RULE_LESS), NUMBER(MG_RULE_LESS_EQUAL), NUMBER(MG_RULE_EQUAL),
+                         NUMBER(MG_RULE_SELECT), NUMBER(MG_RULE_TABLE), NUMBER(MG_RULE_TAKE),
                          NUMBER(MG_LESS), NUMBER(MG_LESS_EQUAL), NUMBER(MG_EQUAL));
 #undef NUMBER
 }
@@ -263,7 +268,8 @@ static int execute(PyObject *module) {
         return -1;
     }
     if (PyModule_AddFunctions(module, value_functions) < 0 ||
-        add(module, "GradOff", value_make_grad_off_type()) < 0 ||
+        add(module, "GradOff", value_make_block_type(VALUE_NO_GRAD)) < 0 ||
+        add(module, "Watch", value_make_block_type(VALUE_WATCH)) < 0 ||
         add(module, "enums", make_enums()) < 0)
         return -1;
     return add(module, "Value", Py_NewRef((PyObject *)mg_module.type));

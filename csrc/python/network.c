@@ -5,7 +5,7 @@
 #include "python/network.h"
 
 #include "python/attributes.h"
-#include "python/no_grad.h"
+#include "python/blocks.h"
 #include "python/sequences.h"
 
 /* ---- classes and their objects ----
@@ -253,7 +253,7 @@ PyObject *value_network(PyObject *Py_UNUSED(module), PyObject *const *args, Py_s
     if (!takes_two(count)) return NULL;
     bool whole = out_tag != 0 && PyList_Check(args[0]) && PyList_GET_SIZE(args[0]) != 0 &&
                  (PyList_CheckExact(args[1]) || PyTuple_CheckExact(args[1])) &&
-                 (mg_module.no_grad == 0 || !value_grad_is_off());
+                 (mg_module.blocks == 0 || !value_grad_is_off());
     if (!whole) return value_refuse_terms(NOT_OURS);
     value_taking how = value_take_inputs(args[1], &in);
     if (how != TAKEN) return value_refuse_terms(how);

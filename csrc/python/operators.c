@@ -5,30 +5,27 @@
 #include "graph/pages.h"
 #include "graph/record.h"
 #include "python/backward.h"
+#include "python/blocks.h"
 #include "python/compare.h"
 #include "python/construct.h"
 #include "python/errors.h"
-#include "python/no_grad.h"
 
 /* ---- results ---- */
 
 /* Return the proxy of a new node with the operands x and y, which may be one node; in no_grad, the
- * proxy of a leaf. Operands with state are held for the node. NULL: MemoryError. node may be NULL,
- * which means no memory. */
+ * proxy of a leaf. Operands with state are held for the node. NULL: MemoryError, or what
+ * detect_anomaly raises. node may be NULL, which means no memory. */
 MG_COLD static PyObject *finish_slow(mg_node *node, mg_node *x, mg_node *y) {
     if (node == NULL) return PyErr_NoMemory();
-    if (mg_module.no_grad != 0 && value_grad_is_off()) {
-        node = value_as_leaf(node);
-        return node == NULL ? PyErr_NoMemory() : value_wrap(node);
-    }
     value_hold(x);
     value_hold(y);
+    if (mg_module.blocks != 0 && (node = value_pass_blocks(node)) == NULL) return NULL;
     return value_wrap(node);
 }
 
 /* finish_slow, with a short way where neither operand has state and a proxy is on the free list. */
 MG_INLINE PyObject *finish(mg_node *node, mg_node *x, mg_node *y) {
-    bool plain = node != NULL && mg_module.no_grad == 0 && mg_module.free_list != NULL &&
+    bool plain = node != NULL && mg_module.blocks == 0 && mg_module.free_list != NULL &&
                  ((x->flags | y->flags) & MG_KEEP) == 0;
     return MG_LIKELY(plain) ? value_wrap(node) : finish_slow(node, x, y);
 }
@@ -36,10 +33,10 @@ MG_INLINE PyObject *finish(mg_node *node, mg_node *x, mg_node *y) {
 /* finish where an operand may be of a subclass: self's class is the result's class. */
 static PyObject *finish_as(PyObject *self, mg_node *node, mg_node *x, mg_node *y) {
     if (value_is_exact(self)) return finish(node, x, y);
-    if (node != NULL && value_grad_is_off()) node = value_as_leaf(node);
     if (node == NULL) return PyErr_NoMemory();
     value_hold(x);
     value_hold(y);
+    if (mg_module.blocks != 0 && (node = value_pass_blocks(node)) == NULL) return NULL;
     return value_wrap_as(Py_TYPE(self), node);
 }
 

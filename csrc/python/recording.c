@@ -4,10 +4,10 @@
 
 #include "graph/memory.h"
 #include "program/trace.h"
+#include "python/blocks.h"
 #include "python/construct.h"
-#include "python/no_grad.h"
 
-static _Thread_local value_grad_off *grad_was_off; /* from before the recording */
+static _Thread_local value_blocks *blocks_before; /* the recording */
 
 int value_interrupted(void) {
     if (!PyOS_InterruptOccurred()) return 0;
@@ -32,7 +32,7 @@ PyObject *value_record(PyObject *Py_UNUSED(module), PyObject *args) {
         return NULL;
     }
     mg_start_recording(mg_module.arena, &start);
-    grad_was_off = value_take_grad_off();
+    blocks_before = value_take_blocks();
     value_set_recorder(object);
     mg_module.recordings++;
     PyObject *position = PyBytes_FromStringAndSize((const char *)&start, sizeof start);
@@ -40,7 +40,7 @@ PyObject *value_record(PyObject *Py_UNUSED(module), PyObject *args) {
     Py_XDECREF(position);
     mg_module.arena->recordings--;
     mg_module.recordings--;
-    value_put_grad_off(grad_was_off);
+    value_put_blocks(blocks_before);
     value_set_recorder(NULL);
     return result;
 }

@@ -1,7 +1,7 @@
 /* sequences.c: sequences of Values and numbers to terms, nodes to Values. */
 #include "python/sequences.h"
 
-#include "python/no_grad.h"
+#include "python/blocks.h"
 
 /* ---- sequences as terms ---- */
 
@@ -51,6 +51,7 @@ static value_taking fill_terms(value_terms *in) {
 
 value_taking value_take_terms(PyObject *sequence, value_terms *in) {
     if (!PyList_CheckExact(sequence) && !PyTuple_CheckExact(sequence)) return NOT_OURS;
+    if (mg_module.blocks != 0 && value_is_watched()) return NOT_OURS;
     in->sequence = Py_NewRef(sequence);
     in->count = PySequence_Fast_GET_SIZE(sequence);
     in->pinned = false;
@@ -97,7 +98,7 @@ PyObject *value_show(mg_node *node, mg_status status) {
     if (node == NULL && status != MG_NO_MEMORY) return Py_NewRef(Py_NotImplemented);
     if (node == NULL) return PyErr_NoMemory();
     if (node->refs != 0) return value_of_node(node); /* the result is one of the operands */
-    if (mg_module.no_grad != 0 && value_grad_is_off()) {
+    if (mg_module.blocks != 0 && value_grad_is_off()) {
         node = value_as_leaf(node);
         if (node == NULL) return PyErr_NoMemory();
     }

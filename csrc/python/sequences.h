@@ -24,9 +24,10 @@ typedef enum { FAILED, NOT_OURS, TAKEN } value_taking;
  * code: numbers of other kinds are NOT_OURS, for foreign code converts them, and could change the
  * sequences that keep the nodes. Never FAILED. */
 value_taking value_take_term(PyObject *item, mg_term *term);
-/* Take the items of a list or tuple; another sequence is NOT_OURS. The nodes are to be used before
- * Python makes objects: that may run the garbage collector, thus foreign code, which may give a
- * Value another node. Runs no foreign code. The caller drops the terms (value_drop_terms). */
+/* Take the items of a list or tuple; another sequence is NOT_OURS, and in detect_anomaly all are.
+ * The nodes are to be used before Python makes objects: that may run the garbage collector, thus
+ * foreign code, which may give a Value another node. Runs no foreign code. The caller drops the
+ * terms (value_drop_terms). */
 value_taking value_take_terms(PyObject *sequence, value_terms *in);
 /* Take the items of a copy of a list, or of a tuple, and pin their nodes: these terms can be used
  * while foreign code runs. */

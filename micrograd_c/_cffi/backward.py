@@ -10,6 +10,7 @@ from .arena import arena, not_null
 from .errors import partial_error
 from .lifetimes import graph, proxy_of
 from .proxy import release
+from .threads import hooks, is_watched, stays
 
 
 def local_grads(node: Any) -> tuple[float, ...]:
@@ -34,7 +35,13 @@ def push(node: Any) -> None:
 
 
 def _follow(root: Any, order: Any, culprit: Any) -> None:
-    """Let the engine push the nodes of an order, and call the closures in between."""
+    """Let the engine push the nodes of an order, and call the closures in between.
+
+    In detect_anomaly Python does it all, node by node.
+    """
+    if stays and is_watched():
+        hooks.follow(graph(root))
+        return
     closure = ffi.new("mg_node **")
     kept: dict[Any, Any] = {}
     while True:
@@ -80,7 +87,12 @@ def backward(root: Any) -> None:
     # A handler of a program's own may only take note of Ctrl-C: then all is done to the end.
     raises = getsignal(SIGINT) is default_int_handler
     lib.mg_arena_set_poll(arena, POLL if raises else ffi.NULL)
-    status = lib.mg_backward(arena, node, order, culprit)
+    if stays and is_watched():
+        order[0], status = lib.mg_order_new(arena, node), lib.MG_OK
+        not_null(order[0], "the order of backward")
+        lib.mg_node_set_grad(node, 1.0)
+    else:
+        status = lib.mg_backward(arena, node, order, culprit)
     if status == lib.MG_INTERRUPTED:
         raise KeyboardInterrupt
     if status:

@@ -7,9 +7,10 @@ from typing import Any
 from .._library import ffi, lib
 from .arena import arena, not_null
 from .labels import labels
-from .lifetimes import show, take_node
-from .proxy import Proxy, hold, note, release
-from .threads import grad_is_off, here, recorders
+from .lifetimes import living, operands_of, proxy_of, show, take_node
+from .proxy import Proxy, copy_pointer, hold, note, release
+from .table import CUSTOM
+from .threads import grad_is_off, here, hooks, is_watched, recorders, stays
 
 
 def recorder() -> Any:
@@ -41,6 +42,12 @@ def make(data: float, children: tuple[Any, ...], partials: tuple[float, ...]) ->
     return new_node(data, () if grad_is_off() else children, partials)
 
 
+def look(value: Any, middle: int) -> None:
+    """Look at a new result in detect_anomaly; `middle` is as in _anomaly.py."""
+    node = value._node
+    hooks.look(value, lib.mg_node_data(node), lib.mg_node_serial(node), middle)
+
+
 def renew(self: Any, made: Any, label: Any, op: str, partials: tuple[Any, ...]) -> None:
     """Let a Value show a new node, or that of another Value, and have this state alone."""
     show(self, take_node(made) if isinstance(made, Proxy) else made)
@@ -54,6 +61,8 @@ def renew(self: Any, made: Any, label: Any, op: str, partials: tuple[Any, ...]) 
     if partials:
         self.__dict__["_local_grads"] = partials
         note(self, None)
+    if stays and lib.mg_node_operator(self._node) == CUSTOM and is_watched():
+        look(self, 0)
 
 
 def replace(result: Any, recorded: Any) -> None:
@@ -64,6 +73,24 @@ def replace(result: Any, recorded: Any) -> None:
     if not lib.mg_node_set_tag(result._node, tag):
         result.label = labels[tag]
     result.__dict__.pop("_backward", None)
+
+
+def look_at_node(node: Any) -> None:
+    """Look at a new node in detect_anomaly. After an error the reference to the node is given back.
+
+    A node in the middle of an operation composed of two, such as the power in a quotient, has no
+    proxy, while the operands of the operation have theirs.
+    """
+    middle = 0
+    for operand in operands_of(node):
+        if lib.mg_node_arity(operand) and operand not in living:
+            middle = lib.mg_node_serial(operand)
+    value = proxy_of(copy_pointer(node))
+    try:
+        look(value, middle)
+    except BaseException:
+        release(node)
+        raise
 
 
 def as_leaf(node: Any) -> Any:

@@ -8,7 +8,7 @@ from .._library import ffi, lib
 from .._value_methods import arithmetic_error
 from .arena import arena
 from .table import ADD, EXPONENT, NAMES
-from .threads import here, recorders
+from .threads import here, hooks, is_watched, recorders, stays
 
 
 def error(status: int, op: int, x: float, y: float, derivative: bool = False) -> Exception:
@@ -19,6 +19,8 @@ def error(status: int, op: int, x: float, y: float, derivative: bool = False) ->
     found = arithmetic_error(what, NAMES[op], x, y, derivative)
     if recorders and here.recorder is not None:
         here.recorder.note(found)
+    if stays and not derivative and is_watched():
+        found = hooks.locate(found)
     return found
 
 

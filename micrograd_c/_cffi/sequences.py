@@ -1,8 +1,8 @@
 """Sequences of Values and numbers as the library takes them, and the nodes it records as Values.
 
 A function returns None for a sequence that it does not take: one with objects of other types, or of
-a subclass of Value, which may have operators of its own. Then the plain Python expression is to be
-evaluated.
+a subclass of Value, which may have operators of its own; in detect_anomaly it takes none. Then the
+plain Python expression is to be evaluated.
 
 Another thread may change a list meanwhile. So its items are taken from a copy, and pointers to
 nodes, not addresses alone, are kept until all is done: see lifetimes.py.
@@ -18,7 +18,7 @@ from .arena import arena
 from .construct import as_leaf
 from .lifetimes import wrap
 from .proxy import release
-from .threads import grad_is_off
+from .threads import grad_is_off, is_watched, stays
 from .value import Value
 
 # ---- from sequences ----
@@ -33,6 +33,8 @@ def _number(value: Any) -> Any:
 
 def terms(values: Any) -> Any:
     """Return Values and numbers as an array of mg_term."""
+    if stays and is_watched():
+        return None
     found = []
     for value in values:
         if type(value) is Value:
@@ -47,6 +49,8 @@ def terms(values: Any) -> Any:
 
 def inputs(xs: Any) -> Any:
     """Return Values and numbers as nodes, numbers and their count, as mg_linear takes them."""
+    if stays and is_watched():
+        return None
     nodes = [x._node for x in xs if type(x) is Value]
     if len(nodes) == len(xs):
         return nodes, ffi.NULL, len(nodes)

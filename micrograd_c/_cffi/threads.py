@@ -1,6 +1,6 @@
-"""What single threads have asked for: to record nothing (no_grad), or to record a program.
+"""What single threads have asked for: no_grad, detect_anomaly, or to record a program.
 
-Both are rare. `stays` and `recorders` are empty as long as no thread has asked, and then nobody
+All are rare. `stays` and `recorders` are empty as long as no thread has asked, and then nobody
 needs to look at the state of the thread itself.
 """
 
@@ -15,9 +15,10 @@ from .arena import arena
 
 _Result = TypeVar("_Result")
 
-# Stays in no_grad: of each its thread, and the id of its GradOff. One list has both, so that a stay
-# begins, and ends, in one step: an exception of a signal handler comes before or after.
-stays: list[tuple[object, int]] = []
+# Stays in blocks: of each its thread, the id of its Block, and what the block is for. One list has
+# all, so that a stay begins, and ends, in one step: an exception of a signal handler comes before
+# or after.
+stays: list[tuple[object, int, Any]] = []
 
 # Of each thread that records a program to be compiled what its Values ask: a Recorder of
 # micrograd_c/_compile/recording.py. The keys of a dict, for they come and go without a call.
@@ -33,23 +34,39 @@ class _Here(threading.local):
 
 here = _Here()
 
-# ---- threads that record nothing ----
+# ---- threads within blocks ----
+
+
+def _is_within(kind: type[Block]) -> bool:
+    return bool(stays) and any(t is here.thread and k is kind for t, _, k in stays)
 
 
 def grad_is_off() -> bool:
     """Return whether this thread records nothing."""
-    return bool(stays) and any(thread is here.thread for thread, _ in stays)
+    return _is_within(GradOff)
 
 
-class GradOff:
-    """What makes a thread record nothing: the base of `no_grad`.
+def is_watched() -> bool:
+    """Return whether this thread is in detect_anomaly, and records no program."""
+    return _is_within(Watch) and here.recorder is None
 
-    A stay that has not been left, because an exception came in between, ends with its GradOff.
+
+def is_anyone_watched() -> bool:
+    """Return whether any thread is in detect_anomaly."""
+    return any(kind is Watch for _, _, kind in stays)
+
+
+class Block:
+    """What a thread enters and leaves. `kind` is the class that says what for.
+
+    A stay that has not been left, because an exception came in between, ends with its Block.
     """
+
+    kind: type[Block]
 
     def __enter__(self) -> None:
         try:
-            stays.append((here.thread, id(self)))
+            stays.append((here.thread, id(self), self.kind))
             lib.mg_arena_set_plain(arena, 0)
         except BaseException:
             self.__exit__()
@@ -58,15 +75,42 @@ class GradOff:
     def __exit__(self, *error: object) -> None:
         mine = [stay for stay in stays if stay[1] == id(self)]
         # The stay of this thread. If there is none, a generator is being closed by another thread
-        # than the one that has entered the GradOff in it.
+        # than the one that has entered the Block in it.
         for stay in [stay for stay in mine if stay[0] is here.thread] or mine[-1:]:
             stays.remove(stay)
             break
         lib.mg_arena_set_plain(arena, not stays)
 
     def __del__(self) -> None:
-        while any(owner == id(self) for _, owner in stays):
+        while any(owner == id(self) for _, owner, _ in stays):
             self.__exit__()
+
+
+class GradOff(Block):
+    """What makes a thread record nothing: the base of `no_grad`."""
+
+
+class Watch(Block):
+    """What makes a thread look at each result: the base of `detect_anomaly`."""
+
+
+GradOff.kind, Watch.kind = GradOff, Watch
+
+
+class _Hooks:
+    """What _anomaly.py does in detect_anomaly."""
+
+    look: Callable[[Any, float, int, int], None]
+    follow: Callable[[list[Any]], None]
+    locate: Callable[[Exception], Exception]
+
+
+hooks = _Hooks()
+
+
+def watch_by(look: Any, follow: Any, locate: Any) -> None:
+    """Have these functions of _anomaly.py called in detect_anomaly."""
+    hooks.look, hooks.follow, hooks.locate = look, follow, locate
 
 
 # ---- threads that record a program ----
@@ -89,7 +133,7 @@ def record(recorder: Any, work: Callable[[Any], _Result]) -> _Result:
         begun = True
         lib.mg_begin_recording(arena, start)
         recorders[recorder] = None
-        here.recorder, here.thread = recorder, inside  # within no_grad a program is recorded, too
+        here.recorder, here.thread = recorder, inside  # a program is recorded within no block
         return work(start)
     finally:
         here.recorder, here.thread = None, outside

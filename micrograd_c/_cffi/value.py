@@ -21,13 +21,13 @@ from .._value_methods import LARGEST_INTEGER, as_real, real
 from . import construct as primitives
 from .arena import arena, not_null
 from .backward import backward, local_grads, push
-from .construct import as_leaf
+from .construct import as_leaf, look_at_node
 from .errors import again, error
 from .labels import get_label, set_label
 from .lifetimes import Life, children_of, living, proxies_are, proxy_died, wrap, wrap_as
 from .proxy import Proxy, hold, note
 from .table import ABOUT, ADD, EXPONENT, MULTIPLY, NAMES, NUMBER_POWER, POWER, of_form, symbol_of
-from .threads import grad_is_off, here, recorders, refuse, stays
+from .threads import grad_is_off, here, is_watched, recorders, refuse, stays
 
 _NULL = ffi.NULL
 
@@ -36,10 +36,17 @@ _NULL = ffi.NULL
 # The operators of the class below call these functions, which return objects of the class.
 
 
+def _pass_blocks(node: Any) -> Any:
+    """Return a new node, looked at in detect_anomaly, or in no_grad a leaf in its place."""
+    if is_watched():
+        look_at_node(node)
+    return as_leaf(node) if grad_is_off() else node
+
+
 def _result(self: Value, node: Any) -> Any:
     """Return the Value of a node recorded from self, of the same class if that can be."""
-    if stays and grad_is_off():
-        node = as_leaf(node)
+    if stays:
+        node = _pass_blocks(node)
     if self._stateful:
         hold(self)
     cls = type(self)

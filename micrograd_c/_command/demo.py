@@ -71,7 +71,7 @@ class CompiledMoons:
 
     def __init__(self, model: MLP, problem: Problem) -> None:
         from .._compile.arguments import numpy
-        from .._compile.program import compile
+        from .._compile.compiling import compile
 
         np = numpy()
         self.params = model.parameters()

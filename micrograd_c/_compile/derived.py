@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from .._derive import pull, push
 from .._library import ffi, lib
@@ -21,6 +22,8 @@ from .recording import (
     RULE_LESS,
     RULE_LESS_EQUAL,
     SELECT,
+    TABLE,
+    TAKE,
     Guard,
     Recorder,
 )
@@ -49,8 +52,17 @@ def along(trace: Trace) -> Trace:
 
 
 def slopes(trace: Trace) -> Trace:
-    """Return the trace that `along` returns without the first outputs."""
-    return _derive(trace, push)
+    """Return the trace that `along` returns with the derivatives first.
+
+    The other outputs are there for lookups alone, whose wrong indices are always errors.
+    """
+
+    def work(outputs: list[Value], inputs: list[Value], tangents: list[Value]) -> list[Value]:
+        return [*push(outputs, inputs, tangents), *outputs]
+
+    entries = ffi.from_buffer("mg_entry[]", trace.entries)
+    looks_up = any(entry.op == lib.MG_TRACE_TAKE for entry in entries)
+    return _derive(trace, work if looks_up else push)
 
 
 def curvature(trace: Trace) -> Trace:
@@ -105,10 +117,15 @@ def _derive(
 
 
 def _play(trace: Trace, inputs: list[Value], captured: list[Value]) -> list[Value]:
-    """Return a Value for each entry of a trace, whose data is nan unless it is a constant."""
+    """Return a Value for each entry of a trace, whose data is nan unless it is a constant.
+
+    In the place of an item of a table there is the item's element.
+    """
     values: list[Value] = []
+    tables: dict[int, Value] = {}  # by the last item
     links: dict[int, tuple[Value, ...]] = {}  # by entry
-    for i, entry in enumerate(ffi.from_buffer("mg_entry[]", trace.entries)):
+    entries = ffi.from_buffer("mg_entry[]", trace.entries)
+    for i, entry in enumerate(entries):
         op = entry.op
         if op == lib.MG_TRACE_INPUT:
             value = inputs[entry.x]
@@ -125,6 +142,13 @@ def _play(trace: Trace, inputs: list[Value], captured: list[Value]) -> list[Valu
         elif op == lib.MG_TRACE_SELECT:
             operands = values[entry.x], values[entry.y], values[entry.z]
             value = bulk.rule(SELECT, math.nan, operands)
+        elif op == lib.MG_TRACE_ITEM:
+            value = values[entry.x]
+        elif op == lib.MG_TRACE_TAKE:
+            if entry.y not in tables:
+                elements = tuple(values[place] for place in _items(entries, entry.y))
+                tables[entry.y] = bulk.rule(TABLE, math.nan, elements)
+            value = bulk.rule(TAKE, math.nan, (values[entry.x], tables[entry.y]))
         elif op == lib.MG_TRACE_LINK:  # one after the other they are one node
             before = links.get(entry.x, (values[entry.x],))
             links[i] = (*before, values[entry.y], values[entry.z])
@@ -135,3 +159,12 @@ def _play(trace: Trace, inputs: list[Value], captured: list[Value]) -> list[Valu
             value = restore(Value, OPERATORS[op], math.nan, children, entry.number, ())
         values.append(value)
     return values
+
+
+def _items(entries: Any, item: int) -> list[int]:
+    """Return the places of a table's items from the first to the one given."""
+    found = []
+    for _ in range(entries[item].z):
+        found.append(item)
+        item = entries[item].y
+    return found[::-1]

@@ -1,9 +1,9 @@
 """Programs: a function of scalars, recorded once and replayed over many rows in C.
 
-`compile` runs a function on one example and keeps the recording as a linear program, which computes
-the function, and its gradients, for whole batches. Where the function branches on data, a row for
-which the branch goes another way is recorded anew: the results are those of running the function
-row by row.
+`compile` (compiling.py) runs a function on one example and keeps the recording as a linear program,
+which computes the function, and its gradients, for whole batches. Where the function branches on
+data, a row for which the branch goes another way is recorded anew: the results are those of running
+the function row by row.
 """
 
 from __future__ import annotations
@@ -14,45 +14,59 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from heapq import heappop, heappush
+from itertools import repeat
 from typing import Any
 
 from .._library import ffi, lib
 from .._value_methods import arithmetic_error, as_count
 from ..engine import Value, bulk, restore
-from . import arguments, derived, pickling
+from . import arguments, checks, derived, pickling
 from .arguments import Array, Shape
 from .extremes import record_extremes
 from .objective import Objective
 from .recording import Recorder
 from .replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, PIECE, Frame, Trace
 from .rows import Rows, as_array, take_rows
+from .tables import wrong_index
 from .tracing import describe_result, make_trace
+from .ways import START, Way, Ways, part
 
-__all__ = ["Program", "compile"]
+__all__ = ["Program"]
 
-_programs: weakref.WeakSet[Program] = weakref.WeakSet()
+_commons: weakref.WeakSet[Common] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
     """Replace the locks in a child process: a thread that held one is not in the child."""
-    for program in _programs:
-        program._lock = threading.Lock()
+    for common in _commons:
+        common.lock = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+# The keywords of a program's methods, which a function's arguments cannot have.
+OPTIONS = frozenset(
+    ("check", "parameters", "reduction", "seeds", "tangents", "threads", "vectors", "weights")
+)
+
+
+class Common:
+    """What programs for several shapes share: their parameters, and a lock for recordings."""
+
+    def __init__(self) -> None:
+        self.parameters: list[Value] = []
+        self.lock = threading.Lock()
+        _commons.add(self)
+
+
 # ---- a program ----
 
 
 class Program:
-    """A function of scalars, to be computed for many rows at a time. See `compile`.
-
-    Attributes:
-        parameters: a tuple of the Values that were there before the recording and that the result
-            depends on. Each call reads their data, and `backward` adds to their gradients.
-    """
+    """A function of scalars, to be computed for many rows at a time. See `compile`."""
 
     def __init__(
         self,
@@ -61,34 +75,49 @@ class Program:
         inputs: int,
         max_specializations: int,
         allow_constants: bool,
+        names: tuple[str, ...] = (),
+        common: Common | None = None,
     ) -> None:
+        """`names` are the keywords of the last ones of the arguments."""
         self._np = arguments.numpy()
         self.fn = fn
-        self.parameters: tuple[Value, ...] = ()
         self._shapes = tuple(shapes)
+        self._names = names
+        self._common = Common() if common is None else common
         self._inputs = inputs
         self._max_specializations = max_specializations
         self._allow_constants = allow_constants
         self._traces: list[Trace] = []
-        self._result: Shape = Array((), 0, 1)
+        self._ways = Ways()
         self._own = True  # the Values that fn uses are this program's parameters, not copies
-        self._lock = threading.Lock()
         self._recorder: tuple[Recorder, int] | None = None  # while recording, and its thread
-        _programs.add(self)
         self._last: tuple[Any, ...] = ()
         self._ready: list[tuple[Any, ...]] = []
         self._arrays = [array for shape in self._shapes for array in arguments.arrays(shape)]
         self._flat = all(isinstance(shape, Array) for shape in self._shapes)
+        self._set_result(Array((), 0, 1))
+
+    @property
+    def parameters(self) -> tuple[Value, ...]:
+        """The Values that were there before the recordings and that the result depends on.
+
+        Each call reads their data, and `backward` adds to their gradients.
+        """
+        return tuple(self._common.parameters)
+
+    def _set_result(self, shape: Shape) -> None:
+        self._result = shape
+        self._outputs = list(arguments.arrays(shape))
 
     # ---- recording ----
 
-    def _record(self, numbers: Sequence[float]) -> None:
-        """Record what `fn` does for the row with these numbers, and add the trace."""
+    def _record(self, numbers: Sequence[float], way: Way = START) -> None:
+        """Record what `fn` does for the row with these numbers, and add the trace on this way."""
         recorder = Recorder(self._allow_constants)
 
         def work() -> tuple[Shape, Trace]:
             leaves = recorder.make_inputs(numbers)
-            result = self.fn(*(arguments.rebuild(shape, leaves) for shape in self._shapes))
+            result = self._run(leaves)
             recorder.finish()
             roots: list[Value] = []
             shape = describe_result(result, roots, recorder, "the result", self._result)
@@ -103,8 +132,14 @@ class Program:
             raise ValueError(
                 "the function returns another nesting of Values for this row than for the first"
             )
-        self._add(trace)
-        self._result = shape
+        self._add(trace, way)
+        self._set_result(shape)
+
+    def _run(self, leaves: list[Value]) -> Any:
+        """Return what `fn` returns for a row of these Values."""
+        args = [arguments.rebuild(shape, leaves) for shape in self._shapes]
+        named = len(args) - len(self._names)
+        return self.fn(*args[:named], **dict(zip(self._names, args[named:])))
 
     def _refuse_own_call(self) -> None:
         """Raise RuntimeError if this thread is recording a row of this program."""
@@ -114,25 +149,27 @@ class Program:
                 RuntimeError("the function calls its own program, which records a row of it")
             )
 
-    def _add(self, trace: Trace) -> None:
-        known = {id(p) for p in self.parameters}
-        new = tuple(p for p in trace.captured if id(p) not in known)
+    def _add(self, trace: Trace, way: Way | None) -> None:
+        known = {id(p) for p in self._common.parameters}
+        new = [p for p in trace.captured if id(p) not in known]
         if new and not self._own:
             raise RuntimeError(
-                "a row takes a branch of the function that was not recorded, and the function's "
+                "rows take a way through the function that was not recorded, and the function's "
                 "Values are not this copy's parameters: compile it here"
             )
-        self.parameters += new
+        self._common.parameters += new
         self._traces.append(trace)
+        self._ways.add(way, len(self._traces) - 1)
 
-    def _specialize(self, number: int, numbers: Sequence[float], row: int) -> None:
-        """Record `row`, with these inputs, unless there are more than `number` traces by now.
+    def _specialize(self, way: Way, numbers: Sequence[float], row: int) -> bool:
+        """Record `row`, with these inputs, which has come this way; return whether that was done.
 
-        The first `number` traces are not right for the row.
+        It is not where another thread has recorded a row on the same way.
         """
-        with self._lock:
-            if len(self._traces) > number:
-                return  # another thread has added a trace
+        with self._common.lock:
+            if self._ways.end(way) is not None:
+                return False
+            number = len(self._traces)
             if number >= self._max_specializations:
                 raise RuntimeError(
                     f"row {row} takes another branch than the {number} recorded so far, and "
@@ -141,16 +178,34 @@ class Program:
                     "minimum() or relu()"
                 )
             try:
-                self._record(numbers)
-            except (ArithmeticError, ValueError) as error:
-                if type(error) not in _ARITHMETIC:
+                self._record(numbers, way)
+            except (ArithmeticError, ValueError, IndexError) as error:
+                if type(error) not in checks.ARITHMETIC:
                     raise
-                raise type(error)(f"row {row}: {error}") from error
+                raise checks.with_row(row, error) from error
+        return True
 
     # ---- rows ----
 
+    def _join(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, ...]:
+        """Return the arguments of a call in one tuple, those with a keyword last."""
+        if not keywords and not self._names:
+            return args
+        positional = len(self._shapes) - len(self._names)
+        if len(args) != positional or keywords.keys() != set(self._names):
+            raise TypeError(
+                f"the program takes {_count(positional, 'argument')} and the keywords "
+                f"{list(self._names)}, not {len(args)} and {sorted(keywords)}"
+            )
+        return args + tuple(keywords[name] for name in self._names)
+
+    def _where(self, i: int) -> str:
+        """Return what errors call an argument."""
+        named = i - (len(self._shapes) - len(self._names))
+        return f"argument {i}" if named < 0 else f"argument {self._names[named]!r}"
+
     def _rows_of(self, args: tuple[Any, ...]) -> Rows:
-        """Return the rows of the arguments, as C reads them."""
+        """Return the rows of the arguments, joined, as C reads them."""
         last = self._last
         if last and len(args) == len(last[0]) and all(map(_is_as_it_was, args, last[1])):
             return last[2]  # type: ignore[no-any-return]
@@ -158,7 +213,7 @@ class Program:
             raise TypeError(f"the program takes {len(self._shapes)} arguments, not {len(args)}")
         flat: list[tuple[Array, Any, str]] = []
         for i, (shape, arg) in enumerate(zip(self._shapes, args)):
-            arguments.flatten(shape, arg, f"argument {i}", flat)
+            arguments.flatten(shape, arg, self._where(i), flat)
         rows, arrays = take_rows(self._np, flat, self._inputs)
         # Small arrays are remembered for the next call with them, if no copies had to be made.
         small = rows.count * self._inputs <= _SMALL
@@ -183,7 +238,7 @@ class Program:
         load: Callable[[Trace, Frame], None] | None = None,
         finish: Callable[[Trace, Frame], None] | None = None,
     ) -> float:
-        """Replay these rows, each with the first trace that is right for the row.
+        """Replay these rows, each with the trace that is right for the row.
 
         `bind` tells a frame where results go. With `variant` what is replayed is variant(trace).
         `load` gives a frame the numbers of the captured Values, instead of these Values, and
@@ -192,21 +247,28 @@ class Program:
         self._refuse_own_call()
         threads = as_count("threads", threads)
         replayed = ALL if check and mode != FORWARD else mode  # as row-by-row backward() checks
-        total, place = 0.0, 0
-        left: Any = None  # the numbers of the rows that no trace so far was right for; None: all
-        error: tuple[int, Exception] | None = None
+        total = 0.0
+        # Groups of rows: the first row, the way they have come, their numbers (None: all rows). The
+        # group with the lowest first row is next, so rows are recorded in their order.
+        groups: list[tuple[int, Way, Any]] = [(0, START, None)] if rows.count else []
+        errors: list[tuple[int, Exception | None]] = []  # None: nan or inf of finite numbers
         done: list[tuple[Trace, Frame]] = []
         try:
-            while rows.count:
-                fresh = place == len(self._traces)
-                if fresh:
-                    row = 0 if left is None else int(left[0])
+            while groups:
+                first, way, left = heappop(groups)
+                place, fresh = self._ways.end(way), False
+                if place is None:
                     try:
-                        self._specialize(place, self._numbers_of_row(rows.columns, row), row)
-                    except Exception:
-                        if error is not None and error[0] < row:
-                            break  # the error of the earlier row is raised below
-                        raise
+                        numbers = self._numbers_of_row(rows.columns, first)
+                        fresh = self._specialize(way, numbers, first)
+                    except Exception as raised:
+                        if not check and not errors:
+                            raise
+                        bare = raised.__cause__ if type(raised) in checks.ARITHMETIC else raised
+                        errors.append((first, bare if isinstance(bare, Exception) else raised))
+                        break  # the error of an earlier row is raised, or this one
+                    place = self._ways.end(way)
+                    assert place is not None
                 trace = self._traces[place] if variant is None else variant(self._traces[place])
                 frame = trace.take_frame(replayed)
                 done.append((trace, frame))
@@ -216,25 +278,26 @@ class Program:
                 elif trace.captured:
                     bulk.get_numbers(trace.captured, frame.data_buffer)
                 bind(frame)
-                frame.held = rows, left, failed, bind, load
+                room = checks.make_room(self._np, frame, trace.inputs, rows) if check else None
+                frame.held = rows, left, failed, bind, load, room
                 some_failed = frame.run(threads)
                 if fresh and some_failed and failed[0]:
-                    raise _undecided(left)
-                place += 1
-                if some_failed and failed.all():  # the trace is right for no row
-                    trace.give_frame(replayed, done.pop()[1])
-                    continue
+                    raise _undecided(first)
+                if some_failed:
+                    parts = part(self._np, frame)
+                    right = parts[0][0] == 0
+                    for guard, group in parts[right:]:
+                        heappush(groups, (int(group[0]), (place, guard), group))
+                    if not right:  # for any row
+                        trace.give_frame(replayed, done.pop()[1])
+                        continue
                 total += frame.call.total
-                if frame.call.trap.status:
-                    row, raised = _error_of(frame.call)
-                    if error is None or row < error[0]:
-                        error = row, raised
-                if not some_failed:
-                    break
-                failing = self._np.flatnonzero(failed)
-                left = (failing if left is None else left[failing]).astype(self._np.uint32)
-            if error is not None:
-                raise error[1]
+                if check:
+                    errors += self._errors_of(trace, frame, rows, left, failed)
+                elif frame.call.trap.status:  # a wrong index
+                    errors.append(_error_of(frame.call))
+            if errors:
+                self._raise_first(errors, rows, replayed != FORWARD, check)
             for trace, frame in done if finish is not None else ():
                 finish(trace, frame)  # type: ignore[misc]
         finally:
@@ -242,8 +305,41 @@ class Program:
                 trace.give_frame(replayed, frame)
         return total
 
+    def _errors_of(
+        self, trace: Trace, frame: Frame, rows: Rows, left: Any, failed: Any
+    ) -> list[tuple[int, Exception | None]]:
+        """Return the rows in error that a checked replay of a frame has met first."""
+        errors: list[tuple[int, Exception | None]] = []
+        if frame.call.trap.status:
+            errors.append(_error_of(frame.call))
+        replayed = self._np.arange(rows.count) if left is None else left.astype(int)
+        if failed is not None:
+            replayed = replayed[failed == 0]
+        row = checks.first_suspect(
+            self._np, frame, trace.inputs, len(trace.captured), rows, replayed
+        )
+        return errors if row is None else [*errors, (row, None)]
+
+    def _raise_first(
+        self,
+        errors: list[tuple[int, Exception | None]],
+        rows: Rows,
+        derivatives: bool,
+        check: bool,
+    ) -> None:
+        """Raise the error of the first row that has one; if `check`, as the function raises it."""
+        for row, found in sorted(errors, key=lambda pair: pair[0]):
+            if found is not None and type(found) not in checks.ARITHMETIC:
+                raise found  # no recording could be made
+            if found is not None and not check:
+                raise checks.with_row(row, found) from found
+            numbers = self._numbers_of_row(rows.columns, max(row, 0))
+            error = checks.error_of_row(self._run, numbers, derivatives, found)
+            if error is not None:
+                raise checks.with_row(row, error) from error
+
     def _tell(self, trace: Trace, frame: Frame, rows: Rows, left: Any, check: bool) -> Any:
-        """Tell a frame what to replay; return where it marks the rows that fail a guard."""
+        """Tell a frame what to replay; return where it writes which guard each row fails first."""
         frame.forget()
         call = frame.call
         call.inputs, call.check, call.seed = rows.columns, check, 1.0
@@ -251,32 +347,37 @@ class Program:
         call.rows = NULL if left is None else ffi.from_buffer("uint32_t[]", left)
         failed = None
         if trace.guards:
-            failed = self._np.zeros(call.count, self._np.uint8)
-            call.failed = ffi.from_buffer("unsigned char[]", failed)
+            failed = self._np.zeros(call.count, self._np.uint32)
+            call.failed = ffi.from_buffer("uint32_t[]", failed)
         return failed
 
-    def __call__(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
-        """Return the result for each row: arrays of shape (N,), nested as the function's result.
+    def __call__(self, *args: Any, threads: int = 1, check: bool = False, **keywords: Any) -> Any:
+        """Return the results of all rows, nested as the function's result.
 
-        Each argument is nested as the example was. Where the example had an array of some shape (a
-        number is an array of shape ()), the argument has one of shape (N, ...): a numpy array, an
-        object with the buffer protocol or nested lists. `threads` is how many threads share the
-        rows; the result is the same for any number. Out of an operator's domain the result is nan
-        or inf. With `check` the error that the function would raise for the first such row is
-        raised, naming the row, unless no result depends on the operation in error. For a row that
-        is recorded anew the error of the function is raised, with the number of the row.
+        For each Value there is an array of shape (N,), for an array of Values one of shape
+        (N, *its shape). Each argument is nested as the example was. Where the example had an array
+        of some shape (a number is an array of shape ()), the argument has one of shape (N, ...): a
+        numpy array, what becomes one, or nested lists; or one of this shape, for all rows. What is
+        static is given again. `keywords` are arguments of the function. `threads` is how many
+        threads share the rows; the result is the same for any number. Out of an operator's domain
+        the result is nan or inf. With `check` the error that the function would raise for the first
+        such row is raised, naming the row, unless no result depends on the operation in error; and
+        FloatingPointError for nan or inf born of finite numbers. The function is run once more for
+        a row in error, to name the line. For a row that is recorded anew the error of the function
+        is raised, with the number of the row.
 
         Raises TypeError or ValueError, with both shapes, for arguments nested or shaped otherwise;
-        TypeError for what is no number; ValueError for masked numbers; RuntimeError if the rows
-        take more branches than `max_specializations`.
+        TypeError for other keywords, and for what is no number; ValueError for masked numbers, and
+        where something static is not the same; RuntimeError if the rows take more branches than
+        `max_specializations`.
         """
-        rows = self._rows_of(args)
+        rows = self._rows_of(self._join(args, keywords))
         results, bind = self._room_for_results(rows)
         self._replay(FORWARD, rows, bind, threads=threads, check=check)
-        return self._nest(results)
+        return self._nest_results(results, rows)
 
     def _room_for_results(self, rows: Rows) -> tuple[list[Any], Callable[[Frame], None]]:
-        """Return an array for each result, and a `bind` that has the results written there."""
+        """Return an array of shape (N,) for each number of the results, and a `bind`."""
         outputs, count = len(self._traces[0].outputs), rows.count
         block = self._np.empty((outputs, count))
         place = ffi.from_buffer("double[]", block) if block.size else NULL
@@ -286,11 +387,28 @@ class Program:
             for i in range(1, outputs):
                 frame.outputs[i].data = place + i * count
 
-        results = list(block)
-        return ([result.reshape(()) for result in results] if rows.single else results), bind
+        return list(block), bind
 
-    def _nest(self, leaves: list[Any]) -> Any:
-        return arguments.rebuild(self._result, leaves)
+    def _nest_results(self, columns: Sequence[Any], rows: Rows, *rest: int) -> Any:
+        """Return the results, of which there is a column of shape (N, *rest) for each number."""
+        arrays = self._gather(columns, rows.count, rest)
+        found = [array[0, ...] for array in arrays] if rows.single else arrays
+        return arguments.nest_arrays(self._result, iter(found))
+
+    def _gather(self, columns: Sequence[Any], count: int, rest: tuple[int, ...]) -> list[Any]:
+        """Return an array of shape (N, *shape, *rest) for each one of the results.
+
+        There is a column, of shape (N, *rest), for each number of the results.
+        """
+        np, found = self._np, []
+        for array in self._outputs:
+            mine = columns[array.first : array.first + array.size]
+            if not array.shape:
+                found.append(mine[0])
+                continue
+            together = np.stack(mine, 1) if array.size else np.empty(0)
+            found.append(together.reshape(count, *array.shape, *rest))
+        return found
 
     # ---- gradients of parameters ----
 
@@ -302,18 +420,20 @@ class Program:
         seeds: Any = None,
         threads: int = 1,
         check: bool = False,
+        **keywords: Any,
     ) -> float:
         """Add the gradient of the reduced results to the parameters' `.grad`; return their value.
 
         For a function with one result the reduction is 'mean' or 'sum' over rows. With `weights`,
         of shape (N,), it is the weighted mean sum(w * r) / sum(w) or the weighted sum. With
-        `seeds`, nested as the function's result, of shape (N,) each, the value is the sum of seeds
-        times results. Arguments are as for a call.
+        `seeds`, nested and shaped as the results of a call, the value is the sum of seeds times
+        results. Arguments are as for a call.
 
         Raises as a call does; ValueError for another reduction, for the mean of no rows, for
         weights or seeds of another shape, for both of them, and for a function with several results
         without seeds. After an error no gradient has been changed.
         """
+        args = self._join(args, keywords)
         plain = weights is None and seeds is None and threads == 1 and not check
         if plain and self._ready:
             total = self._backward_again(args, reduction)
@@ -360,6 +480,9 @@ class Program:
             return None
         bulk.get_numbers(captured, frame.data_buffer)
         lib.mg_replay(frame.program, PARAMETERS, call, workspace)
+        if call.trap.status:
+            self._traces[0].give_frame(PARAMETERS, frame)
+            raise checks.with_row(*_error_of(call))
         bulk.add_grads(captured, frame.grads_buffer)
         total: float = call.total
         self._ready.append(ready)
@@ -377,16 +500,17 @@ class Program:
         if outputs != 1 and seeds is None:
             instead = "needs seeds=" if weights is None else "takes seeds=, not weights="
             raise ValueError(f"the function has {outputs} results: backward() {instead}")
-        seed, arrays = 1.0, []
+        seed, arrays = 1.0, []  # arrays with their shapes
         if seeds is not None:
             arrays = self._seed_arrays(rows, self._result, seeds, "seeds")
         elif weights is not None:
             arrays = self._seed_arrays(rows, Array((), 0, 1), weights, "weights")
             if reduction == "mean":
-                together = float(arrays[0].sum())
+                [(shape, array)] = arrays
+                together = float(array.sum())
                 if together == 0.0:
                     raise ValueError("the mean with weights whose sum is 0")
-                arrays = [arrays[0] / together]
+                arrays = [(shape, array / together)]
         elif reduction == "mean":
             if not rows.count:
                 raise ValueError("the mean of no rows")
@@ -394,51 +518,56 @@ class Program:
 
         def bind(frame: Frame) -> None:
             frame.call.seed = seed
-            for i, array in enumerate(arrays):
+            for shape, array in arrays:
                 if array.size:
-                    frame.seeds[i].data = ffi.from_buffer("double[]", array)
-                    frame.seeds[i].stride = 1
+                    place = ffi.from_buffer("double[]", array)
+                    lib.mg_set_columns(frame.seeds + shape.first, place, shape.size, shape.size)
 
         return bind
 
-    def _seed_arrays(self, rows: Rows, shape: Shape, seeds: Any, name: str) -> list[Any]:
-        """Return a number for each row and result as arrays of shape (N,)."""
+    def _seed_arrays(
+        self, rows: Rows, shape: Shape, seeds: Any, name: str
+    ) -> list[tuple[Array, Any]]:
+        """Return the seeds of each array of the results, of shape (N, *shape)."""
         flat: list[tuple[Array, Any, str]] = []
         arguments.flatten(shape, seeds, name, flat)
         found = []
-        for _, batch, where in flat:
-            array = as_array(self._np, (), batch, where)
-            if array.shape != (() if rows.single else (rows.count,)):
-                shape_of_rows = "()" if rows.single else f"({rows.count},)"
-                raise ValueError(f"{where} must have the shape {shape_of_rows}, not {array.shape}")
-            found.append(array.reshape(rows.count))
+        for one, batch, where in flat:
+            array = as_array(self._np, one.shape, batch, where)
+            expected = one.shape if rows.single else (rows.count, *one.shape)
+            if array.shape != expected:
+                raise ValueError(f"{where} must have the shape {expected}, not {array.shape}")
+            found.append((one, array))
         return found
 
     # ---- gradients of arguments ----
 
-    def gradient(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
+    def gradient(self, *args: Any, threads: int = 1, check: bool = False, **keywords: Any) -> Any:
         """Return the derivative of each row's result with respect to the row's arguments.
 
         The derivatives are arrays of the arguments' shapes, nested as the arguments: one nesting,
-        or a tuple with one for each of several arguments. For an argument with one row for all rows
-        they are summed over the rows. Raises as a call does, and ValueError for a function with
-        several results, which has `jacobian` and `vjp`.
+        or a tuple with one for each of several arguments; of a function with keywords a pair, of
+        such a tuple and of a dict. For an argument with one row for all rows they are summed over
+        the rows, and for what is static there is None. Raises as a call does, and ValueError for a
+        function with several results, which has `jacobian` and `vjp`.
         """
         self._require_one_result("use jacobian() or vjp()")
-        rows = self._rows_of(args)
+        rows = self._rows_of(self._join(args, keywords))
         arrays, bind = self._room_for_gradients(rows)
         self._replay(INPUTS, rows, bind, threads=threads, check=check)
         return self._nest_summed(arrays, rows)
 
-    def value_and_gradient(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
+    def value_and_gradient(
+        self, *args: Any, threads: int = 1, check: bool = False, **keywords: Any
+    ) -> Any:
         """Return (what a call returns, what `gradient` returns), computed together."""
         self._require_one_result("use jacobian() or vjp()")
-        rows = self._rows_of(args)
+        rows = self._rows_of(self._join(args, keywords))
         results, bind_results = self._room_for_results(rows)
         arrays, bind_gradients = self._room_for_gradients(rows)
         bind = _both(bind_results, bind_gradients)
         self._replay(INPUTS, rows, bind, threads=threads, check=check)
-        return self._nest(results), self._nest_summed(arrays, rows)
+        return self._nest_results(results, rows), self._nest_summed(arrays, rows)
 
     def vjp(
         self,
@@ -447,15 +576,16 @@ class Program:
         parameters: bool = False,
         threads: int = 1,
         check: bool = False,
+        **keywords: Any,
     ) -> Any:
         """Return the gradient of the sum of seeds times results, by one pass in reverse.
 
-        `seeds` are nested as the function's result, of shape (N,) each. The gradient is as
+        `seeds` are nested and shaped as the results of a call. The gradient is as
         `gradient` returns it. With `parameters` it is a pair: that, and the gradients of
         `parameters`, summed over the rows, an array of shape (P,). No `.grad` changes. Raises as a
         call does, and ValueError for seeds of another shape.
         """
-        rows = self._rows_of(args)
+        rows = self._rows_of(self._join(args, keywords))
         arrays, bind_gradients = self._room_for_gradients(rows)
         bind = _both(self._seed(rows, "sum", None, seeds), bind_gradients)
         if not parameters:
@@ -467,22 +597,28 @@ class Program:
         )
         return self._nest_summed(arrays, rows), self._in_order(grads)
 
-    def jvp(self, *args: Any, tangents: Any, threads: int = 1, check: bool = False) -> Any:
+    def jvp(
+        self, *args: Any, tangents: Any, threads: int = 1, check: bool = False, **keywords: Any
+    ) -> Any:
         """Return (what a call returns, the derivatives of the results along the tangents).
 
-        `tangents` are shaped and nested as the arguments: one nesting, or a tuple with one for each
-        of several arguments. The derivatives are nested as the result. This is one pass forward.
-        Raises as a call does, and TypeError or ValueError for tangents nested or shaped otherwise.
+        `tangents` are shaped and nested as the arguments, and as `gradient` returns them: one
+        nesting, or a tuple with one for each of several arguments. The derivatives are nested as
+        the result. This is one pass forward. Raises as a call does, and TypeError or ValueError for
+        tangents nested or shaped otherwise.
         """
-        rows = self._rows_of(args)
+        rows = self._rows_of(self._join(args, keywords))
         wide = self._with_tangents(rows, tangents, "tangents")
         outputs = len(self._traces[0].outputs)
         block = self._np.empty((2 * outputs, rows.count))
         self._replay_along(wide, block, threads, check, derived.along)
-        found = [row.reshape(()) if rows.single else row for row in block]
-        return self._nest(found[:outputs]), self._nest(found[outputs:])
+        columns = list(block)
+        results = self._nest_results(columns[:outputs], rows)
+        return results, self._nest_results(columns[outputs:], rows)
 
-    def hvp(self, *args: Any, vectors: Any, threads: int = 1, check: bool = False) -> Any:
+    def hvp(
+        self, *args: Any, vectors: Any, threads: int = 1, check: bool = False, **keywords: Any
+    ) -> Any:
         """Return the product of each row's hessian with a vector, as `gradient` returns gradients.
 
         `vectors` are shaped and nested as the arguments, as the `tangents` of `jvp`. Raises as
@@ -490,13 +626,13 @@ class Program:
         derivatives are numbers.
         """
         self._require_one_result("hvp() is for a function with one result")
-        rows = self._rows_of(args)
+        rows = self._rows_of(self._join(args, keywords))
         wide = self._with_tangents(rows, vectors, "vectors")
         block = self._np.zeros((rows.count, self._inputs))
         self._replay_along(wide, block.T, threads, check, derived.curvature)
         return self._nest_summed(self._split(block), rows)
 
-    def hessian(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
+    def hessian(self, *args: Any, threads: int = 1, check: bool = False, **keywords: Any) -> Any:
         """Return the second derivatives of each row's result with respect to the row's arguments.
 
         In the place of an argument of shape (n,) there is an array of shape (N, n, n). Of several
@@ -505,7 +641,7 @@ class Program:
         `hvp` does.
         """
         self._require_one_result("hessian() is for a function with one result")
-        rows = self._rows_of(args)
+        rows = self._rows_of(self._join(args, keywords))
         block = self._np.zeros((self._inputs, rows.count, self._inputs))
         self._each_direction(
             rows, derived.curvature, lambda i: block[i].T, threads=threads, check=check
@@ -522,24 +658,32 @@ class Program:
             outer.append(self._nest_gradients(found))
         return self._nest_gradients(outer)
 
-    def jacobian(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
+    def jacobian(self, *args: Any, threads: int = 1, check: bool = False, **keywords: Any) -> Any:
         """Return the derivatives of each of the function's results, nested as the result.
 
         For each result there is what `gradient` returns for a single result, but nothing is summed:
         each derivative is an array of shape (N, *the argument's shape), also where an argument has
-        one row for all rows. Takes passes forward, one for each number of the arguments, or in
-        reverse, one for each result, whichever passes fewer operations. Raises as a call does.
+        one row for all rows. For a result that is an array it is one array of shape
+        (N, *the result's shape, *the argument's shape). Takes passes forward, one for each number
+        of the arguments, or in reverse, one for each result, whichever passes fewer operations.
+        Raises as a call does.
         """
-        rows = self._rows_of(args)
+        rows = self._rows_of(self._join(args, keywords))
         outputs = len(self._traces[0].outputs)
         forward, reverse = self._traces[0].passes()
         if forward <= reverse and outputs > 1 and not check:
             found = self._jacobian_forward(rows, outputs, threads)
         else:
             found = [self._gradients_of(rows, i, threads, check) for i in range(outputs)]
-        if rows.single:
-            found = [[array[0] for array in arrays] for arrays in found]
-        return self._nest([self._nest_gradients(arrays) for arrays in found])
+        gathered = [
+            self._gather(columns, rows.count, array.shape)
+            for array, columns in zip(self._arrays, zip(*found) if found else repeat(()))
+        ]
+        nested = []
+        for i in range(len(self._outputs)):
+            arrays = [arrays[i][0] if rows.single else arrays[i] for arrays in gathered]
+            nested.append(self._nest_gradients(arrays))
+        return arguments.nest_arrays(self._result, iter(nested))
 
     def _gradients_of(self, rows: Rows, output: int, threads: int, check: bool) -> list[Any]:
         arrays, bind = self._room_for_gradients(rows)
@@ -602,12 +746,11 @@ class Program:
         return wide
 
     def _with_tangents(self, rows: Rows, tangents: Any, name: str) -> Rows:
-        given = (tangents,) if len(self._shapes) == 1 else tangents
-        if not isinstance(given, tuple) or len(given) != len(self._shapes):
-            raise TypeError(f"{name} must be a tuple, with one for each argument")
+        given = self._split_nesting(tangents, name)
         flat: list[tuple[Array, Any, str]] = []
         for i, (shape, one) in enumerate(zip(self._shapes, given)):
-            arguments.flatten(shape, one, f"{name}[{i}]" if len(given) > 1 else name, flat)
+            where = f"{name}[{i}]" if len(given) > 1 else name
+            arguments.flatten(shape, one, where, flat, static=False)
         along, _ = take_rows(self._np, flat, self._inputs)
         if along.count != rows.count and not along.single:
             raise ValueError(f"{name} have {along.count} rows, the arguments {rows.count}")
@@ -615,6 +758,17 @@ class Program:
         size = self._inputs * ffi.sizeof("mg_column")
         ffi.memmove(wide + self._inputs, along.columns, size)
         return replace(rows, columns=wide, held=[*rows.held, *along.held])
+
+    def _split_nesting(self, nesting: Any, name: str) -> tuple[Any, ...]:
+        """Return what `_nest_gradients` has nested, one part for each argument."""
+        if self._names:
+            if isinstance(nesting, tuple) and list(map(type, nesting)) == [tuple, dict]:
+                return self._join(*nesting)
+            raise TypeError(f"{name} must be a pair, of a tuple and of a dict with the keywords")
+        given = (nesting,) if len(self._shapes) == 1 else nesting
+        if not isinstance(given, tuple) or len(given) != len(self._shapes):
+            raise TypeError(f"{name} must be a tuple, with one for each argument")
+        return given
 
     def _require_one_result(self, instead: str) -> None:
         outputs = len(self._traces[0].outputs)
@@ -649,23 +803,29 @@ class Program:
 
     def _nest_gradients(self, arrays: list[Any]) -> Any:
         found = iter(arrays)
-        nested = tuple(_nest_arrays(shape, found) for shape in self._shapes)
+        nested = tuple(arguments.nest_arrays(shape, found) for shape in self._shapes)
+        if self._names:
+            named = len(nested) - len(self._names)
+            return nested[:named], dict(zip(self._names, nested[named:]))
         return nested[0] if len(nested) == 1 else nested
 
     # ---- all parameters at a time ----
 
-    def parameter_jacobian(self, *args: Any, threads: int = 1, check: bool = False) -> Any:
+    def parameter_jacobian(
+        self, *args: Any, threads: int = 1, check: bool = False, **keywords: Any
+    ) -> Any:
         """Return the derivatives of each row's results with respect to the parameters.
 
         For each result there is an array of shape (N, P), in the order of `parameters`, nested as
-        the result; of one row for all, of shape (P,). `backward` adds the sums of these over rows.
+        the result; of one row for all, of shape (P,); for an array of results of shape
+        (N, *its shape, P). `backward` adds the sums of these over rows.
         Raises as a call does.
         """
-        rows = self._rows_of(args)
+        rows = self._rows_of(self._join(args, keywords))
         found = []
         for i in range(len(self._traces[0].outputs)):
             found.append(self._parameter_gradients(rows, i, threads, check))
-        return self._nest([block[0] if rows.single else block for block in found])
+        return self._nest_results(found, rows, len(self.parameters))
 
     def _parameter_gradients(self, rows: Rows, output: int, threads: int, check: bool) -> Any:
         blocks: list[tuple[Trace, Any]] = []
@@ -711,6 +871,7 @@ class Program:
         weights: Any = None,
         seeds: Any = None,
         threads: int = 1,
+        **keywords: Any,
     ) -> Objective:
         """Return the reduced results as a function of the parameters, for these arguments.
 
@@ -718,7 +879,7 @@ class Program:
         take it: `scipy.optimize.minimize(objective, objective.x0, jac=True)`. The arguments are as
         for `backward`, and so are the errors.
         """
-        rows = self._rows_of(args)
+        rows = self._rows_of(self._join(args, keywords))
         return Objective(self, rows, self._seed(rows, reduction, weights, seeds), threads)
 
     def _places(self, captured: tuple[Value, ...]) -> list[int]:
@@ -769,11 +930,11 @@ class Program:
 
     # ---- copying and pickling ----
 
-    def _state(self, own: bool) -> tuple[Any, ...]:
+    def _state(self, own: bool) -> State:
         traces = [
             (trace.entries, trace.outputs, trace.guards, trace.captured) for trace in self._traces
         ]
-        options = self._inputs, self._max_specializations, self._allow_constants
+        options = self._inputs, self._max_specializations, self._allow_constants, self._names
         return self.fn, self._shapes, options, self._result, self.parameters, traces, own
 
     def __reduce__(self) -> Any:
@@ -787,13 +948,11 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-_ARITHMETIC = (ValueError, OverflowError, ZeroDivisionError)
 _SMALL = 1 << 14  # a program remembers its arguments up to so many numbers
 _NO_ROW = 2 ** (8 * ffi.sizeof("size_t")) - 1  # the row of a mg_trap that belongs to no row
 
 
-def _undecided(rows: Any) -> RuntimeError:
-    row = 0 if rows is None else int(rows[0])
+def _undecided(row: int) -> RuntimeError:
     return RuntimeError(
         f"row {row}: a comparison comes out otherwise in the program than when it is recorded; "
         "what it compares is closer than the rounding of exp, log, tanh, sigmoid, sin, cos "
@@ -820,12 +979,13 @@ def _is_as_it_was(arg: Any, look: tuple[Any, Any, Any, Any]) -> bool:
 def _error_of(call: Any) -> tuple[int, Exception]:
     """Return the row (-1: no row's) and the exception of the first error in a replay."""
     trap = call.trap
-    name = OPERATORS[trap.op] if trap.op >= 0 else "/"
-    what = ffi.string(lib.mg_error_text(trap.status)).decode()
-    error = arithmetic_error(what, name, trap.x, trap.y, trap.derivative)
-    if trap.row == _NO_ROW:
-        return -1, type(error)(f"computed of parameters alone: {error}")
-    return trap.row, type(error)(f"row {trap.row}: {error}")
+    if trap.status == lib.MG_NO_ITEM:
+        error = wrong_index(trap.x, int(trap.y))
+    else:
+        name = OPERATORS[trap.op] if trap.op >= 0 else "/"
+        what = ffi.string(lib.mg_error_text(trap.status)).decode()
+        error = arithmetic_error(what, name, trap.x, trap.y, trap.derivative)
+    return -1 if trap.row == _NO_ROW else trap.row, error
 
 
 def _collect_grads(np: Any, grads: list[tuple[Trace, Any]]) -> Callable[[Trace, Frame], None]:
@@ -854,82 +1014,45 @@ def _both(first: Callable[[Frame], None], second: Callable[[Frame], None]) -> An
     return bind
 
 
-def _nest_arrays(shape: Shape, found: Any) -> Any:
-    if isinstance(shape, Array):
-        return next(found)
-    return arguments.pack(shape, [_nest_arrays(item, found) for item in shape.items])
+State = tuple[
+    Callable[..., Any],
+    Sequence[Shape],
+    tuple[Any, ...],
+    Shape,
+    tuple[Value, ...],
+    list[tuple[bytes, tuple[int, ...], Any, tuple[Value, ...]]],
+    bool,
+]
 
 
 def _restored(
     fn: Callable[..., Any],
     shapes: Sequence[Shape],
-    options: tuple[int, int, bool],
+    options: tuple[Any, ...],
     result: Shape,
     parameters: tuple[Value, ...],
     traces: list[tuple[bytes, tuple[int, ...], Any, tuple[Value, ...]]],
     own: bool,
+    common: Common | None = None,
 ) -> Program:
     """Return a program as it was pickled or copied.
 
-    Raises ValueError for anything that is no pickled program.
+    `options` are the number of inputs, max_specializations, allow_constants and the names, which
+    are not there in a pickle of an older version. Raises ValueError for anything that is no pickled
+    program.
     """
     try:
         pickling.check_parts(shapes, options, result, parameters, traces)
-        program = Program(fn, shapes, *options)
-        program.parameters = parameters
-        program._result = result
+        inputs, most, allow_constants, *more = options
+        names = more[0] if more else ()
+        program = Program(fn, shapes, inputs, most, allow_constants, names, common)
+        if common is None:
+            program._common.parameters += parameters
+        program._set_result(result)
         for entries, outputs, guards, captured in traces:
-            program._add(Trace(entries, outputs, guards, captured, options[0]))
+            trace = Trace(entries, outputs, guards, captured, inputs)
+            program._add(trace, program._ways.find(program._traces, trace))
     except (TypeError, OverflowError, AttributeError) as error:
         raise ValueError(f"this is no pickled program: {error}") from error
     program._own = own
-    return program
-
-
-def compile(
-    fn: Callable[..., Any],
-    *examples: Any,
-    max_specializations: int = 16,
-    allow_constants: bool = False,
-) -> Program:
-    """Record what `fn` does for one example, and return a program that does it for many.
-
-    `fn` takes Values, or lists, tuples and dicts of Values, nested as the examples are (an array
-    arrives as nested lists), and returns a Value or a nesting of Values. `examples` are numbers,
-    arrays or nestings of these. Values that were there before are the program's parameters.
-    Numbers, and Values that `fn` makes of numbers, are constants: random numbers, too, are drawn
-    once. Whatever else `fn` does, such as appending to a list, happens only while it is recorded.
-
-    While recording, `.data` is a stand-in. A comparison of stand-ins, or of Values, is a condition,
-    by which `where` selects a side for each row. Where Python asks for its truth, as ``if`` does, a
-    row for which the comparison comes out otherwise is recorded on its own, up to
-    `max_specializations` ways in all. Arithmetic with stand-ins is part of the program, and no
-    gradient passes through it. With `allow_constants` a stand-in may also become a plain number,
-    which is then the example's for every row.
-
-    Raises ImportError without numpy; TypeError for examples that do not consist of numbers;
-    TypeError for what a program cannot do: turning `.data` into a plain number (the error names the
-    line), catching the error of a computation (which other rows may not raise), `backward()`, a
-    `_backward` of a Value's own, assigning to parameters; and whatever `fn` raises.
-
-    >>> w = Value(3.0)
-    >>> program = compile(lambda x: (w * x).relu(), 1.0)
-    >>> program([-1.0, 2.0]).tolist()
-    [0.0, 6.0]
-    >>> program.backward([-1.0, 2.0])
-    3.0
-    >>> w.grad
-    1.0
-    >>> program.gradient([-1.0, 2.0]).tolist()
-    [0.0, 3.0]
-    """
-    if not callable(fn):
-        raise TypeError(f"a function is required, not {type(fn).__name__!r}")
-    max_specializations = as_count("max_specializations", max_specializations)
-    numbers: list[float] = []
-    shapes = [
-        arguments.describe(example, numbers, f"example {i}") for i, example in enumerate(examples)
-    ]
-    program = Program(fn, shapes, len(numbers), max_specializations, allow_constants)
-    program._record(numbers)
     return program

@@ -27,6 +27,7 @@ _RULES = (
 NO_RULE, DETACH, DIVIDE, LINK, RULE_LESS, RULE_LESS_EQUAL, RULE_EQUAL, SELECT = map(
     bulk.enums.__getitem__, _RULES
 )
+TABLE, TAKE = map(bulk.enums.__getitem__, ("MG_RULE_TABLE", "MG_RULE_TAKE"))
 LESS, LESS_EQUAL, EQUAL = map(bulk.enums.__getitem__, ("MG_LESS", "MG_LESS_EQUAL", "MG_EQUAL"))
 
 
@@ -54,6 +55,8 @@ class Recorder:
         self.independent: set[int] = set()  # serial numbers of nodes known to need no argument
         self.raised: Exception | None = None  # the first error, of a computation or a refusal
         self.raised_at = ""  # the line of the error
+        self.elements: dict[str, Value] = {}  # constants in tables, by number
+        self.tables: dict[tuple[int, ...], tuple[tuple[Value, ...], Value]] = {}
 
     def run(self, work: Callable[[], Any]) -> Any:
         """Return what work() returns, having this thread record meanwhile."""
@@ -66,6 +69,8 @@ class Recorder:
             return bulk.record(self, work_from)
         finally:
             self.over = True
+            self.tables.clear()
+            self.elements.clear()
 
     def make_inputs(self, numbers: Sequence[float]) -> list[Value]:
         """Return a Value for each number: the inputs. To be called just before the function."""
@@ -231,6 +236,15 @@ class Recorder:
         number = bulk.number_of(y if condition.holds else z)
         return bulk.rule(SELECT, number, (condition.value, y, z))
 
+    def table(self, elements: tuple[Value, ...]) -> Value:
+        """Return the table of these Values: the operand of lookups. Equal ones are one."""
+        key = tuple(map(id, elements))
+        found = self.tables.get(key)
+        if found is None:
+            found = elements, bulk.rule(TABLE, math.nan, elements)
+            self.tables[key] = found  # which keeps the elements, so that no id is another's
+        return found[1]
+
     def choose(self, condition: Any, a: Any, b: Any) -> Any:
         """Return a where the condition holds, else b: stand-ins or numbers, as is the result."""
         if type(condition) is not Condition:
@@ -243,6 +257,9 @@ class Recorder:
         if type(number) is not Number:
             return number
         return Number(self, bulk.rule(DETACH, number.number, (number.value,)), number.number)
+
+
+_LOOKUP = " (for an element of a list use micrograd_c.take(table, index))"
 
 
 def is_double(number: Any) -> bool:
@@ -369,10 +386,10 @@ class Number:
         return self._plain("turned into a float (as math.* does)")
 
     def __int__(self) -> int:
-        return int(self._plain("turned into an int"))
+        return int(self._plain(f"turned into an int{_LOOKUP}"))
 
     def __index__(self) -> int:
-        return operator.index(self._plain("used as an index"))  # type: ignore[arg-type]
+        return operator.index(self._plain(f"used as an index{_LOOKUP}"))  # type: ignore[arg-type]
 
     def __complex__(self) -> complex:
         return complex(self._plain("turned into a complex number"))

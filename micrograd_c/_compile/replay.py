@@ -237,6 +237,8 @@ class Frame:
         call.gradients, call.kind, call.scale = self.gradients, KIND, 1.0
         self.held: Any = None  # the other objects whose memory the call refers to
         self.work = lib.mg_program_work(trace.program, mode) + 1  # of one row
+        self.numbers = ffi.new("uint32_t[]", len(trace.guards) + 1)  # room for groups: see ways.py
+        self.ends = ffi.new("uint32_t[]", len(trace.guards) + 1)
         self.idle = True
         self.width = lib.mg_program_sums(trace.program)
         self.chunks = 0

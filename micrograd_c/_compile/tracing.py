@@ -6,8 +6,9 @@ from itertools import zip_longest
 from typing import Any
 
 from .._library import ffi
+from .._nesting import open_container
 from ..engine import Value, bulk
-from .arguments import Array, Members, Shape
+from .arguments import Array, Members, Shape, numpy, place_in
 from .recording import NO_RULE, Guard, Number, Recorder
 from .replay import Trace
 
@@ -19,29 +20,41 @@ def describe_result(
 
     `like` is the nesting of an earlier recording: a dict with the same keys keeps their order.
     """
+    if hasattr(type(result), "__array__"):
+        array = numpy().asarray(result)
+        return _append_roots(array.shape, array.ravel().tolist(), roots, recorder, where)
+    opened = open_container(result)
+    if opened is None:
+        return _append_roots((), [result], roots, recorder, where)
+    kind, keys, items = opened
     known = like if isinstance(like, Members) else Members(tuple, None, ())
-    keys: tuple[Any, ...] | None = None
-    if isinstance(result, dict):
-        same = known.keys is not None and result.keys() == set(known.keys)
-        keys = known.keys if same else tuple(result)
-        members = [result[key] for key in keys or ()]
-    elif isinstance(result, (list, tuple)):
-        members = list(result)
-    else:
+    if kind is dict and known.keys is not None and result.keys() == set(known.keys):
+        keys, items = known.keys, [result[key] for key in known.keys]
+    shapes = tuple(
+        describe_result(item, roots, recorder, place_in(where, kind, name), before)
+        for name, item, before in zip_longest(
+            range(len(items)) if keys is None else keys, items, known.items[: len(items)]
+        )
+    )
+    return Members(kind, keys, shapes)
+
+
+def _append_roots(
+    shape: tuple[int, ...],
+    results: list[Any],
+    roots: list[Value],
+    recorder: Recorder,
+    where: str,
+) -> Array:
+    first = len(roots)
+    for result in results:
         if not isinstance(result, (Value, Number, float, int)):
             raise TypeError(
-                f"{where} must be a Value or a list, tuple or dict of Values, "
+                f"{where} must be a Value, or a list, tuple, dict, dataclass or array of Values, "
                 f"not {type(result).__name__!r}"
             )
         roots.append(result if isinstance(result, Value) else recorder.lift(result))
-        return Array((), len(roots) - 1, 1)
-    names = range(len(members)) if keys is None else keys
-    items = tuple(
-        describe_result(member, roots, recorder, f"{where}[{name!r}]", item)
-        for name, member, item in zip_longest(names, members, known.items[: len(members)])
-    )
-    kind = dict if isinstance(result, dict) else list if isinstance(result, list) else tuple
-    return Members(kind, keys, items)
+    return Array(shape, first, len(results), not shape)
 
 
 def make_trace(recorder: Recorder, roots: list[Value]) -> Trace:

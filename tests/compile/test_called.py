@@ -6,6 +6,7 @@ import math
 import pickle
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -86,11 +87,12 @@ def test_what_is_not_finite_flows(mg: Any, name: str) -> None:
 
 
 @each
-def test_check_raises_what_values_raise(mg: Any, name: str) -> None:
+def test_check_raises_what_values_raise_in_detect_anomaly(mg: Any, name: str) -> None:
     start = example(name)
     program = mg.compile(lambda x, y: FUNCTIONS[name](mg, x, y) + 0.0 * (x + y), *start)
     for row in ROWS:
-        expected = eager(mg, name, row)
+        with mg.detect_anomaly() if all(map(math.isfinite, row)) else nullcontext():
+            expected = eager(mg, name, row)
         columns = [np.array(column) for column in zip(start, row)]
         if not isinstance(expected, type):
             program.gradient(*columns, check=True)

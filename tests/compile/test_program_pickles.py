@@ -10,11 +10,12 @@ import pickle
 import random
 import struct
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import pytest
 
-pytest.importorskip("numpy")
+np = pytest.importorskip("numpy")
 
 
 _weight: Any = None
@@ -60,7 +61,143 @@ def test_a_shallow_copy_shares_parameters(mg: Any) -> None:
         assert program([1.0, -1.0]).tolist() == [3.0, -4.0]
 
 
+def test_a_pickle_of_an_older_version_is_read(mg: Any) -> None:
+    rebuild, (fn, _, options, *rest) = mg.compile(_added, [1.0, 2.0], (1.0, 2.0)).__reduce__()
+    arguments = __import__(f"{mg.__name__}._compile.arguments", fromlist=["Array"])
+    numbers = arguments.Array((), 2, 1), arguments.Array((), 3, 1)  # as there were three fields
+    shapes = arguments.Array((2,), 0, 2), arguments.Members(tuple, None, numbers)
+    program = rebuild(fn, shapes, options[:3], *rest)
+    rows = [[1.0, 2.0], [-3.0, 4.0]], ([5.0, 6.0], [7.0, 8.0])
+    assert program(*rows).tolist() == [1.0 * 5.0, -3.0 - 8.0]
+
+
+def _added(xs: Any, pair: Any) -> Any:
+    assert type(xs) is list and type(pair) is tuple
+    return xs[0] * pair[0] if xs[0].data > 0 else xs[0] - pair[1]
+
+
+# ---- programs without an example ----
+
+
+def _scaled(x: Any, how: Any = None) -> Any:
+    return x.sum() * _weight if how is None else x.sum() * 2
+
+
+def test_a_program_without_an_example_is_pickled_with_its_shapes(mg: Any) -> None:
+    with weight(mg.Value(3.0)) as w:
+        program = mg.compile(_scaled, max_shapes=3)
+        x, y = np.ones((2, 3)), np.ones((2, 4))
+        program(x), program(y, "two")
+        for other in (pickle.loads(pickle.dumps(program)), copy.deepcopy(program)):
+            assert isinstance(other, mg.Program) and other.specializations == 2
+            other.parameters[0].data = 5.0
+            assert other(x).tolist() == [15.0, 15.0] and other(y, "two").tolist() == [8.0, 8.0]
+            with pytest.raises(RuntimeError, match="compile it here"):
+                other(y)  # another shape, with the function's own Value
+            assert other(np.ones((2, 2)), "two").tolist() == [4.0, 4.0]
+            with pytest.raises(RuntimeError, match="max_shapes is 3"):
+                other(np.ones((2, 5)), "two")
+        shallow = copy.copy(program)
+        assert shallow.parameters == (w,) and shallow(y).tolist() == [12.0, 12.0]
+        assert program.specializations == 2
+
+
+def test_a_program_that_has_recorded_nothing_is_pickled(mg: Any) -> None:
+    with weight(mg.Value(3.0)):
+        program = pickle.loads(pickle.dumps(mg.compile(_scaled)))
+        assert program.specializations == 0 and program(np.ones((2, 3))).tolist() == [9.0, 9.0]
+
+
+def test_damaged_parts_of_a_program_without_an_example_are_refused(mg: Any) -> None:
+    program = mg.compile(_scaled)
+    program(np.ones((2, 3)), "two")
+    rebuild, (fn, options, parameters, states, own) = program.__reduce__()
+    assert rebuild(fn, options, parameters, states, own)(np.ones((1, 3)), "two") == 6.0
+    for damaged in (
+        (fn, options[:2], parameters, states, own),
+        (fn, (1, 2, 3), parameters, states, own),
+        (fn, options, (1.0,), states, own),
+        (fn, options, 1.0, states, own),
+        (fn, options, parameters, [states], own),
+        (fn, options, parameters, [states[0][:-1]], own),
+    ):
+        with pytest.raises(ValueError):
+            rebuild(*damaged)
+
+
 # ---- damaged pickles ----
+
+
+class Row(NamedTuple):
+    x: Any
+    w: Any
+
+
+@dataclass
+class Both:
+    a: Any
+    name: Any
+
+
+def _of_all_kinds(row: Any, how: Any, scale: Any) -> Any:
+    a, b = row.x
+    if (a * b).data > 0:
+        return Both(row.x * row.w, [b.tanh()])
+    return Both(row.x * scale.a, [a])
+
+
+def test_damaged_pickles_of_all_kinds_crash_nothing(mg: Any) -> None:
+    rows = Row(np.array([[1.0, -2.0], [-1.0, -0.5]]), [0.5, -0.5]), "how"
+    scale = Both([1.0, 2.0], None)
+    first = Row(np.ones(2), 1.0), "how"
+    one = mg.compile(_of_all_kinds, *first, scale=Both(1.0, None), max_specializations=4)
+    many = mg.compile(_of_all_kinds, max_specializations=4, max_shapes=2)
+    for program in (one, many):
+        program(*rows, scale=scale)
+        data = pickle.dumps(program)
+        found = pickle.loads(data)(*rows, scale=scale)
+        assert type(found) is Both and found.name[0].shape == (2,)
+        assert found.a.tolist() == [[1.0, -2.0], [0.5, 0.25]]
+        for damaged in damages(data, 1000, seed=2):
+            with contextlib.suppress(Exception):
+                twin = pickle.load(io.BytesIO(damaged))
+                for use in (twin, twin.jacobian):
+                    use(*rows, scale=scale)
+                twin.disassemble("backward")
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"kind": int},
+        {"kind": "list"},
+        {"keys": ("x", "w")},
+        {"keys": 3},
+        {"items": ()},
+        {"kind": dict},
+        {"kind": Both},
+        {"kind": Both, "keys": ("a", "b")},
+        {"kind": list, "keys": ()},
+    ],
+)
+def test_shapes_that_are_no_containers_are_refused(mg: Any, damaged: Any) -> None:
+    program = mg.compile(_sum_of_row, Row(1.0, 2.0))
+    rebuild, (fn, (shape,), *rest) = program.__reduce__()
+    assert rebuild(fn, (shape,), *rest)(Row([1.0], [2.0])).tolist() == [3.0]
+    with pytest.raises(ValueError):
+        rebuild(fn, (shape._replace(**damaged),), *rest)
+
+
+def test_names_that_are_no_keywords_are_refused(mg: Any) -> None:
+    rebuild, (fn, shapes, options, *rest) = mg.compile(_sum_of_row, row=Row(1.0, 2.0)).__reduce__()
+    assert options[3] == ("row",)
+    for names in ("row", ("row", "more"), (1,), ["row"]):
+        with pytest.raises(ValueError):
+            rebuild(fn, shapes, (*options[:3], names), *rest)
+
+
+def _sum_of_row(row: Any) -> Any:
+    return row.x + row.w
 
 
 def sample(mg: Any) -> Any:

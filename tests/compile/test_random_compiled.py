@@ -119,6 +119,13 @@ class Branching(Parametrized):
         condition = (a.data > c / 4) & (b < 1) | (self.parameters[0] < a)
         return self.add(self.lib.where(condition, a * b, self.lib.where(a < b, 2, b)))
 
+    def do_take(self, i: int, j: int, c: int) -> Any:
+        a, b = self.at(i), self.at(j)
+        place = self.lib.where(a < b, 1, 0) + self.lib.where(a.data > c / 4, 1, 0)
+        elements = [a, (b * b + 0.5).log() * self.parameter(i), self.parameter(j) ** 2, 2.0, b]
+        few = [elements[(c + k) % 5] for k in range(3)]
+        return self.add(self.lib.take(few, place) + self.lib.take([self.parameter(i), a], a < 0))
+
     def do_detach(self, i: int, j: int) -> Any:
         a, b = self.at(i), self.at(j)
         return self.add(a * b.data + a.data / (abs(b.data) + 1))
@@ -174,6 +181,7 @@ branching = st.lists(
         *(step(kind, position, position) for kind in ("value", "number_power")),
         *(step(kind, position, position, small) for kind in ("branch", "top", "custom", "no_grad")),
         *[step("where", position, position, small)] * 2,
+        *[step("take", position, position, small)] * 2,
     ),
     min_size=1,
     max_size=25,

@@ -14,12 +14,13 @@ np = pytest.importorskip("numpy")
 
 def test_an_example_must_be_numbers(mg: Any) -> None:
     with pytest.raises(TypeError, match=r"example 1\[0\] must be a number"):
-        mg.compile(lambda x, y: x, 1.0, ("a",))
+        mg.compile(lambda x, y: x, 1.0, ({"a"},))
     for strings in (np.array(["1", "2"]), np.array(["1", "2"], object)):
         with pytest.raises(TypeError, match="example 0 must consist of real numbers, not 'str'"):
             mg.compile(lambda x: x[0], strings)
-    with pytest.raises(TypeError, match="example 0 must be a number"):
-        mg.compile(lambda x: x, b"1")
+    for wrong in (1j, range(3), iter([1.0])):
+        with pytest.raises(TypeError, match=r"example 0 must be a number.*static\(\.\.\.\) has"):
+            mg.compile(lambda x: x, wrong)
 
 
 def test_numpy_is_needed_and_said_so(mg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,8 +80,8 @@ def test_refusal_that_the_function_catches_is_raised_all_the_same(mg: Any) -> No
         (lambda x: x * float(x.data), "turned into a float"),
         (lambda x: x * np.exp(x.data), r"given to np.exp\(\) \(a Value has its own exp\(\)\)"),
         (lambda x: x * np.cbrt(x.data), r"given to np.cbrt\(\): it would be"),
-        (lambda x: x * int(x.data), "turned into an int"),
-        (lambda x: x * [1, 2, 3][x.data], "used as an index"),
+        (lambda x: x * int(x.data), r"turned into an int \(.* use micrograd_c\.take\("),
+        (lambda x: x * [1, 2, 3][x.data], r"used as an index \(.* use micrograd_c\.take\("),
         (lambda x: x * len(str(x.data)), "turned into a string"),
         (lambda x: x * len(f"{x.data:.3f}"), "turned into a string"),
         (lambda x: x * len(repr(x)), "turned into a string"),
