@@ -67,12 +67,12 @@ TARGET MG_NEVER_INLINE static bool mg_called_values(int op, const double *restri
                 EACH_LANE out[l] = mg_lane_erfc(x[l], two[l], three[l]);
             return true;
         case MG_OP_log2:
-        case MG_OP_log10: {
-            const double factor = op == MG_OP_log2 ? MG_LOG2_E : MG_LOG10_E;
-            mg_long_log_lanes(x, lanes, one, two);
-            EACH_LANE out[l] = mg_lane_log_to_base(x[l], one[l], two[l], factor);
+            EACH_LANE out[l] = mg_lane_log2(x[l]);
             return true;
-        }
+        case MG_OP_log10:
+            mg_long_log_lanes(x, lanes, one, two);
+            EACH_LANE out[l] = mg_lane_log10(x[l], one[l], two[l]);
+            return true;
         case MG_OP_softplus:
             mg_wide_exp_lanes(x, lanes, one);
             EACH_LANE one[l] *= MG_NARROW;
