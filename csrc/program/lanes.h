@@ -15,7 +15,7 @@
  *     x^y      differs by one unit at 1.5% of the points, at 2.1% where a mantissa is near
  *              sqrt(2/3) or sqrt(3/2), and by more at none. The error is below 0.68 units.
  *
- * The further ones were measured against numbers of 113 bits, too. The largest errors that were
+ * The further ones were measured against numbers of 113 bits. The largest errors that were
  * found, of values and of derivatives, in units in the last place:
  *     log1p     0.83 1.50     log2      1.64 0.63     asin      2.02 2.16     hypot     1.17 2.35
  *     expm1     1.07 0.75     log10     0.73 0.73     acos      2.49 2.16     atan2     1.81 2.38
