@@ -2,8 +2,9 @@
 
 `Value` computes and differentiates, `nn` and `optim` train with it, `grad`, `hessian` and others
 return derivatives, `draw_dot` draws. `compile` records a function once and replays it over many
-rows, as a `Program`: help(micrograd_c.compile), help(micrograd_c.Program). They come with numpy,
-and are not imported by `from micrograd_c import *`.
+rows, as a `Program`: help(micrograd_c.compile), help(micrograd_c.Program). `jit` does so for the
+function that a loop calls: help(micrograd_c.jit). They come with numpy, and are not imported by
+`from micrograd_c import *`.
 """
 
 from pkgutil import extend_path
@@ -35,6 +36,7 @@ from .nn import MLP, Layer, Module, Neuron
 from .vectors import Vector, vector
 
 if TYPE_CHECKING:
+    from ._compile.jit import jit as jit
     from ._compile.program import Program as Program
     from ._compile.program import compile as compile
 
@@ -73,17 +75,20 @@ __all__ = [
 ]
 
 
+_LAZY = "Program", "compile", "jit"
+
+
 def __getattr__(name: str) -> Any:
-    """Import `compile` and `Program`, which few programs need, when a program asks for them.
+    """Import `compile`, `jit` and `Program`, which come with numpy, when a program asks for them.
 
     They are not in __all__: `from micrograd_c import *` leaves Python's own compile alone.
     """
-    if name not in ("Program", "compile"):
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ._compile import program
+    from ._compile import jit, program
 
-    return getattr(program, name)
+    return getattr(jit if name == "jit" else program, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "Program", "compile"})
+    return sorted({*globals(), *_LAZY})

@@ -73,7 +73,12 @@ def _partials(
 ) -> list[tuple[Value, Any]]:
     """Return an operand and the derivative with respect to it, for each operand in `depends`."""
     name, _, children, number, partials = record
-    closure = "_backward" in (attributes(node) or {})
+    own = attributes(node) or {}
+    if "_jit" in own:
+        way, leaves, place = own["_jit"]
+        found: list[tuple[Value, Any]] = way.partials(leaves, place, depends, create_graph)
+        return found
+    closure = "_backward" in own
     if name in PARTIALS and not closure:
         y = number if len(children) == 1 else children[1]
         return [

@@ -149,6 +149,17 @@ void mg_program_describe(const mg_program *program, mg_program_facts *out) {
     };
 }
 
+void mg_program_reaches(const mg_program *program, unsigned char *inputs, unsigned char *captured) {
+    memset(inputs, 0, program->inputs);
+    memset(captured, 0, program->captured);
+    for (size_t i = 0; i < program->count; i++) {
+        const mg_entry *entry = &program->entries[i];
+        if (!program->fates[i].reached) continue;
+        if (entry->op == MG_TRACE_INPUT) inputs[entry->x] = 1;
+        if (entry->op == MG_TRACE_CAPTURED) captured[entry->x] = 1;
+    }
+}
+
 size_t mg_program_scalars(const mg_program *program) {
     return program->scalar_count + 1;
 }

@@ -80,7 +80,7 @@ static void start_block(mg_block *at, size_t first, size_t count) {
         at->rows[l] = call->rows != NULL ? call->rows[first + l] : (uint32_t)(first + l);
     at->first = first;
     at->used = at->count = count;
-    at->check = call->check != 0 && at->program->guard_count == 0;
+    at->check = call->check > 1 || (call->check != 0 && at->program->guard_count == 0);
     start_forward(at, MG_STAGE_FORWARD);
 }
 
@@ -104,7 +104,7 @@ static void drop_failed(mg_block *at) {
  * begun. Where nothing is summed and nothing checked, the outputs of rows that failed may be stored
  * all the same: another program will replay those rows. */
 static bool goes_again(mg_block *at) {
-    const bool check = at->call->check != 0, failed = tell_failed(at);
+    const bool check = at->call->check == 1, failed = tell_failed(at);
     at->failures |= failed;
     if (check ? at->check && !failed : at->mode == MG_FORWARD || !failed) return false;
     drop_failed(at);
@@ -257,6 +257,11 @@ int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspa
         if (call->trap.status == MG_OK && trap.status != MG_OK) call->trap = trap;
     } while (mg_replay_end(program, mode, call));
     return progress.failures;
+}
+
+int mg_replay_row(const mg_program *program, mg_mode mode, mg_call *call, mg_workspace *workspace) {
+    if (mg_replay(program, mode, call, workspace)) return 1;
+    return call->trap.status != MG_OK ? 2 : 0;
 }
 
 /* ---- workspaces ---- */

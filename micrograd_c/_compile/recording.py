@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from numbers import Complex, Real
 from typing import Any, NamedTuple, NoReturn
 
-from .._value_methods import as_real, user_line
+from .._value_methods import as_real, plain_error, user_line
 from ..engine import Value, bulk, maximum, restore
 from . import arguments
 
@@ -60,10 +60,14 @@ class Recorder:
     def make_inputs(self, numbers: Sequence[float]) -> list[Value]:
         """Return a Value for each number: the inputs. To be called just before the function."""
         leaves = [Value(number) for number in numbers]
+        self.take_inputs(leaves)
+        return leaves
+
+    def take_inputs(self, leaves: Sequence[Value]) -> None:
+        """Let these leaves, just made, be the inputs."""
         self.inputs = tuple(leaves)
         self.arguments = frozenset(map(id, leaves))
         self.start = bulk.serial(Value(0.0))
-        return leaves
 
     # ---- what Values ask ----
 
@@ -132,10 +136,11 @@ class Recorder:
         """Raise TypeError for an argument: its hash would not be that of its number."""
         if id(value) in self.arguments:
             raise self.note(
-                TypeError(
+                plain_error(
+                    value,
                     "while a program is being recorded, an argument has no hash "
                     f"({user_line()}): key by id(v) for the Value itself, compare its .data for "
-                    "its number"
+                    "its number",
                 )
             )
 
