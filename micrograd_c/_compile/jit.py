@@ -84,8 +84,7 @@ class _Seat:
     def __init__(self, way: Way, mode: int) -> None:
         trace = way.trace
         self.frame = frame = Frame(trace, mode)
-        self.program, self.mode, self.workspace = frame.program, mode, frame.workspaces[0]
-        self.call = call = frame.call
+        call = frame.call
         inputs, captured, outputs = trace.inputs, len(trace.captured), len(trace.outputs)
         self._numbers = ffi.new("double[]", inputs + captured + 1)
         self._results = ffi.new("double[]", 1 + inputs + captured)
@@ -107,16 +106,17 @@ class _Seat:
         call.captured_grads = self._results + 1 + inputs
         call.failed, call.count, call.rows = self._failed, 1, NULL
         call.seed, call.check = 1.0, 2
-        self.long = frame.work > PIECE
+        # run(): replay; return 1 if a guard failed, 2 where the function might raise an error, else 0
+        self.run: Callable[[], int] = self._run_in_pieces
+        if frame.work <= PIECE:
+            parts = frame.program, mode, call, frame.workspaces[0]
+            self.run = functools.partial(lib.mg_replay_row, *parts)
 
-    def run(self) -> int:
-        """Replay; return 1 if a guard failed, 2 where the function might raise an error, else 0."""
-        if not self.long:
-            status: int = lib.mg_replay_row(self.program, self.mode, self.call, self.workspace)
-            return status
+    def _run_in_pieces(self) -> int:
+        """Do what run() does, looking for signals meanwhile."""
         if self.frame.run(1):
             return 1
-        return 2 if self.call.trap.status else 0
+        return 2 if self.frame.call.trap.status else 0
 
 
 class Way:
