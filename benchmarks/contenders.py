@@ -162,7 +162,11 @@ def engine(name: str) -> Engine:
     """Return the engine of that name."""
     programs = own_copy("programs", PROGRAMS)
     if name == "reference":
-        reference = own_copy("reference", location(f"{PACKAGE}._command.reference"))
+        file = location(f"{PACKAGE}._command.reference")
+        command = ModuleType("command")  # for what it imports from its folder
+        command.__path__ = [str(file.parent)]
+        with _in_place({"command": command}):
+            reference = own_copy("command.reference", file)
         return Engine(reference.__dict__["Value"], programs)
     if name == "lean":
         return Engine(own_copy("lean", LEAN).__dict__["Value"], programs)

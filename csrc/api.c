@@ -240,8 +240,22 @@ void mg_sgd_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_
 }
 
 void mg_adam_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_adam *how,
-                  double *m, double *v) {
-    LOCKED(arena, mg_update_adam(nodes, count, how, m, v));
+                  double *m, double *v, double *largest) {
+    LOCKED(arena, mg_update_adam(nodes, count, how, m, v, largest));
+}
+
+void mg_rmsprop_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_rmsprop *how,
+                     double *square, double *mean, double *buffer) {
+    LOCKED(arena, mg_update_rmsprop(nodes, count, how, square, mean, buffer));
+}
+
+double mg_clip_norm(mg_arena *arena, mg_node *const *nodes, size_t count, double max_norm,
+                    double norm_type) {
+    RETURN_LOCKED(double, arena, mg_clip_grads_by_norm(nodes, count, max_norm, norm_type));
+}
+
+void mg_clip_value(mg_arena *arena, mg_node *const *nodes, size_t count, double bound) {
+    LOCKED(arena, mg_clip_grads(nodes, count, bound));
 }
 
 void mg_zero_grads(mg_arena *arena, mg_node *const *nodes, size_t count) {

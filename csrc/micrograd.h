@@ -211,6 +211,8 @@ typedef struct {
     double lr;
     double momentum;
     double weight_decay;
+    double dampening; /* 0 in the first step with a momentum */
+    int nesterov;
 } mg_sgd;
 
 typedef struct {
@@ -221,15 +223,35 @@ typedef struct {
     double eps;
     double weight_decay;
     int decoupled; /* AdamW: the decay is not part of the gradient */
+    int amsgrad;
 } mg_adam;
 
-/* Take one step of an optimizer, updating the data of count nodes from their gradients. buffer, m
- * and v are the optimizer's memory of the parameters: count numbers each, the caller's, all 0
- * before the first step. buffer may be NULL where the momentum is 0. */
+typedef struct {
+    double lr;
+    double alpha;
+    double eps;
+    double weight_decay;
+    double momentum;
+    int centered;
+} mg_rmsprop;
+
+/* Take one step of an optimizer, updating the data of count nodes from their gradients. The arrays
+ * are the optimizer's memory of the parameters: count numbers each, the caller's, all 0 before the
+ * first step. One that the options leave unused may be NULL: buffer where the momentum is 0,
+ * largest without amsgrad, mean where centered is 0. */
 void mg_sgd_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_sgd *how,
                  double *buffer);
 void mg_adam_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_adam *how,
-                  double *m, double *v);
+                  double *m, double *v, double *largest);
+void mg_rmsprop_step(mg_arena *arena, mg_node *const *nodes, size_t count, const mg_rmsprop *how,
+                     double *square, double *mean, double *buffer);
+/* Return the norm of the gradients of count nodes, each counted once: of norm_type p > 0, the sum
+ * of |gradient|^p to the power of 1/p; of INFINITY, the largest |gradient|. Multiply each gradient
+ * by max_norm / (norm + 1e-6) where that is below 1, or nan. */
+double mg_clip_norm(mg_arena *arena, mg_node *const *nodes, size_t count, double max_norm,
+                    double norm_type);
+/* Bring the gradients of count nodes into [-bound, bound]; nan stays. */
+void mg_clip_value(mg_arena *arena, mg_node *const *nodes, size_t count, double bound);
 /* Set the gradients of count nodes to 0. */
 void mg_zero_grads(mg_arena *arena, mg_node *const *nodes, size_t count);
 
@@ -361,7 +383,12 @@ enum {
     MG_TRACE_CONSTANT,    /* the entry's number */
     MG_TRACE_DETACH,      /* x; no gradient passes to x */
     MG_TRACE_DIVIDE,      /* x / y as floats divide; no gradient passes */
-    MG_TRACE_LINK         /* x; a gradient g passes to x as g and to y as z * g */
+    MG_TRACE_LINK,        /* x; a gradient g passes to x as g and to y as z * g */
+    MG_TRACE_LESS,        /* 1 where x < y, else 0; no gradient passes */
+    MG_TRACE_LESS_EQUAL,  /* 1 where x <= y, else 0; no gradient passes */
+    MG_TRACE_EQUAL,       /* 1 where x == y, else 0; no gradient passes */
+    MG_TRACE_SELECT,      /* y where x is not 0, else z; the gradient passes to that one alone */
+    MG_TRACE_END
 };
 
 /* What a custom node computes in a trace. */
@@ -369,7 +396,11 @@ typedef enum {
     MG_RULE_NONE,   /* nothing: a custom node of the binding's own */
     MG_RULE_DETACH, /* one operand */
     MG_RULE_DIVIDE, /* two operands */
-    MG_RULE_LINK    /* its value, then operands, each with its partial derivative behind it */
+    MG_RULE_LINK,   /* its value, then operands, each with its partial derivative behind it */
+    MG_RULE_LESS,   /* two operands, as MG_TRACE_LESS and so on */
+    MG_RULE_LESS_EQUAL,
+    MG_RULE_EQUAL,
+    MG_RULE_SELECT /* three operands */
 } mg_rule;
 
 typedef struct {

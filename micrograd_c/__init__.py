@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 # found.
 __path__ = extend_path(__path__, __name__)
 
-from . import _copying, optim  # noqa: F401
+from . import _copying, _numpy_names, optim  # noqa: F401
 from .derivatives import grad, hessian, hvp, jacobian
-from .engine import Value, maximum, minimum, no_grad
+from .engine import Value, atan2, hypot, maximum, minimum, no_grad
 from .functional import (
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -27,12 +27,15 @@ from .functional import (
     logsumexp,
     mean,
     mse,
+    normal_cdf,
     softmax,
     total,
+    where,
 )
 from .gradcheck import gradcheck
 from .graph import draw_dot, trace
 from .nn import MLP, Layer, Module, Neuron
+from .optim import clip_grad_norm, clip_grad_value
 from .vectors import Vector, vector
 
 if TYPE_CHECKING:
@@ -49,7 +52,10 @@ __all__ = [
     "Neuron",
     "Value",
     "Vector",
+    "atan2",
     "binary_cross_entropy_with_logits",
+    "clip_grad_norm",
+    "clip_grad_value",
     "cross_entropy",
     "dot",
     "draw_dot",
@@ -58,6 +64,7 @@ __all__ = [
     "hessian",
     "hinge",
     "hvp",
+    "hypot",
     "jacobian",
     "linear",
     "log_softmax",
@@ -67,11 +74,13 @@ __all__ = [
     "minimum",
     "mse",
     "no_grad",
+    "normal_cdf",
     "optim",
     "softmax",
     "total",
     "trace",
     "vector",
+    "where",
 ]
 
 

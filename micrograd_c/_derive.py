@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
-from typing import Any, NoReturn
+from collections.abc import Container, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, NoReturn
 
-from ._compile.recording import DETACH, DIVIDE, LINK, NO_RULE
-from ._rules import PARTIALS
+from ._compile.recording import EQUAL, LINK, NO_RULE, SELECT
+from ._rules import PARTIALS, STEEP
 from .engine import Value, attributes, bulk, graph, recorded
+
+
+class _Node(NamedTuple):
+    """A node of a graph, and how it was recorded."""
+
+    value: Value
+    name: str
+    children: tuple[Value, ...]
+    number: Any  # an exponent, or what kind of a custom node it is; see _compile/jit.py for a tuple
+    partials: Sequence[Any]  # that a custom node was given
+
+
+def _nodes(roots: Iterable[Value], inputs: Sequence[Value]) -> list[_Node]:
+    """Return the nodes below some Values that depend on the inputs, in order of creation."""
+    anchor = bulk.rule(NO_RULE, 0.0, tuple(roots))
+    depends = {id(value) for value in inputs}
+    found = []
+    for value in graph(anchor)[:-1]:
+        name, _, children, number, partials = recorded(value)
+        jitted = (attributes(value) or {}).get("_jit")
+        if jitted is not None:
+            children, number = jitted[0].operands(jitted[1]), jitted
+        if any(id(child) in depends for child in children):
+            depends.add(id(value))
+            found.append(_Node(value, name, children, number, partials))
+    return found
+
+
+# ---- the two ways ----
 
 
 def pull(output: Value, inputs: Sequence[Value], create_graph: bool) -> list[Value]:
@@ -16,22 +45,21 @@ def pull(output: Value, inputs: Sequence[Value], create_graph: bool) -> list[Val
     Nodes are taken in descending order of creation, as `backward()` takes them, and contributions
     to a derivative are added in that order: the numbers are those of `backward()`.
     """
-    nodes = graph(output)
-    records = [recorded(node) for node in nodes]
-    depends = {id(value) for value in inputs}
-    for node, record in zip(nodes, records):
-        if any(id(child) in depends for child in record[2]):
-            depends.add(id(node))
+    nodes = _nodes([output], inputs)
+    masks = _Masks(nodes, inputs) if any(_selects(node) for node in nodes) else None
+    depends = {id(value) for value in inputs} | {id(node.value) for node in nodes}
     adjoints: dict[int, Any] = {id(output): 1.0}
-    for node, record in zip(reversed(nodes), reversed(records)):
-        adjoint = adjoints.get(id(node))
-        if adjoint is None or id(node) not in depends:
+    for node in reversed(nodes):
+        adjoint = adjoints.get(id(node.value))
+        if adjoint is None:
             continue
-        for child, partial in _partials(node, record, depends, create_graph):
-            term = _product(adjoint, partial)
+        for i, term in _terms(node, adjoint, depends, create_graph):
+            child = node.children[i]
+            if masks is not None:
+                term = masks.masked(term, node, i)
             before = adjoints.get(id(child))
             adjoints[id(child)] = term if before is None else before + term
-    existing = {id(value) for record in records for value in record[2]} | {id(output)}
+    existing = {id(value) for node in nodes for value in node.children} | {id(output)}
     return [_own(adjoints.get(id(value), 0.0), existing) for value in inputs]
 
 
@@ -39,20 +67,68 @@ def push(
     outputs: Sequence[Value], inputs: Sequence[Value], tangents: Sequence[Value]
 ) -> list[Value]:
     """Return the recorded derivatives of Values along tangents of the inputs: forward mode."""
-    anchor = bulk.rule(NO_RULE, 0.0, tuple(outputs))
     along: dict[int, Any] = {id(value): tangent for value, tangent in zip(inputs, tangents)}
-    nodes = graph(anchor)[:-1]
+    nodes = _nodes(outputs, inputs)
     for node in nodes:
-        tangent = None
-        for child, partial in _partials(node, recorded(node), along, False):
-            term = _product(along[id(child)], partial)
-            tangent = term if tangent is None else tangent + term
+        if _selects(node):
+            condition, a, b = node.children
+            tangent: Any = _select(condition, along.get(id(a), 0.0), along.get(id(b), 0.0), 0)
+        else:
+            tangent = None
+            for i, partial in _partials(node, along, False):
+                before = along[id(node.children[i])]
+                term = _product(before, partial)
+                if node.name in STEEP:
+                    term = _zero_where_zero(before, term)
+                tangent = term if tangent is None else tangent + term
         if tangent is not None:
-            along[id(node)] = tangent
+            along[id(node.value)] = tangent
     found = [along.get(id(value), 0.0) for value in outputs]
-    return [
-        derivative if isinstance(derivative, Value) else Value(derivative) for derivative in found
-    ]
+    return [d if isinstance(d, Value) else Value(d) for d in found]
+
+
+def _terms(
+    node: _Node, adjoint: Any, depends: Container[int], create_graph: bool
+) -> Iterator[tuple[int, Any]]:
+    """Yield a place among a node's children and what the node contributes to its derivative."""
+    if not _selects(node):
+        for i, partial in _partials(node, depends, create_graph):
+            yield i, _product(adjoint, partial)
+        return
+    for i in (1, 2):
+        if id(node.children[i]) in depends:
+            yield i, _select(node.children[0], adjoint, 0.0, i - 1)
+
+
+# ---- one node ----
+
+
+def _partials(
+    node: _Node, depends: Container[int], create_graph: bool
+) -> Iterator[tuple[int, Any]]:
+    """Yield a place among a node's children, and the derivative of the node by that child."""
+    children = node.children
+    if type(node.number) is tuple:  # a jitted function's result: the function itself is run
+        way, leaves, place = node.number
+        yield from way.partials(leaves, place, depends, create_graph)
+        return
+    closure = "_backward" in (attributes(node.value) or {})
+    if node.name in PARTIALS and not closure:
+        second = node.number if len(children) == 1 else children[1]
+        for i, rule in enumerate(PARTIALS[node.name]):
+            if id(children[i]) in depends:
+                yield i, rule(children[0], second, node.value)
+        return
+    partials, places = node.partials, range(len(children))
+    if closure:
+        partials = _by_closure(node.value, children)
+    elif node.number == LINK:
+        partials, places = children[2::2], range(1, len(children), 2)
+    elif node.number != NO_RULE:
+        return  # of a detached number, or a condition
+    for i, partial in zip(places, partials):
+        if id(children[i]) in depends:
+            yield i, _opaque(partial, node.value, children) if create_graph else partial
 
 
 def _own(derivative: Any, existing: set[int]) -> Value:
@@ -66,35 +142,6 @@ def _product(adjoint: Any, partial: Any) -> Any:
     if type(adjoint) is float and adjoint == 1.0:
         return partial
     return adjoint if type(partial) is float and partial == 1.0 else adjoint * partial
-
-
-def _partials(
-    node: Value, record: tuple[Any, ...], depends: Container[int], create_graph: bool
-) -> list[tuple[Value, Any]]:
-    """Return an operand and the derivative with respect to it, for each operand in `depends`."""
-    name, _, children, number, partials = record
-    own = attributes(node) or {}
-    if "_jit" in own:
-        way, leaves, place = own["_jit"]
-        found: list[tuple[Value, Any]] = way.partials(leaves, place, depends, create_graph)
-        return found
-    closure = "_backward" in own
-    if name in PARTIALS and not closure:
-        y = number if len(children) == 1 else children[1]
-        return [
-            (child, rule(children[0], y, node))
-            for child, rule in zip(children, PARTIALS[name])
-            if id(child) in depends
-        ]
-    if number in (DETACH, DIVIDE) and not closure:
-        return []
-    if number == LINK:
-        children, partials = children[1::2], children[2::2]
-    elif closure:
-        partials = _by_closure(node, children)
-    if create_graph:
-        partials = [_opaque(partial, node, children) for partial in partials]
-    return [pair for pair in zip(children, partials) if id(pair[0]) in depends]
 
 
 def _by_closure(node: Value, children: tuple[Value, ...]) -> list[float]:
@@ -135,3 +182,65 @@ def _opaque(partial: Any, node: Value, children: tuple[Value, ...]) -> Value:
 
     value._backward = refuse
     return value
+
+
+# ---- selections, in programs that are being recorded ----
+
+
+def _selects(node: _Node) -> bool:
+    return node.name == "custom" and node.number == SELECT
+
+
+def _select(condition: Value, a: Any, b: Any, swapped: int) -> Value:
+    """Return a where the condition, a Value, is not 0, otherwise b; the other way if swapped."""
+    choices = [v if isinstance(v, Value) else Value(v) for v in ((b, a) if swapped else (a, b))]
+    return bulk.rule(SELECT, bulk.number_of(choices[0]), (condition, *choices))
+
+
+def _zero_where_zero(tangent: Any, term: Value) -> Value:
+    """Return a tangent times an infinite derivative, but 0 where the tangent is 0."""
+    recorder = bulk.recorder()
+    if recorder is None or not isinstance(tangent, Value):
+        return term
+    zero = recorder.compare(EQUAL, tangent, Value(0.0), False)
+    return recorder.select(zero, 0.0, term)  # type: ignore[no-any-return]
+
+
+class _Masks:
+    """The rows in which a derivative reaches each node of a graph that has selections.
+
+    In other rows the derivative by the node may be nan, an infinite slope times 0: what the node
+    contributes to the derivatives of others is 0 there. A mask is a Value, not 0 in those rows;
+    None for all rows. csrc/program/regions.h has the same rule for the replay of programs.
+    """
+
+    def __init__(self, nodes: list[_Node], inputs: Sequence[Value]) -> None:
+        self.masks: dict[int, Value | None] = {id(value): None for value in inputs}
+        self.made: dict[tuple[int, int, int], Value] = {}
+        for node in reversed(nodes):
+            self.masks.setdefault(id(node.value), None)
+            for i, child in enumerate(node.children):
+                used = self._of_use(node, i)
+                known = self.masks.setdefault(id(child), used)
+                if known is None or used is None:
+                    self.masks[id(child)] = None
+                elif known is not used:
+                    self.masks[id(child)] = _select(known, known, used, 0)
+
+    def _of_use(self, node: _Node, i: int) -> Value | None:
+        """Return the mask of the rows in which a derivative reaches a node's child by the node."""
+        mask = self.masks[id(node.value)]
+        if i == 0 or not _selects(node):
+            return mask
+        key = id(mask), id(node.children[0]), i
+        if key not in self.made:
+            inside = 1.0 if mask is None else mask
+            self.made[key] = _select(node.children[0], inside, 0.0, i - 1)
+        return self.made[key]
+
+    def masked(self, term: Any, node: _Node, i: int) -> Any:
+        """Return what a node contributes to its child i, but 0 where no derivative reaches it."""
+        used = self._of_use(node, i)
+        if used is None or used is self.masks[id(node.children[i])]:
+            return term
+        return _select(used, term, 0.0, 0)

@@ -12,7 +12,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .functional import where
+from .engine import hypot
+from .functional import normal_cdf, where
 
 # Each takes the first operand, the second one (or the exponent, a number) and the value.
 Partial = Callable[[Any, Any, Any], Any]
@@ -65,6 +66,33 @@ def _abs(x: Any, y: Any, z: Any) -> Any:
     )
 
 
+_TWO_BY_ROOT_PI = 2.0 / math.sqrt(math.pi)
+_ROOT_BY_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
+
+
+def _unit_circle(x: Any) -> Any:
+    """Return 1 - x**2, which does not cancel near 1 and -1."""
+    return (1.0 - x) * (x + 1.0)
+
+
+def _over(x: Any, z: Any) -> Any:
+    """Return x / z for a length z, and 0 where it is 0."""
+    return _choose(z > 0.0, lambda: x * z**-1, lambda: 0.0 * x)
+
+
+def _over_squares(x: Any, a: Any, b: Any) -> Any:
+    """Return x / (a**2 + b**2), also where the squares overflow."""
+    inverse = hypot(a, b) ** -1
+    return x * inverse * inverse
+
+
+def _trigamma(x: Any, y: Any, z: Any) -> Any:
+    raise TypeError(
+        "the derivative of digamma cannot be recorded, for trigamma is no operator: "
+        "take it last, by backward() or by grad() without create_graph"
+    )
+
+
 PARTIALS: dict[str, tuple[Partial, ...]] = {
     "add": (lambda x, y, z: 1.0, lambda x, y, z: 1.0),
     "multiply": (lambda x, y, z: y, lambda x, y, z: x),
@@ -82,4 +110,32 @@ PARTIALS: dict[str, tuple[Partial, ...]] = {
     "abs": (_abs,),
     "maximum": (lambda x, y, z: _share(x, y), lambda x, y, z: _share(y, x)),
     "minimum": (lambda x, y, z: _share(y, x), lambda x, y, z: _share(x, y)),
+    "log1p": (lambda x, y, z: (x + 1.0) ** -1,),
+    "expm1": (lambda x, y, z: x.exp(),),
+    "tan": (lambda x, y, z: 1.0 + z * z,),
+    "asin": (lambda x, y, z: _unit_circle(x) ** -0.5,),
+    "acos": (lambda x, y, z: -(_unit_circle(x) ** -0.5),),
+    "atan": (lambda x, y, z: hypot(1.0, x) ** -2,),
+    "sinh": (lambda x, y, z: x.cosh(),),
+    "cosh": (lambda x, y, z: x.sinh(),),
+    "asinh": (lambda x, y, z: hypot(1.0, x) ** -1,),
+    "acosh": (lambda x, y, z: (x - 1.0) ** -0.5 * (x + 1.0) ** -0.5,),
+    "atanh": (lambda x, y, z: _unit_circle(x) ** -1,),
+    "erf": (lambda x, y, z: (-x * x).exp() * _TWO_BY_ROOT_PI,),
+    "erfc": (lambda x, y, z: (-x * x).exp() * -_TWO_BY_ROOT_PI,),
+    "log2": (lambda x, y, z: x**-1 * math.log2(math.e),),
+    "log10": (lambda x, y, z: x**-1 * math.log10(math.e),),
+    "softplus": (lambda x, y, z: x.sigmoid(),),
+    "gelu": (lambda x, y, z: normal_cdf(x) + x * (x * x * -0.5).exp() * _ROOT_BY_TWO_PI,),
+    "silu": (lambda x, y, z: x.sigmoid() * (1.0 + x * (-x).sigmoid()),),
+    "lgamma": (lambda x, y, z: x.digamma(),),
+    "digamma": (_trigamma,),
+    "atan2": (lambda x, y, z: _over_squares(y, x, y), lambda x, y, z: -_over_squares(x, x, y)),
+    "hypot": (lambda x, y, z: _over(x, z), lambda x, y, z: _over(y, z)),
 }
+
+# Operators whose derivative may be infinite where operand and value are finite.
+STEEP = frozenset(
+    {"exponent", "power", "number_power", "log", "sqrt", "asin", "acos", "acosh", "log2", "log10"}
+    | {"lgamma", "digamma", "atan2"}
+)

@@ -66,6 +66,51 @@ def real(number: Any, what: str) -> float:
     return found
 
 
+def truth(condition: object, who: str) -> bool:
+    """Return a bool, or one of numpy's, as a bool. Raises TypeError for anything else."""
+    numpy = sys.modules.get("numpy")
+    if isinstance(condition, bool) or (numpy is not None and isinstance(condition, numpy.bool_)):
+        return bool(condition)
+    kind = condition.__class__.__name__
+    hint = ": ~ of a bool is an int, write c ^ True" if condition in (-1, -2) else ""
+    raise TypeError(f"{who} takes a bool as its condition, such as x < 3, not {kind!r}{hint}")
+
+
+def number(value: Any, what: str) -> float:
+    """Return a real number as a float. Raises as `real` does; OverflowError says what it is."""
+    try:
+        return real(value, what)
+    except OverflowError:
+        raise OverflowError(f"{what} must be a number that a float can hold") from None
+
+
+def not_negative(value: Any, what: str) -> float:
+    """Return a number from 0 up as a float. Raises as `number`, and ValueError for all others."""
+    found = number(value, what)
+    if not found >= 0.0:
+        raise ValueError(f"{what} must not be negative: {value}")
+    return found
+
+
+def numbers(values: Any, name: str) -> list[float]:
+    """Return floats of an iterable of real numbers. Raises as `number`."""
+    if not hasattr(type(values), "__iter__"):
+        raise TypeError(f"{name} must be a list of numbers, not {type(values).__name__!r}")
+    return [number(value, f"each of {name}") for value in values]
+
+
+def as_steps(steps: Any, name: str) -> int:
+    """Return a count as an int. Raises TypeError if it is none, ValueError out of [0, 2**53]."""
+    if not hasattr(type(steps), "__index__"):
+        raise TypeError(f"{name} must be an integer, not {type(steps).__name__!r}")
+    count: int = operator.index(steps)
+    if count < 0:
+        raise ValueError(f"{name} must not be negative: {count}")
+    if count > LARGEST_INTEGER:
+        raise ValueError(f"{name} must be at most 2**53, up to which a double counts")
+    return count
+
+
 def as_count(name: str, count: Any) -> int:
     """Return `count` as an int. Raises TypeError if it is no int, ValueError if it is below 1."""
     try:
@@ -87,7 +132,7 @@ def arithmetic_error(what: str, name: str, x: float, y: float, derivative: int) 
         call = f"{x} ** {y}"
     elif name == "/":
         call = f"{x} / {y}"
-    elif name in ("maximum", "minimum"):
+    elif name in ("maximum", "minimum", "atan2", "hypot"):
         call = f"{name}({x}, {y})"
     else:
         call = f"{name}({x})"
@@ -133,7 +178,7 @@ def plain_error(value: Any, text: str) -> TypeError:
 class ValueMethods:
     """The base class of Value: how a Value is shown, and the conversions that a Value refuses.
 
-    `_copying` adds the methods that copy and pickle Values.
+    `_copying` adds the methods that copy and pickle Values, `_numpy_names` those that numpy calls.
     """
 
     __slots__ = ()

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from . import _value_type as _backend
     from ._value_type import (
         Value,
+        atan2,
         attributes,
         fail_after,
         graph,
+        hypot,
         maximum,
         minimum,
         recorded,
@@ -70,6 +72,8 @@ else:
     Value = _backend.Value
     maximum = _backend.maximum
     minimum = _backend.minimum
+    atan2 = _backend.atan2
+    hypot = _backend.hypot
     trim = _backend.trim
     fail_after = _backend.fail_after
     graph = _backend.graph
@@ -82,10 +86,12 @@ __all__ = [
     "BACKEND",
     "Statistics",
     "Value",
+    "atan2",
     "attributes",
     "bulk",
     "fail_after",
     "graph",
+    "hypot",
     "maximum",
     "minimum",
     "no_grad",

@@ -12,12 +12,13 @@ the expression itself raises, such as OverflowError, or the ValueError of a loga
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import index
 from typing import Any
 
-from ._compile.recording import Number, largest
-from ._value_methods import as_real
+from ._compile.recording import Condition, Number, largest
+from ._value_methods import as_real, truth
 from .engine import Value, bulk, maximum
 
 __all__ = [
@@ -30,15 +31,13 @@ __all__ = [
     "logsumexp",
     "mean",
     "mse",
+    "normal_cdf",
     "softmax",
     "total",
+    "where",
 ]
 
 Element = Value | float
-
-
-def where(condition: bool, a: Element, b: Element) -> Value:
-    return _as_value(a if condition else b)
 
 
 def dot(ws: Collection[Element], xs: Collection[Element], bias: Element | None = None) -> Value:
@@ -251,9 +250,46 @@ def binary_cross_entropy_with_logits(
     return result  # type: ignore[no-any-return]
 
 
+def where(condition: bool, a: Element, b: Element) -> Value:
+    """Return a if the condition is true, otherwise b; a number becomes a leaf.
+
+    The result is the Value itself, so gradients pass to the selected side alone. In a function that
+    is compiled, where the condition is a comparison, each row selects its own side: the program
+    computes both for every row, and no other recording is needed. Such conditions are combined by
+    &, | and ^. Unlike an ``if``, both sides are evaluated, and may raise errors.
+
+    Raises TypeError if the condition is no bool, or a side is neither a Value nor a real number.
+
+    >>> where(1.0 < 2.0, Value(3.0), 0.0).data
+    3.0
+    >>> x = Value(-2.0)
+    >>> where(x < 0, -x, x).data
+    2.0
+    """
+    for side in (a, b):
+        if not isinstance(side, (Value, float, int)) and as_real(side) is NotImplemented:
+            raise TypeError(f"where() takes Values and real numbers, not {type(side).__name__!r}")
+    comparison: Any = condition
+    if type(comparison) is Condition and not comparison.recorder.over:
+        return comparison.recorder.select(comparison, a, b)
+    chosen = a if truth(condition, "where()") else b
+    return chosen if isinstance(chosen, Value) else Value(chosen)
+
+
 def _logistic_loss(z: Value, t: Any) -> Any:
     rest = (1 + (-abs(z)).exp()).log()
     return maximum(z, 0) + -t * z + rest
+
+
+def normal_cdf(x: Element) -> Value:
+    """Return ``(x * -sqrt(1/2)).erfc() * 0.5``: how likely a standard normal number is below x.
+
+    Its derivative is the density, ``e**(-x**2 / 2) / sqrt(2 * pi)``.
+
+    >>> normal_cdf(Value(0.0)).data
+    0.5
+    """
+    return (_as_value(x) * -math.sqrt(0.5)).erfc() * 0.5
 
 
 def _recorded(

@@ -20,11 +20,13 @@ __all__ = ["MLP", "Layer", "Module", "Neuron"]
 
 Activation = str | None
 
+_FUNCTIONS = [  # the methods of Value that take nothing else
+    *("tanh", "relu", "sigmoid", "exp", "log", "sin", "cos", "sqrt", "log1p", "expm1", "tan"),
+    *("asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "erf", "erfc"),
+    *("log2", "log10", "softplus", "gelu", "silu", "lgamma", "digamma"),
+]
 ACTIVATIONS: dict[Activation, Callable[[Any], Any]] = {
-    **{
-        name: methodcaller(name)
-        for name in ("tanh", "relu", "sigmoid", "exp", "log", "sin", "cos", "sqrt")
-    },
+    **{name: methodcaller(name) for name in _FUNCTIONS},
     "abs": abs,
     None: lambda value: value,
 }
@@ -59,8 +61,9 @@ class Neuron(Module):
     def __init__(self, nin: int, activation: Activation = "tanh") -> None:
         """Draw `nin` weights and a bias from `random.uniform(-1, 1)`.
 
-        `activation` names a method of Value: 'tanh', 'relu', 'sigmoid', 'exp', 'log', 'sin',
-        'cos', 'sqrt' or 'abs'; None leaves the sum as it is (a linear neuron).
+        `activation` names a method of Value that takes nothing else: 'tanh', 'relu', 'sigmoid',
+        'softplus', 'gelu', 'silu', 'exp', 'abs', ...; None leaves the sum as it is, for a linear
+        neuron.
         Raises ValueError for another name or `nin` below 1, TypeError if `nin` is not an integer.
         """
         nin = as_count("nin", nin)

@@ -225,6 +225,12 @@ def mg(request: pytest.FixtureRequest) -> Iterator[Any]:
         yield package
 
 
+@pytest.fixture
+def packages() -> list[Any]:
+    """The package on every backend, for a test that compares them."""
+    return [modules[PACKAGE] for modules in _loaded.values()]
+
+
 @pytest.fixture(params=[*BACKENDS, "pure"])
 def lib(request: pytest.FixtureRequest) -> Iterator[Any]:
     """Whatever has Value, maximum and minimum: the package on each backend, and the reference."""

@@ -25,6 +25,26 @@ UNARY: dict[str, Callable[[Any], Any]] = {
     "sin": lambda v: v.sin(),
     "cos": lambda v: v.cos(),
     "sqrt": lambda v: v.sqrt(),
+    "log1p": lambda v: v.log1p(),
+    "expm1": lambda v: v.expm1(),
+    "tan": lambda v: v.tan(),
+    "asin": lambda v: v.asin(),
+    "acos": lambda v: v.acos(),
+    "atan": lambda v: v.atan(),
+    "sinh": lambda v: v.sinh(),
+    "cosh": lambda v: v.cosh(),
+    "asinh": lambda v: v.asinh(),
+    "acosh": lambda v: v.acosh(),
+    "atanh": lambda v: v.atanh(),
+    "erf": lambda v: v.erf(),
+    "erfc": lambda v: v.erfc(),
+    "log2": lambda v: v.log2(),
+    "log10": lambda v: v.log10(),
+    "softplus": lambda v: v.softplus(),
+    "gelu": lambda v: v.gelu(),
+    "silu": lambda v: v.silu(),
+    "lgamma": lambda v: v.lgamma(),
+    "digamma": lambda v: v.digamma(),
 }
 FUNCTIONS = sorted(set(UNARY) - {"+"})  # +v makes no node
 BINARY: dict[str, Callable[[Any, Any, Any], Any]] = {
@@ -35,6 +55,8 @@ BINARY: dict[str, Callable[[Any, Any, Any], Any]] = {
     "**": lambda lib, x, y: x**y,
     "maximum": lambda lib, x, y: lib.maximum(x, y),
     "minimum": lambda lib, x, y: lib.minimum(x, y),
+    "atan2": lambda lib, x, y: lib.atan2(x, y),
+    "hypot": lambda lib, x, y: lib.hypot(x, y),
 }
 
 

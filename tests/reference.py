@@ -21,7 +21,7 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from micrograd_c._command.reference import Number, Value, maximum, minimum
+from micrograd_c._command.reference import Number, Value, atan2, hypot, maximum, minimum
 
 __all__ = [
     "CREATION_ORDERED",
@@ -61,12 +61,14 @@ class Library(NamedTuple):
     """What a program of Values needs; the package `micrograd_c` has the same names."""
 
     Value: type
-    maximum: Callable[[Any, Any], Any]
-    minimum: Callable[[Any, Any], Any]
+    maximum: Callable[..., Any]
+    minimum: Callable[..., Any]
+    atan2: Callable[[Any, Any], Any]
+    hypot: Callable[[Any, Any], Any]
 
 
-DEPTH_FIRST = Library(Value, maximum, minimum)
-CREATION_ORDERED = Library(CreationOrdered, maximum, minimum)
+DEPTH_FIRST = Library(Value, maximum, minimum, atan2, hypot)
+CREATION_ORDERED = Library(CreationOrdered, maximum, minimum, atan2, hypot)
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from conftest import collect
 
-NAMES = ["tanh", "relu", "sigmoid", "exp", "log", "sin", "cos", "sqrt"]
+NAMES = ["tanh", "relu", "sigmoid", "exp", "log", "sin", "cos", "sqrt", "softplus", "gelu", "silu"]
 EXAMPLES = [[2.0, 3.0, -1.0], [3.0, -1.0, 0.5], [0.5, 1.0, 1.0], [1.0, 1.0, -1.0]]
 TARGETS = [1.0, -1.0, -1.0, 1.0]
 
@@ -121,8 +121,8 @@ def test_the_activation_is_tanh_unless_said_otherwise(mg: Any) -> None:
 @pytest.mark.parametrize("kind", ["Neuron", "Layer", "MLP"])
 def test_an_unknown_activation_is_a_value_error_that_names_the_choices(mg: Any, kind: str) -> None:
     arguments = {"Neuron": (2,), "Layer": (2, 2), "MLP": (2, [2])}[kind]
-    with pytest.raises(ValueError, match="softplus") as caught:
-        getattr(mg, kind)(*arguments, activation="softplus")
+    with pytest.raises(ValueError, match="swish") as caught:
+        getattr(mg, kind)(*arguments, activation="swish")
     assert all(repr(name) in str(caught.value) for name in [*NAMES, "abs", None])
 
 
@@ -194,7 +194,7 @@ def test_one_size_in_place_of_the_list_is_a_type_error(mg: Any, nouts: Any) -> N
 
 @pytest.mark.parametrize(
     "arguments",
-    [(2, [2, 0]), (2, [2, 2.0]), (2, [2, 2], ["tanh", "softplus"]), (2, [2], ["a", "b"])],
+    [(2, [2, 0]), (2, [2, 2.0]), (2, [2, 2], ["tanh", "swish"]), (2, [2], ["a", "b"])],
 )
 def test_a_network_that_cannot_be_made_draws_no_random_number(mg: Any, arguments: Any) -> None:
     before = random.getstate()

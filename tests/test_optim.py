@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import pickle
 import random
+import re
 from array import array
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch_numbers
 
 # ---- the published formulas, one parameter at a time ----
 
 
-def sgd(lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> Callable[..., Any]:
+def sgd(
+    lr: float,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+) -> Callable[..., Any]:
     def update(p: float, g: float, t: int, memory: dict[str, float]) -> float:
         g = g + weight_decay * p
-        b = g if t == 1 else momentum * memory["b"] + g
+        b = g if t == 1 else momentum * memory["b"] + (1 - dampening) * g
         memory["b"] = b
-        return p - lr * b
+        return p - lr * (g + momentum * b if nesterov else b)
 
     return update
 
@@ -30,6 +40,7 @@ def adam(
     eps: float,
     weight_decay: float,
     decoupled: bool,
+    amsgrad: bool = False,
 ) -> Callable[..., Any]:
     def update(p: float, g: float, t: int, memory: dict[str, float]) -> float:
         if decoupled:
@@ -39,8 +50,23 @@ def adam(
         m = memory["m"] = betas[0] * memory.get("m", 0.0) + (1 - betas[0]) * g
         v = memory["v"] = betas[1] * memory.get("v", 0.0) + (1 - betas[1]) * g * g
         m_hat = m / (1 - betas[0] ** t)
-        v_hat = v / (1 - betas[1] ** t)
+        largest = memory["largest"] = max(v, memory.get("largest", 0.0))
+        v_hat = (largest if amsgrad else v) / (1 - betas[1] ** t)
         return p - lr * m_hat / (math.sqrt(v_hat) + eps)
+
+    return update
+
+
+def rmsprop(
+    lr: float, alpha: float, eps: float, weight_decay: float, momentum: float, centered: bool
+) -> Callable[..., Any]:
+    def update(p: float, g: float, t: int, memory: dict[str, float]) -> float:
+        g = g + weight_decay * p
+        s = memory["s"] = alpha * memory.get("s", 0.0) + (1 - alpha) * g * g
+        mean = memory["mean"] = alpha * memory.get("mean", 0.0) + (1 - alpha) * g
+        step = g / (math.sqrt(s - mean**2 if centered else s) + eps)
+        b = memory["b"] = momentum * memory.get("b", 0.0) + step
+        return p - lr * b
 
     return update
 
@@ -62,11 +88,28 @@ RULES = {
         {"lr": 0.05, "betas": (0.8, 0.95), "weight_decay": 0.2},
         adam(0.05, (0.8, 0.95), 1e-8, 0.2, True),
     ),
+    "SGD with dampening": (
+        {"lr": 0.1, "momentum": 0.9, "dampening": 0.4},
+        sgd(0.1, 0.9, dampening=0.4),
+    ),
+    "SGD, Nesterov's": (
+        {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.3, "nesterov": True},
+        sgd(0.1, 0.9, 0.3, nesterov=True),
+    ),
+    "AdamW, amsgrad": (
+        {"lr": 0.05, "betas": (0.8, 0.5), "amsgrad": True},
+        adam(0.05, (0.8, 0.5), 1e-8, 0.01, True, True),
+    ),
+    "RMSprop": ({}, rmsprop(0.01, 0.99, 1e-8, 0.0, 0.0, False)),
+    "RMSprop, centered, with momentum": (
+        {"lr": 0.1, "alpha": 0.8, "weight_decay": 0.1, "momentum": 0.5, "centered": True},
+        rmsprop(0.1, 0.8, 1e-8, 0.1, 0.5, True),
+    ),
 }
 
 
 def make(mg: Any, rule: str, params: Any) -> Any:
-    return getattr(mg.optim, rule.split()[0])(params, **RULES[rule][0])
+    return getattr(mg.optim, re.split("[, ]", rule)[0])(params, **RULES[rule][0])
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -262,6 +305,15 @@ def test_a_product_without_recording_is_a_parameter(mg: Any) -> None:
         (lambda mg: mg.optim.Adam([mg.Value(1.0)], betas=(1.0, 0.9)), ValueError),
         (lambda mg: mg.optim.Adam([mg.Value(1.0)], eps=-1e-8), ValueError),
         (lambda mg: mg.optim.AdamW([mg.Value(1.0)], weight_decay=-0.1), ValueError),
+        (lambda mg: mg.optim.SGD([mg.Value(1.0)], nesterov=True), ValueError),
+        (
+            lambda mg: mg.optim.SGD([mg.Value(1.0)], momentum=0.9, dampening=0.1, nesterov=True),
+            ValueError,
+        ),
+        (lambda mg: mg.optim.SGD([mg.Value(1.0)], nesterov="no"), TypeError),
+        (lambda mg: mg.optim.Adam([mg.Value(1.0)], amsgrad=1), TypeError),
+        (lambda mg: mg.optim.RMSprop([mg.Value(1.0)], centered=None), TypeError),
+        (lambda mg: mg.optim.RMSprop([mg.Value(1.0)], alpha=-0.1), ValueError),
     ],
 )
 def test_bad_arguments_are_refused(mg: Any, call: Any, error: Any) -> None:
@@ -293,7 +345,7 @@ def test_betas_are_two_numbers_at_each_step(mg: Any) -> None:
     assert (p.data, optimizer.steps) == (1.0, 0)
 
 
-@pytest.mark.parametrize("name", ["buffer", "m", "v"])
+@pytest.mark.parametrize("name", ["buffer", "m", "v", "largest"])
 @pytest.mark.parametrize(
     ("numbers", "error"),
     [
@@ -315,3 +367,309 @@ def test_a_memory_that_is_no_array_of_as_many_doubles_is_refused(
     with pytest.raises(error):
         optimizer.step()
     assert [p.data for p in params] == [1.0, 2.0]
+
+
+# ---- PyTorch's numbers ----
+
+
+def train(optimizer: Any, params: Any) -> list[float]:
+    """Take the steps of torch_numbers.py."""
+    for _ in range(torch_numbers.STEPS):
+        for p, g in zip(params, torch_numbers.gradients([p.data for p in params])):
+            p.grad = g
+        optimizer.step()
+    return [p.data for p in params]
+
+
+def near(expected: Any) -> Any:
+    """The same but for last bits: torch fuses some products and sums."""
+    return pytest.approx(expected, rel=1e-15, abs=1e-15)
+
+
+@pytest.mark.parametrize("case", torch_numbers.OPTIMIZERS)
+def test_steps_are_those_of_torch(mg: Any, case: str) -> None:
+    kind, settings = torch_numbers.OPTIMIZERS[case]
+    params = [mg.Value(x) for x in torch_numbers.START]
+    numbers = train(getattr(mg.optim, kind)(params, **settings), params)
+    assert numbers == near(torch_numbers.NUMBERS["optimizers"][case])
+
+
+@pytest.mark.parametrize("kind", torch_numbers.GROUPS)
+def test_steps_of_two_groups_are_those_of_torch(mg: Any, kind: str) -> None:
+    case, own = torch_numbers.GROUPS[kind]
+    params = [mg.Value(x) for x in torch_numbers.START]
+    groups = [{"params": params[:2], **own}, {"params": params[2:]}]
+    optimizer = getattr(mg.optim, kind)(groups, **torch_numbers.OPTIMIZERS[case][1])
+    assert train(optimizer, params) == near(torch_numbers.NUMBERS["groups"][kind])
+
+
+def test_clipped_gradients_are_those_of_torch(mg: Any) -> None:
+    found = []
+    for norm_type in torch_numbers.NORMS:
+        for limit in torch_numbers.LIMITS:
+            params = with_grads(mg, torch_numbers.gradients(torch_numbers.START))
+            norm = mg.optim.clip_grad_norm(params, limit, norm_type)
+            found.append([norm, [p.grad for p in params]])
+    expected = torch_numbers.NUMBERS["clipped"]
+    assert [norm for norm, _ in found] == near([norm for norm, _ in expected])
+    for (_, grads), (_, others) in zip(found, expected):
+        assert grads == near(others)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_backends_take_the_same_steps_to_the_last_bit(packages: list[Any], rule: str) -> None:
+    found = []
+    for package in packages:
+        params = [package.Value(x) for x in torch_numbers.START]
+        found.append(train(make(package, rule, params), params))
+    assert found == found[:1] * len(found)
+
+
+# ---- groups ----
+
+
+def test_a_group_has_the_settings_it_gives_and_the_constructor_s_else(mg: Any) -> None:
+    a, b = mg.Value(1.0), mg.Value(1.0)
+    optimizer = mg.optim.SGD([{"params": [a], "lr": 0.5}, {"params": [b]}], lr=0.1, momentum=0.9)
+    assert [group["params"] for group in optimizer.param_groups] == [(a,), (b,)]
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.1]
+    assert optimizer.momentum == 0.9
+    assert optimizer.params == (a, b)
+
+
+def test_a_setting_is_assigned_to_all_groups_or_to_one(mg: Any) -> None:
+    a, b = mg.Value(1.0), mg.Value(1.0)
+    optimizer = mg.optim.SGD([{"params": [a]}, {"params": [b]}])
+    optimizer.lr = 0.5
+    optimizer.param_groups[1]["lr"] = 0.25
+    a.grad = b.grad = 1.0
+    optimizer.step()
+    assert (a.data, b.data) == (0.5, 0.75)
+
+
+def test_a_setting_in_which_groups_differ_is_no_attribute(mg: Any) -> None:
+    groups = [{"params": [mg.Value(1.0)], "lr": lr} for lr in (0.1, 0.2)]
+    optimizer = mg.optim.SGD(groups)
+    with pytest.raises(AttributeError, match=r"differ in lr: read .*param_groups\[i\]\['lr'\]"):
+        _ = optimizer.lr
+    with pytest.raises(AttributeError, match=r"each group has its buffer"):
+        _ = optimizer.buffer
+    optimizer.lr = 0.3
+    assert optimizer.lr == 0.3
+
+
+def test_zero_grad_clears_all_groups(mg: Any) -> None:
+    params = with_grads(mg, [1.0, 2.0])
+    mg.optim.SGD([{"params": [p]} for p in params]).zero_grad()
+    assert [p.grad for p in params] == [0.0, 0.0]
+
+
+def test_an_added_group_starts_with_its_own_first_step(mg: Any) -> None:
+    a, b, alone = with_grads(mg, [0.5, 0.25, 0.25])
+    optimizer = mg.optim.Adam([a], lr=0.1)
+    optimizer.step()
+    optimizer.add_param_group({"params": [b], "lr": 0.2})
+    optimizer.step()
+    mg.optim.Adam([alone], lr=0.2).step()
+    assert [group["steps"] for group in optimizer.param_groups] == [2, 1]
+    assert b.data == alone.data
+
+
+@pytest.mark.parametrize(
+    ("group", "error", "text"),
+    [
+        (lambda mg, a: [mg.Value(1.0)], TypeError, "a group must be a dict, .* not 'list'"),
+        (lambda mg, a: {"lr": 0.1}, KeyError, 'a group must have "params"'),
+        (lambda mg, a: {"params": [a]}, ValueError, "a parameter is in two groups: Value"),
+        (lambda mg, a: {"params": []}, ValueError, "at least one parameter, and so does each"),
+        (lambda mg, a: {"params": mg.Value(1.0)}, TypeError, "an iterable of Values"),
+        (lambda mg, a: {"params": [mg.Value(1.0)], "lr": "x"}, TypeError, "lr must be a real"),
+        (lambda mg, a: {"params": [mg.Value(1.0)], "lr": -1}, ValueError, "lr must not be neg"),
+        (
+            lambda mg, a: {"params": [mg.Value(1.0)], "rate": 1.0},
+            TypeError,
+            "SGD has no setting 'rate': it has 'lr', 'momentum'",
+        ),
+    ],
+)
+def test_a_wrong_group_is_refused_and_changes_nothing(
+    mg: Any, group: Any, error: type[Exception], text: str
+) -> None:
+    a = mg.Value(1.0)
+    optimizer = mg.optim.SGD([a])
+    with pytest.raises(error, match=text):
+        optimizer.add_param_group(group(mg, a))
+    assert len(optimizer.param_groups) == 1
+    with pytest.raises(error, match=text):
+        mg.optim.SGD([{"params": [a]}, group(mg, a)])
+
+
+def test_one_group_given_without_a_list_is_a_type_error(mg: Any) -> None:
+    with pytest.raises(TypeError, match=r"parameters must be an iterable of Values, .* not 'dict'"):
+        mg.optim.SGD({"params": [mg.Value(1.0)]})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"lr": "x"}, {"buffer": array("d")}, {"params": (1.0,)}, {"params": ()}],
+    ids=["number", "memory", "parameter", "none"],
+)
+def test_no_group_makes_a_step_where_one_cannot(mg: Any, wrong: dict[str, Any]) -> None:
+    params = with_grads(mg, [1.0, 2.0])
+    optimizer = mg.optim.SGD([{"params": [p]} for p in params], momentum=0.9)
+    before = optimizer.state_dict()
+    optimizer.param_groups[1].update(wrong)
+    with pytest.raises((TypeError, ValueError, AttributeError)):
+        optimizer.step()
+    assert [p.data for p in params] == [0.0, 0.0]
+    assert optimizer._state(optimizer.param_groups[0]) == before["param_groups"][0]
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("way", ["state", "json", "pickle", "deepcopy"])
+def test_groups_go_on_where_they_were_saved(mg: Any, rule: str, way: str) -> None:
+    def build() -> Any:
+        params = [mg.Value(x) for x in torch_numbers.START]
+        groups = [{"params": params[:1]}, {"params": params[1:], "lr": 0.03}]
+        return make(mg, rule, groups)
+
+    optimizer = build()
+    train(optimizer, optimizer.params)
+    if way == "pickle":
+        other = pickle.loads(pickle.dumps(optimizer))
+    elif way == "deepcopy":
+        other = copy.deepcopy(optimizer)
+    else:
+        state = optimizer.state_dict()
+        other = build()
+        other.load_state_dict(state if way == "state" else json.loads(json.dumps(state)))
+        for p, q in zip(optimizer.params, other.params):
+            q.data = p.data
+    assert not {*map(id, optimizer.params)} & {*map(id, other.params)}
+    assert other.state_dict() == optimizer.state_dict()
+    assert train(other, other.params) == train(optimizer, optimizer.params)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "text"),
+    [
+        ({"lr": 0.1}, KeyError, "it has no 'momentum'"),
+        ({"param_groups": []}, ValueError, "has 0 groups of parameters, this optimizer has 2"),
+        ({"param_groups": 5}, TypeError, "param_groups must be a list, not 'int'"),
+        ({"param_groups": [{}, {}]}, KeyError, "it has no 'lr'"),
+        ({"param_groups": [None, None]}, TypeError, "a group's state is a dict, not 'NoneType'"),
+    ],
+)
+def test_a_wrong_state_of_groups_is_refused_and_changes_nothing(
+    mg: Any, wrong: Any, error: type[Exception], text: str
+) -> None:
+    optimizer = mg.optim.SGD([{"params": [mg.Value(1.0)]}, {"params": [mg.Value(1.0)]}])
+    if "lr" in wrong:
+        wrong = {"param_groups": [{**optimizer.state_dict()["param_groups"][0], "lr": 9.0}, wrong]}
+    before = optimizer.state_dict()
+    with pytest.raises(error, match=text):
+        optimizer.load_state_dict(wrong)
+    assert optimizer.state_dict() == before
+
+
+def test_states_from_before_there_were_these_options_are_loaded(mg: Any) -> None:
+    sgd, adam = mg.optim.SGD([mg.Value(1.0)]), mg.optim.Adam([mg.Value(1.0)], amsgrad=True)
+    sgd.load_state_dict({"lr": 0.5, "momentum": 0.9, "weight_decay": 0.0, "buffer": [2.0]})
+    adam.load_state_dict(
+        {
+            "lr": 0.5,
+            "betas": (0.9, 0.99),
+            "eps": 1e-8,
+            "weight_decay": 0.0,
+            "steps": 3,
+            "m": [0.5],
+            "v": [0.25],
+        }
+    )
+    sgd.params[0].grad = 1.0
+    sgd.step()
+    assert sgd.params[0].data == 1.0 - 0.5 * (0.9 * 2.0 + 1.0)
+    assert (adam.amsgrad, adam.steps, list(adam.largest)) == (False, 3, [0.0])
+
+
+# ---- clipping ----
+
+
+def with_grads(mg: Any, grads: list[float]) -> list[Any]:
+    params = [mg.Value(0.0) for _ in grads]
+    for p, g in zip(params, grads):
+        p.grad = g
+    return params
+
+
+def test_a_norm_below_the_limit_leaves_the_gradients(mg: Any) -> None:
+    params = with_grads(mg, [3.0, -4.0])
+    assert mg.optim.clip_grad_norm(iter(params), float("inf")) == 5.0
+    assert [p.grad for p in params] == [3.0, -4.0]
+
+
+def test_a_parameter_given_twice_is_counted_and_scaled_once(mg: Any) -> None:
+    params = with_grads(mg, [3.0, 4.0])
+    assert mg.optim.clip_grad_norm(params * 2, 1.0) == 5.0
+    assert [p.grad for p in params] == [3.0 * (1.0 / (5.0 + 1e-6)), 4.0 * (1.0 / (5.0 + 1e-6))]
+
+
+@pytest.mark.parametrize(
+    ("grads", "norm_type", "norm", "after"),
+    [
+        ([1.0, math.nan], 2.0, math.nan, [math.nan, math.nan]),
+        ([1.0, math.nan], math.inf, math.nan, [math.nan, math.nan]),
+        ([math.nan, 1.0], math.inf, math.nan, [math.nan, math.nan]),
+        ([1.0, -math.inf], 2.0, math.inf, [0.0, math.nan]),
+        ([1.0, -math.inf], math.inf, math.inf, [0.0, math.nan]),
+        ([1e200, 1.0], 2.0, math.inf, [0.0, 0.0]),
+    ],
+)
+def test_a_norm_that_is_not_finite_is_returned(
+    mg: Any, grads: list[float], norm_type: float, norm: float, after: list[float]
+) -> None:
+    params = with_grads(mg, grads)
+    found = mg.optim.clip_grad_norm(params, 1.0, norm_type)
+    assert [found, *(p.grad for p in params)] == pytest.approx([norm, *after], nan_ok=True)
+
+
+def test_no_parameters_have_the_norm_zero(mg: Any) -> None:
+    assert mg.optim.clip_grad_norm([], 1.0) == 0.0
+
+
+def test_gradients_are_clipped_by_value(mg: Any) -> None:
+    params = with_grads(mg, [3.0, -4.0, 0.5, -math.inf, math.nan])
+    mg.optim.clip_grad_value(params, 1.0)
+    assert [p.grad for p in params] == pytest.approx([1.0, -1.0, 0.5, -1.0, math.nan], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda o, ps: o.clip_grad_norm(ps, "1"), TypeError, "max_norm must be a real number"),
+        (lambda o, ps: o.clip_grad_norm(ps, -1.0), ValueError, "max_norm must not be negative"),
+        (lambda o, ps: o.clip_grad_norm(ps, math.nan), ValueError, "max_norm must not be neg"),
+        (lambda o, ps: o.clip_grad_norm(ps, 1.0, 0), ValueError, "norm_type must be above 0"),
+        (lambda o, ps: o.clip_grad_norm(ps, 1.0, None), TypeError, "norm_type must be a real"),
+        (lambda o, ps: o.clip_grad_norm(ps[0], 1.0), TypeError, "an iterable of Values, .*Value"),
+        (lambda o, ps: o.clip_grad_norm([*ps, 1.0], 1.0), TypeError, "required, not 'float'"),
+        (lambda o, ps: o.clip_grad_value([*ps, 1.0], 1.0), TypeError, "required, not 'float'"),
+        (lambda o, ps: o.clip_grad_value(ps, -0.5), ValueError, "clip_value must not be neg"),
+        (lambda o, ps: o.clip_grad_value(5, 0.5), TypeError, "an iterable of Values, .*'int'"),
+    ],
+)
+def test_wrong_clippings_are_refused_and_change_nothing(
+    mg: Any, call: Any, error: type[Exception], text: str
+) -> None:
+    params = with_grads(mg, [3.0, 4.0])
+    with pytest.raises(error, match=text):
+        call(mg.optim, params)
+    assert [p.grad for p in params] == [3.0, 4.0]
+
+
+def test_the_gradients_of_results_are_clipped(mg: Any) -> None:
+    a = mg.Value(2.0)
+    b = a * 3.0
+    a.grad, b.grad = 3.0, 4.0
+    assert mg.optim.clip_grad_norm([a, b], 2.5) == 5.0
+    assert b.grad == pytest.approx(2.0, rel=1e-6)

@@ -65,6 +65,7 @@ static void check_node(counts *at, const mg_node *node) {
     expect(at, node->op <= MG_OP_packed, "there is no such operator");
     expect(at, node->mark == 0 || mg_page_of(node)->sequence == MG_LEAF_PAGE,
            "a mark between two sweeps");
+    expect(at, !(node->flags & MG_LISTED), "listed by a walk that is over");
     expect(at, !(node->flags & MG_KEEP) || node->flags & MG_EXTRA, "kept without an extra");
     expect(at, !(node->flags & MG_HELD) || node->flags & MG_KEEP, "held, but not kept");
     expect(at, !(node->flags & MG_ORPHAN) || node->flags & MG_HELD, "an orphan that was not held");

@@ -38,7 +38,8 @@ enum {                  /* flags of a node */
        MG_INTEGER = 32, /* the exponent was written as an integer */
        MG_NUMBERS = 32, /* of a packed node: its terms are nodes times numbers */
        MG_CYCLIC = 128, /* its proxy's state may refer back to Values above it */
-       MG_LISTED = 64   /* a leaf with a closure, listed already in the order being made */
+       MG_LISTED = 64   /* seen already: a leaf with a closure by the order being made, a parameter
+                           by the clipping of gradients under way */
 };
 
 /* An extra: the fields that few nodes need, in an allocation of their own. */

@@ -58,3 +58,36 @@ int mg_operator_find(const char *name) {
         if (strcmp(rows[op].name, name) == 0) return op;
     return -1;
 }
+
+/* ---- the operators that are called ---- */
+
+mg_status mg_evaluate_called(int op, double x, double y, double *result) {
+    double z;
+    switch (op) {
+#define X(name, symbol, form, finite, value, error, ...) \
+    case MG_OP_##name:                                   \
+        z = (value);                                     \
+        *result = z;                                     \
+        return (error);
+        MG_CALLED_OPERATORS(X)
+#undef X
+        default:
+            *result = x;
+            return MG_OK;
+    }
+}
+
+mg_status mg_differentiate_called(int op, double x, double y, double z, double *dx, double *dy) {
+    switch (op) {
+#define X(name, ...)                        \
+    case MG_OP_##name:                      \
+        *dx = mg_dx(MG_OP_##name, x, y, z); \
+        *dy = mg_dy(MG_OP_##name, x, y, z); \
+        return mg_check_partials(MG_OP_##name, x, y, z, *dx);
+        MG_CALLED_OPERATORS(X)
+#undef X
+        default:
+            *dx = *dy = 0.0;
+            return MG_OK;
+    }
+}

@@ -1,24 +1,33 @@
 /* optimizers.c: gradient descent over many parameters in one call, as PyTorch defines it
- * (torch.optim.SGD, Adam, AdamW). What an optimizer remembers of each parameter lies in arrays of
- * the caller's, one number for each parameter, 0 at first. */
+ * (torch.optim.SGD, Adam, AdamW, RMSprop; torch.nn.utils.clip_grad_norm_, clip_grad_value_). What
+ * an optimizer remembers of each parameter lies in arrays of the caller's, one number for each
+ * parameter, 0 at first. */
 #include "graph/optimizers.h"
 
 /* With p a parameter, g its gradient, b its buffer:
- * b = momentum b + (g + weight_decay p),  p = p - lr b */
+ * g = g + weight_decay p,  b = momentum b + (1 - dampening) g,  p = p - lr b;
+ * Nesterov's:  p = p - lr (g + momentum b) */
 void mg_update_sgd(mg_node *const *nodes, size_t count, const mg_sgd *how, double *buffer) {
+    const mg_sgd with = *how; /* where no number of a node's can be: not read anew each time */
+    const double taken = 1.0 - with.dampening;
     for (size_t i = 0; i < count; i++) {
         mg_node *p = nodes[i];
-        double step = p->grad + how->weight_decay * p->data;
-        if (how->momentum != 0.0) step = buffer[i] = how->momentum * buffer[i] + step;
-        p->data -= how->lr * step;
+        double step = p->grad + with.weight_decay * p->data;
+        if (with.momentum != 0.0) {
+            const double b = buffer[i] = with.momentum * buffer[i] + taken * step;
+            step = with.nesterov ? step + with.momentum * b : b;
+        }
+        p->data -= with.lr * step;
     }
 }
 
 /* With p a parameter, g its gradient, t the step; first the decay:
  * g = g + weight_decay p or, decoupled, p = p - lr weight_decay p; then
  * m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,
- * p = p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps) */
-void mg_update_adam(mg_node *const *nodes, size_t count, const mg_adam *how, double *m, double *v) {
+ * p = p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps);
+ * amsgrad:  largest = max(largest, v), which takes the place of v in the last line */
+void mg_update_adam(mg_node *const *nodes, size_t count, const mg_adam *how, double *m, double *v,
+                    double *largest) {
     const double correction1 = 1.0 - pow(how->beta1, how->step);
     const double correction2 = sqrt(1.0 - pow(how->beta2, how->step));
     for (size_t i = 0; i < count; i++) {
@@ -30,7 +39,73 @@ void mg_update_adam(mg_node *const *nodes, size_t count, const mg_adam *how, dou
             g += how->weight_decay * p->data;
         m[i] = how->beta1 * m[i] + (1.0 - how->beta1) * g;
         v[i] = how->beta2 * v[i] + (1.0 - how->beta2) * g * g;
-        p->data -= how->lr / correction1 * m[i] / (sqrt(v[i]) / correction2 + how->eps);
+        double square = v[i];
+        if (how->amsgrad) {
+            if (square <= largest[i])
+                square = largest[i];
+            else
+                largest[i] = square; /* also where it is nan */
+        }
+        p->data -= how->lr / correction1 * m[i] / (sqrt(square) / correction2 + how->eps);
+    }
+}
+
+/* With p a parameter, g its gradient, b its buffer; g = g + weight_decay p, then
+ * square = alpha square + (1 - alpha) g^2,  s = square, or, centered:
+ * mean = alpha mean + (1 - alpha) g,  s = square - mean^2; then
+ * b = momentum b + g / (sqrt(s) + eps),  p = p - lr b */
+void mg_update_rmsprop(mg_node *const *nodes, size_t count, const mg_rmsprop *how, double *square,
+                       double *mean, double *buffer) {
+    for (size_t i = 0; i < count; i++) {
+        mg_node *p = nodes[i];
+        const double g = p->grad + how->weight_decay * p->data;
+        square[i] = how->alpha * square[i] + (1.0 - how->alpha) * g * g;
+        double spread = square[i];
+        if (how->centered) {
+            mean[i] = how->alpha * mean[i] + (1.0 - how->alpha) * g;
+            spread -= mean[i] * mean[i];
+        }
+        double step = g / (sqrt(spread) + how->eps);
+        if (how->momentum != 0.0) step = buffer[i] = how->momentum * buffer[i] + step;
+        p->data -= how->lr * step;
+    }
+}
+
+/* A flag tells which nodes have been counted: one that is there twice is counted and scaled
+ * once. */
+double mg_clip_grads_by_norm(mg_node *const *nodes, size_t count, double max_norm,
+                             double norm_type) {
+    double norm = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        if (nodes[i]->flags & MG_LISTED) continue;
+        nodes[i]->flags |= MG_LISTED;
+        const double size = fabs(nodes[i]->grad);
+        if (norm_type == 2.0)
+            norm += size * size;
+        else if (!isinf(norm_type))
+            norm += pow(size, norm_type);
+        else if (size > norm || isnan(size))
+            norm = size;
+    }
+    if (norm_type == 2.0)
+        norm = sqrt(norm);
+    else if (!isinf(norm_type))
+        norm = pow(norm, 1.0 / norm_type);
+    double factor = max_norm / (norm + 1e-6);
+    if (factor > 1.0) factor = 1.0;
+    for (size_t i = 0; i < count; i++) {
+        if (!(nodes[i]->flags & MG_LISTED)) continue;
+        nodes[i]->flags &= (uint8_t)~MG_LISTED;
+        nodes[i]->grad *= factor;
+    }
+    return norm;
+}
+
+void mg_clip_grads(mg_node *const *nodes, size_t count, double bound) {
+    for (size_t i = 0; i < count; i++) {
+        mg_node *p = nodes[i];
+        if (p->grad > bound) p->grad = bound;
+        if (p->grad < -bound) p->grad = -bound;
     }
 }
 

@@ -4,10 +4,7 @@
 /* ---- guards ---- */
 
 bool mg_holds(const mg_guard *guard, double x, double y) {
-    bool outcome = guard->relation == MG_LESS         ? x < y
-                   : guard->relation == MG_LESS_EQUAL ? x <= y
-                                                      : x == y;
-    return outcome == (guard->outcome != 0);
+    return mg_compare(guard->relation, x, y) == (guard->outcome != 0);
 }
 
 void mg_check_guard(const mg_block *at, const mg_instruction *in) {
@@ -71,6 +68,7 @@ void mg_check_lanes(const mg_block *at, const mg_instruction *in) {
         mg_status status;
         const double x = lane_of(at, in, in->x, l), y = lane_of(at, in, in->y, l);
         if (at->rows[l] >= at->trap->row && at->trap->status != MG_OK) continue;
+        if (in->mask != MG_NOTHING && lane_of(at, in, in->mask, l) == 0.0) continue;
         if (derivative)
             status = mg_differentiate(in->op, x, y, mg_slot(at, in->z)[l], &dx, &dy);
         else if (in->code == MG_CODE_DIVIDE)

@@ -140,4 +140,12 @@ void mg_keep_lanes(mg_block *at, const mg_instruction *in, const double *x, size
  * than the trap says. */
 void mg_check_lanes(const mg_block *at, const mg_instruction *in);
 
+/* ---- called.c ---- */
+
+/* out = op(x, y) for an operator that MG_IS_CALLED: no kind of processor makes these faster, so
+ * that their loops are not compiled into each interpreter. */
+void mg_apply_called(const mg_block *at, const mg_instruction *in);
+/* out = g dz/dx (side 0) or g dz/dy (side 1), where z = op(x, y) */
+void mg_push_called(const mg_block *at, const mg_instruction *in, int side);
+
 #endif

@@ -4,6 +4,7 @@
 
 #include "program/per_call.h"
 #include "program/program.h"
+#include "program/regions.h"
 #include "program/schedule.h"
 #include "program/simplify.h"
 
@@ -21,6 +22,8 @@ static void drop_program(mg_program *program) {
     mg_deallocate(memory, program->steps);
     mg_deallocate(memory, program->scalar_terms);
     mg_deallocate(memory, program->adjoints);
+    mg_deallocate(memory, program->regions);
+    mg_deallocate(memory, program->conditions);
     mg_deallocate(memory, program);
 }
 
@@ -70,7 +73,7 @@ static bool is_entry(const mg_entry *entry, size_t place, size_t inputs, size_t 
             return entry->x < captured;
         default:
             if (entry->op >= MG_OP_COUNT &&
-                (entry->op < MG_TRACE_INPUT || entry->op > MG_TRACE_LINK))
+                (entry->op < MG_TRACE_INPUT || entry->op >= MG_TRACE_END))
                 return false;
     }
     unsigned arity = mg_entry_operands(entry, operands, &through);
@@ -108,7 +111,7 @@ mg_program *mg_program_new(mg_arena *memory, const mg_entry *entries, size_t cou
         program->inputs = inputs;
         program->captured = captured;
         if (mg_gives_up(memory, MG_POLL_AFTER) || !mg_simplify(program) ||
-            !mg_place_scalars(memory, program)) {
+            !mg_find_regions(memory, program) || !mg_place_scalars(memory, program)) {
             drop_program(program);
             program = NULL;
         }

@@ -62,6 +62,25 @@ static void write_call(writer *to, const char *name, uint32_t x, uint32_t y) {
     write_text(to, ")");
 }
 
+/* Write a choice between y and z, which may be left out. */
+static void write_select(writer *to, const mg_instruction *in) {
+    write_text(to, "where(");
+    write_reference(to, in->x);
+    if (in->y == MG_NOTHING) {
+        write_text(to, ", 0");
+    } else {
+        write_text(to, ", ");
+        write_reference(to, in->y);
+    }
+    if (in->z == MG_NOTHING) {
+        write_text(to, ", %.17g", in->number);
+    } else {
+        write_text(to, ", ");
+        write_reference(to, in->z);
+    }
+    write_text(to, ")");
+}
+
 static void write_operator(writer *to, const mg_instruction *in) {
     if (in->op == MG_OP_exponent) {
         write_reference(to, in->x);
@@ -111,8 +130,9 @@ static void write_guard(writer *to, const mg_instruction *in) {
 }
 
 static void write_instruction(writer *to, const mg_instruction *in) {
-    static const char signs[] = {
-        [MG_CODE_DIVIDE] = '/', [MG_CODE_ADD] = '+', [MG_CODE_MULTIPLY] = '*'};
+    static const char *const signs[] = {
+        [MG_CODE_DIVIDE] = "/", [MG_CODE_ADD] = "+",         [MG_CODE_MULTIPLY] = "*",
+        [MG_CODE_LESS] = "<",   [MG_CODE_LESS_EQUAL] = "<=", [MG_CODE_EQUAL] = "=="};
     write_text(to, "    ");
     if (in->out != MG_NOTHING) write_text(to, "r%lu = ", (unsigned long)in->out);
     switch ((mg_code)in->code) {
@@ -122,14 +142,20 @@ static void write_instruction(writer *to, const mg_instruction *in) {
         case MG_CODE_DIVIDE:
         case MG_CODE_ADD:
         case MG_CODE_MULTIPLY:
+        case MG_CODE_LESS:
+        case MG_CODE_LESS_EQUAL:
+        case MG_CODE_EQUAL:
             write_reference(to, in->x);
-            write_text(to, " %c ", signs[in->code]);
+            write_text(to, " %s ", signs[in->code]);
             write_reference(to, in->y);
             break;
         case MG_CODE_FUSED:
             write_reference(to, in->x);
             write_text(to, " + ");
             write_product(to, (mg_product){in->y, in->z});
+            break;
+        case MG_CODE_SELECT:
+            write_select(to, in);
             break;
         case MG_CODE_SUM:
             write_sum(to, in);
@@ -190,9 +216,17 @@ static void write_scalar(writer *to, const mg_scalar_step *step) {
         return;
     }
     unsigned arity = mg_entry_operands(entry, operands, &through);
-    const char *name = mg_is_table_op(entry->op)      ? mg_operator_name((int)entry->op)
-                       : entry->op == MG_TRACE_DIVIDE ? "divide"
-                                                      : "link";
+    static const char *const names[] = {
+        [MG_TRACE_DETACH - MG_TRACE_INPUT] = "link",
+        [MG_TRACE_DIVIDE - MG_TRACE_INPUT] = "divide",
+        [MG_TRACE_LINK - MG_TRACE_INPUT] = "link",
+        [MG_TRACE_LESS - MG_TRACE_INPUT] = "less",
+        [MG_TRACE_LESS_EQUAL - MG_TRACE_INPUT] = "less_equal",
+        [MG_TRACE_EQUAL - MG_TRACE_INPUT] = "equal",
+        [MG_TRACE_SELECT - MG_TRACE_INPUT] = "where",
+    };
+    const char *name = mg_is_table_op(entry->op) ? mg_operator_name((int)entry->op)
+                                                 : names[entry->op - MG_TRACE_INPUT];
     write_text(to, "%s(", name);
     for (unsigned k = 0; k < arity; k++) {
         if (k != 0) write_text(to, ", ");

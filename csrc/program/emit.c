@@ -13,7 +13,8 @@ mg_instruction mg_blank(mg_code code) {
                             .x = MG_NOTHING,
                             .y = MG_NOTHING,
                             .z = MG_NOTHING,
-                            .g = MG_NOTHING};
+                            .g = MG_NOTHING,
+                            .mask = MG_NOTHING};
 }
 
 void mg_push_product(mg_scheduler *at, uint32_t a, uint32_t b) {

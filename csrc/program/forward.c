@@ -53,6 +53,17 @@ static void emit_entry(mg_scheduler *at, uint32_t i) {
             apply.code = MG_CODE_DIVIDE;
             apply.y = mg_value_of(at, entry->y);
             break;
+        case MG_TRACE_LESS:
+        case MG_TRACE_LESS_EQUAL:
+        case MG_TRACE_EQUAL:
+            apply.code = (uint8_t)(MG_CODE_LESS + (entry->op - MG_TRACE_LESS));
+            apply.y = mg_value_of(at, entry->y);
+            break;
+        case MG_TRACE_SELECT:
+            apply.code = MG_CODE_SELECT;
+            apply.y = mg_value_of(at, entry->y);
+            apply.z = mg_value_of(at, entry->z);
+            break;
         default:
             apply.op = (uint8_t)entry->op;
             apply.number = entry->number;

@@ -246,6 +246,40 @@ TARGET static void fused(const mg_block *at, const mg_instruction *in) {
         EACH_LANE out[l] = x_row[l] + y_row[l] * z[l];
 }
 
+/* out = x != 0 ? y : z, where each may be a row, a scalar or left out. */
+TARGET static void select_lanes(const mg_block *at, const mg_instruction *in) {
+    const mg_operand none = {NULL, 0.0}, otherwise = {NULL, in->number};
+    const mg_operand x = mg_lane_operand(at, in->x);
+    const mg_operand y = in->y == MG_NOTHING ? none : mg_lane_operand(at, in->y);
+    const mg_operand z = in->z == MG_NOTHING ? otherwise : mg_lane_operand(at, in->z);
+    const mg_operand all = x.number != 0.0 ? y : z; /* where x is a scalar */
+    const double *restrict const x_row = x.row, *restrict const all_row = all.row;
+    const double *restrict const y_row = y.row, *restrict const z_row = z.row;
+    double *restrict const out = mg_slot(at, in->out);
+    const size_t lanes = at->lanes;
+    if (x_row == NULL && all_row == NULL)
+        EACH_LANE out[l] = all.number;
+    else if (x_row == NULL)
+        EACH_LANE out[l] = all_row[l];
+    else if (y_row == NULL && z_row == NULL)
+        EACH_LANE out[l] = x_row[l] != 0.0 ? y.number : z.number;
+    else if (y_row == NULL)
+        EACH_LANE {
+            const double other = z_row[l];
+            out[l] = x_row[l] != 0.0 ? y.number : other;
+        }
+    else if (z_row == NULL)
+        EACH_LANE {
+            const double one = y_row[l];
+            out[l] = x_row[l] != 0.0 ? one : z.number;
+        }
+    else
+        EACH_LANE {
+            const double one = y_row[l], other = z_row[l];
+            out[l] = x_row[l] != 0.0 ? one : other;
+        }
+}
+
 TARGET static void run(mg_block *at, size_t from, size_t to) {
     for (size_t i = from; i < to; i++) {
         const mg_instruction *in = &at->schedule->code[i];
@@ -268,6 +302,18 @@ TARGET static void run(mg_block *at, size_t from, size_t to) {
                 break;
             case MG_CODE_FUSED:
                 fused(at, in);
+                break;
+            case MG_CODE_LESS:
+                INFIX(x < y ? 1.0 : 0.0);
+                break;
+            case MG_CODE_LESS_EQUAL:
+                INFIX(x <= y ? 1.0 : 0.0);
+                break;
+            case MG_CODE_EQUAL:
+                INFIX(x == y ? 1.0 : 0.0);
+                break;
+            case MG_CODE_SELECT:
+                select_lanes(at, in);
                 break;
             case MG_CODE_LOAD:
                 mg_load(at, in);

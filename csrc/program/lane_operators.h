@@ -214,9 +214,10 @@ MG_INLINE void mg_apply(const mg_block *at, const mg_instruction *in) {
     case MG_OP_##name:                                                          \
         mg_apply_op(MG_OP_##name, form, x, y, at->lanes, mg_slot(at, in->out)); \
         break;
-        MG_OPERATORS(X)
+        MG_SHORT_OPERATORS(X)
 #undef X
         default:
+            mg_apply_called(at, in);
             break;
     }
 }
@@ -285,9 +286,10 @@ MG_INLINE void mg_push_side(const mg_block *at, const mg_instruction *in, int si
     case MG_OP_##name:                                                                     \
         mg_push_op(MG_OP_##name, form, side, x, y, z, g, at->lanes, mg_slot(at, in->out)); \
         break;
-        MG_OPERATORS(X)
+        MG_SHORT_OPERATORS(X)
 #undef X
         default:
+            mg_push_called(at, in, side);
             break;
     }
 }

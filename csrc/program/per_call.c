@@ -2,11 +2,16 @@
  * places, their values, and how their adjoints are pushed down to the captured nodes.
  *
  * A sum of products, such as a penalty on all weights, is one step, as for rows it is one
- * instruction. */
+ * instruction.
+ *
+ * A scalar that gradients reach by way of a side of a select alone may be a number whose derivative
+ * is infinite or nan, such as a logarithm of 0. Its gradient 0 is not pushed then: no row, and no
+ * select of scalars, has taken that side. */
 #include "program/per_call.h"
 
 #include <string.h>
 
+#include "program/regions.h"
 #include "program/sums.h"
 
 /* ---- placing ---- */
@@ -19,8 +24,7 @@ static bool is_scalar_level(const mg_program *program, size_t i) {
  * outputs, whose adjoints are sums over rows. */
 static void place_adjoints(mg_program *program) {
     uint32_t *adjoints = program->adjoints;
-    uint32_t operands[3], next = 0;
-    bool through;
+    uint32_t targets[2], next = 0;
     memset(adjoints, 0xff, program->count * sizeof(uint32_t));
     for (size_t i = 0; i < program->output_count; i++) {
         const uint32_t output = program->outputs[i];
@@ -29,13 +33,12 @@ static void place_adjoints(mg_program *program) {
     }
     for (size_t i = 0; i < program->count; i++) {
         const mg_fate *fate = &program->fates[i];
-        unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
         if (mg_gives_up(program->memory, 1)) return;
-        if (!fate->needed || fate->level != MG_LEVEL_ROW || !fate->reached || !through) continue;
-        if (program->entries[i].op == MG_TRACE_LINK) arity = 2;
-        for (unsigned k = 0; k < arity; k++)
-            if (is_scalar_level(program, operands[k]) && adjoints[operands[k]] == MG_NOTHING)
-                adjoints[operands[k]] = next++;
+        if (!fate->needed || fate->level != MG_LEVEL_ROW || !fate->reached) continue;
+        const unsigned count = mg_entry_targets(&program->entries[i], targets);
+        for (unsigned k = 0; k < count; k++)
+            if (is_scalar_level(program, targets[k]) && adjoints[targets[k]] == MG_NOTHING)
+                adjoints[targets[k]] = next++;
     }
     program->sum_count = next;
     for (size_t i = 0; i < program->count; i++)
@@ -55,15 +58,21 @@ static mg_scalar_step step_of(const mg_program *program, uint32_t i) {
                            .adjoint = program->adjoints[i],
                            .adjoint_x = MG_NOTHING,
                            .adjoint_y = MG_NOTHING,
+                           .adjoint_z = MG_NOTHING,
                            .entry = i,
                            .shared = fate->value != i,
                            .reached = fate->reached,
+                           .sometimes = fate->region != MG_ALL_ROWS,
                            .number = entry->number};
     if (arity > 0) step.x = program->fates[entry->x].scalar;
     if (arity > 1) step.y = program->fates[entry->y].scalar;
     if (arity > 2) step.z = program->fates[entry->z].scalar;
     if (through) step.adjoint_x = program->adjoints[entry->x];
     if (through && arity > 1) step.adjoint_y = program->adjoints[entry->y];
+    if (entry->op == MG_TRACE_SELECT) {
+        step.adjoint_y = program->adjoints[entry->y];
+        step.adjoint_z = program->adjoints[entry->z];
+    }
     return step;
 }
 
@@ -207,6 +216,10 @@ void mg_evaluate_scalars(const mg_program *program, mg_call *call) {
         } else if (step->op == MG_TRACE_DIVIDE) {
             scalars[step->out] = x / y;
             status = y == 0.0 ? MG_ZERO_DIVISION : MG_OK;
+        } else if (step->op == MG_TRACE_SELECT) {
+            scalars[step->out] = x != 0.0 ? y : scalars[step->z];
+        } else if (mg_is_comparison(step->op)) {
+            scalars[step->out] = mg_compare(step->op - MG_TRACE_LESS, x, y);
         } else {
             status = mg_evaluate((int)step->op, x, y, &scalars[step->out]);
         }
@@ -222,7 +235,7 @@ void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints)
          step-- > program->steps;) {
         const double g = adjoints[step->adjoint];
         double dx = 1.0, dy = 1.0;
-        if (!step->reached) continue;
+        if (!step->reached || (step->sometimes && g == 0.0)) continue;
         if (step->op == MG_STEP_SUM) {
             push_sum(program, step, scalars, adjoints);
             continue;
@@ -234,6 +247,10 @@ void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints)
             dy = x;
         } else if (step->op == MG_TRACE_LINK) {
             dy = scalars[step->z];
+        } else if (step->op == MG_TRACE_SELECT) {
+            const uint32_t chosen = x != 0.0 ? step->adjoint_y : step->adjoint_z;
+            if (chosen != MG_NOTHING) adjoints[chosen] += g;
+            continue;
         } else if (step->op != MG_OP_add) { /* add: a step that shares an earlier step's value */
             mg_status status = mg_differentiate((int)step->op, x, y, scalars[step->out], &dx, &dy);
             note_trap(call, status, step, true, x, y);

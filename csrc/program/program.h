@@ -39,7 +39,11 @@ typedef enum {
     MG_CODE_KEEP,     /* leave out rows whose x is zero; the slots a of the terms are still used */
     MG_CODE_ADD,      /* a short sum: out = x + y */
     MG_CODE_MULTIPLY, /* a short sum: out = x * y */
-    MG_CODE_FUSED     /* a short sum: out = x + y * z */
+    MG_CODE_FUSED,    /* a short sum: out = x + y * z */
+    MG_CODE_LESS,     /* out = 1 where x < y, else 0 */
+    MG_CODE_LESS_EQUAL,
+    MG_CODE_EQUAL,
+    MG_CODE_SELECT /* out = y where x is not 0, else z. MG_NOTHING: y is 0, z is number */
 } mg_code;
 
 /* A term of a sum: a * b, or a where b is MG_NOTHING. */
@@ -60,6 +64,7 @@ typedef struct {
                      * the other, add to different adjoints */
     uint32_t first; /* MG_CODE_SUM: the first run; MG_CODE_REDUCE, MG_CODE_KEEP: the first term */
     uint32_t count; /* number of runs or terms */
+    uint32_t mask;  /* MG_CODE_PUSH_X, _Y: nothing is checked where it is 0; MG_NOTHING: nowhere */
     double number;  /* an exponent. MG_CODE_KEEP: the work ahead, in multiplications a lane */
 } mg_instruction;
 
@@ -96,6 +101,7 @@ typedef struct {
     bool needed;     /* an output or a guard depends on the entry */
     bool reached;    /* the gradient of an output reaches the entry */
     uint32_t uses;   /* number of uses: by entries, as an operand or a value, outputs and guards */
+    uint32_t region; /* the rows in which gradients reach the entry: see regions.h */
 } mg_fate;
 
 enum { MG_LEVEL_CONSTANT, MG_LEVEL_SCALAR, MG_LEVEL_ROW };
@@ -125,14 +131,25 @@ typedef struct {
     uint32_t x;
     uint32_t y;
     uint32_t z;
-    uint32_t adjoint;   /* places of the adjoints of out, x and y */
+    uint32_t adjoint;   /* places of the adjoints of out, x, y and z */
     uint32_t adjoint_x; /* MG_NOTHING: no gradient passes to x */
     uint32_t adjoint_y; /* MG_NOTHING: no gradient passes to y */
+    uint32_t adjoint_z; /* MG_NOTHING: no gradient passes to z */
     uint32_t entry;     /* the entry that the step evaluates */
-    bool shared;   /* an earlier step has computed the value; adjoints are pushed all the same */
-    bool reached;  /* gradients reach the entry */
-    double number; /* an exponent */
+    bool shared;    /* an earlier step has computed the value; adjoints are pushed all the same */
+    bool reached;   /* gradients reach the entry */
+    bool sometimes; /* gradients reach the entry by way of a side of a select alone */
+    double number;  /* an exponent */
 } mg_scalar_step;
+
+/* A set of rows: see regions.h. */
+typedef struct {
+    uint32_t outer;  /* a region that has all rows of this one */
+    uint32_t first;  /* the condition, an entry; of a union: a region */
+    uint32_t second; /* of a union: the other region; MG_NOTHING: this is no union */
+    uint32_t next;   /* another region with the same condition, or MG_NOTHING */
+    bool holds;      /* the rows of outer where the condition holds; false: where it does not */
+} mg_region;
 
 struct mg_program {
     mg_arena *memory; /* the program and all its arrays take their memory from this arena */
@@ -159,6 +176,11 @@ struct mg_program {
     size_t adjoint_count; /* number of adjoints of scalars */
     size_t sum_count;     /* number of those that rows add to; they come first */
     size_t row_count;     /* number of entries evaluated for each row */
+    mg_region *regions;   /* region_count; none where nothing is selected */
+    size_t region_count;
+    size_t region_room;
+    uint32_t *conditions; /* for each entry: the last region of which it is the condition, or
+                           * MG_NOTHING; NULL where nothing is selected */
     mg_schedule schedules[MG_MODES];
 };
 
@@ -168,6 +190,15 @@ static inline bool mg_is_scalar(uint32_t reference) {
 
 static inline bool mg_is_table_op(uint32_t op) {
     return op < MG_OP_COUNT;
+}
+
+static inline bool mg_is_comparison(uint32_t op) {
+    return op >= MG_TRACE_LESS && op <= MG_TRACE_EQUAL;
+}
+
+/* Whether x is in a relation, a mg_relation, to y. */
+static inline bool mg_compare(uint32_t relation, double x, double y) {
+    return relation == MG_LESS ? x < y : relation == MG_LESS_EQUAL ? x <= y : x == y;
 }
 
 /* Write the operands of an entry to out and return how many there are. *through tells whether
@@ -182,12 +213,29 @@ static inline unsigned mg_entry_operands(const mg_entry *entry, uint32_t out[3],
         case MG_TRACE_DETACH:
             return 1;
         case MG_TRACE_DIVIDE:
+        case MG_TRACE_LESS:
+        case MG_TRACE_LESS_EQUAL:
+        case MG_TRACE_EQUAL:
             return 2;
         case MG_TRACE_LINK:
+        case MG_TRACE_SELECT:
             return 3;
         default:
             return 0;
     }
+}
+
+/* Write the operands to which gradients pass through an entry to out and return how many there are.
+ */
+static inline unsigned mg_entry_targets(const mg_entry *entry, uint32_t out[2]) {
+    out[0] = entry->x;
+    out[1] = entry->y;
+    if (entry->op < MG_OP_COUNT) return mg_arities[entry->op];
+    if (entry->op == MG_TRACE_LINK) return 2;
+    if (entry->op != MG_TRACE_SELECT) return 0;
+    out[0] = entry->y;
+    out[1] = entry->z;
+    return 2;
 }
 
 #endif

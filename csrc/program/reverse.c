@@ -4,6 +4,7 @@
  * are listed until all uses of the value have been met; then they are one sum. Where the only term
  * is another gradient as it stands, the sum needs no instruction: the register of that gradient is
  * used. */
+#include "program/regions.h"
 #include "program/scheduler.h"
 
 /* ---- which gradients are asked for ---- */
@@ -13,18 +14,98 @@
 static void find_wanted(mg_scheduler *at) {
     const mg_program *program = at->program;
     const uint32_t source = at->mode == MG_PARAMETERS ? MG_TRACE_CAPTURED : MG_TRACE_INPUT;
-    uint32_t operands[3];
-    bool through;
+    uint32_t targets[2];
     for (uint32_t i = 0; i < program->count && !mg_gives_up(at->memory, 1); i++) {
         const mg_entry *entry = &program->entries[i];
-        unsigned arity = mg_entry_operands(entry, operands, &through);
+        const unsigned count = mg_entry_targets(entry, targets);
         at->wanted[i] =
             at->mode == MG_ALL ? program->fates[i].level != MG_LEVEL_CONSTANT : entry->op == source;
-        if (entry->op == MG_TRACE_LINK) arity = 2;
-        for (unsigned k = 0; through && k < arity; k++) at->wanted[i] |= at->wanted[operands[k]];
+        for (unsigned k = 0; k < count; k++) at->wanted[i] |= at->wanted[targets[k]];
         at->wanted[i] &= program->fates[i].needed;
     }
     for (uint32_t i = 0; i < program->count; i++) at->wanted[i] &= program->fates[i].reached;
+}
+
+/* ---- regions: see regions.h ---- */
+
+/* Mark the regions that contributions come from, and those that they are made of. */
+static void find_needed_regions(mg_scheduler *at) {
+    mg_program *program = at->program;
+    for (uint32_t i = 0; i < program->count && !mg_gives_up(at->memory, 1); i++) {
+        if (!at->wanted[i] || program->fates[i].level != MG_LEVEL_ROW) continue;
+        at->masks[program->fates[i].region].needed = true;
+        const mg_entry *entry = &program->entries[i];
+        if (entry->op != MG_TRACE_SELECT) continue;
+        if (at->wanted[entry->y]) at->masks[mg_region_of_side(program, i, 0)].needed = true;
+        if (at->wanted[entry->z]) at->masks[mg_region_of_side(program, i, 1)].needed = true;
+    }
+    for (size_t i = program->region_count; i-- > 1;) {
+        const mg_region *region = &program->regions[i];
+        if (!at->masks[i].needed) continue;
+        at->masks[region->second != MG_NOTHING ? region->first : region->outer].needed = true;
+        if (region->second != MG_NOTHING) at->masks[region->second].needed = true;
+    }
+}
+
+/* Emit out = x != 0 ? y : z and return out. MG_NOTHING: y is 0, z is number. */
+static uint32_t emit_select(mg_scheduler *at, uint32_t x, uint32_t y, uint32_t z, double number) {
+    mg_instruction select = mg_blank(MG_CODE_SELECT);
+    select.out = at->registers++;
+    select.x = x;
+    select.y = y;
+    select.z = z;
+    select.number = number;
+    mg_emit(at, select);
+    return select.out;
+}
+
+/* Return a register or a scalar that is not 0 in the rows of a region alone. */
+static uint32_t mask_of(mg_scheduler *at, uint32_t region) {
+    mg_mask *mask = &at->masks[region];
+    if (mask->negated) mask->number = emit_select(at, mask->number, MG_NOTHING, MG_NOTHING, 1.0);
+    mask->negated = false;
+    return mask->number;
+}
+
+/* Emit the masks of the regions that are needed. Those of a region's parts come before it. */
+static void emit_masks(mg_scheduler *at) {
+    const mg_program *program = at->program;
+    find_needed_regions(at);
+    for (uint32_t i = 1; i < program->region_count; i++) {
+        const mg_region *region = &program->regions[i];
+        mg_mask *mask = &at->masks[i];
+        if (!mask->needed) continue;
+        if (region->second != MG_NOTHING) {
+            const uint32_t first = mask_of(at, region->first);
+            mask->number = emit_select(at, first, first, mask_of(at, region->second), 0.0);
+            continue;
+        }
+        const uint32_t condition = mg_value_of(at, region->first);
+        if (region->outer == MG_ALL_ROWS) {
+            mask->number = condition;
+            mask->negated = !region->holds;
+        } else {
+            const uint32_t outer = mask_of(at, region->outer);
+            mask->number = region->holds ? emit_select(at, condition, outer, MG_NOTHING, 0.0)
+                                         : emit_select(at, condition, MG_NOTHING, outer, 0.0);
+        }
+    }
+    for (size_t i = 0; i < program->count; i++) at->masked[i].of = MG_NOTHING;
+    at->masked_g.of = MG_NOTHING;
+}
+
+/* Return the register of a number that is 0 outside of a region, otherwise `of`. */
+static uint32_t mask_number(mg_scheduler *at, uint32_t region, uint32_t of) {
+    const mg_mask mask = at->masks[region];
+    if (mask.negated) return emit_select(at, mask.number, MG_NOTHING, of, 0.0);
+    return emit_select(at, mask.number, of, MG_NOTHING, 0.0);
+}
+
+/* Do what mask_number does, unless it was the last that was done. */
+static uint32_t mask_once(mg_scheduler *at, mg_masked *last, uint32_t region, uint32_t of) {
+    if (last->of != of || last->region != region)
+        *last = (mg_masked){of, region, mask_number(at, region, of)};
+    return last->result;
 }
 
 /* ---- reverse ---- */
@@ -72,28 +153,42 @@ static void reduce(mg_scheduler *at, uint32_t adjoint, uint32_t a, uint32_t g) {
         at->pending[at->pending_count++] = (mg_product){adjoint, a};
 }
 
-/* Add a * g, or g where a is MG_NOTHING, to the gradient of entry i. */
-static void contribute(mg_scheduler *at, uint32_t i, uint32_t a, uint32_t g) {
+/* Add the sum over the rows of a region. Both factors are masked, for many terms share them. */
+static void reduce_region(mg_scheduler *at, uint32_t region, uint32_t adjoint, uint32_t a,
+                          uint32_t g) {
+    if (region == MG_ALL_ROWS) {
+        reduce(at, adjoint, a, g);
+    } else if (a != MG_NOTHING && mg_is_scalar(a)) {
+        const uint32_t product = at->registers++;
+        mg_push_product(at, a, g);
+        mg_emit_sum(at, product);
+        reduce(at, adjoint, MG_NOTHING, mask_number(at, region, product));
+    } else {
+        if (a != MG_NOTHING) a = mask_once(at, &at->masked[a], region, a);
+        reduce(at, adjoint, a, mask_once(at, &at->masked_g, region, g));
+    }
+}
+
+/* Add a * g, or g where a is MG_NOTHING, to the gradient of entry i in the rows of a region. */
+static void contribute(mg_scheduler *at, uint32_t region, uint32_t i, uint32_t a, uint32_t g) {
     if (!at->wanted[i]) return;
     if (at->program->fates[i].level != MG_LEVEL_ROW) {
-        reduce(at, at->program->adjoints[i], a, g);
+        reduce_region(at, region, at->program->adjoints[i], a, g);
         return;
     }
     if (!MG_GROW_OR_FAIL(at, at->contributions, at->contribution_count, at->contribution_room))
         return;
     mg_contribution *next = &at->contributions[at->contribution_count];
-    *next = a == MG_NOTHING ? (mg_contribution){g, MG_NOTHING, at->last[i]}
-                            : (mg_contribution){a, g, at->last[i]};
+    *next = a == MG_NOTHING ? (mg_contribution){g, MG_NOTHING, at->last[i], region}
+                            : (mg_contribution){a, g, at->last[i], region};
     at->last[i] = (uint32_t)at->contribution_count++;
 }
 
-/* Return the register of the gradient of entry i, to which all uses have contributed. MG_NOTHING:
- * no use has. */
-static uint32_t gather(mg_scheduler *at, uint32_t i) {
-    if (at->last[i] == MG_NOTHING) return MG_NOTHING;
-    const mg_contribution *only = &at->contributions[at->last[i]];
-    if (only->next == MG_NOTHING && only->b == MG_NOTHING) return only->a;
-    for (uint32_t k = at->last[i]; k != MG_NOTHING; k = at->contributions[k].next)
+/* Return the register of the sum of contributions k, its next, ... up to `end`. */
+static uint32_t add_up(mg_scheduler *at, uint32_t k, uint32_t end) {
+    const mg_contribution *only = &at->contributions[k];
+    if (only->next == end && only->b == MG_NOTHING) return only->a;
+    for (; k != end; k = at->contributions[k].next)
         mg_push_product(at, at->contributions[k].a, at->contributions[k].b);
     for (size_t low = 0, high = at->stack_count; low + 1 < high; low++, high--) {
         mg_product term = at->stack[low];
@@ -103,6 +198,31 @@ static uint32_t gather(mg_scheduler *at, uint32_t i) {
     uint32_t sum = at->registers++;
     mg_emit_sum(at, sum);
     return sum;
+}
+
+/* Mask the contributions to entry i that come from another region than its own; those that stand
+ * side by side are added up first. */
+static void mask_contributions(mg_scheduler *at, uint32_t i) {
+    const uint32_t here = at->program->fates[i].region;
+    for (uint32_t k = at->last[i]; k != MG_NOTHING; k = at->contributions[k].next) {
+        mg_contribution *one = &at->contributions[k];
+        const uint32_t region = one->region;
+        uint32_t end = one->next;
+        if (region == here) continue;
+        while (end != MG_NOTHING && at->contributions[end].region == region)
+            end = at->contributions[end].next;
+        one->a = mask_number(at, region, add_up(at, k, end));
+        one->b = MG_NOTHING;
+        one->next = end;
+    }
+}
+
+/* Return the register of the gradient of entry i, to which all uses have contributed. MG_NOTHING:
+ * no use has. */
+static uint32_t gather(mg_scheduler *at, uint32_t i) {
+    if (at->last[i] == MG_NOTHING) return MG_NOTHING;
+    if (at->program->region_count != 0) mask_contributions(at, i);
+    return add_up(at, at->last[i], MG_NOTHING);
 }
 
 /* Let another operand stand in for one that the derivative is not computed from: so the slot of the
@@ -132,15 +252,19 @@ static void push_derivative(mg_scheduler *at, uint32_t i, int side, uint32_t g) 
     if (mg_arities[entry->op] == 2) push.y = mg_value_of(at, entry->y);
     push.z = mg_value_of(at, i);
     push.g = g;
-    if (at->mode != MG_ALL) stand_in(&push); /* in MG_ALL errors name the operands */
+    const uint32_t region = at->program->fates[i].region;
+    if (at->mode != MG_ALL)
+        stand_in(&push); /* in MG_ALL errors name the operands */
+    else if (region != MG_ALL_ROWS)
+        push.mask = mask_of(at, region);
     mg_emit(at, push);
-    contribute(at, operand, MG_NOTHING, push.out);
+    contribute(at, region, operand, MG_NOTHING, push.out);
 }
 
 /* Emit the gradient of entry i, and contribute to the gradients of its operands. */
 static void emit_operands(mg_scheduler *at, uint32_t i) {
     const mg_entry *entry = &at->program->entries[i];
-    const uint32_t g = gather(at, i);
+    const uint32_t region = at->program->fates[i].region, g = gather(at, i);
     if (g == MG_NOTHING) return;
     switch (entry->op) {
         case MG_TRACE_INPUT: {
@@ -151,16 +275,20 @@ static void emit_operands(mg_scheduler *at, uint32_t i) {
             return;
         }
         case MG_OP_add:
-            contribute(at, entry->x, MG_NOTHING, g);
-            contribute(at, entry->y, MG_NOTHING, g);
+            contribute(at, region, entry->x, MG_NOTHING, g);
+            contribute(at, region, entry->y, MG_NOTHING, g);
             return;
         case MG_OP_multiply:
-            contribute(at, entry->x, mg_value_of(at, entry->y), g);
-            contribute(at, entry->y, mg_value_of(at, entry->x), g);
+            contribute(at, region, entry->x, mg_value_of(at, entry->y), g);
+            contribute(at, region, entry->y, mg_value_of(at, entry->x), g);
             return;
         case MG_TRACE_LINK:
-            contribute(at, entry->x, MG_NOTHING, g);
-            contribute(at, entry->y, mg_value_of(at, entry->z), g);
+            contribute(at, region, entry->x, MG_NOTHING, g);
+            contribute(at, region, entry->y, mg_value_of(at, entry->z), g);
+            return;
+        case MG_TRACE_SELECT:
+            contribute(at, mg_region_of_side(at->program, i, 0), entry->y, MG_NOTHING, g);
+            contribute(at, mg_region_of_side(at->program, i, 1), entry->z, MG_NOTHING, g);
             return;
         default:
             if (!mg_is_table_op(entry->op)) return;
@@ -172,13 +300,14 @@ static void emit_operands(mg_scheduler *at, uint32_t i) {
 void mg_emit_reverse(mg_scheduler *at) {
     const mg_program *program = at->program;
     find_wanted(at);
+    if (program->region_count != 0) emit_masks(at);
     for (uint32_t i = (uint32_t)program->output_count; i-- > 0;) {
         if (!at->wanted[program->outputs[i]]) continue;
         mg_instruction seed = mg_blank(MG_CODE_SEED);
         seed.index = i;
         seed.out = at->registers++;
         mg_emit(at, seed);
-        contribute(at, program->outputs[i], MG_NOTHING, seed.out);
+        contribute(at, MG_ALL_ROWS, program->outputs[i], MG_NOTHING, seed.out);
     }
     for (uint32_t i = (uint32_t)program->count; i-- > 0 && !mg_gives_up(at->memory, 1);)
         if (at->wanted[i] && program->fates[i].level == MG_LEVEL_ROW) emit_operands(at, i);

@@ -22,6 +22,11 @@ static void make(mg_scheduler *at) {
     at->last = mg_allocate(at->memory, (count + 1) * sizeof(uint32_t));
     at->loaded = mg_allocate(at->memory, (inputs + 1) * sizeof(uint32_t));
     at->failed = !at->absorbed || !at->terms || !at->wanted || !at->last || !at->loaded;
+    if (at->program->region_count != 0) {
+        at->masks = mg_allocate(at->memory, at->program->region_count * sizeof(mg_mask));
+        at->masked = mg_allocate(at->memory, (count + 1) * sizeof(mg_masked));
+        at->failed |= !at->masks || !at->masked;
+    }
     if (!at->failed) {
         memset(at->last, 0xff, (count + 1) * sizeof(uint32_t));
         mg_emit_forward(at);
@@ -35,6 +40,8 @@ static void make(mg_scheduler *at) {
     mg_deallocate(at->memory, at->wanted);
     mg_deallocate(at->memory, at->last);
     mg_deallocate(at->memory, at->loaded);
+    mg_deallocate(at->memory, at->masks);
+    mg_deallocate(at->memory, at->masked);
     mg_deallocate(at->memory, at->contributions);
     mg_deallocate(at->memory, at->pending);
     mg_deallocate(at->memory, at->stack);

@@ -11,8 +11,23 @@
 typedef struct {
     uint32_t a; /* a * b, or a where b is MG_NOTHING: registers or scalars */
     uint32_t b;
-    uint32_t next; /* the contribution to the same entry before this one, or MG_NOTHING */
+    uint32_t next;   /* the contribution to the same entry before this one, or MG_NOTHING */
+    uint32_t region; /* the rows in which the term is right */
 } mg_contribution;
+
+/* The rows of a region, for a row: where a number is not 0, or where it is. */
+typedef struct {
+    uint32_t number; /* a register or a scalar, 1 or 0 */
+    bool negated;
+    bool needed;
+} mg_mask;
+
+/* A number that is 0 outside of a region. */
+typedef struct {
+    uint32_t of; /* the register of the number itself; MG_NOTHING: none */
+    uint32_t region;
+    uint32_t result; /* a register */
+} mg_masked;
 
 typedef struct {
     mg_arena *memory;
@@ -26,6 +41,9 @@ typedef struct {
     bool *wanted;       /* for each entry: a gradient that is asked for passes through it */
     uint32_t *last;     /* for each entry: its latest contribution, or MG_NOTHING */
     uint32_t *loaded;   /* for each input: its register */
+    mg_mask *masks;     /* for each region */
+    mg_masked *masked;  /* for each entry: its value, as masked last */
+    mg_masked masked_g; /* the gradient that was masked last */
     mg_contribution *contributions;
     size_t contribution_count;
     size_t contribution_room;

@@ -59,21 +59,35 @@ static uint32_t share(const mg_program *program, sharing *known, uint32_t i) {
     return known->table[place] = i;
 }
 
+static double constant_of(const mg_program *program, uint32_t i) {
+    return program->entries[program->fates[i].value].number;
+}
+
+/* Make a select whose condition is a constant the operand that it selects: a link to it, with a
+ * second operand that is a constant and gets no gradient. */
+static void decide(const mg_program *program, mg_entry *entry) {
+    if (program->fates[entry->x].level != MG_LEVEL_CONSTANT) return;
+    const uint32_t chosen = constant_of(program, entry->x) != 0.0 ? entry->y : entry->z;
+    *entry = (mg_entry){.op = MG_TRACE_LINK, .x = chosen, .y = entry->x, .z = entry->x};
+}
+
 /* Make an operator whose operands are constants a constant. */
 static void fold(mg_program *program, uint32_t i) {
     mg_entry *entry = &program->entries[i];
     uint32_t operands[3];
     bool through;
+    if (entry->op == MG_TRACE_SELECT) decide(program, entry);
     unsigned arity = mg_entry_operands(entry, operands, &through);
     double number = 0.0;
-    if (arity == 0 || entry->op == MG_TRACE_LINK || entry->op == MG_TRACE_DETACH) return;
+    if (arity == 0 || arity == 3 || entry->op == MG_TRACE_DETACH) return;
     for (unsigned k = 0; k < arity; k++)
         if (program->fates[operands[k]].level != MG_LEVEL_CONSTANT) return;
-    const double x = program->entries[program->fates[entry->x].value].number;
-    const double y =
-        arity == 2 ? program->entries[program->fates[entry->y].value].number : entry->number;
+    const double x = constant_of(program, entry->x);
+    const double y = arity == 2 ? constant_of(program, entry->y) : entry->number;
     if (entry->op == MG_TRACE_DIVIDE)
         number = x / y;
+    else if (mg_is_comparison(entry->op))
+        number = mg_compare(entry->op - MG_TRACE_LESS, x, y);
     else
         mg_evaluate((int)entry->op, x, y, &number);
     *entry = (mg_entry){.op = MG_TRACE_CONSTANT, .number = number};
@@ -148,13 +162,11 @@ static void find_reached(mg_program *program) {
     for (size_t i = 0; i < program->output_count; i++)
         program->fates[program->outputs[i]].reached = true;
     for (size_t i = program->count; i-- > 0;) {
-        uint32_t operands[3];
-        bool through;
+        uint32_t targets[2];
         if (mg_gives_up(program->memory, 1)) return;
         if (!program->fates[i].reached) continue;
-        unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
-        if (program->entries[i].op == MG_TRACE_LINK) arity = 2;
-        for (unsigned k = 0; through && k < arity; k++) program->fates[operands[k]].reached = true;
+        unsigned count = mg_entry_targets(&program->entries[i], targets);
+        for (unsigned k = 0; k < count; k++) program->fates[targets[k]].reached = true;
     }
 }
 

@@ -27,8 +27,8 @@ static void visit(void *context, uint32_t *reference, visitor how) {
 }
 
 static void visit_operands(mg_schedule *out, mg_instruction *in, void *context, visitor how) {
-    uint32_t *const fields[] = {&in->x, &in->y, &in->z, &in->g};
-    for (size_t k = 0; k < 4; k++) visit(context, fields[k], how);
+    uint32_t *const fields[] = {&in->x, &in->y, &in->z, &in->g, &in->mask};
+    for (size_t k = 0; k < 5; k++) visit(context, fields[k], how);
     if (in->code == MG_CODE_REDUCE)
         for (uint32_t k = 0; k < in->count; k++) visit(context, &out->terms[in->first + k].b, how);
     if (in->code == MG_CODE_KEEP)
@@ -87,6 +87,7 @@ static bool add_cut(mg_arena *memory, liveness *at, mg_instruction *cut, uint32_
                             .y = MG_NOTHING,
                             .z = MG_NOTHING,
                             .g = MG_NOTHING,
+                            .mask = MG_NOTHING,
                             .index = place,
                             .first = (uint32_t)out->term_count,
                             .count = (uint32_t)at->live_values,

@@ -127,6 +127,19 @@ static bool append_links(tracer *at, const mg_node *node) {
     return true;
 }
 
+/* Append the entry of a custom node whose rule is one operator of a trace. */
+static bool append_rule(tracer *at, const mg_extra *extra) {
+    static const uint32_t ops[] = {
+        [MG_RULE_DETACH] = MG_TRACE_DETACH, [MG_RULE_DIVIDE] = MG_TRACE_DIVIDE,
+        [MG_RULE_LESS] = MG_TRACE_LESS,     [MG_RULE_LESS_EQUAL] = MG_TRACE_LESS_EQUAL,
+        [MG_RULE_EQUAL] = MG_TRACE_EQUAL,   [MG_RULE_SELECT] = MG_TRACE_SELECT};
+    mg_entry entry = {.op = ops[extra->rule]};
+    uint32_t *const places[] = {&entry.x, &entry.y, &entry.z};
+    for (size_t i = 0; i < extra->count && i < 3; i++)
+        if (!place_of(at, extra->operands[i], places[i])) return false;
+    return append(at, entry);
+}
+
 /* Append the entries of a node; the last one has the node's value and gradient. */
 static bool append_node(tracer *at, mg_node *node) {
     const mg_links *links = mg_links_of(node);
@@ -136,16 +149,10 @@ static bool append_node(tracer *at, mg_node *node) {
             entry.op = MG_TRACE_CONSTANT;
             entry.number = node->data;
             break;
-        case MG_OP_custom: {
-            const mg_extra *extra = links->extra;
-            if (extra->rule != MG_RULE_DETACH && extra->rule != MG_RULE_DIVIDE)
+        case MG_OP_custom:
+            if (links->extra->rule == MG_RULE_NONE || links->extra->rule == MG_RULE_LINK)
                 return append_links(at, node);
-            entry.op = extra->rule == MG_RULE_DETACH ? MG_TRACE_DETACH : MG_TRACE_DIVIDE;
-            if (!place_of(at, extra->operands[0], &entry.x)) return false;
-            if (entry.op == MG_TRACE_DIVIDE && !place_of(at, extra->operands[1], &entry.y))
-                return false;
-            break;
-        }
+            return append_rule(at, links->extra);
         default:
             if (!place_of(at, links->left, &entry.x)) return false;
             if (mg_arity(node) == 2 && !place_of(at, links->right, &entry.y)) return false;

@@ -6,11 +6,8 @@
  * and refuses to compare a computed Value with a number. It returns NotImplemented where == and !=
  * are identity, as for two Values. */
 MG_COLD static PyObject *equal_in_program(PyObject *left, PyObject *right, int how) {
-    PyObject *result = PyObject_CallMethod(value_recorder(), "equals", "OO", left, right);
-    if (how == Py_EQ || result == NULL || result == Py_NotImplemented) return result;
-    int equal = PyObject_IsTrue(result);
-    Py_DECREF(result);
-    return equal < 0 ? NULL : PyBool_FromLong(!equal);
+    const char *const method = how == Py_EQ ? "equals" : "differs";
+    return PyObject_CallMethod(value_recorder(), method, "OO", left, right);
 }
 
 PyObject *value_compare(PyObject *left, PyObject *right, int how) {

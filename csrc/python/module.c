@@ -114,7 +114,10 @@ static PyMethodDef functions[] = {
     {"network", (PyCFunction)(void (*)(void))value_network, METH_FASTCALL, NULL},
     {"parameters", value_parameters, METH_O, NULL},
     {"sgd", (PyCFunction)(void (*)(void))value_sgd, METH_FASTCALL, NULL},
-    {"adam", value_adam, METH_VARARGS, NULL},
+    {"adam", (PyCFunction)(void (*)(void))value_adam, METH_FASTCALL, NULL},
+    {"rmsprop", (PyCFunction)(void (*)(void))value_rmsprop, METH_FASTCALL, NULL},
+    {"clip_norm", value_clip_norm, METH_VARARGS, NULL},
+    {"clip_value", value_clip_value, METH_VARARGS, NULL},
     {"zero_grad", value_zero_grad, METH_O, NULL},
     {"total", value_total, METH_O, NULL},
     {"mean", value_mean, METH_O, NULL},
@@ -247,9 +250,10 @@ static int add(PyObject *module, const char *name, PyObject *made) {
 /* Return the numbers of the enums of micrograd.h that Python needs, a dict by name. */
 static PyObject *make_enums(void) {
 #define NUMBER(name) #name, (int)(name)
-    return Py_BuildValue("{sisisisisisisi}", NUMBER(MG_RULE_NONE), NUMBER(MG_RULE_DETACH),
-                         NUMBER(MG_RULE_DIVIDE), NUMBER(MG_RULE_LINK), NUMBER(MG_LESS),
-                         NUMBER(MG_LESS_EQUAL), NUMBER(MG_EQUAL));
+    return Py_BuildValue("{sisisisisisisisisisisi}", NUMBER(MG_RULE_NONE), NUMBER(MG_RULE_DETACH),
+                         NUMBER(MG_RULE_DIVIDE), NUMBER(MG_RULE_LINK), NUMBER(MG_RULE_LESS),
+                         NUMBER(MG_RULE_LESS_EQUAL), NUMBER(MG_RULE_EQUAL), NUMBER(MG_RULE_SELECT),
+                         NUMBER(MG_LESS), NUMBER(MG_LESS_EQUAL), NUMBER(MG_EQUAL));
 #undef NUMBER
 }
 

@@ -56,8 +56,8 @@ MG_INLINE operand_kind kind_of(PyObject *object, double *number) {
     return found < 0 ? IS_ERROR : found == 0 ? IS_OTHER : IS_NUMBER;
 }
 
-/* The operands of one call, left and right. Of an operator, at least one is a Value; of maximum and
- * minimum, both may be numbers. */
+/* The operands of one call, left and right. Of an operator, at least one is a Value; of a
+ * function of two, both may be numbers. */
 typedef struct {
     operand_kind left;
     operand_kind right;
@@ -305,14 +305,21 @@ static inline PyObject *unary(int op, PyObject *self) {
     return finish_as(self, mg_new_unary(mg_module.arena, op, z, x), x, x);
 }
 
-/* maximum, minimum. TypeError: not two arguments, or one is neither a Value nor a number. Of two
+static MG_NEVER_INLINE PyObject *unary_called(int op, PyObject *self) {
+    return unary(op, self);
+}
+
+/* Whether a function of two takes more of them, pairwise. */
+#define IS_EXTREME(op) ((op) == MG_OP_maximum || (op) == MG_OP_minimum)
+
+/* maximum, atan2, ... TypeError: not two arguments, or one is neither a Value nor a number. Of two
  * numbers, the first becomes a leaf. */
 static PyObject *function_of_two(int op, PyObject *const *args, Py_ssize_t count) {
     operands in;
     PyObject *result;
     if (count != 2) {
-        PyErr_Format(PyExc_TypeError, "%s() takes exactly 2 arguments (%zd given)",
-                     mg_operator_name(op), count);
+        PyErr_Format(PyExc_TypeError, "%s() takes %s 2 arguments (%zd given)", mg_operator_name(op),
+                     IS_EXTREME(op) ? "at least" : "exactly", count);
         return NULL;
     }
     if (!take_operands(&in, args[0], args[1], &result)) {
@@ -340,16 +347,29 @@ static PyObject *function_of_two(int op, PyObject *const *args, Py_ssize_t count
     return result;
 }
 
+/* Apply a function of two to more of them, from the left. */
+MG_COLD static PyObject *pairwise(int op, PyObject *const *args, Py_ssize_t count) {
+    PyObject *result = function_of_two(op, args, 2);
+    for (Py_ssize_t i = 2; result != NULL && i < count; i++) {
+        PyObject *const pair[] = {result, args[i]};
+        PyObject *next = function_of_two(op, pair, 2);
+        Py_SETREF(result, next);
+    }
+    return result;
+}
+
 #define DEFINE_MG_FORM_INFIX(name)
 #define DEFINE_MG_FORM_EXPONENT(name)
 #define DEFINE_MG_FORM_METHOD(name)                                               \
     static PyObject *value_##name(PyObject *self, PyObject *Py_UNUSED(ignored)) { \
+        if (MG_IS_CALLED(MG_OP_##name)) return unary_called(MG_OP_##name, self);  \
         return unary(MG_OP_##name, self);                                         \
     }
-#define DEFINE_MG_FORM_FUNCTION(name)                                                    \
-    static PyObject *function_##name(PyObject *Py_UNUSED(module), PyObject *const *args, \
-                                     Py_ssize_t count) {                                 \
-        return function_of_two(MG_OP_##name, args, count);                               \
+#define DEFINE_MG_FORM_FUNCTION(name)                                                          \
+    static PyObject *function_##name(PyObject *Py_UNUSED(module), PyObject *const *args,       \
+                                     Py_ssize_t count) {                                       \
+        if (IS_EXTREME(MG_OP_##name) && count > 2) return pairwise(MG_OP_##name, args, count); \
+        return function_of_two(MG_OP_##name, args, count);                                     \
     }
 #define X(name, symbol, form, ...) DEFINE_##form(name)
 MG_OPERATORS(X)

@@ -17,47 +17,146 @@ static double *take_array(PyObject *object, Py_ssize_t count, Py_buffer *view) {
     return NULL;
 }
 
-PyObject *value_sgd(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t arguments) {
-    Py_buffer view;
-    if (value_refuse("a step of an optimizer") < 0) return NULL;
-    if (arguments != 5 || !PyTuple_Check(args[0])) {
-        PyErr_SetString(PyExc_TypeError, "a tuple, an array and three numbers are required");
-        return NULL;
+/* ---- steps ---- */
+
+enum { MOST_MEMORIES = 3, MOST_NUMBERS = 8 };
+
+/* What a rule is given for one group of parameters. */
+typedef struct {
+    mg_node **nodes; /* an allocation, or NULL */
+    size_t count;
+    double *memories[MOST_MEMORIES];
+    double numbers[MOST_NUMBERS];
+    Py_buffer views[MOST_MEMORIES]; /* of the memories */
+    int views_taken;
+} group;
+
+/* An optimizer's rule, and what it is given of each parameter and of each group. */
+typedef struct {
+    void (*update)(const group *);
+    int memories, numbers;
+} rule;
+
+/* Take the numbers and the memories of a tuple (params, *memories, *numbers). false: an error is
+ * set. Foreign code may run. */
+static bool take_group(const rule *rule, PyObject *given, group *to) {
+    if (!PyTuple_Check(given) || PyTuple_GET_SIZE(given) != 1 + rule->memories + rule->numbers ||
+        !PyTuple_Check(PyTuple_GET_ITEM(given, 0))) {
+        PyErr_Format(PyExc_TypeError, "a tuple, %d arrays and %d numbers are required",
+                     rule->memories, rule->numbers);
+        return false;
     }
-    const mg_sgd how = {.lr = PyFloat_AsDouble(args[2]),
-                        .momentum = PyFloat_AsDouble(args[3]),
-                        .weight_decay = PyFloat_AsDouble(args[4])};
-    if (PyErr_Occurred()) return NULL;
-    PyObject *const params = args[0];
-    const Py_ssize_t count = PyTuple_GET_SIZE(params);
-    double *buffer = take_array(args[1], count, &view);
-    if (buffer == NULL) return NULL;
-    mg_node **nodes = value_take_operands(params);
-    if (nodes != NULL) mg_update_sgd(nodes, (size_t)count, &how, buffer);
-    PyBuffer_Release(&view);
-    if (nodes == NULL) return NULL;
-    PyMem_Free(nodes);
+    const Py_ssize_t count = PyTuple_GET_SIZE(PyTuple_GET_ITEM(given, 0));
+    for (int i = 0; i < rule->numbers; i++) {
+        to->numbers[i] = PyFloat_AsDouble(PyTuple_GET_ITEM(given, 1 + rule->memories + i));
+        if (to->numbers[i] == -1.0 && PyErr_Occurred()) return false;
+    }
+    for (int i = 0; i < rule->memories; i++) {
+        to->memories[i] = take_array(PyTuple_GET_ITEM(given, 1 + i), count, &to->views[i]);
+        if (to->memories[i] == NULL) return false;
+        to->views_taken++;
+    }
+    to->count = (size_t)count;
+    return true;
+}
+
+static void drop_group(group *taken) {
+    for (int i = 0; i < taken->views_taken; i++) PyBuffer_Release(&taken->views[i]);
+    PyMem_Free(taken->nodes);
+}
+
+/* Everything is taken before anything is changed; the nodes last, after all foreign code. */
+static PyObject *step(const rule *rule, PyObject *const *groups, Py_ssize_t count) {
+    if (value_refuse("a step of an optimizer") < 0) return NULL;
+    group *const taken = PyMem_Calloc((size_t)count, sizeof(group));
+    if (taken == NULL) return PyErr_NoMemory();
+    bool good = true;
+    for (Py_ssize_t i = 0; good && i < count; i++) good = take_group(rule, groups[i], &taken[i]);
+    for (Py_ssize_t i = 0; good && i < count; i++) {
+        taken[i].nodes = value_take_operands(PyTuple_GET_ITEM(groups[i], 0));
+        good = taken[i].nodes != NULL;
+    }
+    for (Py_ssize_t i = 0; good && i < count; i++) rule->update(&taken[i]);
+    for (Py_ssize_t i = 0; i < count; i++) drop_group(&taken[i]);
+    PyMem_Free(taken);
+    if (!good) return NULL;
     Py_RETURN_NONE;
 }
 
-PyObject *value_adam(PyObject *Py_UNUSED(module), PyObject *args) {
-    PyObject *params, *first, *second;
-    Py_buffer first_view, second_view;
-    mg_adam how;
-    if (value_refuse("a step of an optimizer") < 0) return NULL;
-    if (!PyArg_ParseTuple(args, "O!OOddddddp:adam", &PyTuple_Type, &params, &first, &second,
-                          &how.step, &how.lr, &how.beta1, &how.beta2, &how.eps, &how.weight_decay,
-                          &how.decoupled))
+static void update_sgd(const group *in) {
+    const double *n = in->numbers;
+    const mg_sgd how = {.lr = n[0],
+                        .momentum = n[1],
+                        .weight_decay = n[2],
+                        .dampening = n[3],
+                        .nesterov = n[4] != 0.0};
+    mg_update_sgd(in->nodes, in->count, &how, in->memories[0]);
+}
+
+static void update_adam(const group *in) {
+    const double *n = in->numbers;
+    const mg_adam how = {.step = n[0],
+                         .lr = n[1],
+                         .beta1 = n[2],
+                         .beta2 = n[3],
+                         .eps = n[4],
+                         .weight_decay = n[5],
+                         .decoupled = n[6] != 0.0,
+                         .amsgrad = n[7] != 0.0};
+    mg_update_adam(in->nodes, in->count, &how, in->memories[0], in->memories[1], in->memories[2]);
+}
+
+static void update_rmsprop(const group *in) {
+    const double *n = in->numbers;
+    const mg_rmsprop how = {.lr = n[0],
+                            .alpha = n[1],
+                            .eps = n[2],
+                            .weight_decay = n[3],
+                            .momentum = n[4],
+                            .centered = n[5] != 0.0};
+    mg_update_rmsprop(in->nodes, in->count, &how, in->memories[0], in->memories[1],
+                      in->memories[2]);
+}
+
+PyObject *value_sgd(PyObject *Py_UNUSED(module), PyObject *const *groups, Py_ssize_t count) {
+    static const rule sgd = {.update = update_sgd, .memories = 1, .numbers = 5};
+    return step(&sgd, groups, count);
+}
+
+PyObject *value_adam(PyObject *Py_UNUSED(module), PyObject *const *groups, Py_ssize_t count) {
+    static const rule adam = {.update = update_adam, .memories = 3, .numbers = 8};
+    return step(&adam, groups, count);
+}
+
+PyObject *value_rmsprop(PyObject *Py_UNUSED(module), PyObject *const *groups, Py_ssize_t count) {
+    static const rule rmsprop = {.update = update_rmsprop, .memories = 3, .numbers = 6};
+    return step(&rmsprop, groups, count);
+}
+
+/* ---- gradients ---- */
+
+PyObject *value_clip_norm(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *params;
+    double max_norm, norm_type;
+    if (value_refuse("clip_grad_norm()") < 0) return NULL;
+    if (!PyArg_ParseTuple(args, "O!dd:clip_norm", &PyTuple_Type, &params, &max_norm, &norm_type))
         return NULL;
-    Py_ssize_t count = PyTuple_GET_SIZE(params);
-    double *m = take_array(first, count, &first_view);
-    if (m == NULL) return NULL;
-    double *v = take_array(second, count, &second_view);
-    mg_node **nodes = v != NULL ? value_take_operands(params) : NULL;
-    if (nodes != NULL) mg_update_adam(nodes, (size_t)count, &how, m, v);
-    PyBuffer_Release(&first_view);
-    if (v != NULL) PyBuffer_Release(&second_view);
+    mg_node **nodes = value_take_operands(params);
     if (nodes == NULL) return NULL;
+    const size_t count = (size_t)PyTuple_GET_SIZE(params);
+    const double norm = mg_clip_grads_by_norm(nodes, count, max_norm, norm_type);
+    PyMem_Free(nodes);
+    return PyFloat_FromDouble(norm);
+}
+
+PyObject *value_clip_value(PyObject *Py_UNUSED(module), PyObject *args) {
+    PyObject *params;
+    double bound;
+    if (value_refuse("clip_grad_value()") < 0) return NULL;
+    if (!PyArg_ParseTuple(args, "O!d:clip_value", &PyTuple_Type, &params, &bound)) return NULL;
+    mg_node **nodes = value_take_operands(params);
+    if (nodes == NULL) return NULL;
+    mg_clip_grads(nodes, (size_t)PyTuple_GET_SIZE(params), bound);
     PyMem_Free(nodes);
     Py_RETURN_NONE;
 }

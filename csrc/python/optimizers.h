@@ -1,15 +1,21 @@
-/* optimizers.h: functions of the module, which return None. */
+/* optimizers.h: functions of the module, which return None, or a float. */
 #ifndef MG_PYTHON_OPTIMIZERS_H
 #define MG_PYTHON_OPTIMIZERS_H
 
 #include "python/proxy.h"
 
-/* sgd(params, buffer, lr, momentum, weight_decay): one step (mg_update_sgd). params is a tuple of n
- * Values, buffer an array of n doubles. */
-PyObject *value_sgd(PyObject *module, PyObject *const *args, Py_ssize_t arguments);
-/* adam(params, m, v, step, lr, beta1, beta2, eps, weight_decay, decoupled): one step
- * (mg_update_adam). m and v are arrays of n doubles. */
-PyObject *value_adam(PyObject *module, PyObject *args);
+/* sgd(group, ...): one step (mg_update_sgd) of each group of parameters, a tuple (params, buffer,
+ * *numbers): a tuple of n Values, an array of n doubles, the fields of mg_sgd in their order. After
+ * an error no group has made a step. */
+PyObject *value_sgd(PyObject *module, PyObject *const *groups, Py_ssize_t count);
+/* adam(group, ...): the same for (params, m, v, largest, *numbers) and mg_update_adam. */
+PyObject *value_adam(PyObject *module, PyObject *const *groups, Py_ssize_t count);
+/* rmsprop(group, ...): for (params, square, mean, buffer, *numbers) and mg_update_rmsprop. */
+PyObject *value_rmsprop(PyObject *module, PyObject *const *groups, Py_ssize_t count);
+/* clip_norm(params, max_norm, norm_type): return the norm (mg_clip_grads_by_norm). */
+PyObject *value_clip_norm(PyObject *module, PyObject *args);
+/* clip_value(params, bound): see mg_clip_grads. */
+PyObject *value_clip_value(PyObject *module, PyObject *args);
 /* Set the gradients of an iterable of Values to 0. */
 PyObject *value_zero_grad(PyObject *module, PyObject *params);
 

@@ -11,7 +11,7 @@ order in which the files import each other, is about
 
 - proxy, lifetimes, cycles: the Python objects that show nodes, and who keeps whom;
 - threads: what a thread has asked for, to record nothing or a program;
-- labels, construct, functions: the other parts of the class, maximum and minimum;
+- labels, construct, functions: the other parts of the class, functions of two;
 - sequences, expressions, network, optimizers: work on many nodes in one call;
 - copying, compiling: nodes taken apart, for a copy or for a compiled program;
 - calls: the numbers and the result of a jitted function's call.
@@ -47,9 +47,9 @@ from .expressions import (
     softmax,
     total,
 )
-from .functions import maximum, minimum
+from .functions import atan2, hypot, maximum, minimum
 from .lifetimes import graph
 from .network import describe_network, layer, network, parameters
-from .optimizers import adam, sgd, zero_grad
+from .optimizers import adam, clip_norm, clip_value, rmsprop, sgd, zero_grad
 from .threads import GradOff, after_fork, record
 from .value import Value

@@ -1,8 +1,9 @@
-"""Functions of two Values or numbers: maximum and minimum, from the operator table."""
+"""Functions of two Values or numbers: maximum, atan2, ..., from the operator table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 from .._library import lib
@@ -12,12 +13,17 @@ from .threads import here, recorders
 from .value import Value, commutative, reflected
 
 
-def _function(op: int) -> Callable[[Any, Any], Value]:
-    """Return the function that records an operator of two nodes: maximum, minimum."""
+def _function(op: int) -> Callable[..., Value]:
+    """Return the function that records an operator of two nodes: maximum, atan2, ...."""
     name = NAMES[op]
     apply = commutative(op)
 
-    def function(a: Any, b: Any, /) -> Any:
+    def function(a: Any, b: Any, /, *more: Any) -> Any:
+        if more:
+            if name not in ("maximum", "minimum"):
+                count = 2 + len(more)
+                raise TypeError(f"{name}() takes exactly 2 arguments ({count} given)")
+            return reduce(function, more, function(a, b))
         x, y = (v if isinstance(v, Value) else as_real(v) for v in (a, b))
         if x is NotImplemented or y is NotImplemented:
             if recorders and here.recorder is not None:
@@ -38,3 +44,5 @@ def _function(op: int) -> Callable[[Any, Any], Value]:
 _functions = {name: _function(op) for name, op in of_form(lib.MG_FORM_FUNCTION).items()}
 maximum = _functions["maximum"]
 minimum = _functions["minimum"]
+atan2 = _functions["atan2"]
+hypot = _functions["hypot"]

@@ -7,6 +7,7 @@ from typing import Any
 from .._library import ffi, lib
 from .arena import arena
 from .threads import refuse
+from .value import Value
 
 
 def _array(numbers: Any, count: int) -> Any:
@@ -19,21 +20,59 @@ def _array(numbers: Any, count: int) -> Any:
     return ffi.from_buffer("double[]", view, require_writable=True)
 
 
-def sgd(params: Any, buffer: Any, lr: float, momentum: float, weight_decay: float) -> None:
+def _taken(groups: Any, struct: str, memories: int) -> list[tuple[Any, ...]]:
+    """Return the arguments of a step for each group, a tuple (params, *memories, *numbers).
+
+    Everything is taken before anything is changed.
+    """
+    refuse("a step of an optimizer")
+    taken = []
+    for params, *rest in groups:
+        nodes = [p._node for p in params]
+        how = ffi.new(struct, rest[memories:])
+        arrays = [_array(memory, len(nodes)) for memory in rest[:memories]]
+        taken.append((arena, nodes, len(nodes), how, *arrays))
+    return taken
+
+
+def sgd(*groups: tuple[Any, ...]) -> None:
     """Do a step of SGD; raises ValueError, BufferError for what is no array of n doubles."""
-    refuse("a step of an optimizer")
-    nodes = [p._node for p in params]
-    how = ffi.new("mg_sgd *", (lr, momentum, weight_decay))
-    lib.mg_sgd_step(arena, nodes, len(params), how, _array(buffer, len(params)))
+    for arguments in _taken(groups, "mg_sgd *", 1):
+        lib.mg_sgd_step(*arguments)
 
 
-def adam(params: Any, m: Any, v: Any, *how: float) -> None:
+def adam(*groups: tuple[Any, ...]) -> None:
     """Do a step of Adam or AdamW; raises what sgd raises."""
-    refuse("a step of an optimizer")
-    nodes = [p._node for p in params]
-    count = len(params)
-    options = ffi.new("mg_adam *", how)
-    lib.mg_adam_step(arena, nodes, count, options, _array(m, count), _array(v, count))
+    for arguments in _taken(groups, "mg_adam *", 3):
+        lib.mg_adam_step(*arguments)
+
+
+def rmsprop(*groups: tuple[Any, ...]) -> None:
+    """Do a step of RMSprop; raises what sgd raises."""
+    for arguments in _taken(groups, "mg_rmsprop *", 3):
+        lib.mg_rmsprop_step(*arguments)
+
+
+def _nodes(params: Any) -> list[Any]:
+    """Return the nodes of Values. Raises TypeError if there is anything else."""
+    for p in params:
+        if not isinstance(p, Value):
+            raise TypeError(f"a Value is required, not {type(p).__name__!r}")
+    return [p._node for p in params]
+
+
+def clip_norm(params: Any, max_norm: float, norm_type: float) -> float:
+    """Scale the gradients to a norm of at most max_norm; return the norm that they had."""
+    refuse("clip_grad_norm()")
+    nodes = _nodes(params)
+    return lib.mg_clip_norm(arena, nodes, len(nodes), max_norm, norm_type)  # type: ignore[no-any-return]
+
+
+def clip_value(params: Any, bound: float) -> None:
+    """Bring the gradients into [-bound, bound]."""
+    refuse("clip_grad_value()")
+    nodes = _nodes(params)
+    lib.mg_clip_value(arena, nodes, len(nodes), bound)
 
 
 def zero_grad(params: Any) -> None:

@@ -350,6 +350,11 @@ class Value(Proxy):
             return here.recorder.equals(self, other)
         return NotImplemented
 
+    def __ne__(self, other: object) -> Any:
+        if recorders and here.recorder is not None:
+            return here.recorder.differs(self, other)
+        return NotImplemented
+
     def __hash__(self) -> int:
         if recorders and here.recorder is not None:
             here.recorder.check_hash(self)

@@ -11,6 +11,7 @@ float, and the errors that their docstrings name. `backward` raises for a deriva
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, KeysView
 from decimal import Decimal
@@ -18,8 +19,14 @@ from fractions import Fraction
 from numbers import Real
 from typing import Any, TypeAlias
 
+from . import special
+
 Number = float | Fraction | Decimal
 Operand: TypeAlias = "Value | Number"
+
+_SLOPE_OF_ERF = 1.1283791670955126  # at 0: 2 / sqrt(pi)
+_LOG2_OF_E = 1.4426950408889634
+_LOG10_OF_E = 0.4342944819032518
 
 _NUMBERS = (float, int, Decimal, Real)
 
@@ -165,9 +172,9 @@ class Value:
 
     def sigmoid(self) -> Value:
         """Return s = 1 / (1 + e**-x), without overflow; derivative s * (1 - s)."""
-        e = math.exp(-abs(self.data))
-        s = 1 / (1 + e) if self.data >= 0 else e / (1 + e)
-        return self._unary(s, "sigmoid", lambda out: out.data * (1 - out.data))
+        return self._unary(
+            special.sigmoid(self.data), "sigmoid", lambda out: out.data * (1 - out.data)
+        )
 
     def sin(self) -> Value:
         """Return sin(x), x in radians; derivative cos(x). Raises ValueError for infinite x."""
@@ -183,6 +190,122 @@ class Value:
         Raises ValueError for x < 0; backward raises ZeroDivisionError for x = 0.
         """
         return self._unary(math.sqrt(self.data), "sqrt", lambda out: 0.5 / out.data)
+
+    def log1p(self) -> Value:
+        """Return log(1 + x) for x > -1; derivative 1 / (1 + x). Raises ValueError for x <= -1."""
+        return self._unary(math.log1p(self.data), "log1p", lambda out: 1 / (1 + self.data))
+
+    def expm1(self) -> Value:
+        """Return e**x - 1; derivative e**x. Raises OverflowError for x above 709.78."""
+        return self._unary(math.expm1(self.data), "expm1", lambda out: math.exp(self.data))
+
+    def tan(self) -> Value:
+        """Return tan(x), x in radians; derivative 1 + tan(x)**2.
+
+        Raises ValueError for infinite x.
+        """
+        return self._unary(math.tan(self.data), "tan", lambda out: 1 + out.data * out.data)
+
+    def asin(self) -> Value:
+        """Return the angle whose sine is x, |x| <= 1; derivative 1 / sqrt(1 - x**2)."""
+        return self._unary(
+            math.asin(self.data),
+            "asin",
+            lambda out: 1 / math.sqrt((1 - self.data) * (1 + self.data)),
+        )
+
+    def acos(self) -> Value:
+        """Return the angle whose cosine is x, |x| <= 1; derivative -1 / sqrt(1 - x**2)."""
+        return self._unary(
+            math.acos(self.data),
+            "acos",
+            lambda out: -1 / math.sqrt((1 - self.data) * (1 + self.data)),
+        )
+
+    def atan(self) -> Value:
+        """Return the angle whose tangent is x; derivative 1 / (1 + x**2)."""
+
+        def slope(_: Value) -> float:
+            x = self.data
+            return 1 / (1 + x * x) if abs(x) < 1e150 else 1 / x / x
+
+        return self._unary(math.atan(self.data), "atan", slope)
+
+    def sinh(self) -> Value:
+        """Return sinh(x); derivative cosh(x). Raises OverflowError for |x| above 710.47."""
+        return self._unary(math.sinh(self.data), "sinh", lambda out: math.cosh(self.data))
+
+    def cosh(self) -> Value:
+        """Return cosh(x); derivative sinh(x). Raises OverflowError for |x| above 710.47."""
+        return self._unary(math.cosh(self.data), "cosh", lambda out: math.sinh(self.data))
+
+    def asinh(self) -> Value:
+        """Return the number whose sinh is x; derivative 1 / sqrt(1 + x**2)."""
+        return self._unary(
+            math.asinh(self.data), "asinh", lambda out: 1 / math.hypot(1.0, self.data)
+        )
+
+    def acosh(self) -> Value:
+        """Return the number whose cosh is x >= 1; derivative 1 / sqrt(x**2 - 1)."""
+        return self._unary(
+            math.acosh(self.data),
+            "acosh",
+            lambda out: 1 / (math.sqrt(self.data - 1) * math.sqrt(self.data + 1)),
+        )
+
+    def atanh(self) -> Value:
+        """Return the number whose tanh is x, |x| < 1; derivative 1 / (1 - x**2)."""
+        return self._unary(
+            math.atanh(self.data), "atanh", lambda out: 1 / ((1 - self.data) * (1 + self.data))
+        )
+
+    def erf(self) -> Value:
+        """Return the error function of x; derivative 2 / sqrt(pi) * e**-x**2."""
+        return self._unary(
+            math.erf(self.data), "erf", lambda out: special.bell(self.data, _SLOPE_OF_ERF)
+        )
+
+    def erfc(self) -> Value:
+        """Return 1 - erf(x); derivative -2 / sqrt(pi) * e**-x**2."""
+        return self._unary(
+            math.erfc(self.data), "erfc", lambda out: special.bell(self.data, -_SLOPE_OF_ERF)
+        )
+
+    def log2(self) -> Value:
+        """Return the logarithm of x > 0 to base 2; derivative 1 / (x * log(2))."""
+        return self._unary(math.log2(self.data), "log2", lambda out: _LOG2_OF_E / self.data)
+
+    def log10(self) -> Value:
+        """Return the logarithm of x > 0 to base 10; derivative 1 / (x * log(10))."""
+        return self._unary(math.log10(self.data), "log10", lambda out: _LOG10_OF_E / self.data)
+
+    def softplus(self) -> Value:
+        """Return log(1 + e**x); derivative sigmoid(x)."""
+        return self._unary(
+            special.softplus(self.data), "softplus", lambda out: special.sigmoid(self.data)
+        )
+
+    def gelu(self) -> Value:
+        """Return x * P(x), P the normal distribution; derivative P(x) + x * p(x), p its density."""
+        return self._unary(
+            special.gelu(self.data), "gelu", lambda out: special.gelu_slope(self.data)
+        )
+
+    def silu(self) -> Value:
+        """Return x * s, s = sigmoid(x); derivative s + x * s * (1 - s)."""
+        return self._unary(
+            special.silu(self.data), "silu", lambda out: special.silu_slope(self.data)
+        )
+
+    def lgamma(self) -> Value:
+        """Return log |gamma(x)|; derivative digamma(x). Raises ValueError for x = 0, -1, ..."""
+        return self._unary(math.lgamma(self.data), "lgamma", lambda out: special.digamma(self.data))
+
+    def digamma(self) -> Value:
+        """Return the derivative of lgamma(x); derivative trigamma(x). Raises as lgamma does."""
+        return self._unary(
+            special.digamma(self.data), "digamma", lambda out: special.trigamma(self.data)
+        )
 
     def __abs__(self) -> Value:
         """Return |x|; derivative 1 for x > 0, -1 for x < 0, 0 for x = 0."""
@@ -283,26 +406,28 @@ def _data(other: Operand) -> Any:
     return other.data if isinstance(other, Value) else other
 
 
-def maximum(a: Operand, b: Operand) -> Value:
+def maximum(a: Operand, b: Operand, *more: Operand) -> Value:
     """Return the larger of two, as a Value: the gradient goes to it; at a tie, half to each.
 
-    If one is nan, so are the result and both derivatives.
+    If one is nan, so are the result and both derivatives. More than two are taken pairwise.
     """
+    if more:
+        return functools.reduce(maximum, more, maximum(a, b))
     return _choose(a, b, "max", lambda x, y: x >= y)
 
 
-def minimum(a: Operand, b: Operand) -> Value:
+def minimum(a: Operand, b: Operand, *more: Operand) -> Value:
     """Return the smaller of two, as a Value: the gradient goes to it; at a tie, half to each.
 
-    If one is nan, so are the result and both derivatives.
+    If one is nan, so are the result and both derivatives. More than two are taken pairwise.
     """
+    if more:
+        return functools.reduce(minimum, more, minimum(a, b))
     return _choose(a, b, "min", lambda x, y: x <= y)
 
 
 def _choose(a: Operand, b: Operand, op: str, first: Callable[[float, float], bool]) -> Value:
-    cls = type(a) if isinstance(a, Value) else type(b) if isinstance(b, Value) else Value
-    left = a if isinstance(a, Value) else cls(a)
-    right = b if isinstance(b, Value) else cls(b)
+    left, right = _both(a, b)
 
     def share(x: float, y: float) -> float:
         if math.isnan(x) or math.isnan(y):
@@ -311,11 +436,54 @@ def _choose(a: Operand, b: Operand, op: str, first: Callable[[float, float], boo
 
     x, y = left.data, right.data
     nan = math.isnan(x) or math.isnan(y)
-    out = cls(math.nan if nan else x if first(x, y) else y, (left, right), op)
+    return _binary(math.nan if nan else x if first(x, y) else y, left, right, op, share, share)
+
+
+def atan2(a: Operand, b: Operand) -> Value:
+    """Return the angle of the point with height a and width b, from -pi to pi.
+
+    Its derivatives are b / (a**2 + b**2) and -a / (a**2 + b**2); backward raises ZeroDivisionError
+    if both are 0.
+    """
+    left, right = _both(a, b)
+    return _binary(
+        math.atan2(left.data, right.data),
+        left,
+        right,
+        "atan2",
+        lambda x, y: special.over_squares(y, x, y),
+        lambda y, x: -special.over_squares(x, x, y),
+    )
+
+
+def hypot(a: Operand, b: Operand) -> Value:
+    """Return h = sqrt(a**2 + b**2); derivatives a / h and b / h, 0 if both are 0."""
+    left, right = _both(a, b)
+    slope = special.hypot_slope
+    return _binary(math.hypot(left.data, right.data), left, right, "hypot", slope, slope)
+
+
+def _both(a: Operand, b: Operand) -> tuple[Value, Value]:
+    cls = type(a) if isinstance(a, Value) else type(b) if isinstance(b, Value) else Value
+    return a if isinstance(a, Value) else cls(a), b if isinstance(b, Value) else cls(b)
+
+
+def _binary(
+    data: float,
+    left: Value,
+    right: Value,
+    op: str,
+    partial: Callable[[float, float], float],
+    swapped: Callable[[float, float], float],
+) -> Value:
+    """Return the Value of a function of two; `swapped` is its other derivative, of (y, x)."""
+    out = left.__class__(data, (left, right), op)
 
     def _backward() -> None:
-        left.grad += share(left.data, right.data) * out.grad
-        right.grad += share(right.data, left.data) * out.grad
+        to_left = partial(left.data, right.data)
+        to_right = swapped(right.data, left.data)
+        left.grad += to_left * out.grad
+        right.grad += to_right * out.grad
 
     out._backward = _backward
     return out

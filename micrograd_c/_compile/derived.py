@@ -13,11 +13,27 @@ from collections.abc import Callable
 from .._derive import pull, push
 from .._library import ffi, lib
 from ..engine import Value, bulk, restore
-from .recording import DETACH, DIVIDE, LINK, Guard, Recorder
+from .recording import (
+    DETACH,
+    DIVIDE,
+    LINK,
+    RULE_EQUAL,
+    RULE_LESS,
+    RULE_LESS_EQUAL,
+    SELECT,
+    Guard,
+    Recorder,
+)
 from .replay import OPERATORS, Trace
 from .tracing import make_trace
 
 Kind = Callable[[Trace], Trace]
+
+_CONDITIONS = {
+    lib.MG_TRACE_LESS: RULE_LESS,
+    lib.MG_TRACE_LESS_EQUAL: RULE_LESS_EQUAL,
+    lib.MG_TRACE_EQUAL: RULE_EQUAL,
+}
 
 
 def along(trace: Trace) -> Trace:
@@ -104,6 +120,11 @@ def _play(trace: Trace, inputs: list[Value], captured: list[Value]) -> list[Valu
             value = bulk.rule(DETACH, math.nan, (values[entry.x],))
         elif op == lib.MG_TRACE_DIVIDE:
             value = bulk.rule(DIVIDE, math.nan, (values[entry.x], values[entry.y]))
+        elif op in _CONDITIONS:
+            value = bulk.rule(_CONDITIONS[op], math.nan, (values[entry.x], values[entry.y]))
+        elif op == lib.MG_TRACE_SELECT:
+            operands = values[entry.x], values[entry.y], values[entry.z]
+            value = bulk.rule(SELECT, math.nan, operands)
         elif op == lib.MG_TRACE_LINK:  # one after the other they are one node
             before = links.get(entry.x, (values[entry.x],))
             links[i] = (*before, values[entry.y], values[entry.z])

@@ -27,7 +27,8 @@ from .._value_methods import PACKAGE_FOLDER, as_count
 from ..engine import Value, bulk, restore
 from . import nesting
 from .arguments import numpy, real_number
-from .recording import Number, Recorder
+from .extremes import record_extremes
+from .recording import Condition, Number, Recorder
 from .replay import ALL, FORWARD, INPUTS, NULL, PARAMETERS, PIECE, Frame, Trace
 from .tracing import make_trace
 
@@ -222,14 +223,18 @@ class Way:
 
     def partials(
         self, leaves: Sequence[Any], place: int, depends: Any, create_graph: bool
-    ) -> list[tuple[Value, Value]]:
-        """Return an operand of a result and the recorded derivative, for operands in `depends`.
+    ) -> list[tuple[int, Value]]:
+        """Return a place among the operands and the recorded derivative of a result by that one.
 
-        The function itself is run, for the derivative of a derivative.
+        There is one for each operand in `depends`. The function itself is run, for the derivative
+        of a derivative.
         """
-        operands = {id(v): v for v in self.operands(leaves) if id(v) in depends}
+        places = {id(v): i for i, v in enumerate(self.operands(leaves)) if id(v) in depends}
+        operands = [v for v in self.operands(leaves) if id(v) in places]
+        operands = list({id(v): v for v in operands}.values())
         result = self.results_again(leaves)[place]
-        return list(zip(operands.values(), pull(result, [*operands.values()], create_graph)))
+        found = pull(result, operands, create_graph)
+        return [(places[id(v)], partial) for v, partial in zip(operands, found)]
 
 
 class Hub:
@@ -326,9 +331,9 @@ class _Plan:
         places: dict[int, int] = {}  # by id of a Value among the results
 
         def leaf(result: Any) -> Any:
-            if type(result) is Number:
+            if type(result) is Number or type(result) is Condition:
                 numbers.append(result.value)
-                return "number", len(numbers) - 1
+                return "number", len(numbers) - 1, result.__class__
             if isinstance(result, Value):
                 if id(result) not in places:
                     places[id(result)] = len(roots)
@@ -353,7 +358,7 @@ class _Plan:
             return shape, make_trace(recorder, [*roots, *numbers])
 
         try:
-            shape, trace = recorder.run(work)
+            shape, trace = recorder.run(lambda: record_extremes(recorder, work))
         except TypeError as error:
             value = getattr(error, "value", None)
             places = {id(v): i for i, v in enumerate(recorder.inputs)}
@@ -368,7 +373,7 @@ def _after_values(shape: Any, values: int) -> Any:
     if type(shape) is int or shape[0] == "static":
         return shape
     if shape[0] == "number":
-        return "number", shape[1] + values
+        return "number", shape[1] + values, shape[2]
     return (*shape[:-1], tuple(_after_values(member, values) for member in shape[-1]))
 
 

@@ -14,7 +14,7 @@ it has all but the leaves, which are Values and plain numbers:
     ("array", shape, members)        members as a flat list has them
 
 Of a result it has the same but for leaves: an int is the place of a Value among the Values, and
-("number", place) a number that is each call's own.
+("number", place, class) a float or bool that is each call's own.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ def rebuild_result(shape: Any, values: Sequence[Any], numbers: Sequence[float]) 
         return values[shape]
     kind = shape[0]
     if kind == "number":
-        return numbers[shape[1]]
+        return shape[2](numbers[shape[1]])
     if kind == "static":
         return shape[2]
     members = [rebuild_result(member, values, numbers) for member in shape[-1]]

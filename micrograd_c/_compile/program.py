@@ -21,6 +21,7 @@ from .._value_methods import arithmetic_error, as_count
 from ..engine import Value, bulk, restore
 from . import arguments, derived, pickling
 from .arguments import Array, Shape
+from .extremes import record_extremes
 from .objective import Objective
 from .recording import Recorder
 from .replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, PIECE, Frame, Trace
@@ -95,7 +96,7 @@ class Program:
 
         try:
             self._recorder = recorder, threading.get_ident()
-            shape, trace = recorder.run(work)
+            shape, trace = recorder.run(lambda: record_extremes(recorder, work))
         finally:
             self._recorder = None
         if self._traces and shape != self._result:
@@ -136,8 +137,8 @@ class Program:
                 raise RuntimeError(
                     f"row {row} takes another branch than the {number} recorded so far, and "
                     f"max_specializations is {self._max_specializations}; branches on data that "
-                    "are different for many rows can often be written with maximum(), minimum() "
-                    "or relu()"
+                    "are different for many rows can often be written with where(), maximum(), "
+                    "minimum() or relu()"
                 )
             try:
                 self._record(numbers)
@@ -899,8 +900,9 @@ def compile(
     Numbers, and Values that `fn` makes of numbers, are constants: random numbers, too, are drawn
     once. Whatever else `fn` does, such as appending to a list, happens only while it is recorded.
 
-    While recording, `.data` is a stand-in. A comparison of stand-ins, or of Values, is a condition
-    of the program: a row for which the comparison comes out otherwise is recorded on its own, up to
+    While recording, `.data` is a stand-in. A comparison of stand-ins, or of Values, is a condition,
+    by which `where` selects a side for each row. Where Python asks for its truth, as ``if`` does, a
+    row for which the comparison comes out otherwise is recorded on its own, up to
     `max_specializations` ways in all. Arithmetic with stand-ins is part of the program, and no
     gradient passes through it. With `allow_constants` a stand-in may also become a plain number,
     which is then the example's for every row.

@@ -1,26 +1,32 @@
 """Recording a program to be compiled: the numbers that code sees meanwhile.
 
 While a `Recorder` records, the data of a Value is a `Number`: a stand-in that computes with the
-example's number and remembers how. A comparison of stand-ins becomes a guard of the program.
-Arithmetic with stand-ins becomes a part of the program through which no gradient passes. Whatever
-would turn a stand-in into a plain number raises TypeError, for that number would be the example's
-for every row.
+example's number and remembers how. A comparison of stand-ins is a `Condition`: where Python asks
+for its truth it becomes a guard of the program, and `where` selects by it without one. Arithmetic
+with stand-ins becomes a part of the program through which no gradient passes. Whatever would turn a
+stand-in into a plain number raises TypeError, for that number would be the example's for every row.
 """
 
 from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections.abc import Callable, Sequence
-from numbers import Complex, Real
+from numbers import Complex, Integral, Real
 from typing import Any, NamedTuple, NoReturn
 
 from .._value_methods import as_real, plain_error, user_line
 from ..engine import Value, bulk, maximum, restore
 from . import arguments
 
-_RULES = "MG_RULE_NONE", "MG_RULE_DETACH", "MG_RULE_DIVIDE", "MG_RULE_LINK"
-NO_RULE, DETACH, DIVIDE, LINK = map(bulk.enums.__getitem__, _RULES)
+_RULES = (
+    *("MG_RULE_NONE", "MG_RULE_DETACH", "MG_RULE_DIVIDE", "MG_RULE_LINK"),
+    *("MG_RULE_LESS", "MG_RULE_LESS_EQUAL", "MG_RULE_EQUAL", "MG_RULE_SELECT"),
+)
+NO_RULE, DETACH, DIVIDE, LINK, RULE_LESS, RULE_LESS_EQUAL, RULE_EQUAL, SELECT = map(
+    bulk.enums.__getitem__, _RULES
+)
 LESS, LESS_EQUAL, EQUAL = map(bulk.enums.__getitem__, ("MG_LESS", "MG_LESS_EQUAL", "MG_EQUAL"))
 
 
@@ -39,6 +45,7 @@ class Recorder:
     def __init__(self, allow_constants: bool = False) -> None:
         self.allow_constants = allow_constants
         self.guards: list[Guard] = []
+        self.over = False  # whether the recording has ended
         self.inputs: tuple[Value, ...] = ()
         self.position: Any = None
         self.start = 0  # nodes with this serial number or a higher one are made by the function
@@ -55,7 +62,10 @@ class Recorder:
             self.position = position
             return work()
 
-        return bulk.record(self, work_from)
+        try:
+            return bulk.record(self, work_from)
+        finally:
+            self.over = True
 
     def make_inputs(self, numbers: Sequence[float]) -> list[Value]:
         """Return a Value for each number: the inputs. To be called just before the function."""
@@ -102,7 +112,7 @@ class Recorder:
         return bulk.rule(LINK, number, (self.lift(data), *pairs))
 
     def apply(self, name: str, a: Any, b: Any) -> Any:
-        """Return the maximum or minimum of a and b, NotImplemented if neither is a stand-in."""
+        """Return maximum(a, b), atan2(a, b), ...; NotImplemented if neither is a stand-in."""
         if not isinstance(a, Number) and not isinstance(b, Number):
             return NotImplemented
         if any(not isinstance(v, (Number, Value)) and _real(v) is None for v in (a, b)):
@@ -113,6 +123,10 @@ class Recorder:
     # To the author of the function an argument is a number, so it compares with numbers as one.
     # Between Values == is identity, as ever. A Value computed from an argument must be compared by
     # its .data: outside of a recording such a Value is true, and equal to no number.
+
+    def differs(self, value: Value, other: Any) -> Any:
+        """Return value != other; NotImplemented where the comparison is one of identity."""
+        return _negated(self.equals(value, other))
 
     def equals(self, value: Value, other: Any) -> Any:
         """Return value == other; NotImplemented where the comparison is one of identity."""
@@ -182,9 +196,11 @@ class Recorder:
 
     # ---- what stand-ins ask ----
 
-    def lift(self, number: Any) -> Value:
-        """Return the Value of a number or a stand-in."""
-        return number.value if isinstance(number, Number) else Value(float(number))
+    def lift(self, number: Any, own: bool = False) -> Value:
+        """Return the Value of a number or a stand-in; with `own` a condition is each row's own."""
+        if type(number) is Number or (own and type(number) is Condition):
+            return number.value
+        return Value(float(number))
 
     def is_constant(self, value: Value) -> bool:
         """Return whether a Value depends neither on an input nor on a captured Value."""
@@ -210,10 +226,33 @@ class Recorder:
         known |= seen
         return False
 
-    def guard(self, relation: int, left: Value, right: Value, outcome: bool) -> bool:
-        """Note how a comparison came out, and return that."""
-        self.guards.append(Guard(relation, left, right, outcome))
-        return outcome
+    def compare(self, relation: int, left: Value, right: Value, outcome: bool) -> Condition:
+        """Return the comparison of two Values' data as a condition; `outcome` is the example's."""
+        return Condition(self, relation, left, right, outcome)
+
+    def select(self, condition: Condition, a: Any, b: Any) -> Value:
+        """Return a Value that is a in rows where the condition holds, and b in others."""
+        y, z = (v if isinstance(v, Value) else self.lift(v, own=True) for v in (a, b))
+        number = bulk.number_of(y if condition.holds else z)
+        return bulk.rule(SELECT, number, (condition.value, y, z))
+
+    def choose(self, condition: Any, a: Any, b: Any) -> Any:
+        """Return a where the condition holds, else b: stand-ins or numbers, as is the result."""
+        if type(condition) is not Condition:
+            return a if condition else b
+        value = self.select(condition, a, b)
+        return Number(self, value, bulk.number_of(value))
+
+    def detached(self, number: Any) -> Any:
+        """Return a number or stand-in such that no gradient passes to what was chosen from."""
+        if type(number) is not Number:
+            return number
+        return Number(self, bulk.rule(DETACH, number.number, (number.value,)), number.number)
+
+
+def is_double(number: Any) -> bool:
+    """Return whether this is a real number that is a double, nan among them."""
+    return _kind(number) is not None and (number != number or _nearest(number) == number)
 
 
 def _real(number: Any) -> float | None:
@@ -268,28 +307,30 @@ class Number:
             return other
         if isinstance(other, Value):
             return self.recorder.read(other)
+        if type(other) is Condition:
+            return bool(other)
         return NotImplemented if _kind(other) is None else other
 
     def _compare(self, other: Any, swapped: bool, strict: bool) -> Any:
         other = self._other(other)
         if other is NotImplemented:
             return NotImplemented
-        guard, relation = self.recorder.guard, LESS if strict else LESS_EQUAL
+        condition, relation = self.recorder.compare, LESS if strict else LESS_EQUAL
         compare = operator.lt if strict else operator.le
         if isinstance(other, Number):
             left, right = (other, self) if swapped else (self, other)
-            return guard(relation, left.value, right.value, compare(left.number, right.number))
+            return condition(relation, left.value, right.value, compare(left.number, right.number))
         if other != other:
             return False  # nan
         if not swapped:  # self < other
             relation, near = (_below if strict else _not_above)(self.number, other)
-            return guard(relation, self.value, Value(near), compare(self.number, other))
+            return condition(relation, self.value, Value(near), compare(self.number, other))
         near = _nearest(other)  # other < self
         if strict:
             relation = LESS_EQUAL if near > other else LESS
         else:
             relation = LESS if near < other else LESS_EQUAL
-        return guard(relation, Value(near), self.value, compare(other, self.number))
+        return condition(relation, Value(near), self.value, compare(other, self.number))
 
     def __lt__(self, other: Any) -> Any:
         return self._compare(other, False, True)
@@ -309,15 +350,14 @@ class Number:
             return NotImplemented
         if isinstance(other, Number):
             outcome = self.number == other.number
-            return self.recorder.guard(EQUAL, self.value, other.value, outcome)
+            return self.recorder.compare(EQUAL, self.value, other.value, outcome)
         near = _nearest(other)
         if near != other:
             return False  # no double is equal to the other number
-        return self.recorder.guard(EQUAL, self.value, Value(near), self.number == near)
+        return self.recorder.compare(EQUAL, self.value, Value(near), self.number == near)
 
     def __ne__(self, other: Any) -> Any:
-        equal = self.__eq__(other)
-        return equal if equal is NotImplemented else not equal
+        return _negated(self.__eq__(other))
 
     def __bool__(self) -> bool:
         return not self.__eq__(0.0)
@@ -442,6 +482,161 @@ class Number:
 
     def __abs__(self) -> Any:
         return self._result(self.value.abs(), abs(self.number))
+
+
+def _negated(equal: Any) -> Any:
+    """Return the opposite of a bool or a condition; NotImplemented as it is."""
+    if equal is NotImplemented or type(equal) is Condition:
+        return equal if equal is NotImplemented else ~equal
+    return not equal
+
+
+class Condition:
+    """How a comparison comes out, which each row of a program decides for itself.
+
+    It is used as the bool that it is for the example. Then its outcome becomes a guard of the
+    program, once. `where`, and & | ^ ~, take it as it is.
+    """
+
+    __slots__ = ("_asked", "_value", "left", "negated", "outcome", "recorder", "relation", "right")
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        relation: int,
+        left: Value,
+        right: Value,
+        outcome: bool,
+        negated: bool = False,
+    ) -> None:
+        self.recorder = recorder
+        self.relation, self.left, self.right = relation, left, right
+        self.outcome = outcome  # of the comparison, for the example
+        self.negated = negated  # whether this is the opposite of the comparison
+        self._asked = False
+        self._value: Value | None = None
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """The class that isinstance() sees, so that code that tests for a bool finds one."""
+        return bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether the condition holds for the example."""
+        return self.outcome is not self.negated
+
+    @property
+    def value(self) -> Value:
+        """A Value that is 1 in rows where the condition holds, and 0 in others."""
+        if self._value is None:
+            ends = self.left, self.right
+            value = bulk.rule(RULE_LESS + self.relation, float(self.outcome), ends)
+            if self.negated:
+                value = bulk.rule(RULE_EQUAL, float(self.holds), (value, Value(0.0)))
+            self._value = value
+        return self._value
+
+    def __bool__(self) -> bool:
+        if not self._asked:
+            self.recorder.guards.append(Guard(self.relation, self.left, self.right, self.outcome))
+            self._asked = True
+        return self.holds
+
+    # ---- conditions of conditions ----
+
+    def __invert__(self) -> Condition:
+        parts = self.recorder, self.relation, self.left, self.right, self.outcome
+        return Condition(*parts, not self.negated)
+
+    def _combine(self, other: Any, plain: Callable[[Any, Any], Any]) -> Any:
+        """Return plain(this, other), a condition; of what is no bool, with this one's truth."""
+        if not isinstance(other, bool) and not _is_numpy_bool(other):
+            return plain(bool(self), other)
+        if type(other) is not Condition or other.recorder is not self.recorder:
+            other = self.recorder.compare(EQUAL, Value(float(bool(other))), Value(1.0), bool(other))
+        if plain is operator.and_:
+            value = self.recorder.select(self, other.value, 0.0)
+        elif plain is operator.or_:
+            value = self.recorder.select(self, 1.0, other.value)
+        else:
+            value = self.recorder.select(self, (~other).value, other.value)
+        result = Condition(self.recorder, EQUAL, value, Value(1.0), bulk.number_of(value) != 0.0)
+        result._value = value
+        return result
+
+    def __and__(self, other: Any) -> Any:
+        return self._combine(other, operator.and_)
+
+    def __or__(self, other: Any) -> Any:
+        return self._combine(other, operator.or_)
+
+    def __xor__(self, other: Any) -> Any:
+        return self._combine(other, operator.xor)
+
+    def __rand__(self, other: Any) -> Any:
+        return self & other
+
+    def __ror__(self, other: Any) -> Any:
+        return self | other
+
+    def __rxor__(self, other: Any) -> Any:
+        return self ^ other
+
+    # ---- what bools are used for otherwise ----
+
+    def __hash__(self) -> int:
+        return hash(bool(self))
+
+    def __pow__(self, other: Any, modulus: Any = None) -> Any:
+        return pow(bool(self), other, modulus)
+
+    def __round__(self, digits: Any = None) -> Any:
+        return round(bool(self), digits)
+
+    def __format__(self, spec: str) -> str:
+        return format(bool(self), spec)
+
+    def __reduce__(self) -> Any:
+        return bool, (bool(self),)
+
+    def __array__(self, *args: Any, **names: Any) -> Any:
+        return arguments.numpy().array(bool(self), *args, **names)
+
+    def __getattr__(self, name: str) -> Any:
+        if not hasattr(bool, name):
+            raise AttributeError(f"'bool' object has no attribute {name!r}")
+        return getattr(bool(self), name)
+
+
+Integral.register(Condition)
+
+
+def _is_numpy_bool(other: Any) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(other, numpy.bool_)
+
+
+def _of_bool(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, *others: function(bool(self), *others)
+
+
+def _of_bool_on_the_right(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, other: function(other, bool(self))
+
+
+_TWO = ("add", "sub", "mul", "truediv", "floordiv", "mod", "lshift", "rshift")
+for _name in _TWO:
+    setattr(Condition, f"__{_name}__", _of_bool(getattr(operator, _name)))
+    setattr(Condition, f"__r{_name}__", _of_bool_on_the_right(getattr(operator, _name)))
+for _name in ("lt", "le", "gt", "ge", "eq", "ne", "neg", "pos", "abs", "index"):
+    setattr(Condition, f"__{_name}__", _of_bool(getattr(operator, _name)))
+for _function in (int, float, complex, str, repr, divmod):
+    setattr(Condition, f"__{_function.__name__}__", _of_bool(_function))
+for _name in ("trunc", "floor", "ceil"):
+    setattr(Condition, f"__{_name}__", _of_bool(getattr(math, _name)))
+for _name, _swapped in (("rdivmod", divmod), ("rpow", pow)):
+    setattr(Condition, f"__{_name}__", _of_bool_on_the_right(_swapped))
 
 
 def _refuse_number(recorder: Recorder, use: str) -> NoReturn:

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from reference import DEPTH_FIRST, Library
+from reference import DEPTH_FIRST
 from reference import Value as Reference
 from values import own
 
@@ -47,7 +47,7 @@ class Value(Reference):
         return any(getattr(type(self), name) is not getattr(Value, name) for name in names)
 
 
-MICROGRAD = Library(Value, DEPTH_FIRST.maximum, DEPTH_FIRST.minimum)
+MICROGRAD = DEPTH_FIRST._replace(Value=Value)
 
 OWN_METHODS: dict[str, tuple[str, ...]] = {
     "add": ("__add__",),

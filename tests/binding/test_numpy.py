@@ -108,3 +108,71 @@ def test_order_with_a_scalar_is_that_of_the_data(mg: Any, x: Any) -> None:
     v = mg.Value(0.5)
     data = 0.5
     assert [bool(v < x), bool(x < v), bool(v >= x)] == [data < x, x < data, data >= x]
+
+
+# numpy's functions of objects call methods of these names.
+OF_ONE = {
+    **{name: name for name in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sqrt")},
+    **{name: name for name in ("log1p", "expm1", "log2", "log10")},
+    **{"arc" + name: "a" + name for name in ("sin", "cos", "tan", "sinh", "tanh")},
+    "arccosh": "acosh",
+    "absolute": "abs",
+}
+
+
+@pytest.mark.parametrize("name", OF_ONE)
+def test_function_of_numpy_takes_a_value_and_an_array_of_values(mg: Any, name: str) -> None:
+    number = 0.5 if name != "arccosh" else 1.5
+    apply, v = getattr(np, name), mg.Value(number)
+    expected = getattr(v, OF_ONE[name])()
+    found = [apply(v), *apply(np.array([v, v]))]
+    assert [(type(x), x._op, x.data) for x in found] == [
+        (mg.Value, expected._op, expected.data)
+    ] * 3
+    found[0].backward()
+    slope, v.grad = v.grad, 0.0
+    expected.backward()
+    assert slope == v.grad
+
+
+@pytest.mark.parametrize(("name", "ours"), [("arctan2", "atan2"), ("hypot", "hypot")])
+def test_function_of_two_of_numpy_takes_values_and_arrays_of_values(
+    mg: Any, name: str, ours: str
+) -> None:
+    apply, v, w = getattr(np, name), mg.Value(0.5), mg.Value(-2.0)
+    expected = getattr(mg, ours)(v, w)
+    found = [apply(v, w), apply(v, -2.0), *apply(np.array([v, v]), w)]
+    found += list(apply(np.array([v, v]), np.array([-2.0, -2.0])))
+    assert [(x._op, x.data) for x in found] == [(ours, expected.data)] * 6
+
+
+def test_alias_of_numpy_calls_the_method_of_a_subclass(mg: Any) -> None:
+    cls = type("Weight", (mg.Value,), {"asin": lambda self: "mine"})
+    assert np.arcsin(cls(0.5)) == "mine"
+
+
+def test_conjugate_is_the_value_itself(mg: Any) -> None:
+    v = mg.Value(0.5)
+    assert v.conjugate() is v and np.conjugate(v) is v
+
+
+@pytest.mark.parametrize("name", ["mean", "var", "std"])
+@pytest.mark.parametrize("options", [{}, {"axis": 0}, {"axis": 1}, {"ddof": 1}], ids=repr)
+def test_statistics_of_an_array_of_values_are_values(mg: Any, name: str, options: Any) -> None:
+    if name == "mean" and "ddof" in options:
+        options = {}
+    numbers = np.array([[0.5, -1.0, 2.25], [3.0, 0.0, 1.0]])
+    values = np.vectorize(mg.Value, otypes=[object])(numbers)
+    expected = np.atleast_1d(getattr(np, name)(numbers, **options))
+    found = getattr(np, name)(values, **options)
+    for v, number in zip(np.atleast_1d(found), expected):
+        assert isinstance(v, mg.Value)
+        assert v.data == pytest.approx(number, rel=1e-15)
+
+
+def test_standard_deviation_has_its_gradient(mg: Any) -> None:
+    numbers = np.array([0.5, -1.0, 2.25, 3.0])
+    values = np.array([mg.Value(x) for x in numbers])
+    np.std(values).backward()
+    expected = (numbers - numbers.mean()) / (len(numbers) * numbers.std())
+    assert [v.grad for v in values] == pytest.approx(expected.tolist(), rel=1e-14, abs=1e-16)

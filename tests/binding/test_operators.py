@@ -98,6 +98,27 @@ def test_choice_takes_a_number_on_either_side(mg: Any, name: str, number: Any) -
     assert outcomes(mg) == outcomes(DEPTH_FIRST)
 
 
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+def test_choice_of_more_than_two_is_pairwise_from_the_left(lib: Any, name: str) -> None:
+    choose = getattr(lib, name)
+    a, b = lib.Value(2.0), lib.Value(4.0)
+    pairs = choose(choose(choose(choose(a, b), 3.0), b), 0.5)
+    assert described(choose(a, b, 3.0, b, 0.5)) == described(pairs)
+    choose(1, a, a, 2, b).backward()
+    grads = a.grad, b.grad
+    a.grad = b.grad = 0.0
+    choose(choose(choose(choose(1, a), a), 2), b).backward()
+    assert grads == (a.grad, b.grad)
+    assert choose(1, 2, 3).data == (3.0 if name == "maximum" else 1.0)
+
+
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+def test_choice_of_less_than_two_is_a_type_error(lib: Any, name: str) -> None:
+    for arguments in ((), (lib.Value(1.0),)):
+        with pytest.raises(TypeError):
+            getattr(lib, name)(*arguments)
+
+
 # The graph of an expression, written out: (operator, data, operands).
 GRAPHS: list[tuple[str, Callable[[Any, Any], Any], Any]] = [
     ("a + b", lambda a, b: a + b, ("+", 6.0, "a", "b")),
@@ -235,6 +256,8 @@ def test_choice_with_what_is_no_number_is_a_type_error(lib: Any, name: str) -> N
         getattr(lib, name)(v, "a")
     with pytest.raises(TypeError):
         getattr(lib, name)(None, v)
+    with pytest.raises(TypeError):
+        getattr(lib, name)(v, 1.0, v, "a")
 
 
 def test_sum_of_values_starts_from_pythons_zero(lib: Any) -> None:

@@ -389,3 +389,38 @@ def test_least_squares_by_gauss_and_newton(mg: Any) -> None:
         step = np.linalg.lstsq(jacobian, residual(x, y), rcond=None)[0]
         both.set(both.get() - step)
     np.testing.assert_allclose([a.data, b.data], [2.5, 0.8], rtol=1e-12)
+
+
+# ---- selections ----
+
+SELECTIONS: list[tuple[Any, list[float]]] = [
+    (lambda mg, x: mg.where(x > 0, x.log() * x, 0.0) + x * x, [2.0, 2.0, 3.0, 2.5]),
+    (lambda mg, x: mg.where(x > 0, x.sqrt(), -x) * x, [-2.0, -2.0, 0.75, 0.75 / math.sqrt(2)]),
+    (
+        lambda mg, x: mg.where(x > 0, mg.where(x > 1, (x - 1).sqrt(), x**2), x**3),
+        [-6.0, 0.0, 2.0, -0.25],
+    ),
+    (lambda mg, x: x.relu() ** 3 + abs(x) * x, [-2.0, 0.0, 8.0, 14.0]),
+    (lambda mg, x: mg.maximum(x * x, x) * x, [-6.0, 2.0, 4.0, 12.0]),
+]
+
+
+@pytest.mark.parametrize("case", range(len(SELECTIONS)))
+def test_second_derivatives_of_selections_are_each_rows_own(mg: Any, case: int) -> None:
+    function, expected = SELECTIONS[case]
+    program = mg.compile(lambda x: function(mg, x), 1.5)
+    x = np.array([-1.0, 0.0, 1.0, 2.0])
+    found = program.hessian(x)
+    if case == 4:  # at the ties, 0 and 1, the slope is a mean
+        np.testing.assert_allclose(found[[0, 3]], [-6.0, 12.0], rtol=1e-12)
+    else:
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-300)
+    _, along = program.jvp(x, tangents=1.0)
+    np.testing.assert_allclose(along, program.gradient(x), rtol=1e-13)
+    assert program.specializations == 1
+
+
+def test_zero_along_an_infinite_slope_is_zero(mg: Any) -> None:
+    program = mg.compile(lambda x: x[0].sqrt() + x[1].log() + x[1], [1.0, 1.0])
+    _, along = program.jvp([[0.0, 1.0]], tangents=[[0.0, 1.0]])
+    assert along.tolist() == [2.0]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import importlib
 import io
 import pickle
 import random
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,8 +73,9 @@ def sample(mg: Any) -> Any:
 
 def _branching(row: Any) -> Any:
     a, b = row["x"]
+    where = importlib.import_module("micrograd_c").where
     if (a * b).data > 0:
-        return [(a * row["w"]).tanh(), b / (a * a + 1)]
+        return [(a * row["w"]).tanh(), where(a > b, b, b / (a * a + 1))]
     return [a - row["w"] ** 2, (b * b + 1.0).log()]
 
 
@@ -136,3 +139,40 @@ def test_entries_that_no_trace_has_are_refused(mg: Any) -> None:
     ):
         with pytest.raises(ValueError):
             rebuilt(**changes)
+
+
+def entries_of_all_kinds(draw: random.Random, operators: int) -> bytes:
+    """Entries of a trace with two inputs and two parameters, each after its operands."""
+    entries = [(0.0, 256, 0, 0, 0), (0.0, 256, 1, 0, 0), (0.0, 257, 0, 0, 0), (0.0, 257, 1, 0, 0)]
+    kinds = [*range(2, operators), *range(258, 266), 264, 265, 265, 265]
+    for _ in range(draw.randrange(1, 40)):
+        places = [draw.randrange(len(entries)) for _ in range(3)]
+        number = draw.choice([0.0, 1.0, 2.0, -1.0, 0.5])
+        entries.append((number, draw.choice(kinds), *places))
+    return b"".join(struct.pack("=dIIII", *entry) for entry in entries)
+
+
+def test_entries_of_any_kind_in_any_order_crash_nothing(mg: Any) -> None:
+    count = importlib.import_module("micrograd_c._library").lib.mg_operator_count()
+    program = mg.compile(lambda x, y: [x * y, x], 1.0, 1.0)
+    rebuild, state = program.__reduce__()
+    fn, shapes, options, result, _, _, own = state
+    parameters = mg.Value(0.0), mg.Value(2.0)
+    rows = [[-1.0, 0.0, 1.0, 2.0, 1000.0], [1.0, 0.0, -1.0, 2.0, 0.5]]
+    for seed in range(150):
+        draw = random.Random(seed)
+        entries = entries_of_all_kinds(draw, count)
+        outputs = len(entries) // 24 - 1, draw.randrange(len(entries) // 24)
+        guards = ((draw.randrange(3), draw.randrange(8) % 5, 0, bool(seed % 2)),) * (seed % 3)
+        trace = entries, outputs, guards, parameters
+        made = rebuild(fn, shapes, options, result, parameters, [trace], own)
+        for use, seeds in (
+            (made, {}),
+            (made.jacobian, {}),
+            (made.backward, {"seeds": [[1.0] * 5] * 2}),
+        ):
+            with contextlib.suppress(RuntimeError, ValueError):  # rows that the guards turn away
+                use(*rows, **seeds)
+        with contextlib.suppress(RuntimeError, ValueError, ArithmeticError):
+            made.jacobian(*rows, check=True)
+        assert made.disassemble("backward") and made.disassemble("gradient")

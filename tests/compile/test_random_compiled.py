@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from random_programs import Player, Program
+from random_programs import BINARY, Player, Program
 
 np = pytest.importorskip("numpy")
 
@@ -68,9 +68,17 @@ class Branching(Parametrized):
 
     def do_function(self, name: str, i: int) -> Any:
         a = self.at(i)
-        if name in ("log", "sqrt"):
-            a = a * a + 0.5
-        return self.add(getattr(a.tanh() if name == "exp" else a, name)())
+        if name in ABOVE_ZERO:
+            a = a * a + (1.5 if name == "acosh" else 0.5)
+        elif name in SMALL:
+            a = a.tanh() * 0.9
+        return self.add(getattr(a, name)())
+
+    def do_angle(self, i: int, j: int) -> Any:
+        return self.add(self.lib.atan2(self.at(i), self.at(j) * self.at(j) + 0.5))
+
+    def do_length(self, i: int, j: int) -> Any:
+        return self.add(self.lib.hypot(self.at(i), self.at(j) * self.at(j) + 0.5))
 
     def do_quotient(self, i: int, j: int) -> Any:
         return self.add(self.at(i) / (self.at(j) * self.at(j) + 1))
@@ -106,6 +114,11 @@ class Branching(Parametrized):
         values = [self.at(i), self.at(j), self.parameters[0]]
         return self.add(sorted(values, key=lambda v: v.data)[j % 3] * 2)
 
+    def do_where(self, i: int, j: int, c: int) -> Any:
+        a, b = self.at(i), self.at(j)
+        condition = (a.data > c / 4) & (b < 1) | (self.parameters[0] < a)
+        return self.add(self.lib.where(condition, a * b, self.lib.where(a < b, 2, b)))
+
     def do_detach(self, i: int, j: int) -> Any:
         a, b = self.at(i), self.at(j)
         return self.add(a * b.data + a.data / (abs(b.data) + 1))
@@ -130,7 +143,10 @@ class Branching(Parametrized):
         return self.add((self.at(i) * self.at(i) + 0.5) ** self.at(j).tanh().data)
 
 
-NAMES = ["exp", "tanh", "relu", "sigmoid", "sin", "cos", "abs", "log", "sqrt"]
+ABOVE_ZERO = ["log", "sqrt", "log1p", "log2", "log10", "acosh", "lgamma", "digamma"]
+SMALL = ["exp", "expm1", "tan", "asin", "acos", "sinh", "cosh", "atanh"]
+NAMES = ["tanh", "relu", "sigmoid", "sin", "cos", "abs", "atan", "asinh", "erf", "erfc"]
+NAMES += ["softplus", "gelu", "silu", *ABOVE_ZERO, *SMALL]
 branching = st.lists(
     st.one_of(
         *(step("binary", name, position, position) for name in "+-*"),
@@ -143,10 +159,21 @@ branching = st.lists(
         step("total"),
         *(
             step(kind, position, position)
-            for kind in ("quotient", "power", "parameter", "softmax", "less", "sort", "detach")
+            for kind in (
+                "angle",
+                "length",
+                "quotient",
+                "power",
+                "parameter",
+                "softmax",
+                "less",
+                "sort",
+                "detach",
+            )
         ),
         *(step(kind, position, position) for kind in ("value", "number_power")),
         *(step(kind, position, position, small) for kind in ("branch", "top", "custom", "no_grad")),
+        *[step("where", position, position, small)] * 2,
     ),
     min_size=1,
     max_size=25,
@@ -190,7 +217,7 @@ def test_random_programs_are_what_they_are_row_by_row(
     assert (np.abs(found - np.sum(d_params, axis=0)) <= 1e-12 * (scale * scale).sum()).all()
 
 
-RISKY = ["log", "sqrt", "exp", "tanh", "abs"]
+RISKY = ["log", "sqrt", "exp", "tanh", "abs", "log1p", "asin", "acosh", "atanh", "digamma", "cosh"]
 newest = st.integers(0, 1)
 risky = st.lists(
     st.one_of(
@@ -314,3 +341,123 @@ def test_programs_over_all_exponents_are_what_they_are_row_by_row(
     got = np.array([p.grad for p in params])
     if np.isfinite(d_params).all():
         assert (np.abs(got - d_params) <= m_params).all(), (rows, got, d_params)
+
+
+# ---- selections of sides that are not defined everywhere ----
+
+
+class Nodes:
+    """The values of a random graph: a list of steps, each of which names earlier values."""
+
+    def __init__(self, mg: Any, steps: Program, inputs: Any, parameters: Any) -> None:
+        self.mg, self.steps = mg, steps
+        self.values: list[Any] = [*inputs, *parameters]
+
+    def at(self, i: int) -> Any:
+        return self.values[i % len(self.values)]
+
+    def make(self, kind: str, i: int, j: int, k: int, c: int) -> Any:
+        if kind == "where":
+            return self.select(self.condition(i, j, k, c), j, k)
+        if kind in ("+", "*", "/"):
+            return BINARY[kind](self.mg, self.at(i), self.at(j))
+        if kind == "exponential":
+            return (self.at(i) * 10**c).exp()
+        return getattr(self.at(i), kind)()
+
+    def condition(self, i: int, j: int, k: int, c: int) -> Any:
+        """Return a condition; the number compared with is one that no rounding leads to."""
+        first, second = self.at(i).data < c + 0.3217, self.at(j + k).data >= c / 3 - 0.1234
+        forms = first, first ^ True, first & second, first | (second ^ True), first ^ second
+        return forms[(i + j + k) % len(forms)]
+
+    def select(self, condition: Any, j: int, k: int) -> Any:
+        return self.mg.where(condition, self.at(j), self.at(k))
+
+    def last(self) -> Any:
+        """Compute all values; return the last one, with all of the others in it."""
+        for step in self.steps:
+            self.values.append(self.make(*step))
+        return self.values[-1]
+
+
+class Branches(Nodes):
+    """The same values, each computed when it is needed: by branches in place of selections."""
+
+    def at(self, i: int) -> Any:
+        i %= self.count
+        if self.values[i] is None:
+            self.values[i] = self.compute(i)
+        return self.values[i]
+
+    def compute(self, i: int) -> Any:
+        count, self.count = self.count, i
+        value = self.make(*self.steps[i - self.known])
+        self.count = count
+        return value
+
+    def select(self, condition: Any, j: int, k: int) -> Any:
+        return self.at(j if condition else k) * 1
+
+    def last(self) -> Any:
+        self.known = len(self.values)
+        self.values += [None] * len(self.steps)
+        self.count = len(self.values)
+        return self.at(-1)
+
+
+selecting = st.lists(
+    st.tuples(
+        st.sampled_from(["where", "where", "where", "+", "*", "/", "log", "sqrt", "exponential"]),
+        *[st.integers(0, 30)] * 3,
+        small,
+    ),
+    min_size=2,
+    max_size=20,
+)
+NUMBERS = [0.0, -0.0, 0.5, 1.0, 2.0, -1.0, 5.0, 1000.0]
+
+
+@pytest.mark.long
+@given(selecting, st.integers(0, 2**16))
+def test_what_is_not_selected_adds_nothing(mg: Any, steps: Program, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    params = [mg.Value(x) for x in (0.75, 1.5)]
+    try:
+        program = mg.compile(lambda x: Nodes(mg, steps, x, params).last(), [1.25, 0.75])
+    except (ArithmeticError, ValueError):
+        return  # the example is outside of a side that it does not select
+    for p in params:
+        p.data = float(generator.choice(NUMBERS))
+    rows, expected, d_inputs, d_params, scales = [], [], [], np.zeros(2), []
+    for row in generator.choice(NUMBERS, (12, 2)):
+        leaves = [mg.Value(float(x)) for x in row]
+        for p in params:
+            p.grad = 0.0
+        try:
+            out = Branches(mg, steps, leaves, params).last()
+            out.backward()
+        except (ArithmeticError, ValueError):
+            continue
+        graph = mg.trace(out)[0]
+        sizes = [abs(x) for v in graph for x in (v.data, v.grad)]
+        if not all(map(math.isfinite, sizes)) or max(sizes) > 1e100:
+            continue
+        scales.append(max(1.0, *sizes))
+        rows.append(row)
+        expected.append(out.data)
+        d_inputs.append([x.grad for x in leaves])
+        d_params += [p.grad for p in params]
+    if not rows:
+        return
+    scale = np.array(scales)
+    assert program.specializations == 1
+    assert (np.abs(program(rows) - expected) <= 1e-10 * scale).all()
+    for options in ({}, {"threads": 2}):
+        difference = np.abs(program.gradient(rows, **options) - np.array(d_inputs))
+        assert (difference.max(axis=1) <= 1e-10 * scale * scale).all()
+        for p in params:
+            p.grad = 0.0
+        program.backward(rows, reduction="sum", **options)
+        found = np.array([p.grad for p in params])
+        assert (np.abs(found - d_params) <= 1e-10 * (scale * scale).sum()).all()

@@ -22,6 +22,12 @@ OPERATORS = {
         name: lambda mg, a, b, name=name: getattr(a, name)()
         for name in ("exp", "log", "tanh", "relu", "sigmoid", "sin", "cos", "sqrt", "__abs__")
     },
+    **{
+        name: lambda mg, a, b, name=name: getattr(a, name)()
+        for name in ("log1p", "expm1", "atan", "asinh", "erf", "softplus", "gelu", "silu", "log2")
+    },
+    "hypot": lambda mg, a, b: mg.hypot(a, b),
+    "atan2": lambda mg, a, b: mg.atan2(a, b),
     "maximum": lambda mg, a, b: mg.maximum(a, b),
     "minimum": lambda mg, a, b: mg.minimum(a, b),
 }
@@ -63,7 +69,7 @@ def test_rows_without_a_gradient_are_left_out(mg: Any) -> None:
 def test_rows_that_are_not_finite_are_not_left_out(mg: Any, operator: str) -> None:
     ws = [mg.Value(0.05 * i + 0.1) for i in range(26)]
     program = mg.compile(lambda x: network(mg, operator, ws, x), [0.5, 2.0])
-    steep = ("divide", "square", "root", "power", "log", "sqrt")  # have infinite derivatives
+    steep = ("divide", "square", "root", "power", "log", "sqrt", "log2", "atan2")  # infinite slopes
     assert leaves_rows_out(program) == (operator not in steep)
     rows, weights = np.abs(normal(120, 2)) + 0.5, np.zeros(120)
     weights[[3, 57, 119]] = 1.0, -2.0, 0.5

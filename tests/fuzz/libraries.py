@@ -48,6 +48,8 @@ class Library(NamedTuple):
     classes: list[Any]
     maximum: Callable[[Any, Any], Any]
     minimum: Callable[[Any, Any], Any]
+    atan2: Callable[[Any, Any], Any]
+    hypot: Callable[[Any, Any], Any]
     dot: Callable[[Any, Any, Any], Any]
     off: Callable[[], Any]
     pickled: Callable[[list[Any], int], list[Any]]
@@ -86,6 +88,8 @@ ENGINE = Library(
     [engine.Value, *_subclasses(engine.Value, "Engine")],
     engine.maximum,
     engine.minimum,
+    engine.atan2,
+    engine.hypot,
     dot,
     engine.no_grad,
     lambda values, protocol: pickle.loads(pickle.dumps(values, protocol)),
@@ -95,6 +99,8 @@ MODEL = Library(
     [Model, *_subclasses(Model, "Model")],
     choice("maximum"),
     choice("minimum"),
+    choice("atan2"),
+    choice("hypot"),
     _sum_of_products,
     lambda: setting(Model, "off", True),
     pickle_model,

@@ -16,6 +16,7 @@ from reference import Library, on_reference
 
 positive = st.floats(0.2, 3.0)
 signed = positive | st.floats(-3.0, -0.2)
+inside = st.floats(-0.9, 0.9)
 DERIVATIVES: list[tuple[str, Callable[..., Any], list[Any]]] = [
     ("x + y", lambda lib, x, y: x + y, [signed, signed]),
     ("x - y", lambda lib, x, y: x - y, [signed, signed]),
@@ -38,8 +39,30 @@ DERIVATIVES: list[tuple[str, Callable[..., Any], list[Any]]] = [
     ("sin", lambda lib, x: x.sin(), [signed]),
     ("cos", lambda lib, x: x.cos(), [signed]),
     ("sqrt", lambda lib, x: x.sqrt(), [positive]),
+    ("log1p", lambda lib, x: x.log1p(), [positive]),
+    ("expm1", lambda lib, x: x.expm1(), [signed]),
+    ("tan", lambda lib, x: x.tan(), [inside]),
+    ("asin", lambda lib, x: x.asin(), [inside]),
+    ("acos", lambda lib, x: x.acos(), [inside]),
+    ("atan", lambda lib, x: x.atan(), [signed]),
+    ("sinh", lambda lib, x: x.sinh(), [signed]),
+    ("cosh", lambda lib, x: x.cosh(), [signed]),
+    ("asinh", lambda lib, x: x.asinh(), [signed]),
+    ("acosh", lambda lib, x: x.acosh(), [st.floats(1.2, 3.0)]),
+    ("atanh", lambda lib, x: x.atanh(), [inside]),
+    ("erf", lambda lib, x: x.erf(), [signed]),
+    ("erfc", lambda lib, x: x.erfc(), [signed]),
+    ("log2", lambda lib, x: x.log2(), [positive]),
+    ("log10", lambda lib, x: x.log10(), [positive]),
+    ("softplus", lambda lib, x: x.softplus(), [signed]),
+    ("gelu", lambda lib, x: x.gelu(), [signed]),
+    ("silu", lambda lib, x: x.silu(), [signed]),
+    ("lgamma", lambda lib, x: x.lgamma(), [positive]),
+    ("digamma", lambda lib, x: x.digamma(), [positive]),
     ("maximum", lambda lib, x, y: lib.maximum(x, y), [signed, signed]),
     ("minimum", lambda lib, x, y: lib.minimum(x, y), [signed, signed]),
+    ("atan2", lambda lib, x, y: lib.atan2(x, y), [signed, positive]),
+    ("hypot", lambda lib, x, y: lib.hypot(x, y), [signed, signed]),
 ]
 
 
