@@ -523,8 +523,7 @@ typedef struct {
     double *sums;               /* room for mg_program_sums numbers for each chunk, at least one */
     double *captured_grads;     /* MG_PARAMETERS, MG_ALL: written, one number for each */
     double total;               /* MG_PARAMETERS, MG_ALL: the sum of seeds times outputs */
-    int check;                  /* 1: fill trap; 2: and do so before guards are looked at: where a
-                                 * row fails a guard the trap means nothing */
+    int check;                  /* 1: fill trap */
     int kind;                   /* of processor: 0 is this one. For tests 1, 2, ... are its
                                  * predecessors, as far as it has any, down to the plainest */
     mg_trap trap;               /* of the first row that would raise; status MG_OK: none */
@@ -565,9 +564,9 @@ void mg_program_describe(const mg_program *program, mg_program_facts *out);
 mg_status mg_program_prepare(mg_program *program, mg_mode mode);
 /* Return about how many multiplications and additions a row takes in this mode. */
 size_t mg_program_work(const mg_program *program, mg_mode mode);
-/* Set the flags of those inputs and captured nodes to 1 that gradients of the outputs are pushed
- * to, of the others to 0. */
-void mg_program_reaches(const mg_program *program, unsigned char *inputs, unsigned char *captured);
+/* Set the flags of those captured nodes to 1 that gradients of the outputs are pushed to, of the
+ * others to 0. */
+void mg_program_reaches(const mg_program *program, unsigned char *captured);
 /* Return how many numbers the scalars of a call are. */
 size_t mg_program_scalars(const mg_program *program);
 /* Return how many numbers the sums of one chunk are, the total included. */
@@ -606,8 +605,10 @@ int mg_replay_some(const mg_program *program, mg_mode mode, const mg_call *call,
 int mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call);
 /* Do a whole replay in the calling thread; 1 if a guard failed for some row. */
 int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspace *workspace);
-/* The same for a call of one row; 1 if a guard failed, 2 if the trap was filled, 0 otherwise. */
-int mg_replay_row(const mg_program *program, mg_mode mode, mg_call *call, mg_workspace *workspace);
+/* Replay a program without inputs, which is ready for every mode and needs no workspace: write the
+ * outputs, each of which is wanted, and, for `reverse`, the gradients of captured nodes. 1 if a
+ * guard failed; 2 if the trap was filled; otherwise 0. */
+int mg_replay_scalars(const mg_program *program, mg_call *call, int reverse);
 
 /* cdef: end */
 

@@ -80,7 +80,7 @@ static void start_block(mg_block *at, size_t first, size_t count) {
         at->rows[l] = call->rows != NULL ? call->rows[first + l] : (uint32_t)(first + l);
     at->first = first;
     at->used = at->count = count;
-    at->check = call->check > 1 || (call->check != 0 && at->program->guard_count == 0);
+    at->check = call->check != 0 && at->program->guard_count == 0;
     start_forward(at, MG_STAGE_FORWARD);
 }
 
@@ -104,7 +104,7 @@ static void drop_failed(mg_block *at) {
  * begun. Where nothing is summed and nothing checked, the outputs of rows that failed may be stored
  * all the same: another program will replay those rows. */
 static bool goes_again(mg_block *at) {
-    const bool check = at->call->check == 1, failed = tell_failed(at);
+    const bool check = at->call->check != 0, failed = tell_failed(at);
     at->failures |= failed;
     if (check ? at->check && !failed : at->mode == MG_FORWARD || !failed) return false;
     drop_failed(at);
@@ -259,8 +259,19 @@ int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspa
     return progress.failures;
 }
 
-int mg_replay_row(const mg_program *program, mg_mode mode, mg_call *call, mg_workspace *workspace) {
-    if (mg_replay(program, mode, call, workspace)) return 1;
+int mg_replay_scalars(const mg_program *program, mg_call *call, int reverse) {
+    if (!mg_replay_begin(program, call)) return 1;
+    for (size_t i = 0; i < program->output_count; i++)
+        *call->outputs[i].data = call->scalars[program->fates[program->outputs[i]].scalar];
+    if (reverse) {
+        memset(call->sums, 0, (program->adjoint_count + 1) * sizeof(double));
+        for (size_t i = 0; i < program->output_count; i++) {
+            const double *seed = call->seeds[i].data;
+            const uint32_t adjoint = program->adjoints[program->outputs[i]];
+            if (adjoint != MG_NOTHING) call->sums[adjoint] += seed != NULL ? *seed : call->seed;
+        }
+        mg_push_scalars(program, call, call->sums);
+    }
     return call->trap.status != MG_OK ? 2 : 0;
 }
 

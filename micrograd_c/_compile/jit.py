@@ -2,7 +2,7 @@
 
 `Jit` is what the decorator returns. It has a `Plan` for each way in which its arguments are nested
 (nesting.py), and a plan has a `Way` for each way through the function, as its branches go. A way
-has the trace, and frames in which it is replayed for one row.
+has the trace, and seats in which it is replayed.
 
 A call with one Value as its result is one replay, which computes the value and its derivatives, and
 one node that has them: backward is the engine's own. Of several results the derivatives are
@@ -29,13 +29,14 @@ from . import nesting
 from .arguments import numpy, real_number
 from .extremes import record_extremes
 from .recording import Condition, Number, Recorder
-from .replay import ALL, FORWARD, INPUTS, NULL, PARAMETERS, PIECE, Frame, Trace
+from .replay import Trace
 from .tracing import make_trace
 
 __all__ = ["Jit", "jit"]
 
 _MOST_ENTRIES = 1 << 22  # of all traces of a jitted function; some 100 bytes each
 _MOST_SEEN = 1 << 16  # values of static numbers that a jitted function remembers
+_AT_ONCE = 4  # ways that are recorded as soon as they are taken
 _ARITHMETIC = (ValueError, OverflowError, ZeroDivisionError)
 
 
@@ -80,68 +81,64 @@ def _refer(thing: Any) -> Callable[[], Any]:
 
 
 class _Seat:
-    """A frame, prepared to replay one row. One call at a time uses it."""
+    """What a replay needs. One call at a time uses it.
 
-    def __init__(self, way: Way, mode: int) -> None:
-        trace = way.trace
-        self.frame = frame = Frame(trace, mode)
-        call = frame.call
-        inputs, captured, outputs = trace.inputs, len(trace.captured), len(trace.outputs)
-        self._numbers = ffi.new("double[]", inputs + captured + 1)
-        self._results = ffi.new("double[]", 1 + inputs + captured)
+    A jitted function is replayed for one row, so all that depends on data is computed once a call:
+    for the program the arguments are captured Values, too.
+    """
+
+    def __init__(self, way: Way) -> None:
+        program, outputs, count = way.trace.program, len(way.trace.outputs), len(way.reached)
+        self._numbers = ffi.new("double[]", count + 1)
+        self._results = ffi.new("double[]", count + 1)
         self.outs = ffi.new("double[]", outputs + 1)
-        self.seeds = ffi.new("double[]", outputs + 1)
+        self._seeds = ffi.new("double[]", outputs + 1)
+        self._columns = ffi.new("mg_column[]", 2 * outputs + 1)
         self._failed = ffi.new("unsigned char[]", 1)
-        self._columns = ffi.new("mg_column[]", inputs + 1)
-        self.numbers = ffi.buffer(self._numbers, 8 * (inputs + captured))
-        self.results = ffi.buffer(self._results)
-        self.seeds_buffer = ffi.buffer(self.seeds, 8 * way.values)
-        lib.mg_set_columns(self._columns, self._numbers, inputs, 0)
-        lib.mg_set_columns(frame.gradients, self._results + 1, inputs, 0)
-        lib.mg_set_columns(frame.outputs, self.outs, outputs, 0)
+        self._scalars = ffi.new("double[]", lib.mg_program_scalars(program))
+        self._sums = ffi.new("double[]", lib.mg_program_sums(program))
+        self.call = call = ffi.new("mg_call *")
+        self.numbers = ffi.buffer(self._numbers, 8 * count)
+        self.results = ffi.buffer(self._results)  # the first output, and the derivatives
+        self.seeds = ffi.buffer(self._seeds, 8 * way.values)
+        lib.mg_set_columns(self._columns, self.outs, outputs, 0)
         if way.values == 1:
-            frame.outputs[0].data = self._results
-        elif mode != FORWARD:
-            lib.mg_set_columns(frame.seeds, self.seeds, outputs, 0)
-        call.inputs, call.captured = self._columns, self._numbers + inputs
-        call.captured_grads = self._results + 1 + inputs
-        call.failed, call.count, call.rows = self._failed, 1, NULL
-        call.seed, call.check = 1.0, 2
-        # run(): replay; return 1 if a guard failed, 2 where the function might raise an error, else 0
-        self.run: Callable[[], int] = self._run_in_pieces
-        if frame.work <= PIECE:
-            parts = frame.program, mode, call, frame.workspaces[0]
-            self.run = functools.partial(lib.mg_replay_row, *parts)
-
-    def _run_in_pieces(self) -> int:
-        """Do what run() does, looking for signals meanwhile."""
-        if self.frame.run(1):
-            return 1
-        return 2 if self.frame.call.trap.status else 0
+            self._columns[0].data = self._results
+        elif way.values:
+            lib.mg_set_columns(self._columns + outputs, self._seeds, outputs, 0)
+        call.outputs, call.seeds = self._columns, self._columns + outputs
+        call.captured, call.captured_grads = self._numbers, self._results + 1
+        call.scalars, call.sums, call.failed = self._scalars, self._sums, self._failed
+        call.count, call.seed, call.scale, call.check = 1, 1.0, 1.0, 1
+        # These return 1 if a guard failed, 2 where the function might raise an error, otherwise 0.
+        self.run = functools.partial(lib.mg_replay_scalars, program, call, 1)
+        self.run_forward = functools.partial(lib.mg_replay_scalars, program, call, 0)
 
 
 class Way:
     """What was recorded for one way through the function."""
 
-    def __init__(self, site: _Site, trace: Trace, result: Any, values: int) -> None:
-        self.site, self.result, self.values = site, result, values
-        self.trace, self.captured = trace, trace.captured
-        self.own_name = {"_op": site.name}
-        inputs, captured = trace.inputs, len(trace.captured)
-        flags = ffi.new("unsigned char[]", inputs + captured + 1)
-        lib.mg_program_reaches(trace.program, flags, flags + inputs)
-        # Of the leaves, then of captured Values: 1 for those that are operands of the result.
-        kinds = site.kinds
-        reached = [flags[i] if kinds[i] is not None else 0 for i in range(inputs)]
-        self.reached = bytes([*reached, *flags[inputs : inputs + captured]])
-        into, inside = any(self.reached[:inputs]), any(self.reached[inputs:])
-        if not values:
-            into = inside = False
-        self.mode = (ALL if inside else INPUTS) if into else PARAMETERS if inside else FORWARD
-        self.single = values == 1 and self.mode != FORWARD
+    def __init__(
+        self, site: _Site, trace: Trace, captured: tuple[Value, ...], result: Any, values: int
+    ) -> None:
+        self.site, self.trace, self.captured = site, trace, captured
+        self.result, self.values = result, values
+        flags = ffi.new("unsigned char[]", len(site.kinds) + len(captured) + 1)
+        lib.mg_program_reaches(trace.program, flags)
+        # For leaves, then for captured Values: 1 for those that are operands of the results.
+        kinds = [*site.kinds, *(Value for _ in captured)]
+        wanted = (flags[i] if values and kind is not None else 0 for i, kind in enumerate(kinds))
+        self.reached = bytes(wanted)
+        self.single = values == 1 and any(self.reached)
         self.bare = result == 0  # the result is the Value itself, not a nesting
-        self.seats: list[_Seat] = []  # with derivatives
-        self.forward: list[_Seat] = []  # without
+        self.seats: list[_Seat] = []
+
+    def take_seat(self) -> _Seat:
+        """Return a seat that no other call uses."""
+        try:
+            return self.seats.pop()
+        except IndexError:
+            return _Seat(self)
 
     def call(self, leaves: Sequence[Any]) -> Any:
         """Return the result for these leaves, or a signal."""
@@ -151,7 +148,7 @@ class Way:
         try:
             seat = seats.pop()
         except IndexError:
-            seat = _Seat(self, self.mode)
+            seat = _Seat(self)
         if bulk.take_numbers(self.captured, leaves, seat.numbers):
             seats.append(seat)
             return self.call_forward(leaves)
@@ -172,26 +169,23 @@ class Way:
 
     def call_forward(self, leaves: Sequence[Any]) -> Any:
         """Return the result without derivatives, or, if there are any, with a `Hub`."""
-        try:
-            seat = self.forward.pop()
-        except IndexError:
-            seat = _Seat(self, FORWARD)
+        seat = self.take_seat()
         off = bulk.take_numbers(self.captured, leaves, seat.numbers)
         if off == 2:
-            self.forward.append(seat)
+            self.seats.append(seat)
             return _EAGERLY
-        status = seat.run()
+        status = seat.run_forward()
         numbers = list(seat.outs[0 : len(self.trace.outputs)])
         if self.values == 1:
-            numbers[0] = ffi.cast("double *", ffi.from_buffer(seat.results))[0]
+            numbers[0] = ffi.from_buffer("double[]", seat.results)[0]
         taken = bytes(seat.numbers)
-        self.forward.append(seat)
+        self.seats.append(seat)
         if status:
             return _ANEW if status == 1 else _EAGERLY
         if not all(map(math.isfinite, numbers)):
             return _EAGERLY
         data = numbers[: self.values]
-        if off or self.mode == FORWARD:
+        if off or not any(self.reached):
             values = list(map(Value, data))
         else:
             values = self._above_hub(data, leaves, taken)
@@ -261,12 +255,8 @@ class Hub:
     def gradients(self, seeds: Any, operands: tuple[Value, ...]) -> Any:
         """Return the gradients of the sum of seeds times results, an array."""
         np, way = numpy(), self.way
-        try:
-            seat = way.seats.pop()
-        except IndexError:
-            seat = _Seat(way, way.mode)
-        seat.numbers[:] = self.taken
-        seat.seeds_buffer[:] = seeds.tobytes()
+        seat = way.take_seat()
+        seat.numbers[:], seat.seeds[:] = self.taken, seeds.tobytes()
         status = seat.run()
         slopes = np.frombuffer(seat.results)[1:].copy()
         way.seats.append(seat)
@@ -311,6 +301,20 @@ class _Plan:
     def __init__(self, site: _Site, static: dict[int, Any]) -> None:
         self.site, self.static = site, static
         self.ways: list[Way] = []  # the one that was right last stands first
+        self.passed = 0  # calls for which no way was right, since the last recording
+
+    def is_due(self) -> bool:
+        """Return whether to record, now that no way is right.
+
+        Four ways are recorded as they come. Each further one waits for twice as many calls that
+        are on no way as the one before, so that recording takes little of the time of all calls
+        also where each of them branches in a way of its own.
+        """
+        self.passed += 1
+        if self.passed < 2 ** max(0, len(self.ways) - _AT_ONCE + 1):
+            return False
+        self.passed = 0
+        return True
 
     def call(self, leaves: Sequence[Any]) -> Any:
         """Return the result for these leaves, or a signal."""
@@ -351,7 +355,8 @@ class _Plan:
                 restore(kind or Value, "leaf", number, (), None, ())
                 for kind, number in zip(site.kinds, data)
             ]
-            recorder.take_inputs(inputs)
+            plain = [v for v, kind in zip(inputs, site.kinds) if kind is None]
+            recorder.take_inputs(inputs, plain)
             result = site.run([self.static.get(i, value) for i, value in enumerate(inputs)])
             recorder.finish()
             shape = nesting.describe_result(result, leaf)
@@ -365,7 +370,22 @@ class _Plan:
             if id(value) in places:
                 error.place = places[id(value)]  # type: ignore[attr-defined]
             raise
-        return Way(site, trace, _after_values(shape, len(roots)), len(roots))
+        return Way(site, *_inputs_captured(trace), _after_values(shape, len(roots)), len(roots))
+
+
+def _inputs_captured(trace: Trace) -> tuple[Trace, tuple[Value, ...]]:
+    """Return a trace that has the inputs as captured Values, before others; and those others."""
+    inputs, captured = trace.inputs, trace.captured
+    entries = ffi.new("mg_entry[]", len(trace.entries) // int(ffi.sizeof("mg_entry")))
+    ffi.buffer(entries)[:] = trace.entries
+    for entry in entries:
+        if entry.op == lib.MG_TRACE_CAPTURED:
+            entry.x += inputs
+        elif entry.op == lib.MG_TRACE_INPUT:
+            entry.op = lib.MG_TRACE_CAPTURED
+    anything = (Value(0.0),) * inputs
+    parts = bytes(ffi.buffer(entries)), trace.outputs, trace.guards
+    return Trace(*parts, (*anything, *captured), 0), captured
 
 
 def _after_values(shape: Any, values: int) -> Any:
@@ -488,8 +508,11 @@ class Jit:
 
     def _record(self, shape: _Shape, plan: _Plan, leaves: Sequence[Any]) -> Any:
         """Record a way for these leaves, and return its result for them, or _EAGERLY."""
+        full = len(plan.ways) >= self._most
+        if (full and self._fallback and self._warned) or not (full or plan.is_due()):
+            return _EAGERLY
         try:
-            if len(plan.ways) >= self._most:
+            if full:
                 raise RuntimeError(
                     f"{self._name}() takes another branch than the {len(plan.ways)} recorded so "
                     f"far, and max_specializations is {self._most}; branches on data that come out "
@@ -509,7 +532,11 @@ class Jit:
                 return _EAGERLY  # which raises it, for the arguments themselves
             if not self._fallback:
                 raise
-            self._fall_back(shape, error)
+            if not full:
+                shape.eager = True
+                shape.plans.clear()
+                self._quick.clear()
+            self._warn(error)
             return _EAGERLY
         result = way.call(leaves)
         if result is _ANEW:
@@ -517,15 +544,11 @@ class Jit:
         plan.ways = [way, *plan.ways]
         return result
 
-    def _fall_back(self, shape: _Shape, error: Exception) -> None:
-        shape.eager = True
-        shape.plans.clear()
-        self._quick.clear()
+    def _warn(self, error: Exception) -> None:
         if not self._warned:
             self._warned = True
             warnings.warn(
-                f"{self._name}() is not replayed but runs eagerly, for it cannot be recorded "
-                f"({_line_of(error)}): {error}",
+                f"{self._name}() runs eagerly and is not replayed ({_line_of(error)}): {error}",
                 RuntimeWarning,
                 stacklevel=5,
             )

@@ -50,6 +50,7 @@ class Recorder:
         self.position: Any = None
         self.start = 0  # nodes with this serial number or a higher one are made by the function
         self.arguments: frozenset[int] = frozenset()  # ids of the inputs
+        self.numbers: frozenset[int] = frozenset()  # ids of those that Value() takes as numbers
         self.constants: set[int] = set()  # serial numbers of nodes known to be constants
         self.independent: set[int] = set()  # serial numbers of nodes known to need no argument
         self.raised: Exception | None = None  # the first error, of a computation or a refusal
@@ -73,9 +74,10 @@ class Recorder:
         self.take_inputs(leaves)
         return leaves
 
-    def take_inputs(self, leaves: Sequence[Value]) -> None:
-        """Let these leaves, just made, be the inputs."""
+    def take_inputs(self, leaves: Sequence[Value], numbers: Sequence[Value] = ()) -> None:
+        """Let these leaves, just made, be the inputs; `numbers` are Values in place of numbers."""
         self.inputs = tuple(leaves)
+        self.numbers = frozenset(map(id, numbers))
         self.arguments = frozenset(map(id, leaves))
         self.start = bulk.serial(Value(0.0))
 
@@ -103,6 +105,8 @@ class Recorder:
         self, data: Any, children: tuple[Value, ...], partials: tuple[Any, ...]
     ) -> Value | None:
         """Return Value(data, children, partials); None if neither data nor a partial stands in."""
+        if id(data) in self.numbers:
+            data = self.read(data)
         if not isinstance(data, Number) and not any(isinstance(p, Number) for p in partials):
             return None
         number = data.number if isinstance(data, Number) else float(data)
