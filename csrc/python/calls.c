@@ -7,7 +7,20 @@
 #include "graph/record.h"
 #include "python/no_grad.h"
 
-/* The arguments that both functions begin with. */
+PyObject *value_common_type(PyObject *Py_UNUSED(module), PyObject *sequence) {
+    if (!PyTuple_Check(sequence) && !PyList_Check(sequence)) {
+        PyErr_SetString(PyExc_TypeError, "a list or tuple is required");
+        return NULL;
+    }
+    const Py_ssize_t count = PySequence_Fast_GET_SIZE(sequence);
+    PyObject **items = PySequence_Fast_ITEMS(sequence);
+    Py_ssize_t same = 0;
+    while (same < count && Py_TYPE(items[same]) == Py_TYPE(items[0])) same++;
+    if (count == 0 || same < count) Py_RETURN_NONE;
+    return Py_NewRef((PyObject *)Py_TYPE(items[0]));
+}
+
+/* The arguments that the functions below begin with. */
 typedef struct {
     PyObject *const *captured;
     PyObject *const *leaves;

@@ -4,6 +4,9 @@
 
 #include "python/proxy.h"
 
+/* common_type(sequence): the type of all items of a list or tuple; None if they are of several
+ * types, or there are none. */
+PyObject *value_common_type(PyObject *module, PyObject *sequence);
 /* take_numbers(captured, leaves, array): write the numbers of the leaves (a tuple or list of Values
  * and real numbers) to an array of doubles, then the data of captured, a tuple of Values. Returns
  * 0, 1 in no_grad, and 2, with nothing written, if this thread records a program. Foreign code may

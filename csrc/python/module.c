@@ -92,6 +92,8 @@ static PyMethodDef functions[] = {
      PyDoc_STR("get_grads(values, array, /)\n--\n\nCopy the gradients of Values.")},
     {"add_grads", (PyCFunction)(void (*)(void))value_add_grads, METH_FASTCALL,
      PyDoc_STR("add_grads(values, array, /)\n--\n\nAdd to the gradients of Values.")},
+    {"common_type", value_common_type, METH_O,
+     PyDoc_STR("common_type(sequence, /)\n--\n\nThe type of all items, or None.")},
     {"take_numbers", (PyCFunction)(void (*)(void))value_take_numbers, METH_FASTCALL,
      PyDoc_STR("take_numbers(captured, leaves, array, /)\n--\n\n"
                "Write the numbers of a jitted call; 0, 1 in no_grad, 2 while recording.")},

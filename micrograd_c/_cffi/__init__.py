@@ -20,7 +20,7 @@ order in which the files import each other, is about
 from . import cycles
 from .arena import check, fail_after, statistics, trim
 from .backward import gradients
-from .calls import give_result, take_numbers
+from .calls import common_type, give_result, take_numbers
 from .compiling import (
     add_grads,
     enums,

@@ -16,6 +16,12 @@ from .threads import grad_is_off, here, recorders
 from .value import Value
 
 
+def common_type(sequence: Sequence[Any]) -> type | None:
+    """Return the type of all items of a list or tuple; None if there are several types, or none."""
+    types = set(map(type, sequence))
+    return types.pop() if len(types) == 1 else None
+
+
 def take_numbers(captured: tuple[Value, ...], leaves: Sequence[Any], array: Any) -> int:
     """Write the numbers of leaves, then the data of captured Values, to an array of doubles.
 

@@ -23,8 +23,8 @@ from typing import Any, TypeVar, overload
 
 from .._derive import pull
 from .._library import ffi, lib
-from .._value_methods import PACKAGE_FOLDER, as_count
-from ..engine import Value, bulk, restore
+from .._value_methods import PACKAGE_FOLDER, as_count, user_line
+from ..engine import Value, bulk, graph, restore
 from . import nesting
 from .arguments import numpy, real_number
 from .extremes import record_extremes
@@ -365,10 +365,11 @@ class _Plan:
         try:
             shape, trace = recorder.run(lambda: record_extremes(recorder, work))
         except TypeError as error:
-            value = getattr(error, "value", None)
-            places = {id(v): i for i, v in enumerate(recorder.inputs)}
-            if id(value) in places:
-                error.place = places[id(value)]  # type: ignore[attr-defined]
+            if isinstance(value := getattr(error, "value", None), Value):
+                below = {id(child) for node in [value, *graph(value)] for child in node._children}
+                below.add(id(value))
+                reached = [i for i, v in enumerate(recorder.inputs) if id(v) in below]
+                error.places = reached  # type: ignore[attr-defined]
             raise
         return Way(site, *_inputs_captured(trace), _after_values(shape, len(roots)), len(roots))
 
@@ -376,15 +377,13 @@ class _Plan:
 def _inputs_captured(trace: Trace) -> tuple[Trace, tuple[Value, ...]]:
     """Return a trace that has the inputs as captured Values, before others; and those others."""
     inputs, captured = trace.inputs, trace.captured
-    entries = ffi.new("mg_entry[]", len(trace.entries) // int(ffi.sizeof("mg_entry")))
-    ffi.buffer(entries)[:] = trace.entries
-    for entry in entries:
-        if entry.op == lib.MG_TRACE_CAPTURED:
-            entry.x += inputs
-        elif entry.op == lib.MG_TRACE_INPUT:
-            entry.op = lib.MG_TRACE_CAPTURED
+    np = numpy()
+    kind = np.dtype([("number", "f8"), ("op", "u4"), ("x", "u4"), ("y", "u4"), ("z", "u4")])
+    entries = np.frombuffer(trace.entries, kind).copy()
+    entries["x"][entries["op"] == lib.MG_TRACE_CAPTURED] += inputs
+    entries["op"][entries["op"] == lib.MG_TRACE_INPUT] = lib.MG_TRACE_CAPTURED
     anything = (Value(0.0),) * inputs
-    parts = bytes(ffi.buffer(entries)), trace.outputs, trace.guards
+    parts = entries.tobytes(), trace.outputs, trace.guards
     return Trace(*parts, (*anything, *captured), 0), captured
 
 
@@ -406,6 +405,7 @@ class _Shape:
         self.plans: dict[tuple[Any, ...], _Plan] = {}
         self.seen: set[tuple[Any, ...]] = set()
         self.eager = False
+        self.flat = all(member in (nesting.VALUE, nesting.NUMBER) for member in site.shape[0])
 
     def entries(self) -> int:
         traces = [way.trace for plan in self.plans.values() for way in plan.ways]
@@ -466,7 +466,7 @@ class Jit:
             result = self._record(shape, plan, leaves)
         if result is _EAGERLY:
             return self._fn(*args, **kwargs)
-        if not kwargs and not shape.static and all(type(arg) in _QUICK for arg in args):
+        if shape.flat and not shape.static and not kwargs:
             self._quick[tuple(map(type, args))] = plan
         return result
 
@@ -521,9 +521,9 @@ class Jit:
                 )
             way = plan.record(leaves)
         except Exception as error:
-            place = getattr(error, "place", None)
-            if place is not None and isinstance(leaves[place], Integral):
-                shape.static = tuple(sorted({*shape.static, place}))
+            needed = {i for i in getattr(error, "places", ()) if isinstance(leaves[i], Integral)}
+            if needed - {*shape.static}:
+                shape.static = tuple(sorted({*shape.static, *needed}))
                 shape.plans.clear()
                 shape.seen = {tuple([(type(leaves[i]), leaves[i]) for i in shape.static])}
                 self._quick.clear()
@@ -573,12 +573,9 @@ class Jit:
         return str(getattr(self, "__qualname__", self._name))
 
 
-_QUICK = {Value, float, int}
-
-
 def _line_of(error: Exception) -> str:
     """Return "file:line" of the innermost code of an error's traceback outside of the package."""
-    found, step = "?", error.__traceback__
+    found, step = user_line(), error.__traceback__
     while step is not None:
         file = step.tb_frame.f_code.co_filename
         if not file.startswith(PACKAGE_FOLDER):

@@ -26,7 +26,7 @@ from itertools import chain
 from typing import Any
 
 from .._value_methods import as_real
-from ..engine import Value
+from ..engine import Value, bulk
 from .arguments import numpy
 
 VALUE, NUMBER = "value", "number"
@@ -81,18 +81,15 @@ def _describe_items(kind: type, thing: Any, leaves: list[Any], objects: list[Any
     leaf, classes, sizes = None, [kind], [len(thing)]
     flat = thing
     while True:
-        kinds = set(map(type, flat))
-        if len(kinds) == 1:
-            (one,) = kinds
-            if one is Value or one in _NUMBERS:
-                leaf = VALUE if one is Value else NUMBER
-                break
-            if (one is list or one is tuple) and len(lengths := set(map(len, flat))) == 1:
-                classes.append(one)
-                sizes.append(lengths.pop())
-                flat = list(chain.from_iterable(flat))
-                continue
-        elif kinds and kinds <= _NUMBERS:
+        one = bulk.common_type(flat)
+        if one is Value or one in _NUMBERS:
+            leaf = VALUE if one is Value else NUMBER
+        elif (one is list or one is tuple) and len(lengths := set(map(len, flat))) == 1:
+            classes.append(one)
+            sizes.append(lengths.pop())
+            flat = list(chain.from_iterable(flat))
+            continue
+        elif one is None and flat and set(map(type, flat)) <= _NUMBERS:
             leaf = NUMBER
         break
     if leaf is not None:

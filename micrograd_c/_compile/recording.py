@@ -166,9 +166,10 @@ class Recorder:
         """Raise TypeError if a Value is computed from an argument."""
         if self._reaches(value, self.independent, lambda v: id(v) in self.arguments):
             raise self.note(
-                TypeError(
+                plain_error(
+                    value,
                     "while a program is being recorded, a Value computed from its arguments "
-                    f"cannot be {use} ({user_line()})"
+                    f"cannot be {use} ({user_line()})",
                 )
             )
 
