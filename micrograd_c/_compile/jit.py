@@ -528,7 +528,8 @@ class Jit:
                 shape.seen = {tuple([(type(leaves[i]), leaves[i]) for i in shape.static])}
                 self._quick.clear()
                 return _EAGERLY
-            if type(error) in _ARITHMETIC:
+            refused = isinstance(error, (TypeError, RuntimeError, AttributeError))
+            if type(error) in _ARITHMETIC or (self._fallback and not refused):
                 return _EAGERLY  # which raises it, for the arguments themselves
             if not self._fallback:
                 raise

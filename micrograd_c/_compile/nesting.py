@@ -32,6 +32,7 @@ from .arguments import numpy
 VALUE, NUMBER = "value", "number"
 
 _NUMBERS = {int, float}
+_DEEP = 32  # as deep a nesting is taken as an array: one that contains itself ends elsewhere
 _STATIC = {str, bytes, bool, complex, type(None), type(Ellipsis), type(NotImplemented)}
 
 # ---- arguments ----
@@ -78,15 +79,16 @@ def describe(thing: Any, leaves: list[Any], objects: list[Any]) -> Any:
 
 
 def _describe_items(kind: type, thing: Any, leaves: list[Any], objects: list[Any]) -> Any:
-    leaf, classes, sizes = None, [kind], [len(thing)]
+    classes: list[Any] = [kind]
+    leaf, sizes = None, [len(thing)]
     flat = thing
     while True:
         one = bulk.common_type(flat)
         if one is Value or one in _NUMBERS:
             leaf = VALUE if one is Value else NUMBER
-        elif (one is list or one is tuple) and len(lengths := set(map(len, flat))) == 1:
+        elif _is_nested(one, flat) and len(classes) < _DEEP:
             classes.append(one)
-            sizes.append(lengths.pop())
+            sizes.append(len(flat[0]))
             flat = list(chain.from_iterable(flat))
             continue
         elif one is None and flat and set(map(type, flat)) <= _NUMBERS:
@@ -96,6 +98,11 @@ def _describe_items(kind: type, thing: Any, leaves: list[Any], objects: list[Any
         leaves.extend(flat)
         return "regular", tuple(classes), tuple(sizes), leaf
     return "items", kind, tuple([describe(item, leaves, objects) for item in thing])
+
+
+def _is_nested(kind: Any, items: Any) -> bool:
+    """Return whether items of this type are lists or tuples of one length."""
+    return (kind is list or kind is tuple) and len(set(map(len, items))) == 1
 
 
 def _describe_array(thing: Any, leaves: list[Any], objects: list[Any]) -> Any:

@@ -402,6 +402,29 @@ def test_bad_input_gets_a_clear_error(mg: Any) -> None:
         mg.jit(lambda x: object())(1.0)
 
 
+def test_with_fallback_an_exception_of_the_functions_own_passes_without_a_warning(mg: Any) -> None:
+    @mg.jit(fallback=True)
+    def f(x: Any) -> Any:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        f(1.0)
+
+
+def test_value_of_a_number_is_a_leaf_of_its_own(mg: Any) -> None:
+    f = mg.jit(lambda x: mg.Value(x) * 2)
+    assert [f(x).data for x in (1.0, 3.0)] == [2.0, 6.0] and f(2.0)._children == ()
+    with pytest.raises(TypeError, match="must be a real number, not 'Value'"):
+        f(mg.Value(1.0))
+
+
+def test_a_list_that_contains_itself_is_refused(mg: Any) -> None:
+    nested: list[Any] = []
+    nested.append(nested)
+    with pytest.raises(RecursionError):
+        mg.jit(lambda x: 1.0)(nested)
+
+
 # ---- derivatives of derivatives, copies ----
 
 
