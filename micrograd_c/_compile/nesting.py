@@ -118,11 +118,6 @@ def _describe_array(thing: Any, leaves: list[Any], objects: list[Any]) -> Any:
     raise TypeError(f"a jitted function takes arrays of real numbers, not of {thing.dtype}")
 
 
-def count_leaves(shape: Any) -> int:
-    """Return the number of leaves of an argument."""
-    return sum(1 for _ in leaf_kinds(shape))
-
-
 def leaf_kinds(shape: Any) -> Iterator[Any]:
     """Yield for each leaf of an argument the class of the Value, or None for a number."""
     if shape in (VALUE, NUMBER):
