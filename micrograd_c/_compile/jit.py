@@ -30,7 +30,7 @@ from .arguments import numpy, real_number
 from .extremes import record_extremes
 from .recording import Condition, Number, Recorder
 from .replay import Trace
-from .tracing import make_trace
+from .tracing import trace_parts
 
 __all__ = ["Jit", "jit"]
 
@@ -346,7 +346,7 @@ class _Plan:
             plain = result is None or isinstance(result, (bool, int, float, str))
             return ("static", type(result), result) if plain else None
 
-        def work() -> tuple[Any, Trace]:
+        def work() -> tuple[Any, Any]:
             data = [
                 bulk.number_of(x) if isinstance(x, Value) else real_number(x, "an argument")
                 for x in leaves
@@ -360,10 +360,10 @@ class _Plan:
             result = site.run([self.static.get(i, value) for i, value in enumerate(inputs)])
             recorder.finish()
             shape = nesting.describe_result(result, leaf)
-            return shape, make_trace(recorder, [*roots, *numbers])
+            return shape, trace_parts(recorder, [*roots, *numbers])
 
         try:
-            shape, trace = recorder.run(lambda: record_extremes(recorder, work))
+            shape, parts = recorder.run(lambda: record_extremes(recorder, work))
         except TypeError as error:
             if isinstance(value := getattr(error, "value", None), Value):
                 below = {id(child) for node in [value, *graph(value)] for child in node._children}
@@ -371,20 +371,25 @@ class _Plan:
                 reached = [i for i, v in enumerate(recorder.inputs) if id(v) in below]
                 error.places = reached  # type: ignore[attr-defined]
             raise
-        return Way(site, *_inputs_captured(trace), _after_values(shape, len(roots)), len(roots))
+        return Way(
+            site,
+            *_all_captured(len(site.kinds), *parts),
+            _after_values(shape, len(roots)),
+            len(roots),
+        )
 
 
-def _inputs_captured(trace: Trace) -> tuple[Trace, tuple[Value, ...]]:
+def _all_captured(
+    inputs: int, recorded: bytes, outputs: Any, guards: Any, captured: tuple[Value, ...]
+) -> tuple[Trace, tuple[Value, ...]]:
     """Return a trace that has the inputs as captured Values, before others; and those others."""
-    inputs, captured = trace.inputs, trace.captured
     np = numpy()
     kind = np.dtype([("number", "f8"), ("op", "u4"), ("x", "u4"), ("y", "u4"), ("z", "u4")])
-    entries = np.frombuffer(trace.entries, kind).copy()
+    entries = np.frombuffer(recorded, kind).copy()
     entries["x"][entries["op"] == lib.MG_TRACE_CAPTURED] += inputs
     entries["op"][entries["op"] == lib.MG_TRACE_INPUT] = lib.MG_TRACE_CAPTURED
     anything = (Value(0.0),) * inputs
-    parts = entries.tobytes(), trace.outputs, trace.guards
-    return Trace(*parts, (*anything, *captured), 0), captured
+    return Trace(entries.tobytes(), outputs, guards, (*anything, *captured), 0), captured
 
 
 def _after_values(shape: Any, values: int) -> Any:
