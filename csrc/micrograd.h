@@ -573,6 +573,9 @@ void mg_program_describe(const mg_program *program, mg_program_facts *out);
 mg_status mg_program_prepare(mg_program *program, mg_mode mode);
 /* Return about how many multiplications and additions a row takes in this mode. */
 size_t mg_program_work(const mg_program *program, mg_mode mode);
+/* Set the flags of those captured nodes to 1 that gradients of the outputs are pushed to, of the
+ * others to 0. */
+void mg_program_reaches(const mg_program *program, unsigned char *captured);
 /* Return how many numbers the scalars of a call are. */
 size_t mg_program_scalars(const mg_program *program);
 /* Return how many numbers the sums of one chunk are, the total included. */
@@ -617,6 +620,10 @@ int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspa
  * sorted the group ends; return how many groups there are. numbers, ends: room for guards + 1. */
 size_t mg_sort_rows(const mg_call *call, size_t guards, uint32_t *sorted, uint32_t *numbers,
                     uint32_t *ends);
+/* Replay a program without inputs, which is ready for every mode and needs no workspace: write the
+ * outputs, each of which is wanted, and, for `reverse`, the gradients of captured nodes. 1 if a
+ * guard failed; 2 if the trap was filled; otherwise 0. */
+int mg_replay_scalars(const mg_program *program, mg_call *call, int reverse);
 
 /* cdef: end */
 

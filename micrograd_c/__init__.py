@@ -2,8 +2,9 @@
 
 `Value` computes and differentiates, `nn` and `optim` train with it, `grad`, `hessian` and others
 return derivatives, `draw_dot` draws. `compile` records a function once and replays it over many
-rows, as a `Program`: help(micrograd_c.compile), help(micrograd_c.Program). They come with numpy,
-and are not imported by `from micrograd_c import *`.
+rows, as a `Program`: help(micrograd_c.compile), help(micrograd_c.Program). `jit` does so for the
+function that a loop calls: help(micrograd_c.jit). They come with numpy, and are not imported by
+`from micrograd_c import *`.
 """
 
 from pkgutil import extend_path
@@ -42,6 +43,7 @@ from .vectors import Vector, vector
 if TYPE_CHECKING:
     from ._compile.arguments import static as static
     from ._compile.compiling import compile as compile
+    from ._compile.jit import jit as jit
     from ._compile.program import Program as Program
 
 __version__ = "0.1.0"
@@ -89,17 +91,21 @@ __all__ = [
 ]
 
 
+_LAZY = "Program", "compile", "jit", "static"
+
+
 def __getattr__(name: str) -> Any:
-    """Import `compile` and what belongs to it, which few programs need, when a program asks.
+    """Import `compile` and what belongs to it, which come with numpy, when a program asks for them.
 
     They are not in __all__: `from micrograd_c import *` leaves Python's own compile alone.
     """
-    if name not in ("Program", "compile", "static"):
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ._compile import arguments, compiling
+    from ._compile import arguments, compiling, jit
 
-    return getattr(arguments if name == "static" else compiling, name)
+    homes = {"static": arguments, "jit": jit}
+    return getattr(homes.get(name, compiling), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "Program", "compile", "static"})
+    return sorted({*globals(), *_LAZY})

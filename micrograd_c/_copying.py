@@ -49,6 +49,7 @@ def _record(value: Value) -> tuple[Any, ...]:
     return (type(value), *recorded(value), value.grad)
 
 
+_LEFT_OUT = frozenset(("label", "_jit"))  # the copy of a jitted function's result has its numbers
 _OWN_SLOTS = frozenset(("_bound", "_node", "_stateful"))
 
 
@@ -66,7 +67,7 @@ def get_state(value: Value) -> Any:
     slots = {} if type(value) is Value else _slots(value)
     if label == "" and not own and not slots:
         return None
-    return label, {name: own[name] for name in own if name != "label"}, slots
+    return label, {name: own[name] for name in own if name not in _LEFT_OUT}, slots
 
 
 def _slots(value: Value) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class _Node(NamedTuple):
     value: Value
     name: str
     children: tuple[Value, ...]
-    number: Any  # an exponent, or what kind of a custom node it is
+    number: Any  # an exponent, or what kind of a custom node it is; see _compile/jit.py for a tuple
     partials: Sequence[Any]  # that a custom node was given
 
 
@@ -28,6 +28,9 @@ def _nodes(roots: Iterable[Value], inputs: Sequence[Value]) -> list[_Node]:
     found = []
     for value in graph(anchor)[:-1]:
         name, _, children, number, partials = recorded(value)
+        jitted = (attributes(value) or {}).get("_jit")
+        if jitted is not None:
+            children, number = jitted[0].operands(jitted[1]), jitted
         if any(id(child) in depends for child in children):
             depends.add(id(value))
             found.append(_Node(value, name, children, number, partials))
@@ -121,6 +124,10 @@ def _partials(
 ) -> Iterator[tuple[int, Any]]:
     """Yield a place among a node's children, and the derivative of the node by that child."""
     children = node.children
+    if type(node.number) is tuple:  # a jitted function's result: the function itself is run
+        way, leaves, place = node.number
+        yield from way.partials(leaves, place, depends, create_graph)
+        return
     closure = "_backward" in (attributes(node.value) or {})
     if node.name in PARTIALS and not closure:
         second = node.number if len(children) == 1 else children[1]

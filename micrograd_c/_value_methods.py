@@ -24,18 +24,18 @@ _ERRORS: dict[str, type[ArithmeticError] | type[ValueError]] = {
 }
 
 
-_FOLDER = os.path.dirname(__file__) + os.sep
+PACKAGE_FOLDER = os.path.dirname(__file__) + os.sep
 
 
 def is_own(frame: Any) -> bool:
     """Return whether a frame is of this package."""
-    return bool(frame.f_code.co_filename.startswith(_FOLDER))
+    return bool(frame.f_code.co_filename.startswith(PACKAGE_FOLDER))
 
 
 def user_frame() -> Any:
     """Return the frame of the innermost running code that is not of this package."""
     frame: Any = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_FOLDER):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE_FOLDER):
         frame = frame.f_back
     return frame
 
@@ -189,6 +189,13 @@ def _can_take_three(constructor: Any) -> bool:
     return True
 
 
+def plain_error(value: Any, text: str) -> TypeError:
+    """Return the error for a Value asked for a plain number; its `value` is that Value."""
+    error = TypeError(text)
+    error.value = value  # type: ignore[attr-defined]  # jit() asks which argument it was
+    return error
+
+
 class ValueMethods:
     """The base class of Value: how a Value is shown, and the conversions that a Value refuses.
 
@@ -209,21 +216,24 @@ class ValueMethods:
         return format(self.data, spec) if spec else str(self)
 
     def __int__(self) -> int:
-        raise TypeError(
-            "a Value does not become an int unasked, for that would cut the graph: use int(v.data)"
+        raise plain_error(
+            self,
+            "a Value does not become an int unasked, for that would cut the graph: use int(v.data)",
         )
 
     def __index__(self) -> int:
-        raise TypeError(
+        raise plain_error(
+            self,
             f"a Value is not an index ({user_line()}): use micrograd_c.take(table, index) for an "
             "element of a list, also in a function that is compiled, where int(v.data) would be "
-            "the example's for every row"
+            "the example's for every row",
         )
 
     def __float__(self) -> float:
-        raise TypeError(
+        raise plain_error(
+            self,
             "a Value does not become a float unasked, for that would cut the graph: "
-            "use .data for the number, .exp(), .log(), ... for math.exp(), math.log(), ..."
+            "use .data for the number, .exp(), .log(), ... for math.exp(), math.log(), ...",
         )
 
 

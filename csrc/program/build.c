@@ -167,6 +167,14 @@ void mg_program_describe(const mg_program *program, mg_program_facts *out) {
     };
 }
 
+void mg_program_reaches(const mg_program *program, unsigned char *captured) {
+    memset(captured, 0, program->captured);
+    for (size_t i = 0; i < program->count; i++) {
+        const mg_entry *entry = &program->entries[i];
+        if (program->fates[i].reached && entry->op == MG_TRACE_CAPTURED) captured[entry->x] = 1;
+    }
+}
+
 size_t mg_program_scalars(const mg_program *program) {
     return program->scalar_count + 1;
 }

@@ -303,6 +303,22 @@ size_t mg_sort_rows(const mg_call *call, size_t guards, uint32_t *sorted, uint32
     return groups;
 }
 
+int mg_replay_scalars(const mg_program *program, mg_call *call, int reverse) {
+    if (!mg_replay_begin(program, call)) return 1;
+    for (size_t i = 0; i < program->output_count; i++)
+        *call->outputs[i].data = call->scalars[program->fates[program->outputs[i]].scalar];
+    if (reverse) {
+        memset(call->sums, 0, (program->adjoint_count + 1) * sizeof(double));
+        for (size_t i = 0; i < program->output_count; i++) {
+            const double *seed = call->seeds[i].data;
+            const uint32_t adjoint = program->adjoints[program->outputs[i]];
+            if (adjoint != MG_NOTHING) call->sums[adjoint] += seed != NULL ? *seed : call->seed;
+        }
+        mg_push_scalars(program, call, call->sums);
+    }
+    return call->trap.status != MG_OK ? 2 : 0;
+}
+
 /* ---- workspaces ---- */
 
 mg_workspace *mg_workspace_new(const mg_program *program, mg_mode mode) {

@@ -6,6 +6,7 @@
 #include "python/attributes.h"
 #include "python/backward.h"
 #include "python/blocks.h"
+#include "python/calls.h"
 #include "python/construct.h"
 #include "python/copying.h"
 #include "python/cycles.h"
@@ -95,6 +96,14 @@ static PyMethodDef functions[] = {
      PyDoc_STR("get_grads(values, array, /)\n--\n\nCopy the gradients of Values.")},
     {"add_grads", (PyCFunction)(void (*)(void))value_add_grads, METH_FASTCALL,
      PyDoc_STR("add_grads(values, array, /)\n--\n\nAdd to the gradients of Values.")},
+    {"common_type", value_common_type, METH_O,
+     PyDoc_STR("common_type(sequence, /)\n--\n\nThe type of all items, or None.")},
+    {"take_numbers", (PyCFunction)(void (*)(void))value_take_numbers, METH_FASTCALL,
+     PyDoc_STR("take_numbers(captured, leaves, array, /)\n--\n\n"
+               "Write the numbers of a jitted call; 0, 1 in no_grad, 2 while recording.")},
+    {"give_result", (PyCFunction)(void (*)(void))value_give_result, METH_FASTCALL,
+     PyDoc_STR("give_result(captured, leaves, array, reached, own, /)\n--\n\n"
+               "The result of a jitted call; None if its numbers are not finite.")},
     {"statistics", statistics, METH_NOARGS,
      PyDoc_STR("statistics()\n--\n\nNodes, leaves, pages, free pages and bytes of the arena.")},
     {"trim", trim, METH_NOARGS,

@@ -13,12 +13,14 @@ order in which the files import each other, is about
 - threads: what a thread has asked for: no_grad, detect_anomaly, to record a program;
 - labels, construct, functions: the other parts of the class, functions of two;
 - sequences, expressions, network, optimizers: work on many nodes in one call;
-- copying, compiling: nodes taken apart, for a copy or for a compiled program.
+- copying, compiling: nodes taken apart, for a copy or for a compiled program;
+- calls: the numbers and the result of a jitted function's call.
 """
 
 from . import cycles
 from .arena import check, fail_after, statistics, trim
 from .backward import gradients
+from .calls import common_type, give_result, take_numbers
 from .compiling import (
     add_grads,
     enums,

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from numbers import Complex, Integral, Real
 from typing import Any, NamedTuple, NoReturn
 
-from .._value_methods import as_real, user_line
+from .._value_methods import as_real, plain_error, user_line
 from ..engine import Value, bulk, maximum, restore
 from . import arguments
 
@@ -51,6 +51,7 @@ class Recorder:
         self.position: Any = None
         self.start = 0  # nodes with this serial number or a higher one are made by the function
         self.arguments: frozenset[int] = frozenset()  # ids of the inputs
+        self.numbers: frozenset[int] = frozenset()  # ids of those that Value() takes as numbers
         self.constants: set[int] = set()  # serial numbers of nodes known to be constants
         self.independent: set[int] = set()  # serial numbers of nodes known to need no argument
         self.raised: Exception | None = None  # the first error, of a computation or a refusal
@@ -75,10 +76,15 @@ class Recorder:
     def make_inputs(self, numbers: Sequence[float]) -> list[Value]:
         """Return a Value for each number: the inputs. To be called just before the function."""
         leaves = [Value(number) for number in numbers]
+        self.take_inputs(leaves)
+        return leaves
+
+    def take_inputs(self, leaves: Sequence[Value], numbers: Sequence[Value] = ()) -> None:
+        """Let these leaves, just made, be the inputs; `numbers` are Values in place of numbers."""
         self.inputs = tuple(leaves)
+        self.numbers = frozenset(map(id, numbers))
         self.arguments = frozenset(map(id, leaves))
         self.start = bulk.serial(Value(0.0))
-        return leaves
 
     # ---- what Values ask ----
 
@@ -104,6 +110,8 @@ class Recorder:
         self, data: Any, children: tuple[Value, ...], partials: tuple[Any, ...]
     ) -> Value | None:
         """Return Value(data, children, partials); None if neither data nor a partial stands in."""
+        if id(data) in self.numbers:
+            data = self.read(data)
         if not isinstance(data, Number) and not any(isinstance(p, Number) for p in partials):
             return None
         number = data.number if isinstance(data, Number) else float(data)
@@ -151,10 +159,11 @@ class Recorder:
         """Raise TypeError for an argument: its hash would not be that of its number."""
         if id(value) in self.arguments:
             raise self.note(
-                TypeError(
+                plain_error(
+                    value,
                     "while a program is being recorded, an argument has no hash "
                     f"({user_line()}): key by id(v) for the Value itself, compare its .data for "
-                    "its number"
+                    "its number",
                 )
             )
 
@@ -162,9 +171,10 @@ class Recorder:
         """Raise TypeError if a Value is computed from an argument."""
         if self._reaches(value, self.independent, lambda v: id(v) in self.arguments):
             raise self.note(
-                TypeError(
+                plain_error(
+                    value,
                     "while a program is being recorded, a Value computed from its arguments "
-                    f"cannot be {use} ({user_line()})"
+                    f"cannot be {use} ({user_line()})",
                 )
             )
 
