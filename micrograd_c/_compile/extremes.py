@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from weakref import WeakSet
 
 from ..engine import bulk
-from .recording import Number, Recorder, is_double
+from .recording import Condition, Number, Recorder, is_double
 
 _Result = TypeVar("_Result")
 
@@ -72,8 +72,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _extreme(name: str, exceeds: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    """Return a max() or min(), by which of two exceeds the other."""
+def _extreme(
+    name: str, exceeds: Callable[[Any, Any], Any], combine: Callable[[Any, Any], Any]
+) -> Callable[..., Any]:
+    """Return a max() or min(), by which of two exceeds the other; of bools it is `combine`."""
 
     @functools.wraps(getattr(builtins, name))
     def extreme(*args: Any, **options: Any) -> Any:
@@ -88,22 +90,37 @@ def _extreme(name: str, exceeds: Callable[[Any, Any], Any]) -> Callable[..., Any
         if len(args) == 1:
             items = list(args[0])  # which may be an iterator
             args = (items,)
-        if not _are_numbers(recorder, items):
-            return pythons(*args, **options)
-        return _stand_in(recorder, items, exceeds)
+        found = _kinds(recorder, items)
+        if found == {bool}:
+            return functools.reduce(combine, items)
+        if Number in found:
+            return _stand_in(recorder, items, exceeds)
+        if found in ({int}, {float}):
+            top = _stand_in(recorder, items, exceeds)
+            return recorder.counted(top, *found)
+        return pythons(*args, **options)
 
     return extreme
 
 
-def _are_numbers(recorder: Recorder, items: Iterable[Any]) -> bool:
-    """Return whether there are stand-ins of this recorder, and nothing but these and doubles."""
+def _kinds(recorder: Recorder, items: Iterable[Any]) -> set[type]:
+    """Return the classes of stand-ins, conditions and doubles; none if that is not all there is.
+
+    There are none, too, where all are doubles. The class of a stand-in is Number; of a condition,
+    and of one that is made of conditions, it is that of the plain number.
+    """
+    kinds: set[type] = set()
     found = False
     for item in items:
-        if type(item) is Number and item.recorder is recorder:
+        if type(item) in (Number, Condition) and item.recorder is recorder:
             found = True
-        elif not is_double(item):
-            return False
-    return found
+            is_data = type(item) is Number and not item.counts
+            kinds.add(Number if is_data else item.__class__)
+        elif is_double(item):
+            kinds.add(type(item))
+        else:
+            return set()
+    return kinds if found else set()
 
 
 def _stand_in(recorder: Recorder, items: Iterable[Any], exceeds: Callable[[Any, Any], Any]) -> Any:
@@ -114,4 +131,7 @@ def _stand_in(recorder: Recorder, items: Iterable[Any], exceeds: Callable[[Any, 
     return recorder.detached(best)
 
 
-_OURS = {"max": _extreme("max", operator.gt), "min": _extreme("min", operator.lt)}
+_OURS = {
+    "max": _extreme("max", operator.gt, operator.or_),
+    "min": _extreme("min", operator.lt, operator.and_),
+}

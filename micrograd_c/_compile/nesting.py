@@ -14,7 +14,7 @@ it has all but the leaves, which are Values and plain numbers:
     ("array", shape, members)        members as a flat list has them
 
 Of a result it has the same but for leaves: an int is the place of a Value among the Values, and
-("number", place, class) a float or bool that is each call's own.
+("number", place, class) a float, int or bool that is each call's own.
 """
 
 from __future__ import annotations

@@ -5,6 +5,10 @@ example's number and remembers how. A comparison of stand-ins is a `Condition`: 
 for its truth it becomes a guard of the program, and `where` selects by it without one. Arithmetic
 with stand-ins becomes a part of the program through which no gradient passes. Whatever would turn a
 stand-in into a plain number raises TypeError, for that number would be the example's for every row.
+
+In arithmetic a condition is the number 1 or 0 of each row. A number made of conditions and plain
+numbers alone, such as a count of conditions, takes few different values: where it is turned into a
+plain number, a guard has it be the same in all rows.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Sequence
-from numbers import Complex, Integral, Real
+from numbers import Complex, Real
 from typing import Any, NamedTuple, NoReturn
 
 from .._value_methods import as_real, plain_error, user_line
@@ -110,8 +114,8 @@ class Recorder:
         self, data: Any, children: tuple[Value, ...], partials: tuple[Any, ...]
     ) -> Value | None:
         """Return Value(data, children, partials); None if neither data nor a partial stands in."""
-        if id(data) in self.numbers:
-            data = self.read(data)
+        data = self.read(data) if id(data) in self.numbers else _own(data)
+        partials = tuple(map(_own, partials))
         if not isinstance(data, Number) and not any(isinstance(p, Number) for p in partials):
             return None
         number = data.number if isinstance(data, Number) else float(data)
@@ -122,6 +126,7 @@ class Recorder:
 
     def apply(self, name: str, a: Any, b: Any) -> Any:
         """Return maximum(a, b), atan2(a, b), ...; NotImplemented if neither is a stand-in."""
+        a, b = _own(a), _own(b)
         if not isinstance(a, Number) and not isinstance(b, Number):
             return NotImplemented
         if any(not isinstance(v, (Number, Value)) and _real(v) is None for v in (a, b)):
@@ -206,9 +211,9 @@ class Recorder:
 
     # ---- what stand-ins ask ----
 
-    def lift(self, number: Any, own: bool = False) -> Value:
-        """Return the Value of a number or a stand-in; with `own` a condition is each row's own."""
-        if type(number) is Number or (own and type(number) is Condition):
+    def lift(self, number: Any) -> Value:
+        """Return the Value of a number, a stand-in or a condition."""
+        if type(number) is Number or type(number) is Condition:
             return number.value
         return Value(float(number))
 
@@ -242,7 +247,7 @@ class Recorder:
 
     def select(self, condition: Condition, a: Any, b: Any) -> Value:
         """Return a Value that is a in rows where the condition holds, and b in others."""
-        y, z = (v if isinstance(v, Value) else self.lift(v, own=True) for v in (a, b))
+        y, z = (v if isinstance(v, Value) else self.lift(v) for v in (a, b))
         number = bulk.number_of(y if condition.holds else z)
         return bulk.rule(SELECT, number, (condition.value, y, z))
 
@@ -261,6 +266,12 @@ class Recorder:
             return a if condition else b
         value = self.select(condition, a, b)
         return Number(self, value, bulk.number_of(value))
+
+    def counted(self, number: Any, kind: type) -> Any:
+        """Return an int or a float, as `kind` says, that was chosen from those of conditions."""
+        if type(number) is not Number:
+            return number
+        return Number(self, number.value, kind(number.number), counts=True)
 
     def detached(self, number: Any) -> Any:
         """Return a number or stand-in such that no gradient passes to what was chosen from."""
@@ -303,20 +314,28 @@ def _not_above(x: float, number: Any) -> tuple[int, float]:
     return (LESS if near > number else LESS_EQUAL), near
 
 
+_PRIORITY = -1.0  # numpy's numbers on the left leave operations to stand-ins, its arrays do not
+
+
 class Number:
     """A stand-in for the data of a Value while a program is being recorded."""
 
-    __slots__ = ("number", "recorder", "value")
+    __array_priority__ = _PRIORITY
+    __slots__ = ("_asked", "counts", "number", "recorder", "value")
 
-    def __init__(self, recorder: Recorder, value: Value, number: float) -> None:
+    def __init__(
+        self, recorder: Recorder, value: Value, number: float, counts: bool = False
+    ) -> None:
         self.recorder = recorder
         self.value = value  # the Value that computes the number, without gradients
-        self.number = number  # the example's number
+        self.number = number  # the example's number; an int if Python would have one
+        self.counts = counts  # whether it is made of conditions and plain numbers alone
+        self._asked = False
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         """The class that isinstance() sees, so that code that tests for a float finds one."""
-        return float
+        return int if isinstance(self.number, int) else float
 
     # ---- comparisons ----
 
@@ -325,12 +344,11 @@ class Number:
 
         NotImplemented for anything else.
         """
+        other = _own(other)
         if isinstance(other, Number):
             return other
         if isinstance(other, Value):
             return self.recorder.read(other)
-        if type(other) is Condition:
-            return bool(other)
         return NotImplemented if _kind(other) is None else other
 
     def _compare(self, other: Any, swapped: bool, strict: bool) -> Any:
@@ -386,14 +404,24 @@ class Number:
 
     # ---- what would make it a plain number ----
 
-    def _plain(self, use: str) -> float:
-        """Return the example's number if it may be every row's; else raise TypeError."""
+    def _plain(self, use: str = "") -> float:
+        """Return the example's number if it may be every row's; else raise TypeError.
+
+        One made of conditions may be, by a guard.
+        """
+        if self.counts:
+            if not self._asked:
+                self._asked = True
+                known = self.number == self.number
+                same = Value(float(self.number)) if known else self.value  # nan is equal to none
+                bool(self.recorder.compare(EQUAL, self.value, same, known))
+            return self.number
         if not self.recorder.allow_constants and not self.recorder.is_constant(self.value):
             _refuse_number(self.recorder, use)
         return self.number
 
     def __float__(self) -> float:
-        return self._plain("turned into a float (as math.* does)")
+        return float(self._plain("turned into a float (as math.* does)"))
 
     def __int__(self) -> int:
         return int(self._plain(f"turned into an int{_LOOKUP}"))
@@ -432,8 +460,22 @@ class Number:
         """Tell whether it is an integer, as a float does."""
         return self._plain("asked whether it is an integer").is_integer()
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if not self.counts:
+            return super().__reduce_ex__(protocol)
+        return type(self.number), (self._plain(),)
+
+    @property
+    def __array__(self) -> Any:
+        """What makes an array of one made of conditions; others become elements as they are."""
+        if not self.counts:
+            raise AttributeError("'float' object has no attribute '__array__'")
+        return lambda *args, **names: arguments.numpy().array(self._plain(), *args, **names)
+
     def __getattr__(self, name: str) -> Any:
         """Return the method that numpy looks for: np.exp(number) calls number.exp()."""
+        if self.counts and hasattr(type(self.number), name):
+            return getattr(self._plain(), name)
         np = arguments.numpy()
         function = getattr(np, name, None)
         if not isinstance(function, np.ufunc) or function.nin != 1:
@@ -444,9 +486,6 @@ class Number:
         return lambda: function(self._plain(use))
 
     # ---- arithmetic ----
-
-    def _result(self, value: Any, number: Any) -> Any:
-        return Number(self.recorder, value, number)
 
     def __add__(self, other: Any) -> Any:
         return _arithmetic(operator.add, self, other)
@@ -472,7 +511,9 @@ class Number:
     def __rtruediv__(self, other: Any) -> Any:
         return _arithmetic(operator.truediv, other, self)
 
-    def __pow__(self, other: Any) -> Any:
+    def __pow__(self, other: Any, modulus: Any = None) -> Any:
+        if modulus is not None:
+            return pow(self._plain(), other, modulus) if self.counts else NotImplemented
         return _arithmetic(operator.pow, self, other)
 
     def __rpow__(self, other: Any) -> Any:
@@ -496,14 +537,47 @@ class Number:
     def __rdivmod__(self, other: Any) -> Any:
         return _plain_arithmetic(divmod, other, self)
 
+    def _bits(self, apply: Callable[..., Any], *others: Any) -> Any:
+        """Return apply(this, *others), an operation of ints; NotImplemented if this is none."""
+        return apply(self._plain(), *others) if isinstance(self, int) else NotImplemented
+
+    def __and__(self, other: Any) -> Any:
+        return self._bits(operator.and_, other)
+
+    def __or__(self, other: Any) -> Any:
+        return self._bits(operator.or_, other)
+
+    def __xor__(self, other: Any) -> Any:
+        return self._bits(operator.xor, other)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def __lshift__(self, other: Any) -> Any:
+        return self._bits(operator.lshift, other)
+
+    def __rlshift__(self, other: Any) -> Any:
+        return self._bits(lambda places, number: number << places, other)
+
+    def __rshift__(self, other: Any) -> Any:
+        return self._bits(operator.rshift, other)
+
+    def __rrshift__(self, other: Any) -> Any:
+        return self._bits(lambda places, number: number >> places, other)
+
+    def __invert__(self) -> Any:
+        number: Any = self._plain("an operand of ~")
+        return ~number
+
     def __neg__(self) -> Any:
-        return self._result(self.value * -1.0, -self.number)
+        if isinstance(self.number, int):  # an int has no -0
+            return 0 - self
+        return Number(self.recorder, self.value * -1.0, -self.number, self.counts)
 
     def __pos__(self) -> Any:
         return self
 
     def __abs__(self) -> Any:
-        return self._result(self.value.abs(), abs(self.number))
+        return Number(self.recorder, self.value.abs(), abs(self.number), self.counts)
 
 
 def _negated(equal: Any) -> Any:
@@ -516,9 +590,12 @@ def _negated(equal: Any) -> Any:
 class Condition:
     """How a comparison comes out, which each row of a program decides for itself.
 
-    It is used as the bool that it is for the example. Then its outcome becomes a guard of the
-    program, once. `where`, and & | ^ ~, take it as it is.
+    `where`, and & | ^ ~ == !=, take it as it is; in arithmetic and in comparisons with numbers it
+    is each row's 1 or 0. Otherwise it is used as the bool that it is for the example. Then its
+    outcome becomes a guard of the program, once.
     """
+
+    __array_priority__ = _PRIORITY
 
     __slots__ = ("_asked", "_value", "left", "negated", "outcome", "recorder", "relation", "right")
 
@@ -558,6 +635,12 @@ class Condition:
                 value = bulk.rule(RULE_EQUAL, float(self.holds), (value, Value(0.0)))
             self._value = value
         return self._value
+
+    def count(self) -> Any:
+        """Return each row's 1 or 0, a stand-in; the bool itself after the recording."""
+        if self.recorder.over:
+            return self.holds
+        return Number(self.recorder, self.value, int(self.holds), counts=True)
 
     def __bool__(self) -> bool:
         if not self._asked:
@@ -605,13 +688,33 @@ class Condition:
     def __rxor__(self, other: Any) -> Any:
         return self ^ other
 
+    def __eq__(self, other: Any) -> Any:
+        if type(other) is Condition and other.recorder is self.recorder:
+            outcome = self.holds is other.holds
+            return self.recorder.compare(EQUAL, self.value, other.value, outcome)
+        if isinstance(other, bool) or _is_numpy_bool(other):
+            return self if other else ~self
+        return self.count() == other
+
+    def __ne__(self, other: Any) -> Any:
+        return _negated(self == other)
+
     # ---- what bools are used for otherwise ----
 
     def __hash__(self) -> int:
         return hash(bool(self))
 
+    def __index__(self) -> int:
+        return operator.index(bool(self))
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return divmod(other, bool(self))
+
     def __pow__(self, other: Any, modulus: Any = None) -> Any:
-        return pow(bool(self), other, modulus)
+        return self.count() ** other if modulus is None else pow(bool(self), other, modulus)
+
+    def __rpow__(self, other: Any) -> Any:
+        return _reflected(operator.pow)(self, other)
 
     def __round__(self, digits: Any = None) -> Any:
         return round(bool(self), digits)
@@ -631,9 +734,6 @@ class Condition:
         return getattr(bool(self), name)
 
 
-Integral.register(Condition)
-
-
 def _is_numpy_bool(other: Any) -> bool:
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(other, numpy.bool_)
@@ -647,18 +747,43 @@ def _of_bool_on_the_right(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda self, other: function(other, bool(self))
 
 
-_TWO = ("add", "sub", "mul", "truediv", "floordiv", "mod", "lshift", "rshift")
-for _name in _TWO:
+def _of_count(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, *others: function(self.count(), *others)
+
+
+def _forward(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def operation(self: Condition, other: Any) -> Any:
+        over = self.recorder.over
+        return apply(self.holds, other) if over else _arithmetic(apply, self, other)
+
+    return operation
+
+
+def _reflected(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def operation(self: Condition, other: Any) -> Any:
+        over = self.recorder.over
+        return apply(other, self.holds) if over else _arithmetic(apply, other, self)
+
+    return operation
+
+
+for _name in ("add", "sub", "mul", "truediv"):
+    setattr(Condition, f"__{_name}__", _forward(getattr(operator, _name)))
+    setattr(Condition, f"__r{_name}__", _reflected(getattr(operator, _name)))
+for _name in ("lt", "le", "gt", "ge", "neg", "pos", "abs"):
+    setattr(Condition, f"__{_name}__", _of_count(getattr(operator, _name)))
+for _name in ("floordiv", "mod", "lshift", "rshift"):
     setattr(Condition, f"__{_name}__", _of_bool(getattr(operator, _name)))
     setattr(Condition, f"__r{_name}__", _of_bool_on_the_right(getattr(operator, _name)))
-for _name in ("lt", "le", "gt", "ge", "eq", "ne", "neg", "pos", "abs", "index"):
-    setattr(Condition, f"__{_name}__", _of_bool(getattr(operator, _name)))
 for _function in (int, float, complex, str, repr, divmod):
     setattr(Condition, f"__{_function.__name__}__", _of_bool(_function))
 for _name in ("trunc", "floor", "ceil"):
     setattr(Condition, f"__{_name}__", _of_bool(getattr(math, _name)))
-for _name, _swapped in (("rdivmod", divmod), ("rpow", pow)):
-    setattr(Condition, f"__{_name}__", _of_bool_on_the_right(_swapped))
+
+
+def _own(operand: Any) -> Any:
+    """Return a condition as each row's 1 or 0, and all else as it is."""
+    return operand.count() if type(operand) is Condition else operand
 
 
 def _refuse_number(recorder: Recorder, use: str) -> NoReturn:
@@ -687,38 +812,66 @@ def _kind(number: Any) -> Any:
 
 def _arithmetic(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
     """Return apply(a, b): one is a stand-in, the other a Value, a number or a stand-in."""
+    exponent = b
+    a, b = _own(a), _own(b)
+    if apply is operator.truediv and _counts(b) and not b:  # a guard
+        return apply(a, b._plain())  # which raises the error of a division by 0
     if isinstance(a, Value) or isinstance(b, Value):
-        x, y = (v.value if isinstance(v, Number) else v for v in (a, b))
-        if isinstance(b, Value) and apply is operator.sub:  # recorded as number - Value is
-            return -y + x
-        if isinstance(b, Value) and apply is operator.truediv:
-            return y**-1 * x
-        if isinstance(b, Value) and apply in (operator.add, operator.mul):
-            return apply(y, x)
-        result = apply(x, y)
-        if isinstance(b, Value) and apply is operator.pow:  # the base is a number, no Value
-            return restore(type(result), "number_power", bulk.number_of(result), (x, b), None, ())
-        return result
+        return _with_value(apply, a, b)
     recorder = (a if isinstance(a, Number) else b).recorder
     if _kind(a) is None and not isinstance(a, Number):
         return NotImplemented
     if _kind(b) is None and not isinstance(b, Number):
         return NotImplemented
     p, q = (v.number if isinstance(v, Number) else v for v in (a, b))
+    counts = all(_counts(v) or not isinstance(v, Number) for v in (a, b))
+    if counts and apply is operator.pow:
+        if _counts(b) and type(exponent) is not Condition:
+            bool(b < 0)  # a guard: by the sign of an int's exponent the power is an int or a float
+        if q < 0 and _counts(a):
+            bool(a)
     try:
         number = apply(p, q)
     except ArithmeticError as error:
+        if counts:
+            return _plain_arithmetic(apply, a, b)
         recorder.note(error)
         raise
-    if not isinstance(number, float):
+    if counts and not (isinstance(number, (int, float)) and all(map(is_double, (p, q, number)))):
+        return _plain_arithmetic(apply, a, b)
+    if not counts and not isinstance(number, float):
         _refuse_number(recorder, "raised to a power that is complex")
     x, y = recorder.lift(a), recorder.lift(b)
     if apply is operator.truediv:
-        return Number(recorder, bulk.rule(DIVIDE, number, (x, y)), number)
-    if apply is operator.pow:  # detached: its derivative, which nobody asks for, may not exist
+        value = bulk.rule(DIVIDE, number, (x, y))
+    elif apply is operator.pow:  # detached: its derivative, which nobody asks for, may not exist
         power = x**y if isinstance(b, Number) else x ** float(b)
-        return Number(recorder, bulk.rule(DETACH, number, (power,)), number)
-    return Number(recorder, apply(x, y), number)
+        value = bulk.rule(DETACH, number, (power,))
+    else:
+        value = apply(x, y)
+        if apply is operator.mul and isinstance(number, int):
+            value = value + 0.0  # where it is -0, which no int is
+    return Number(recorder, value, number, counts)
+
+
+def _counts(operand: Any) -> bool:
+    """Return whether this is a stand-in made of conditions and plain numbers alone."""
+    return type(operand) is Number and operand.counts
+
+
+def _with_value(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    """Return apply(a, b): one is a stand-in, the other a Value."""
+    x, y = (v.value if isinstance(v, Number) else v for v in (a, b))
+    if isinstance(b, Value) and apply is operator.sub:  # recorded as number - Value is
+        return -y + x
+    if isinstance(b, Value) and apply is operator.truediv:
+        return y**-1 * x
+    if isinstance(b, Value) and apply in (operator.add, operator.mul):
+        return apply(y, x)
+    result = apply(x, y)
+    if isinstance(b, Value) and apply is operator.pow:  # the base is a number, no Value
+        return restore(type(result), "number_power", bulk.number_of(result), (x, b), None, ())
+    return result
 
 
 def _plain_arithmetic(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
@@ -729,6 +882,7 @@ def _plain_arithmetic(apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
 
 def largest(numbers: list[Any]) -> Any:
     """Return max(numbers). With stand-ins that is maximum(), each row's own, without guards."""
+    numbers = list(map(_own, numbers))
     recorder = next((v.recorder for v in numbers if isinstance(v, Number)), None)
     if recorder is None:
         return max(numbers)

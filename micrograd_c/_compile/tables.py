@@ -23,9 +23,7 @@ def wrong_index(number: float, count: int) -> Exception:
 def own_index(index: Any, who: str) -> Any:
     """Return an index as a plain number or, while a program records it, as a stand-in."""
     if type(index) is Condition:
-        if index.recorder.over:
-            return int(index)
-        return Number(index.recorder, index.value, float(index.holds))
+        index = index.count()
     if isinstance(index, Value):
         index = index.data
     if type(index) is Number:

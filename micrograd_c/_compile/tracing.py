@@ -9,7 +9,7 @@ from .._library import ffi
 from .._nesting import open_container
 from ..engine import Value, bulk
 from .arguments import Array, Members, Shape, numpy, place_in
-from .recording import NO_RULE, Guard, Number, Recorder
+from .recording import NO_RULE, Condition, Guard, Number, Recorder
 from .replay import Trace
 
 
@@ -20,7 +20,7 @@ def describe_result(
 
     `like` is the nesting of an earlier recording: a dict with the same keys keeps their order.
     """
-    if hasattr(type(result), "__array__"):
+    if hasattr(type(result), "__array__") and type(result) not in (Number, Condition):
         array = numpy().asarray(result)
         return _append_roots(array.shape, array.ravel().tolist(), roots, recorder, where)
     opened = open_container(result)
