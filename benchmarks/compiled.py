@@ -34,6 +34,15 @@ def library() -> Any:
         return ctypes.CDLL(str(built))
 
 
+def as_arrays(sizes: list[int], first: list[float]) -> tuple[list[Any], list[Any]]:
+    """Return a network's parameters as a matrix (nin, nout) and a vector for each layer."""
+    numbers = iter(first)
+    shapes = [(nout, nin + 1) for nin, nout in zip(sizes, sizes[1:])]
+    blocks = [np.array([[next(numbers) for _ in range(n)] for _ in range(m)]) for m, n in shapes]
+    weights = [np.ascontiguousarray(block[:, :-1].T) for block in blocks]
+    return weights, [block[:, -1].copy() for block in blocks]
+
+
 def moons() -> tuple[Any, Any]:
     points, targets = programs.moons_data()
     return np.array(points), np.array(targets)
@@ -96,14 +105,7 @@ class NumpyTraining(Training):
     """All points at once in numpy."""
 
     def run(self, steps: int) -> list[float]:
-        sizes = programs.MOONS_SIZES
-        numbers = iter(self.first)
-        shapes = [(nout, nin + 1) for nin, nout in zip(sizes, sizes[1:])]
-        blocks = [
-            np.array([[next(numbers) for _ in range(n)] for _ in range(m)]) for m, n in shapes
-        ]
-        weights = [np.ascontiguousarray(block[:, :-1].T) for block in blocks]
-        biases = [block[:, -1].copy() for block in blocks]
+        weights, biases = as_arrays(programs.MOONS_SIZES, self.first)
         return [self._step(weights, biases) for _ in range(steps)]
 
     def _step(self, weights: list[Any], biases: list[Any]) -> float:

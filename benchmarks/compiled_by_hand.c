@@ -1,5 +1,6 @@
-/* compiled_by_hand.c: the two-moons step as a C programmer would write it row by row who leaves out
- * what adds nothing: rows beyond the margin, units that are dead. Built by compiled.py. */
+/* compiled_by_hand.c: what compiled programs are compared with, row by row. The two-moons step as a C
+ * programmer would write it who leaves out what adds nothing: rows beyond the margin, units that are
+ * dead. The paths of an equation with their derivatives. Built by compiled.py. */
 #include <math.h>
 #include <stddef.h>
 
@@ -104,4 +105,27 @@ void moons_relu(double *numbers, const double *x, const double *y, size_t rows, 
 void moons_tanh(double *numbers, const double *x, const double *y, size_t rows, double rate,
                 double alpha, double *losses, size_t steps) {
     train(1, numbers, x, y, rows, rate, alpha, losses, steps);
+}
+
+/* Euler's steps of x' = (a - b y) x, y' = (d x - c) y, each with its derivatives by x0, y0, a, b, c, d.
+ * A state is these six numbers; of each row the derivatives of x and of y go to `out`, step by step. */
+void lotka_volterra(const double *states, size_t rows, size_t steps, double h, double *out) {
+    for (size_t row = 0; row < rows; row++, states += 6) {
+        const double a = states[2], b = states[3], c = states[4], d = states[5];
+        double x = states[0], y = states[1];
+        double dx[6] = {1.0}, dy[6] = {0.0, 1.0};
+        for (size_t step = 0; step < steps; step++, out += 12) {
+            const double growth = a - b * y, gain = d * x - c;
+            const double of_growth[6] = {0.0, 0.0, 1.0, -y, 0.0, 0.0};
+            const double of_gain[6] = {0.0, 0.0, 0.0, 0.0, -1.0, x};
+            for (int k = 0; k < 6; k++) {
+                const double sx = dx[k], sy = dy[k];
+                dx[k] += h * (growth * sx + x * (of_growth[k] - b * sy));
+                dy[k] += h * (gain * sy + y * (of_gain[k] + d * sx));
+            }
+            x += h * growth * x;
+            y += h * gain * y;
+            for (int k = 0; k < 6; k++) out[k] = dx[k], out[6 + k] = dy[k];
+        }
+    }
 }

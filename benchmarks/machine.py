@@ -12,7 +12,7 @@ from pathlib import Path
 from . import by_hand
 from .contenders import OURS, package
 
-PACKAGES = ["micrograd", "cffi", "numpy", "xad", "torch", "pytest-benchmark"]
+PACKAGES = ["micrograd", "cffi", "numpy", "xad", "torch", "jax", "pytest-benchmark"]
 
 
 def describe() -> dict[str, str]:

@@ -35,9 +35,10 @@ BASELINES = [
     ("faster than the lean class, gc on", LEAN, "on", True),
     ("times C by hand", "C by hand", None, False),
     ("times a C array", "C by hand, sweep of an array", None, False),
+    ("times JAX", "JAX, jit", None, False),
 ]
 
-ORDER = ["operator", "two moons", "notebook", "microgpt", "compiled"]
+ORDER = ["operator", "two moons", "notebook", "microgpt", "compiled", "derivatives"]
 
 OURS = "micrograd_c"
 FLOATS = ("plain floats", None)
@@ -49,6 +50,16 @@ COMPILED, SKIPPING = f"{OURS}, compiled", "C by hand, dead rows skipped"
 RELU, TANH = "compiled: two moons, relu", "compiled: two moons, tanh"
 OPTION = "compiled: an Asian option, price and 20 sensitivities"
 LONG = "compiled: 10,000 instructions over 100,000 rows"
+JAX, NUMPY = ("JAX, jit", None), ("numpy by hand", None)
+VALUES = "derivatives: value and gradient of a network, 1,000 rows"
+TOGETHER = (VALUES, f"{OURS}, value_and_gradient", None)
+HESSIAN = "derivatives: hessian of a network of ten inputs, 1,000 rows"
+PATH = "derivatives: jacobian of 200 steps of Lotka-Volterra, 100 rows"
+JACOBIAN = (PATH, f"{OURS}, jacobian", None)
+BRANCHES = "derivatives: ten branches, value and gradient, 10,000 rows"
+WHERE = (BRANCHES, f"{OURS}, where", None)
+LETTERS = "derivatives: letters looked up in a table, 32 rows"
+TAKE = (LETTERS, f"{OURS}, take", None)
 
 # Of two minimums: the text, the group and the contender above, the group and the contender below.
 RATIOS = [
@@ -104,6 +115,31 @@ RATIOS = [
     ("the same, times faster than XAD's tape", (OPTION, "xad", None), (OPTION, COMPILED, None)),
     ("10,000 instructions over 100,000 rows: two threads, times faster than one",
      (LONG, "forward and reverse, 1 thread", None), (LONG, "forward and reverse, 2 threads", None)),
+    ("two moons, own lists with @jit, times faster than without",
+     ("two moons, own lists", OURS, None), ("two moons, own lists", f"{OURS}, @jit", None)),
+    ("two moons, the package's MLP with @jit, times faster than without",
+     (MOONS, f"{OURS}, its MLP", None), (MOONS, f"{OURS}, its MLP, @jit", None)),
+    ("microgpt step with @jit, times faster than without",
+     (GPT, OURS, None), (GPT, f"{OURS}, @jit", None)),
+    ("microgpt step with @jit and the package's Adam, times faster than its functions and Adam",
+     (GPT, f"{OURS}, its functions and Adam", None), (GPT, f"{OURS}, @jit and its Adam", None)),
+    ("value and gradient of a network together, times faster than one after the other",
+     (VALUES, f"{OURS}, call and gradient", None), TOGETHER),
+    ("the same, times numpy by hand", TOGETHER, (VALUES, *NUMPY)),
+    ("the same, times JAX", TOGETHER, (VALUES, *JAX)),
+    ("hessian of a network of ten inputs, times numpy by hand",
+     (HESSIAN, f"{OURS}, hessian", None), (HESSIAN, *NUMPY)),
+    ("the same, times JAX", (HESSIAN, f"{OURS}, hessian", None), (HESSIAN, *JAX)),
+    ("jacobian of an equation's path, times the forward mode by hand, compiled",
+     JACOBIAN, (PATH, f"{OURS}, forward mode by hand", None)),
+    ("the same, times C by hand", JACOBIAN, (PATH, "C by hand", None)),
+    ("the same, times JAX", JACOBIAN, (PATH, *JAX)),
+    ("ten branches by where, times faster than by if",
+     (BRANCHES, f"{OURS}, if", None), WHERE),
+    ("the same, times numpy by hand", WHERE, (BRANCHES, *NUMPY)),
+    ("the same, times JAX", WHERE, (BRANCHES, *JAX)),
+    ("letters looked up by take, times numpy by hand", TAKE, (LETTERS, *NUMPY)),
+    ("the same, times JAX", TAKE, (LETTERS, *JAX)),
 ]  # fmt: skip
 
 

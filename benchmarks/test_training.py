@@ -6,7 +6,8 @@ unmodified nn.py. The notebook's network, 3-4-4-1 on its four examples, with the
 and with the lecture's classes. A small GPT in the manner of microgpt, one layer of 16 dimensions,
 on a name of six letters, about 56,000 nodes: as it is written, and with the package's functions.
 Beside nn.py stands the forward pass alone of the same loops on plain floats, beside the GPT that
-and Adam's loop: what such a step takes without any derivative.
+and Adam's loop: what such a step takes without any derivative. In the rows with jit the loops are
+the same, and the loss is a function with `@mg.jit`.
 Every contender starts from the same parameters; three steps of its losses, and the parameters after
 them, for the GPT also the gradients, are compared with the reference before it is timed.
 """
@@ -25,6 +26,10 @@ from .contenders import CONTENDERS, OURS, Contender, check_equal, has
 from .programs import STEPS_COMPARED
 from .trainings import (
     gpt,
+    jitted_gpt,
+    jitted_gpt_with_adam,
+    jitted_lists,
+    jitted_mlp,
     lecture_classes,
     micrograd_mlp,
     own_lists,
@@ -140,6 +145,23 @@ def test_gpt(contender: Contender, measure: Measure) -> None:
 def test_package_gpt(contender: Contender, measure: Measure) -> None:
     form = ", its functions and Adam"
     time_steps(package_gpt(contender.engine), GPT, contender, measure, form)
+
+
+@needs_numpy
+@pytest.mark.parametrize(
+    ("group", "make", "form"),
+    [
+        pytest.param(group, make, form, marks=pytest.mark.benchmark(group=group))
+        for group, make, form in [
+            (LISTS, jitted_lists, ", @jit"),
+            (MLP, jitted_mlp, ", its MLP, @jit"),
+            (GPT, jitted_gpt, ", @jit"),
+            (GPT, jitted_gpt_with_adam, ", @jit and its Adam"),
+        ]
+    ],
+)
+def test_jit(group: str, make: Any, form: str, measure: Measure) -> None:
+    time_steps(make(), group, OURS[0], measure, form)
 
 
 @pytest.mark.benchmark(group=MLP)

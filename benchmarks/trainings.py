@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
-from .contenders import GPT, engine, own_copy
+from .contenders import GPT, PACKAGE, PROGRAMS, engine, own_copy
 from .programs import MOONS_SIZES, NOTEBOOK_SIZES
 
 
@@ -54,6 +56,43 @@ def package_whole_notebook(name: str) -> Any:
     ours = engine(name)
     model = ours.package_mlp(NOTEBOOK_SIZES, "tanh")
     return ours.programs.whole_notebook_training(ours.package, model)
+
+
+def jitted_lists() -> Any:
+    """Two moons, a user's own lists, the loss a function with `@mg.jit`."""
+    return _jitted_moons(lambda mg, programs: programs.Lists(mg.Value, MOONS_SIZES))
+
+
+def jitted_mlp() -> Any:
+    """Two moons, the package's MLP, the loss a function with `@mg.jit`."""
+    return _jitted_moons(lambda mg, _: mg.MLP(2, [16, 16, 1], activation=["relu", "relu", None]))
+
+
+def _jitted_moons(network: Callable[[Any, Any], Any]) -> Any:
+    mg = import_module(PACKAGE)
+    programs: Any = own_copy("programs", PROGRAMS)
+    training = programs.moons_training(mg.Value, network(mg, programs))
+    training.loss = mg.jit(training.loss)
+    return training
+
+
+def jitted_gpt() -> Any:
+    """The small GPT, the loss of a name a function with `@mg.jit`, the weights its globals."""
+    return _jitted_gpt(lambda mg, program: program.Training(mg.Value))
+
+
+def jitted_gpt_with_adam() -> Any:
+    """The same, the parameters updated by the package's Adam."""
+    return _jitted_gpt(lambda mg, program: program.WithOptimizer(mg.Value, mg.optim.Adam))
+
+
+def _jitted_gpt(make: Callable[[Any, Any], Any]) -> Any:
+    mg = import_module(PACKAGE)
+    program: Any = own_copy("gpt", GPT)
+    training, loss_of = make(mg, program), program.loss_of
+    jitted = mg.jit(lambda name: loss_of(training.weights, name))
+    program.loss_of = lambda _, name: jitted(name)
+    return training
 
 
 def gpt(name: str) -> Any:
