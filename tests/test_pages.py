@@ -1,8 +1,9 @@
-"""The programs of the pages run as they stand, and print what the pages say."""
+"""The programs of the pages run as they stand, and so do the examples of docstrings."""
 
 from __future__ import annotations
 
 import contextlib
+import doctest
 import io
 import re
 import sys
@@ -79,3 +80,12 @@ def test_links_lead_somewhere(page: str) -> None:
         if place:
             headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
             assert place in [re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings]
+
+
+def test_examples_of_docstrings_give_what_they_say(mg: Any) -> None:
+    for name in ("compile", "jit"):
+        getattr(mg, name)  # imported when they are asked for
+    modules = [module for name, module in sys.modules.items() if name.startswith("micrograd_c")]
+    results = [doctest.testmod(module) for module in modules]
+    assert sum(result.attempted for result in results) > 90
+    assert not any(result.failed for result in results)

@@ -418,7 +418,11 @@ class _Shape:
 
 
 class Jit:
-    """A jitted function: see `jit`."""
+    """A jitted function, which is called as the function itself is. See `jit`.
+
+    `clear()` forgets the recordings, `specializations` counts them. It is pickled and copied as the
+    function that it is, by its name.
+    """
 
     def __init__(self, fn: Callable[..., Any], fallback: bool, max_specializations: int) -> None:
         numpy()
