@@ -525,8 +525,8 @@ class Jit:
                 raise RuntimeError(
                     f"{self._name}() takes another branch than the {len(plan.ways)} recorded so "
                     f"far, and max_specializations is {self._most}; branches on data that come out "
-                    "differently from call to call can often be written with maximum(), "
-                    "minimum() or relu()"
+                    "differently from call to call can often be written with where(), "
+                    "maximum(), minimum() or relu()"
                 )
             way = plan.record(leaves)
         except Exception as error:

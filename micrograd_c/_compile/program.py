@@ -578,7 +578,10 @@ class Program:
     def value_and_gradient(
         self, *args: Any, threads: int = 1, check: bool = False, **keywords: Any
     ) -> Any:
-        """Return (what a call returns, what `gradient` returns), computed together."""
+        """Return (what a call returns, what `gradient` returns), computed together.
+
+        Raises as `gradient` does.
+        """
         self._require_one_result("use jacobian() or vjp()")
         rows = self._rows_of(self._join(args, keywords))
         results, bind_results = self._room_for_results(rows)
