@@ -35,6 +35,9 @@ class detect_anomaly(bulk.Watch, Block):  # noqa: N801  (as PyTorch spells it)
 
     What is recorded for `compile` is not looked at: see `check` of a Program.
 
+    Raises TypeError when it decorates a generator function or an async function, whose body runs
+    after the call.
+
     >>> x = Value(1e200, label='x')
     >>> with detect_anomaly():
     ...     y = x * x  # doctest: +ELLIPSIS

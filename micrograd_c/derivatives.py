@@ -28,7 +28,9 @@ def grad(output: Value, inputs: Any, create_graph: bool = False) -> Any:
     (`grad`) of no Value changes.
 
     The derivative of an operator of your own, whose partial derivatives are numbers or a closure
-    (`_backward`), can be recorded but not differentiated again: that raises RuntimeError.
+    (`_backward`), can be recorded but not differentiated again: that raises RuntimeError, and in a
+    function that is compiled TypeError. In such a function each row has its own derivatives; those
+    without `create_graph` are numbers, through which no gradient passes.
 
     Raises TypeError if the output or an input is no Value; and the errors of `backward()`, as
     ZeroDivisionError for the derivative of a square root at 0.
@@ -60,7 +62,8 @@ def jacobian(fn: Callable[[Any], Any], point: Any) -> Any:
 
     `point` is a nesting of numbers or Values. Values are passed to `fn` as they are, numbers as
     leaves. `fn` returns a Value or a nesting of Values; in the place of each result the jacobian
-    has a nesting like the point. Raises as `grad` does.
+    has a nesting like the point. Raises as `grad` does, and TypeError if `fn` returns anything
+    else or the point has anything else.
 
     >>> jacobian(lambda p: [p[0] * p[1], p[0] + p[1]], [2.0, 3.0])
     [[3.0, 2.0], [1.0, 1.0]]
@@ -75,7 +78,9 @@ def hessian(fn: Callable[[Any], Any], point: Any) -> Any:
 
     `fn` and `point` are as for `jacobian`, but `fn` returns one Value. In the place of each leaf of
     the point the hessian has a nesting like the point; of a list or an array of n numbers it is
-    n by n. It takes one pass over the function and its derivatives for each leaf.
+    n by n. It takes one pass over the function and its derivatives for each leaf. Raises as
+    `jacobian` does, and RuntimeError for an operator of your own whose partial derivatives are
+    numbers or a closure.
 
     >>> hessian(lambda p: p[0] ** 2 * p[1], [3.0, 5.0])
     [[10.0, 6.0], [6.0, 0.0]]

@@ -225,7 +225,8 @@ class Embedding(Module):
     def __call__(self, index: Value | float) -> list[Value]:
         """Return the row at a place, a list of `size` Values.
 
-        In a compiled function the place may be an argument. Raises as `take` does.
+        In a compiled function the place may be an argument. Raises as `take` does: IndexError for
+        a place below 0 or not below `count`, ValueError for a number that is no integer.
         """
         row: list[Value] = take(self.rows, index)
         return row

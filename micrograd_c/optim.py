@@ -550,5 +550,11 @@ def clip_grad_value(parameters: Iterable[Value], clip_value: float) -> None:
 
     A gradient that is nan stays nan. Raises TypeError if a parameter is no Value or `clip_value`
     is no number, ValueError if `clip_value` is negative or nan.
+
+    >>> a = Value(0.0)
+    >>> a.grad = -3.0
+    >>> clip_grad_value([a], 1.0)
+    >>> a.grad
+    -1.0
     """
     bulk.clip_value(_tuple(parameters), not_negative(clip_value, "clip_value"))

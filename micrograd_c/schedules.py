@@ -118,7 +118,20 @@ _COUNTS = ("step_size", "T_max", "total_iters")
 
 
 class StepLR(LRScheduler):
-    """lr = base * gamma ** (epoch // step_size): a factor every `step_size` epochs."""
+    """lr = base * gamma ** (epoch // step_size): a factor every `step_size` epochs.
+
+    Raises as LRScheduler does; `step_size` is an int above 0, `gamma` not negative.
+
+    >>> from micrograd_c import Value, optim
+    >>> optimizer = optim.SGD([Value(1.0)], lr=0.8)
+    >>> schedule = StepLR(optimizer, step_size=2, gamma=0.5)
+    >>> rates = []
+    >>> for epoch in range(5):
+    ...     rates.append(optimizer.lr)
+    ...     schedule.step()
+    >>> rates
+    [0.8, 0.8, 0.4, 0.4, 0.2]
+    """
 
     settings = ("step_size", "gamma")
     step_size: int
@@ -135,7 +148,8 @@ class CosineAnnealingLR(LRScheduler):
     """lr = eta_min + (base - eta_min) * (1 + cos(pi * epoch / T_max)) / 2.
 
     From the base at epoch 0 down to `eta_min` at `T_max`, and up again (Loshchilov and Hutter,
-    https://arxiv.org/abs/1608.03983, without restarts).
+    https://arxiv.org/abs/1608.03983, without restarts). Raises as LRScheduler does; `T_max` is an
+    int above 0, `eta_min` not negative.
     """
 
     settings = ("T_max", "eta_min")
@@ -153,7 +167,8 @@ class CosineAnnealingLR(LRScheduler):
 class LinearLR(LRScheduler):
     """lr = base * factor; the factor goes in a line from start_factor to end_factor.
 
-    It has arrived at epoch `total_iters`, and stays.
+    It has arrived at epoch `total_iters`, and stays. Raises as LRScheduler does; `total_iters` is
+    an int above 0, no factor is negative.
     """
 
     settings = ("start_factor", "end_factor", "total_iters")
@@ -181,6 +196,9 @@ class LambdaLR(LRScheduler):
 
     A state has no functions: give them to the constructor again. A warm-up over 100 epochs times a
     decay: LambdaLR(optimizer, lambda t: min(1, (t + 1) / 100) * 0.999**t)
+
+    Raises as LRScheduler does, TypeError for what is no function or returns no number, ValueError
+    for a list of another length than that of the groups and for a negative learning rate.
     """
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Factor | Sequence[Factor]) -> None:

@@ -28,7 +28,10 @@ class Vector:
         return array
 
     def set(self, array: Any) -> None:
-        """Set the data. Raises ValueError for an array of another shape."""
+        """Set the data, of an array of shape (P,), or a list of P numbers.
+
+        Raises ValueError for another shape. Gradients stay as they are.
+        """
         np = numpy()
         numbers = np.ascontiguousarray(array, np.float64)
         if numbers.shape != (len(self.values),):

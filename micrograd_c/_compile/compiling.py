@@ -189,7 +189,9 @@ def compile(
 ) -> Program:
     """Record what `fn` does for one example, and return a program that does it for many.
 
-    `fn` takes Values, nested as the examples are, and returns a Value or a nesting of Values. An
+    `fn` takes Values, nested as the examples are, and returns a Value or a nesting of Values. The
+    program takes N rows: where an example has the shape s, an array of shape (N, *s), or one of
+    shape s for all rows; it returns arrays of shape (N,). See `Program` for what else it does. An
     example is a number, an array or a nested list of numbers, or a list, tuple, namedtuple, dict or
     dataclass of examples; an array, also a Series or DataFrame of pandas, arrives as an array of
     Values, a nested list as nested lists. Strings, None and other objects that are neither numbers
@@ -215,7 +217,9 @@ def compile(
     for a keyword that the program's methods have themselves, such as `threads`; TypeError for what
     a program cannot do: turning `.data` into a plain number (the error names the line), catching
     the error of a computation (which other rows may not raise), `backward()`, a `_backward` of a
-    Value's own, assigning to parameters; and whatever `fn` raises.
+    Value's own, assigning to parameters; and whatever `fn` raises. Without an example the first
+    call raises these. A call raises RuntimeError for more ways than `max_specializations`, or more
+    shapes than `max_shapes`.
 
     >>> w = Value(3.0)
     >>> program = compile(lambda x: (w * x).relu(), 1.0)

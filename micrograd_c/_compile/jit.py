@@ -418,7 +418,11 @@ class _Shape:
 
 
 class Jit:
-    """A jitted function: see `jit`."""
+    """A jitted function, which is called as the function itself is. See `jit`.
+
+    `clear()` forgets the recordings, `specializations` counts them. It is pickled and copied as the
+    function that it is, by its name.
+    """
 
     def __init__(self, fn: Callable[..., Any], fallback: bool, max_specializations: int) -> None:
         numpy()
@@ -521,8 +525,8 @@ class Jit:
                 raise RuntimeError(
                     f"{self._name}() takes another branch than the {len(plan.ways)} recorded so "
                     f"far, and max_specializations is {self._most}; branches on data that come out "
-                    "differently from call to call can often be written with maximum(), "
-                    "minimum() or relu()"
+                    "differently from call to call can often be written with where(), "
+                    "maximum(), minimum() or relu()"
                 )
             way = plan.record(leaves)
         except Exception as error:

@@ -66,7 +66,23 @@ class Common:
 
 
 class Program:
-    """A function of scalars, to be computed for many rows at a time. See `compile`."""
+    """A function of scalars, to be computed for many rows at a time. `compile` makes it.
+
+    A call returns the results of N rows; `backward` adds to the gradients of `parameters`;
+    `gradient`, `jacobian`, `hessian`, `vjp`, `jvp` and `hvp` return derivatives with respect to the
+    arguments, `parameter_jacobian` and `objective` those with respect to the parameters. Results do
+    not depend on `threads`. Copies have the same parameters, deep copies and pickles their own.
+
+    Attributes:
+        fn: the function.
+
+    >>> from micrograd_c import compile
+    >>> program = compile(lambda x, y: x * y * y, 0.0, 0.0)
+    >>> program([1.0, 2.0], [3.0, 4.0]).tolist()
+    [9.0, 32.0]
+    >>> [d.tolist() for d in program.gradient([1.0, 2.0], [3.0, 4.0])]
+    [[9.0, 16.0], [6.0, 16.0]]
+    """
 
     def __init__(
         self,
@@ -101,7 +117,9 @@ class Program:
     def parameters(self) -> tuple[Value, ...]:
         """The Values that were there before the recordings and that the result depends on.
 
-        Each call reads their data, and `backward` adds to their gradients.
+        Each call reads their data, and `backward` adds to their gradients. They stand in the order
+        in which the recordings met them, which need not be that of a model's `parameters()`. A
+        program without an example has none before its first call.
         """
         return tuple(self._common.parameters)
 
@@ -560,7 +578,10 @@ class Program:
     def value_and_gradient(
         self, *args: Any, threads: int = 1, check: bool = False, **keywords: Any
     ) -> Any:
-        """Return (what a call returns, what `gradient` returns), computed together."""
+        """Return (what a call returns, what `gradient` returns), computed together.
+
+        Raises as `gradient` does.
+        """
         self._require_one_result("use jacobian() or vjp()")
         rows = self._rows_of(self._join(args, keywords))
         results, bind_results = self._room_for_results(rows)
@@ -637,8 +658,13 @@ class Program:
 
         In the place of an argument of shape (n,) there is an array of shape (N, n, n). Of several
         arguments, or a nesting, there is for each one a nesting like `gradient`'s, of the mixed
-        derivatives with every other: of shape (N, *its shape, *the other's shape). Raises as
-        `hvp` does.
+        derivatives with every other: of shape (N, *its shape, *the other's shape). It takes one
+        pass for each number of the arguments. Raises as `hvp` does.
+
+        >>> from micrograd_c import compile
+        >>> program = compile(lambda p: p[0] ** 2 * p[1], [0.0, 0.0])
+        >>> program.hessian([[3.0, 5.0]]).tolist()
+        [[[10.0, 6.0], [6.0, 0.0]]]
         """
         self._require_one_result("hessian() is for a function with one result")
         rows = self._rows_of(self._join(args, keywords))
@@ -665,8 +691,13 @@ class Program:
         each derivative is an array of shape (N, *the argument's shape), also where an argument has
         one row for all rows. For a result that is an array it is one array of shape
         (N, *the result's shape, *the argument's shape). Takes passes forward, one for each number
-        of the arguments, or in reverse, one for each result, whichever passes fewer operations.
-        Raises as a call does.
+        of the arguments, or in reverse, one for each result over the operations that it depends on,
+        whichever passes fewer operations; in reverse with `check`. Raises as a call does.
+
+        >>> from micrograd_c import compile
+        >>> program = compile(lambda p: [p[0] * p[1], p[0] + p[1]], [0.0, 0.0])
+        >>> [d.tolist() for d in program.jacobian([[2.0, 3.0]])]
+        [[[3.0, 2.0]], [[1.0, 1.0]]]
         """
         rows = self._rows_of(self._join(args, keywords))
         outputs = len(self._traces[0].outputs)
@@ -877,7 +908,8 @@ class Program:
 
         It takes an array of shape (P,) and returns (value, gradient), as the optimizers of scipy
         take it: `scipy.optimize.minimize(objective, objective.x0, jac=True)`. The arguments are as
-        for `backward`, and so are the errors.
+        for `backward`, and so are the errors; TypeError for parameters that were made from other
+        Values.
         """
         rows = self._rows_of(self._join(args, keywords))
         return Objective(self, rows, self._seed(rows, reduction, weights, seeds), threads)
