@@ -62,8 +62,11 @@ def jacobian(fn: Callable[[Any], Any], point: Any) -> Any:
 
     `point` is a nesting of numbers or Values. Values are passed to `fn` as they are, numbers as
     leaves. `fn` returns a Value or a nesting of Values; in the place of each result the jacobian
-    has a nesting like the point. Raises as `grad` does, and TypeError if `fn` returns anything
-    else or the point has anything else.
+    has a nesting like the point. In a function that is compiled each row has its own floats, and no
+    gradient passes through them.
+
+    Raises as `grad` does, and TypeError if `fn` returns anything else or the point has anything
+    else.
 
     >>> jacobian(lambda p: [p[0] * p[1], p[0] + p[1]], [2.0, 3.0])
     [[3.0, 2.0], [1.0, 1.0]]
@@ -123,5 +126,7 @@ def _result(result: Any) -> Value:
 
 
 def _floats(result: Any, inputs: tuple[Value, ...], point: Any) -> Any:
-    """Return the derivatives of a result, nested as the point."""
-    return like(point, bulk.gradients(_result(result), inputs))
+    """Return the derivatives of a result, nested as the point: in a program each row's own."""
+    if bulk.recorder() is None:
+        return like(point, bulk.gradients(_result(result), inputs))
+    return like(point, [d.data for d in pull(_result(result), inputs, False)])

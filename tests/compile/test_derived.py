@@ -321,6 +321,24 @@ def test_grad_of_an_own_operator_in_a_program(mg: Any) -> None:
         mg.compile(lambda x: mg.grad(own(x), x, create_graph=True), 1.0)
 
 
+def test_floats_of_jacobian_and_hessian_are_each_row_s_own(mg: Any) -> None:
+    w = mg.Value(2.0)
+
+    def cube(p: Any) -> Any:
+        return p[0] ** 3 * w
+
+    programs = {
+        lambda x: x * mg.jacobian(cube, [x])[0]: [6.0, 48.0, -162.0],
+        lambda x: x * mg.hessian(cube, [x])[0][0]: [12.0, 48.0, 108.0],
+        lambda x: x * mg.hvp(cube, [x], [1.0])[0]: [12.0, 48.0, 108.0],
+    }
+    for fn, expected in programs.items():
+        program = mg.compile(fn, 1.0)
+        assert program([1.0, 2.0, -3.0]).tolist() == expected
+        slopes = program.gradient([1.0, 2.0])  # no gradient passes through the floats
+        assert slopes.tolist() == [expected[0], expected[1] / 2]
+
+
 # ---- by parameters ----
 
 
