@@ -185,8 +185,8 @@ def _opaque(partial: Any, node: Value, children: tuple[Value, ...]) -> Value:
     """Return a Value of this number that depends on an operator's operands one knows not how."""
     if bulk.recorder() is not None:
         raise TypeError(
-            "in a program, the derivative of an operator of your own cannot be differentiated "
-            f"again: use grad() without create_graph for {node._op!r}"
+            "a program has no second derivatives of an operator of your own, whose derivative is a "
+            "number: compose it of Value's operators, or use grad() without create_graph"
         )
     value = Value(partial, children, f"d{node._op}")
 
