@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .engine import hypot, polygamma
+from .engine import Value, hypot, polygamma
 from .functional import normal_cdf, where
 
 # Each takes the first operand, the second one (or the exponent, a number) and the value.
@@ -51,7 +51,7 @@ def _power_y(x: Any, y: Any, z: Any) -> Any:
     """Return d(x**y)/dy, with its limit 0 where x is 0, and nan where x is negative."""
     return _choose(
         x > 0.0,
-        lambda: z * x.log(),
+        lambda: z * _choose(x > 0.0, lambda: x, lambda: Value(1.0)).log(),  # of no other x
         lambda: _choose(x.data == 0.0, lambda: 0.0, lambda: math.nan),
     )
 

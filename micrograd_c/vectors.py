@@ -30,14 +30,21 @@ class Vector:
     def set(self, array: Any) -> None:
         """Set the data, of an array of shape (P,), or a list of P numbers.
 
-        Raises ValueError for another shape. Gradients stay as they are.
+        Raises ValueError for another shape, TypeError for complex numbers. Gradients stay as they
+        are.
         """
+        bulk.set_numbers(self.values, self.check(array, "the array"))
+
+    def check(self, array: Any, name: str) -> Any:
+        """Return an array of shape (P,), or a list of P numbers, as an array. Raises as `set`."""
         np = numpy()
+        if np.iscomplexobj(array):
+            raise TypeError(f"{name} must consist of real numbers")
         numbers = np.ascontiguousarray(array, np.float64)
         if numbers.shape != (len(self.values),):
             shape = f"({len(self.values)},)"
-            raise ValueError(f"the array must have the shape {shape}, not {numbers.shape}")
-        bulk.set_numbers(self.values, numbers)
+            raise ValueError(f"{name} must have the shape {shape}, not {numbers.shape}")
+        return numbers
 
     def grad(self) -> Any:
         """Return the gradients, an array of shape (P,)."""

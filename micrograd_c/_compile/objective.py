@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..vectors import Vector
@@ -16,7 +18,8 @@ class Objective:
     """A function theta -> (value, gradient), as scipy.optimize.minimize takes it with jac=True.
 
     theta is an array of shape (P,), the data of the program's parameters in their order. The
-    parameters themselves, and their gradients, are left as they are. See `Program.objective`.
+    parameters themselves, and their gradients, are left as they are; while a branch that was not
+    met is recorded, they have the numbers of theta. See `Program.objective`.
 
     Attributes:
         x0: the data that the parameters have, an array of shape (P,).
@@ -42,9 +45,7 @@ class Objective:
         function that uses further parameters.
         """
         np = self._program._np
-        numbers = np.ascontiguousarray(theta, np.float64)
-        if numbers.shape != self.x0.shape:
-            raise ValueError(f"theta must have the shape {self.x0.shape}, not {numbers.shape}")
+        numbers = self.vector.check(theta, "theta")
         gradient = np.zeros(len(numbers))
 
         def load(trace: Trace, frame: Frame) -> None:
@@ -56,19 +57,36 @@ class Objective:
             gradient[places] += np.frombuffer(frame.grads_buffer)
 
         value = self._program._replay(
-            PARAMETERS, self._rows, self._bind, threads=self._threads, load=load, finish=finish
+            PARAMETERS,
+            self._rows,
+            self._bind,
+            threads=self._threads,
+            load=load,
+            recording=lambda: self._at(numbers),
+            finish=finish,
         )
         return value, gradient
+
+    @contextmanager
+    def _at(self, numbers: Any) -> Iterator[None]:
+        """Give the parameters these numbers for a time: a branch is recorded as theta takes it."""
+        before = self.vector.get()
+        try:
+            self.vector.set(numbers)
+            yield
+        finally:
+            self.vector.set(before)
 
     def _places_of(self, trace: Trace) -> Any:
         """Return the places in theta of the Values that a trace has captured."""
         found = self._places.get(id(trace))
         if found is None:
-            if len(self._program.parameters) != len(self.x0):
+            places = {id(value): i for i, value in enumerate(self.vector.values)}
+            if any(id(value) not in places for value in trace.captured):
                 raise RuntimeError(
                     "a row takes a branch of the function that uses further parameters: "
                     "make a new objective"
                 )
-            found = self._program._np.array(self._program._places(trace.captured))
+            found = self._program._np.array([places[id(v)] for v in trace.captured], int)
             self._places[id(trace)] = found
         return found

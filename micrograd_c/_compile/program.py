@@ -12,6 +12,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from heapq import heappop, heappush
@@ -254,13 +255,15 @@ class Program:
         check: bool = False,
         variant: Callable[[Trace], Trace] | None = None,
         load: Callable[[Trace, Frame], None] | None = None,
+        recording: Callable[[], AbstractContextManager[None]] = nullcontext,
         finish: Callable[[Trace, Frame], None] | None = None,
     ) -> float:
         """Replay these rows, each with the trace that is right for the row.
 
         `bind` tells a frame where results go. With `variant` what is replayed is variant(trace).
-        `load` gives a frame the numbers of the captured Values, instead of these Values, and
-        `finish` takes their gradients. Returns the sum of seeds times outputs.
+        `load` gives a frame the numbers of the captured Values, instead of these Values, which have
+        the same ones within `recording`, and `finish` takes their gradients. Returns the sum of
+        seeds times outputs.
         """
         self._refuse_own_call()
         threads = as_count("threads", threads)
@@ -278,7 +281,8 @@ class Program:
                 if place is None:
                     try:
                         numbers = self._numbers_of_row(rows.columns, first)
-                        fresh = self._specialize(way, numbers, first)
+                        with recording():
+                            fresh = self._specialize(way, numbers, first)
                     except Exception as raised:
                         if not check and not errors:
                             raise

@@ -450,3 +450,30 @@ def test_zero_along_an_infinite_slope_is_zero(mg: Any) -> None:
     program = mg.compile(lambda x: x[0].sqrt() + x[1].log() + x[1], [1.0, 1.0])
     _, along = program.jvp([[0.0, 1.0]], tangents=[[0.0, 1.0]])
     assert along.tolist() == [2.0]
+
+
+def test_zero_to_the_power_of_an_input_has_second_derivatives(mg: Any) -> None:
+    program = mg.compile(lambda y: mg.where(y > 0, y * y, mg.Value(0.0) ** y), 2.0)
+    assert program.hessian([2.0, 3.0]).tolist() == [2.0, 2.0]
+    assert program.jvp([2.0], tangents=[1.0])[1].tolist() == [4.0]
+    several = mg.compile(lambda y: [0.0**y] * 3, 2.0)
+    assert np.array(several.jacobian([2.0, 3.0])).tolist() == [[0.0, 0.0]] * 3
+
+
+def test_an_objective_takes_the_branch_of_theta(mg: Any) -> None:
+    w = mg.Value(2.0)
+    program = mg.compile(lambda x: x * w if w.data > 0 else -x * w * 2, 1.0)
+    objective = program.objective([1.0, 2.0])
+    value, gradient = objective([-3.0])
+    assert (value, gradient.tolist()) == (9.0, [-3.0])
+    assert w.data == 2.0 and objective([2.0])[0] == 3.0
+
+
+def test_an_objective_is_not_stale_by_the_parameters_of_other_rows(mg: Any) -> None:
+    v, w = mg.Value(3.0), mg.Value(2.0)
+    program = mg.compile(lambda x: x * w if x > 0 else x * v, 1.0)
+    objective = program.objective([1.0, 2.0])
+    program([-1.0])
+    assert objective([2.0])[0] == 3.0
+    with pytest.raises(TypeError, match="theta must consist of real numbers"):
+        objective([1j])
