@@ -17,12 +17,11 @@ from collections.abc import Iterable
 from typing import Any
 from weakref import ref
 
-from .._library import lib
+from .._library import ffi, lib
 from .arena import arena, lock, not_null
 from .proxy import (
     CYCLIC,
     Proxy,
-    copy_pointer,
     drain_orphans,
     held,
     hold,
@@ -81,10 +80,11 @@ def _outlive(node: Any, bound: tuple[Any, ...] = ()) -> None:
     The collector calls the callbacks of weak references first, and `__del__` methods afterwards,
     which can still use a proxy found dead, and even keep it. The collector does not track pointers:
     the one in the proxy dies when the proxy has really gone. It does so only if nothing else has
-    that very pointer, hence `copy_pointer`.
+    that very pointer, hence `cast`.
     """
     life = Life(node, _pointer_died)
-    life.node, life.bound = copy_pointer(node), bound
+    # No function is called here: the recursion limit may be near.
+    life.node, life.bound = ffi.cast("mg_node *", node), bound
     found_dead[id(life)] = life
 
 
