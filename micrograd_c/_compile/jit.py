@@ -227,7 +227,7 @@ class Way:
         operands = [v for v in self.operands(leaves) if id(v) in places]
         operands = list({id(v): v for v in operands}.values())
         result = self.results_again(leaves)[place]
-        found = pull(result, operands, create_graph)
+        found = pull(result, operands, create_graph, cut=True)
         return [(places[id(v)], partial) for v, partial in zip(operands, found)]
 
 

@@ -443,6 +443,21 @@ def test_grad_of_a_result_is_that_of_the_function(mg: Any) -> None:
     assert mg.grad(dx, x).data == 6 * 9.0 * 2.0
 
 
+def test_operands_made_from_one_another_have_partial_derivatives(mg: Any) -> None:
+    w = mg.Value(2.0)
+    step = mg.jit(lambda h, x: h * w + x)
+    h = mg.Value(1.0)
+    for _ in range(3):
+        h = step(h, 0.5)
+    assert mg.grad(h, w).data == mg.grad(h, w, create_graph=True).data == 14.5
+    first, x = mg.jit(lambda a, b: (a * b, a)), mg.Value(3.0)
+    dw = mg.grad(first(x * w, x)[0], w, create_graph=True)
+    assert dw.data == 9.0 and mg.grad(dw, x).data == 6.0
+    area = mg.jit(lambda p: p[0] * p[1])
+    found = mg.hessian(lambda p: area([p[0], p[0] * p[1]]), [2.0, 3.0])
+    assert np.array(found).tolist() == [[6.0, 4.0], [4.0, 0.0]]
+
+
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))])
 def test_copies_have_the_numbers_of_the_results(mg: Any, copied: Any) -> None:
     x = mg.Value(3.0, label="x")
