@@ -21,9 +21,7 @@ class _Node(NamedTuple):
     partials: Sequence[Any]  # that a custom node was given
 
 
-def _nodes(
-    roots: Iterable[Value], inputs: Sequence[Value], cut: bool = False
-) -> list[_Node]:
+def _nodes(roots: Iterable[Value], inputs: Sequence[Value], cut: bool = False) -> list[_Node]:
     """Return the nodes below some Values that depend on the inputs, in order of creation.
 
     With `cut` an input is no node, though it may depend on another input.
