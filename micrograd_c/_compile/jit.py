@@ -674,8 +674,8 @@ def jit(fn: Any = None, /, *, fallback: bool = False, max_specializations: int =
     data is read at each call, but another Value in the place of one is not seen (pass it as an
     argument, or call `clear()`). Derivatives, too, are those of the call's numbers, whatever is
     assigned before `backward()`. Where the function would raise an arithmetic error, or where a
-    number is not finite, the function itself is run. While a program is recorded, and for
-    `grad(..., create_graph=True)`, it is run as well.
+    number is not finite, the function itself is run. While a program is recorded, in
+    `detect_anomaly()` and for `grad(..., create_graph=True)`, it is run as well.
 
     Raises ImportError without numpy; TypeError for what is no function, or returns a generator or a
     coroutine; when called, TypeError for other arguments, and what `compile` raises.
