@@ -21,12 +21,18 @@ class _Node(NamedTuple):
     partials: Sequence[Any]  # that a custom node was given
 
 
-def _nodes(roots: Iterable[Value], inputs: Sequence[Value]) -> list[_Node]:
-    """Return the nodes below some Values that depend on the inputs, in order of creation."""
+def _nodes(roots: Iterable[Value], inputs: Sequence[Value], cut: bool = False) -> list[_Node]:
+    """Return the nodes below some Values that depend on the inputs, in order of creation.
+
+    With `cut` an input is no node, though it may depend on another input.
+    """
     anchor = bulk.rule(NO_RULE, 0.0, tuple(roots))
     depends = {id(value) for value in inputs}
+    ends = depends.copy() if cut else ()
     found = []
     for value in graph(anchor)[:-1]:
+        if id(value) in ends:
+            continue
         name, _, children, number, partials = recorded(value)
         jitted = (attributes(value) or {}).get("_jit")
         if jitted is not None:
@@ -40,13 +46,16 @@ def _nodes(roots: Iterable[Value], inputs: Sequence[Value]) -> list[_Node]:
 # ---- the two ways ----
 
 
-def pull(output: Value, inputs: Sequence[Value], create_graph: bool) -> list[Value]:
+def pull(
+    output: Value, inputs: Sequence[Value], create_graph: bool, cut: bool = False
+) -> list[Value]:
     """Return the recorded derivatives of a Value with respect to others: reverse mode.
 
     Nodes are taken in descending order of creation, as `backward()` takes them, and contributions
-    to a derivative are added in that order: the numbers are those of `backward()`.
+    to a derivative are added in that order: the numbers are those of `backward()`. With `cut` an
+    input is taken as a leaf: its derivative is no part of that by another input it is made from.
     """
-    nodes = _nodes([output], inputs)
+    nodes = _nodes([output], inputs, cut)
     depends = {id(value) for value in inputs} | {id(node.value) for node in nodes}
     choices = {id(node.value): _choices(node, depends) for node in nodes if _chooses(node)}
     masks = _Masks(nodes, inputs, choices) if choices else None

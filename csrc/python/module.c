@@ -100,7 +100,7 @@ static PyMethodDef functions[] = {
      PyDoc_STR("common_type(sequence, /)\n--\n\nThe type of all items, or None.")},
     {"take_numbers", (PyCFunction)(void (*)(void))value_take_numbers, METH_FASTCALL,
      PyDoc_STR("take_numbers(captured, leaves, array, /)\n--\n\n"
-               "Write the numbers of a jitted call; 0, 1 in no_grad, 2 while recording.")},
+               "Write the numbers of a jitted call; 0, 1 in no_grad, 2 if it is none.")},
     {"give_result", (PyCFunction)(void (*)(void))value_give_result, METH_FASTCALL,
      PyDoc_STR("give_result(captured, leaves, array, reached, own, /)\n--\n\n"
                "The result of a jitted call; None if its numbers are not finite.")},

@@ -12,7 +12,7 @@ from .arena import arena
 from .construct import new_node
 from .lifetimes import wrap
 from .proxy import note
-from .threads import grad_is_off, here, recorders
+from .threads import grad_is_off, here, is_watched, recorders
 from .value import Value
 
 
@@ -25,9 +25,10 @@ def common_type(sequence: Sequence[Any]) -> type | None:
 def take_numbers(captured: tuple[Value, ...], leaves: Sequence[Any], array: Any) -> int:
     """Write the numbers of leaves, then the data of captured Values, to an array of doubles.
 
-    Return 0, 1 in no_grad, and 2, with nothing written, if this thread records a program.
+    Return 0, 1 in no_grad, and 2, with nothing written, if this thread records a program or is in
+    detect_anomaly.
     """
-    if recorders and here.recorder is not None:
+    if (recorders and here.recorder is not None) or is_watched():
         return 2
     doubles, data = ffi.from_buffer("double[]", array), lib.mg_node_data
     doubles[0 : len(leaves)] = [

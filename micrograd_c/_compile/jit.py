@@ -16,7 +16,7 @@ import math
 import types
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from numbers import Integral
 from typing import Any, TypeVar, overload
@@ -60,13 +60,41 @@ class _Site:
     def run(self, leaves: Sequence[Any]) -> Any:
         """Return what the function returns for arguments with these leaves."""
         objects = [refer() for refer in self.objects]
-        if None in objects:
+        if any(thing is None for thing in objects):
             raise RuntimeError(f"an argument that {self.name}() was called with is gone")
         rest, things = iter(leaves), iter(objects)
         positional, names, named = self.shape
         args = [nesting.rebuild(shape, rest, things) for shape in positional]
         keywords = [nesting.rebuild(shape, rest, things) for shape in named]
         return self.fn(*args, **dict(zip(names, keywords)))
+
+    def run_itself(
+        self,
+        leaves: Sequence[Any],
+        static: Container[int],
+        args: Any = None,
+        kwargs: Any = None,
+    ) -> Any:
+        """Return what the function itself returns; numbers become Values, as in a recording.
+
+        `static` has the places of ints that stay ints. In a recording of another function all ints
+        do: the function may be called with what it needs as an int. Without other numbers it gets
+        the very arguments, if these are there.
+        """
+        recording = bulk.recorder() is not None
+        numbers = {
+            i
+            for i, kind in enumerate(self.kinds)
+            if kind is None
+            and i not in static
+            and not (recording and isinstance(leaves[i], Integral))
+        }
+        if args is not None and not numbers:
+            return self.fn(*args, **kwargs)
+        result = self.run(
+            [nesting.Given(leaf) if i in numbers else leaf for i, leaf in enumerate(leaves)]
+        )
+        return result.plain() if type(result) is nesting.Given else result
 
 
 def _refer(thing: Any) -> Callable[[], Any]:
@@ -119,9 +147,15 @@ class Way:
     """What was recorded for one way through the function."""
 
     def __init__(
-        self, site: _Site, trace: Trace, captured: tuple[Value, ...], result: Any, values: int
+        self,
+        site: _Site,
+        static: Container[int],
+        trace: Trace,
+        captured: tuple[Value, ...],
+        result: Any,
+        values: int,
     ) -> None:
-        self.site, self.trace, self.captured = site, trace, captured
+        self.site, self.static, self.trace, self.captured = site, static, trace, captured
         self.result, self.values = result, values
         flags = ffi.new("unsigned char[]", len(site.kinds) + len(captured) + 1)
         lib.mg_program_reaches(trace.program, flags)
@@ -212,7 +246,7 @@ class Way:
     def results_again(self, leaves: Sequence[Any]) -> dict[int, Value]:
         """Run the function itself; return the Values among its results, each by its place."""
         found: dict[int, Value] = {}
-        nesting.pick_values(self.result, self.site.run(leaves), found)
+        nesting.pick_values(self.result, self.site.run_itself(leaves, self.static), found)
         return found
 
     def partials(
@@ -227,7 +261,7 @@ class Way:
         operands = [v for v in self.operands(leaves) if id(v) in places]
         operands = list({id(v): v for v in operands}.values())
         result = self.results_again(leaves)[place]
-        found = pull(result, operands, create_graph)
+        found = pull(result, operands, create_graph, cut=True)
         return [(places[id(v)], partial) for v, partial in zip(operands, found)]
 
 
@@ -373,6 +407,7 @@ class _Plan:
             raise
         return Way(
             site,
+            frozenset(self.static),
             *_all_captured(len(site.kinds), *parts),
             _after_values(shape, len(roots)),
             len(roots),
@@ -385,7 +420,7 @@ def _all_captured(
     """Return a trace that has the inputs as captured Values, before others; and those others."""
     np = numpy()
     kind = np.dtype([("number", "f8"), ("op", "u4"), ("x", "u4"), ("y", "u4"), ("z", "u4")])
-    entries = np.frombuffer(recorded, kind).copy()
+    entries = np.frombuffer(recorded or b"", kind).copy()
     entries["x"][entries["op"] == lib.MG_TRACE_CAPTURED] += inputs
     entries["op"][entries["op"] == lib.MG_TRACE_INPUT] = lib.MG_TRACE_CAPTURED
     anything = (Value(0.0),) * inputs
@@ -448,8 +483,6 @@ class Jit:
         return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if bulk.recorder() is not None:
-            return self._fn(*args, **kwargs)
         leaves: list[Any] = []
         objects: list[Any] = []
         names = tuple(sorted(kwargs))
@@ -458,23 +491,28 @@ class Jit:
             names,
             tuple([nesting.describe(kwargs[name], leaves, objects) for name in names]),
         )
+        if bulk.recorder() is not None:
+            return _Site(self._fn, self._name, described, objects).run_itself(
+                leaves, (), args, kwargs
+            )
         shape = self._shapes.get(described)
         if shape is None:
             shape = self._add_shape(described, objects)
+        static = shape.static  # another thread may replace it
         if shape.eager:
-            return self._fn(*args, **kwargs)
-        values = tuple([(type(leaves[i]), leaves[i]) for i in shape.static])
+            return shape.site.run_itself(leaves, static, args, kwargs)
+        values = tuple([(type(leaves[i]), leaves[i]) for i in static])
         plan = shape.plans.get(values)
         if plan is None:
-            if shape.static and not self._is_due(shape, values):
-                return self._fn(*args, **kwargs)
-            static = dict(zip(shape.static, (value for _, value in values)))
-            plan = shape.plans[values] = _Plan(shape.site, static)
+            if static and not self._is_due(shape, values):
+                return shape.site.run_itself(leaves, static, args, kwargs)
+            plan = _Plan(shape.site, dict(zip(static, (value for _, value in values))))
+            shape.plans[values] = plan
         result = plan.call(leaves)
         if result is _ANEW:
             result = self._record(shape, plan, leaves)
         if result is _EAGERLY:
-            return self._fn(*args, **kwargs)
+            return shape.site.run_itself(leaves, shape.static, args, kwargs)
         if shape.flat and not shape.static and not kwargs:
             self._quick[tuple(map(type, args))] = plan
         return result
@@ -531,7 +569,9 @@ class Jit:
             way = plan.record(leaves)
         except Exception as error:
             needed = {i for i in getattr(error, "places", ()) if isinstance(leaves[i], Integral)}
-            if needed - {*shape.static}:
+            if needed and needed <= {*shape.static}:
+                return _EAGERLY  # another thread has found them meanwhile
+            if needed:
                 shape.static = tuple(sorted({*shape.static, *needed}))
                 shape.plans.clear()
                 shape.seen = {tuple([(type(leaves[i]), leaves[i]) for i in shape.static])}
@@ -541,6 +581,7 @@ class Jit:
             if type(error) in _ARITHMETIC or (self._fallback and not refused):
                 return _EAGERLY  # which raises it, for the arguments themselves
             if not self._fallback:
+                _advise(error)
                 raise
             if not full:
                 shape.eager = True
@@ -581,6 +622,15 @@ class Jit:
     def __reduce__(self) -> str:
         """Pickle and copy it as the function that it is: by its name."""
         return str(getattr(self, "__qualname__", self._name))
+
+
+def _advise(error: Exception) -> None:
+    """Have an error of a recording name the option that jit has."""
+    if error.args and isinstance(error.args[0], str):
+        text = error.args[0].replace(
+            "allow_constants=True allows that", "fallback=True runs the function itself instead"
+        )
+        error.args = text.replace("allow_constants=True", "fallback=True"), *error.args[1:]
 
 
 def _line_of(error: Exception) -> str:
@@ -624,8 +674,8 @@ def jit(fn: Any = None, /, *, fallback: bool = False, max_specializations: int =
     data is read at each call, but another Value in the place of one is not seen (pass it as an
     argument, or call `clear()`). Derivatives, too, are those of the call's numbers, whatever is
     assigned before `backward()`. Where the function would raise an arithmetic error, or where a
-    number is not finite, the function itself is run. While a program is recorded, and for
-    `grad(..., create_graph=True)`, it is run as well.
+    number is not finite, the function itself is run. While a program is recorded, in
+    `detect_anomaly()` and for `grad(..., create_graph=True)`, it is run as well.
 
     Raises ImportError without numpy; TypeError for what is no function, or returns a generator or a
     coroutine; when called, TypeError for other arguments, and what `compile` raises.

@@ -21,8 +21,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
+from numbers import Real
 from typing import Any
 
 from .._value_methods import as_real
@@ -38,6 +40,52 @@ _STATIC = {str, bytes, bool, complex, type(None), type(Ellipsis), type(NotImplem
 # ---- arguments ----
 
 
+class Given(Value):
+    """A number that the function itself gets, where it is run: a Value, as it is in a recording.
+
+    To the author of the function it is the number, and compares as one. Operations on it give plain
+    Values.
+    """
+
+    def __init__(self, number: Any) -> None:
+        super().__init__(number)
+        self.number = number
+
+    def plain(self) -> Value:
+        """Return a Value of the number."""
+        return Value(self.number)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other if isinstance(other, Value) else self.number == other
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self.number)
+
+    def __bool__(self) -> bool:
+        return bool(self.number)
+
+    def __float__(self) -> float:
+        return float(self.number)
+
+    def __int__(self) -> int:
+        return int(self.number)
+
+    def __index__(self) -> int:
+        return operator.index(self.number)
+
+    def __mod__(self, other: Any) -> Any:
+        return self.number % other
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self.number // other
+
+
+Real.register(Given)  # for Value(x)
+
+
 def describe(thing: Any, leaves: list[Any], objects: list[Any]) -> Any:
     """Return the description of an argument; append its leaves, and objects of other kinds.
 
@@ -46,6 +94,9 @@ def describe(thing: Any, leaves: list[Any], objects: list[Any]) -> Any:
     kind = type(thing)
     if kind in _NUMBERS:
         leaves.append(thing)
+        return NUMBER
+    if kind is Given:
+        leaves.append(thing.number)
         return NUMBER
     if isinstance(thing, Value):
         leaves.append(thing)
@@ -84,6 +135,8 @@ def _describe_items(kind: type, thing: Any, leaves: list[Any], objects: list[Any
     flat = thing
     while True:
         one = bulk.common_type(flat)
+        if one is Given:
+            flat, one = [item.number for item in flat], None
         if one is Value or one in _NUMBERS:
             leaf = VALUE if one is Value else NUMBER
         elif _is_nested(one, flat) and len(classes) < _DEEP:

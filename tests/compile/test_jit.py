@@ -335,6 +335,61 @@ def test_errors_come_as_they_come_eagerly(mg: Any) -> None:
         g(mg.Value(-1000.0))
 
 
+def test_where_the_function_itself_is_run_numbers_are_values_too(mg: Any) -> None:
+    w = mg.Value(2.0)
+    g = mg.jit(lambda x: x.exp() * w)
+    g(1.0)
+    with pytest.raises(OverflowError):
+        g(1000.0)
+    f = mg.jit(lambda x: sum(x.exp() * i for i in range(20) if x > i))
+    for k in range(10):
+        assert f(k + 0.5).data == pytest.approx(np.exp(k + 0.5) * sum(range(k + 1)))
+    dw = mg.grad(g(1.0), w, create_graph=True)
+    assert dw.data == pytest.approx(np.e)
+    assert mg.compile(lambda x: g(1.0) * x, 1.0)([2.0])[0] == pytest.approx(4 * np.e)
+
+
+def test_where_the_function_itself_is_run_numbers_compare_as_numbers(mg: Any) -> None:
+    f = mg.jit(fallback=True)(
+        lambda x, i: (float(x.data), x == 2.0, bool(x), x != 2, mg.Value(x), [5, 6][i], i % 2, x)
+    )
+    with pytest.warns(RuntimeWarning, match="runs eagerly"):
+        f(1.0, 1)
+    number, equal, true, differs, made, item, odd, same = f(0.0, 1)
+    assert (number, equal, true, differs, item, odd) == (0.0, False, False, True, 6, 1)
+    assert made.data == same.data == 0.0
+    assert f(2.0, 0)[1] is True
+    assert type(mg.jit(lambda x: x)(float("inf"))) is mg.Value
+
+
+def test_within_detect_anomaly_the_function_itself_is_run(mg: Any) -> None:
+    f, runs = counted(mg, lambda x: x * x)
+    f(mg.Value(2.0))
+    with mg.detect_anomaly():
+        assert f(mg.Value(3.0)).data == 9.0
+        with pytest.raises(FloatingPointError, match=r"x=1e\+200 \* x=1e\+200"):
+            f(mg.Value(1e200, label="x"))
+    assert len(runs) == 3
+
+
+def test_an_argument_that_equals_everything_is_an_object(mg: Any) -> None:
+    class Same:
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        __hash__ = None  # type: ignore[assignment]
+
+    thing = Same()
+    f = mg.jit(lambda thing, x: x * 2)
+    assert [f(thing, x).data for x in (1.0, 2.0)] == [2.0, 4.0]
+
+
+def test_a_function_may_have_no_numbers_at_all(mg: Any) -> None:
+    one, echo = mg.jit(lambda: 1.0), mg.jit(lambda s: s)
+    for _ in range(2):
+        assert one() == 1.0 and echo("a") == "a"
+
+
 def test_an_error_of_a_derivative_comes_in_backward(mg: Any) -> None:
     for fn in (lambda x: x.sqrt(), lambda x: [x.sqrt(), x]):
         f = mg.jit(fn)
@@ -363,8 +418,10 @@ def test_infinite_results_are_those_of_the_function(mg: Any) -> None:
 
 def test_what_cannot_be_recorded_raises_as_in_compile(mg: Any) -> None:
     f = mg.jit(lambda x: x * float(x.data))
-    with pytest.raises(TypeError, match="while a program is being recorded"):
+    with pytest.raises(TypeError, match="while a program is being recorded") as caught:
         f(mg.Value(2.0))
+    assert "; fallback=True runs" in str(caught.value)
+    assert "allow_constants" not in str(caught.value)
 
 
 def test_with_fallback_it_runs_eagerly_after_one_warning_that_names_the_line(mg: Any) -> None:
@@ -443,6 +500,21 @@ def test_grad_of_a_result_is_that_of_the_function(mg: Any) -> None:
     assert mg.grad(dx, x).data == 6 * 9.0 * 2.0
 
 
+def test_operands_made_from_one_another_have_partial_derivatives(mg: Any) -> None:
+    w = mg.Value(2.0)
+    step = mg.jit(lambda h, x: h * w + x)
+    h = mg.Value(1.0)
+    for _ in range(3):
+        h = step(h, 0.5)
+    assert mg.grad(h, w).data == mg.grad(h, w, create_graph=True).data == 14.5
+    first, x = mg.jit(lambda a, b: (a * b, a)), mg.Value(3.0)
+    dw = mg.grad(first(x * w, x)[0], w, create_graph=True)
+    assert dw.data == 9.0 and mg.grad(dw, x).data == 6.0
+    area = mg.jit(lambda p: p[0] * p[1])
+    found = mg.hessian(lambda p: area([p[0], p[0] * p[1]]), [2.0, 3.0])
+    assert np.array(found).tolist() == [[6.0, 4.0], [4.0, 0.0]]
+
+
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))])
 def test_copies_have_the_numbers_of_the_results(mg: Any, copied: Any) -> None:
     x = mg.Value(3.0, label="x")
@@ -489,6 +561,34 @@ def test_threads_call_one_function_at_a_time_of_their_own(mg: Any) -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_threads_find_out_together_that_an_int_is_an_index(mg: Any) -> None:
+    xs = [mg.Value(float(i)) for i in range(3)]
+    meet = threading.Barrier(2, timeout=30)
+    first = threading.local()
+    found: list[Any] = []
+
+    def pick(i: Any) -> Any:
+        if not hasattr(first, "done"):  # both threads record before either finds out
+            first.done = True
+            meet.wait()
+        return xs[i] * 2
+
+    f = mg.jit(pick)
+
+    def work(i: int) -> None:
+        try:
+            found.append(f(i).data)
+        except Exception as error:
+            found.append(error)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found, key=repr) == [2.0, 4.0]
 
 
 def test_calls_leave_nothing_behind(mg: Any) -> None:
