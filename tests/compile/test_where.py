@@ -481,7 +481,7 @@ def test_where_returns_the_chosen_side(mg: Any) -> None:
     assert (a.grad, b.grad) == (3.0, 1.0)
 
 
-@pytest.mark.parametrize("condition", [1, 1.0, None, "x", [True], np.array([True]), ~True])
+@pytest.mark.parametrize("condition", [1, 1.0, None, "x", [True], np.array([True]), -2])
 def test_a_condition_is_a_bool(mg: Any, condition: Any) -> None:
     for run in (lambda x: mg.where(condition, x, 1.0), lambda x: mg.where(x, x, 1.0)):
         with pytest.raises(TypeError, match=r"where\(\) takes a bool as its condition"):
