@@ -175,13 +175,14 @@ def test_recursion_limit_met_in_one_thread_does_not_hold_up_the_other(mg: Any) -
     def use_deeper() -> None:
         use()
 
-    used = threading.Event()
     with balanced(mg):
         for once_more in (False, True):
             with pytest.raises(RecursionError):
                 endless(once_more)
-        threading.Thread(target=lambda: (use(), used.set()), daemon=True).start()
-        assert used.wait(30)
+        thread = threading.Thread(target=use, daemon=True)
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 # ---- shared Values ----
