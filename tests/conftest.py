@@ -60,7 +60,7 @@ def _built_backends() -> list[str]:
 
 
 def _ours() -> list[str]:
-    return [name for name in sys.modules if name == PACKAGE or name.startswith(PACKAGE + ".")]
+    return [name for name in sys.modules if name.startswith(PACKAGE)]
 
 
 def _swap(modules: dict[str, ModuleType]) -> dict[str, ModuleType]:

@@ -87,11 +87,13 @@ def test_the_command_succeeds_and_writes_nothing_to_stderr(mg: Any) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.long
 def test_the_first_line_names_version_and_backend(mg: Any, capsys: Any) -> None:
     first = printed(mg, capsys, *QUICK).splitlines()[0]
     assert first.startswith(f"micrograd_c {mg.__version__}, backend {mg.engine.BACKEND}, Python 3")
 
 
+@pytest.mark.long
 def test_the_loss_of_the_lectures_network_goes_down(mg: Any, capsys: Any) -> None:
     lecture = losses(printed(mg, capsys, *QUICK).partition("Two moons")[0])
     assert lecture[-1] < 0.1 * lecture[0]
@@ -139,11 +141,13 @@ def test_the_same_seed_gives_the_same_losses(mg: Any, capsys: Any) -> None:
     assert losses(capsys.readouterr().out) == first
 
 
+@pytest.mark.long
 def test_another_seed_gives_other_losses(mg: Any, capsys: Any) -> None:
     first, other = (losses(printed(mg, capsys, *QUICK, "--seed", seed)) for seed in ("3", "4"))
     assert first != other
 
 
+@pytest.mark.long
 def test_a_terminal_is_shown_a_progress_bar(
     mg: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,6 +258,7 @@ def test_without_matplotlib_the_pictures_are_left_out_with_one_line(
     assert [path.stem for path in (tmp_path / "pictures").iterdir()] == ["neuron"]
 
 
+@pytest.mark.long
 def test_a_reader_that_leaves_ends_the_command_without_a_word(mg: Any) -> None:
     with subprocess.Popen(
         [sys.executable, "-u", "-m", mg.__name__, *QUICK],
@@ -280,6 +285,7 @@ def test_the_command_succeeds_without_standard_output_or_error(
     assert (1 in closed) == (done.stdout == "")
 
 
+@pytest.mark.long
 def test_an_error_without_standard_error_has_its_status(mg: Any, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert command(mg, "--save", str(tmp_path / "file" / "new"), closed=(2,)).returncode == 1
@@ -346,6 +352,7 @@ def test_a_picture_whose_writing_is_interrupted_is_removed(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 @needs_full
 def test_an_output_that_is_full_is_status_1_and_a_message(mg: Any) -> None:
     with open("/dev/full", "w") as full:
@@ -457,6 +464,7 @@ def test_the_collector_is_as_asked_for_and_then_as_it_was(mg: Any, on: bool, was
         (gc.enable if before else gc.disable)()
 
 
+@pytest.mark.long
 def test_a_compiled_program_learns_the_same(mg: Any, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("numpy")
     assert main(mg, *QUICK, "--compile") == 0

@@ -86,6 +86,7 @@ def test_linear_records_a_dot_for_each_row(mg: Any, pair: Any) -> None:
     )
 
 
+@pytest.mark.long
 @given(pair=rows(1))
 def test_total_records_the_nodes_of_sum(mg: Any, pair: Any) -> None:
     pair[0][0] = (1.0,)
@@ -98,17 +99,20 @@ def test_total_of_a_generator_is_that_of_its_list(mg: Any) -> None:
         assert mg.total(cls(x) for x in (1.0, 2.0, 3.0)).data == 6.0
 
 
+@pytest.mark.long
 @given(pair=rows(1))
 def test_mean_records_the_nodes_of_the_sum_divided(mg: Any, pair: Any) -> None:
     pair[0][0] = (1.0,)
     same_graph(mg, mg.mean, lambda xs: sum(xs) / len(xs), *pair)
 
 
+@pytest.mark.long
 @given(logits=st.lists(values, min_size=1, max_size=70))
 def test_softmax_records_the_nodes_of_the_plain_expression(mg: Any, logits: Any) -> None:
     same_graph(mg, mg.softmax, plain_softmax, logits)
 
 
+@pytest.mark.long
 @given(logits=st.lists(values, min_size=1, max_size=70), target=st.integers(0, 10**6))
 def test_cross_entropy_records_the_nodes_of_the_plain_expression(
     mg: Any, logits: Any, target: int
@@ -122,11 +126,13 @@ def test_cross_entropy_records_the_nodes_of_the_plain_expression(
     )
 
 
+@pytest.mark.long
 @given(logits=st.lists(values, min_size=1, max_size=70))
 def test_log_softmax_records_the_nodes_of_the_plain_expression(mg: Any, logits: Any) -> None:
     same_graph(mg, mg.log_softmax, plain_log_softmax, logits)
 
 
+@pytest.mark.long
 @given(logits=st.lists(values, min_size=1, max_size=70))
 def test_logsumexp_records_the_nodes_of_the_plain_expression(mg: Any, logits: Any) -> None:
     same_graph(mg, mg.logsumexp, plain_logsumexp, logits)

@@ -27,6 +27,7 @@ def run(mg: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2])
 def test_random_programs_do_what_they_do_in_pure_python(mg: Any, seed: int) -> None:
     programs = 10 if SLOW else 25

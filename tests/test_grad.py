@@ -101,6 +101,7 @@ def test_a_derivative_can_be_drawn_and_trained_on(mg: Any) -> None:
     assert w.grad == pytest.approx((1 - t * t) - 2.0 * 2 * t * (1 - t * t) * 0.5)
 
 
+@pytest.mark.long
 def test_a_derivative_takes_no_recursion(mg: Any) -> None:
     x = mg.Value(1.0)
     y = x
@@ -257,6 +258,7 @@ def test_powers_at_zero(mg: Any) -> None:
     assert mg.grad(x**1, x, True).data == 1.0 and mg.grad(x**0, x, True).data == 0.0
 
 
+@pytest.mark.long
 @given(data=st.data())
 def test_recorded_derivatives_are_those_of_backward(mg: Any, data: Any) -> None:
     steps = data.draw(

@@ -44,6 +44,7 @@ finite_logits = st.one_of(
 )
 
 
+@pytest.mark.long
 @given(logits=st.lists(finite_logits, min_size=1, max_size=6), target=st.integers(0, 5))
 def test_gradients_of_losses_are_those_of_fifty_digits(
     mg: Any, logits: list[float], target: int

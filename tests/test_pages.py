@@ -82,6 +82,7 @@ def test_links_lead_somewhere(page: str) -> None:
             assert place in [re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings]
 
 
+@pytest.mark.long
 def test_examples_of_docstrings_give_what_they_say(mg: Any) -> None:
     for name in ("compile", "jit"):
         getattr(mg, name)  # imported when they are asked for

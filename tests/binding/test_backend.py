@@ -72,6 +72,7 @@ def test_variable_forces_the_backend(mg: Any) -> None:
     assert python(mg, SHOW, mg.engine.BACKEND) == (mg.engine.BACKEND, "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", [None, ""], ids=["unset", "empty"])
 def test_default_is_native_where_it_is_built(mg: Any, backend: str | None) -> None:
     if "native" not in BACKENDS:
@@ -97,10 +98,12 @@ def test_native_belongs_to_the_first_interpreter_of_a_process(mg: Any, order: st
     assert python(mg, INTERPRETERS + order, None) == ("native\ncffi\nnative", "")
 
 
+@pytest.mark.long
 def test_cffi_is_for_every_interpreter_of_a_process(mg: Any) -> None:
     assert python(mg, INTERPRETERS + "there(); here()", "cffi") == ("cffi\ncffi", "")
 
 
+@pytest.mark.long
 def test_package_imported_anew_in_an_interpreter_has_the_backend_it_had(mg: Any) -> None:
     again = (
         f"{SHOW}\nfor name in [*sys.modules]:\n    if 'micrograd_c' in name: del sys.modules[name]"

@@ -564,6 +564,7 @@ def test_deep_graph_of_labelled_custom_nodes_is_copied(mg: Any, way: Any) -> Non
         twin = twin._children[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", DEEP.values(), ids=DEEP.keys())
 def test_attribute_that_leads_far_up_is_copied_without_recursion(mg: Any, way: Any) -> None:
     a = mg.Value(0.5)

@@ -109,6 +109,7 @@ def closed(lib: Any, seed: int) -> list[str]:
 PROGRAMS = [plain, labelled, closed]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)
 def test_threads_with_graphs_of_their_own_compute_what_one_thread_does(
     mg: Any, program: Callable[[Any, int], list[str]]
@@ -117,6 +118,7 @@ def test_threads_with_graphs_of_their_own_compute_what_one_thread_does(
     assert run_together(lambda: program(mg, 1), lambda: program(mg, 2)) == expected
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)
 def test_threads_leave_no_node_behind(mg: Any, program: Callable[[Any, int], list[str]]) -> None:
     with balanced(mg):
@@ -332,6 +334,7 @@ def test_every_leaf_made_in_threads_is_a_node_of_its_own(mg: Any) -> None:
     assert [v.data for v in second] == [10**6 + k for k in range(20 * ROUNDS)]
 
 
+@pytest.mark.long
 def test_value_that_one_thread_constructs_again_keeps_its_operands_for_another(mg: Any) -> None:
     a, b = mg.Value(2.0), mg.Value(3.0)
     shared = mg.Value(6.0, (a * 1.0, b * 1.0))

@@ -86,6 +86,7 @@ def test_what_is_not_finite_flows(mg: Any, name: str) -> None:
     assert_close(name, program(*columns)[0], [numbers[0] for numbers in expected])
 
 
+@pytest.mark.long
 @each
 def test_check_raises_what_values_raise_in_detect_anomaly(mg: Any, name: str) -> None:
     start = example(name)

@@ -333,6 +333,7 @@ def units_of_exact(found: Any, exact: list[Any], absolute: float = 0.0) -> float
     return float(max((abs(z - e) / math.ulp(float(e)) for z, e in pairs), default=0.0))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FURTHER)
 def test_further_functions_are_within_four_units_of_the_exact_ones(mg: Any, name: str) -> None:
     value, slope, ranges = FURTHER[name]
@@ -345,6 +346,7 @@ def test_further_functions_are_within_four_units_of_the_exact_ones(mg: Any, name
         assert units_of_exact(program.gradient(x), [slope(v) for v in points], cancelling) <= 4.0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["atan2", "hypot"])
 @pytest.mark.parametrize("reach", [0.5, 5, 300])
 def test_functions_of_two_are_within_four_units_of_the_exact_ones(
@@ -461,6 +463,7 @@ def bits(rows: Any) -> list[int]:
     return np.where(np.isnan(numbers), np.nan, numbers).view(np.uint64).tolist()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ALL)
 def test_a_row_is_the_same_among_any_others(mg: Any, name: str) -> None:
     program, x = mg.compile(ALL[name], 0.5), uniform(0.1, 50)[:128]
@@ -493,6 +496,7 @@ def test_a_row_out_of_the_ordinary_is_the_librarys(mg: Any, name: str) -> None:
         assert same(program(x)[77:78], np.array([exact(odd)]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ALL)
 def test_every_processor_has_the_same_bits(
     mg: Any, monkeypatch: pytest.MonkeyPatch, name: str

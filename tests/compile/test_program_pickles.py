@@ -146,6 +146,7 @@ def _of_all_kinds(row: Any, how: Any, scale: Any) -> Any:
     return Both(row.x * scale.a, [a])
 
 
+@pytest.mark.long
 def test_damaged_pickles_of_all_kinds_crash_nothing(mg: Any) -> None:
     rows = Row(np.array([[1.0, -2.0], [-1.0, -0.5]]), [0.5, -0.5]), "how"
     scale = Both([1.0, 2.0], None)
@@ -241,6 +242,7 @@ def damages(data: bytes, count: int, seed: int) -> Any:
             yield bytes(damaged)
 
 
+@pytest.mark.long
 def test_a_damaged_pickle_of_a_program_crashes_nothing(mg: Any) -> None:
     data = pickle.dumps(sample(mg))
     assert pickle.loads(data)({"x": [[1.0, 2.0]], "w": [1.0]})[1].tolist() == [1.0]

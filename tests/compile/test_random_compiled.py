@@ -240,6 +240,7 @@ risky = st.lists(
 )
 
 
+@pytest.mark.long
 @given(
     risky,
     st.lists(st.sampled_from([0.5, 1.0, 2.0, 0.0, -1.0, 710.0, 3.0]), min_size=2, max_size=6),
@@ -308,6 +309,7 @@ def margins(out: Any, leaves: list[Any]) -> list[float]:
     return [sizes.get(id(leaf), 0.0) * lost + 1e-320 for leaf in leaves]
 
 
+@pytest.mark.long
 @given(positive, st.integers(0, 2**16))
 def test_programs_over_all_exponents_are_what_they_are_row_by_row(
     mg: Any, steps: Program, seed: int

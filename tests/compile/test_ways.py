@@ -328,6 +328,7 @@ def random_function(seed: int, w: Any) -> Any:
     return lambda v: body(v, v[0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(30))
 def test_random_branches_have_the_derivatives_of_each_row(mg: Any, seed: int) -> None:
     w = mg.Value(0.8)

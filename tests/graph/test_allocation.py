@@ -287,6 +287,7 @@ def failures(mg: Any, program: Callable[[Any], Any]) -> Iterator[bool]:
         yield raised
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)
 def test_program_that_runs_out_of_memory_anywhere_loses_nothing(
     mg: Any, program: Callable[[Any], Any]
@@ -304,6 +305,7 @@ def test_program_that_runs_out_of_memory_anywhere_loses_nothing(
     assert count > 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)
 def test_program_runs_as_ever_after_it_ran_out_of_memory(
     mg: Any, program: Callable[[Any], Any]

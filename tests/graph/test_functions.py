@@ -49,6 +49,7 @@ def numbers(seed: int, count: int) -> Iterator[float]:
 # ---- values ----
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", OF_MATH)
 def test_function_has_the_bits_and_the_errors_of_math(mg: Any, name: str) -> None:
     ours, theirs = value_of(mg, name), getattr(math, name)
@@ -195,6 +196,7 @@ MOST_UNITS = [(1, 3.0), (2, 4.0), (3, 4.0), (4, 4.0), (5, 4.0), (12, 8.0), (22, 
 MOST_UNITS += [(n, 2.0 * n) for n in (23, 40, 60)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("n", "most"), MOST_UNITS)
 def test_polygamma_is_exact_but_for_the_last_bits(mg: Any, n: int, most: float) -> None:
     sizes = [10.0**k for k in (-3, -2, -1, 2, 3)] + [10.0**6 if n < 40 else 10.0**4]
@@ -203,6 +205,7 @@ def test_polygamma_is_exact_but_for_the_last_bits(mg: Any, n: int, most: float) 
             assert units(mg.polygamma(n, x).data, mpmath.psi(n, mpmath.mpf(x))) <= most, x
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("n", "most"), MOST_UNITS)
 def test_polygamma_below_zero_is_exact_but_for_the_last_bits_of_its_terms(
     mg: Any, n: int, most: float
@@ -218,6 +221,7 @@ def test_polygamma_below_zero_is_exact_but_for_the_last_bits_of_its_terms(
                 assert units(mg.polygamma(n, x).data, exact, least) <= most, x
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n", [170, 171, 1000, 10**6])
 def test_polygamma_of_a_large_n_is_exact_but_for_what_a_bit_of_x_makes(mg: Any, n: int) -> None:
     with mp.workdps(50):

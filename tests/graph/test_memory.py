@@ -36,6 +36,7 @@ def test_trim_gives_unused_memory_back(mg: Any) -> None:
     assert after.free_pages < before.free_pages
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "result",
     [

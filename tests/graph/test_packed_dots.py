@@ -176,6 +176,7 @@ def test_events_in_every_order(mg: Any, xs: Any) -> None:
 # ---- as many nodes as there are ----
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("numbers", [False, True], ids=["values", "numbers"])
 def test_dot_product_of_many_pages_is_that_of_the_plain_sum(mg: Any, numbers: bool) -> None:
     def graph(dot: Any) -> Any:

@@ -109,6 +109,7 @@ def picture(values: list[Any]) -> list[Any]:
 # ---- against the reference ----
 
 
+@pytest.mark.long
 @settings(max_examples=100 if SLOW else max(500, settings().max_examples))
 @given(program=programs)
 def test_every_program_agrees_with_the_reference_bit_for_bit(mg: Any, program: Program) -> None:
@@ -122,6 +123,7 @@ def test_every_program_leaves_no_node_behind(mg: Any, program: Program) -> None:
         run(mg, program)
 
 
+@pytest.mark.long
 @given(program=programs)
 def test_every_program_runs_the_same_a_second_time(mg: Any, program: Program) -> None:
     assert run(mg, program) == run(mg, program)
@@ -174,6 +176,7 @@ def differentiate(lib: Library, program: Program) -> tuple[list[Any], type[Excep
     return values, None
 
 
+@pytest.mark.long
 @given(program=calm_programs)
 def test_depth_first_order_gives_the_same_bits_where_no_value_is_used_more_than_twice(
     mg: Any, program: Program
@@ -206,6 +209,7 @@ def magnitudes(root: Any) -> dict[Any, float]:
     return sizes
 
 
+@pytest.mark.long
 @given(program=calm_programs)
 def test_depth_first_order_gives_the_same_gradients_within_a_tight_tolerance(
     mg: Any, program: Program
@@ -235,6 +239,7 @@ micrograd_steps = st.one_of(
 )
 
 
+@pytest.mark.long
 @given(program=st.lists(micrograd_steps, min_size=3, max_size=40))
 def test_program_agrees_with_the_micrograd_package_where_no_value_is_used_more_than_twice(
     mg: Any, program: Program
