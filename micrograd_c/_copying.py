@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import copy
 import copyreg
-import io
-import pickle
-import threading
+from _thread import get_ident
 from collections.abc import Iterator
 from typing import Any
 
@@ -166,7 +164,7 @@ class _Below:
 
         So are the root and the nodes' children. The root stays there until the end.
         """
-        thread = threading.get_ident()
+        thread = get_ident()
         everyone = {self.root, *self.nodes}
         everyone.update(child for node in self.nodes for child in node._children)
         mine = {(thread, id(node)) for node in everyone} - self.being_saved.keys()
@@ -211,7 +209,7 @@ def reduce(value: Value) -> tuple[Any, ...]:
     own = attributes(value) or {}
     if "_backward" in own:
         _check_closure(value, own["_backward"])
-    below = _Below.being_saved.get((threading.get_ident(), id(value)))
+    below = _Below.being_saved.get((get_ident(), id(value)))
     if below is not None:
         if state is not None:
             below.waiting.append((value, state))
@@ -225,20 +223,22 @@ def _check_closure(value: Value, closure: Any) -> None:
     """Raise PicklingError, which names the Value, if its closure cannot be pickled."""
     if isinstance(getattr(closure, "__self__", None), Value):
         return  # a node's native rule, or a method of a subclass
+    from io import BytesIO
+    from pickle import Pickler, PicklingError
+
+    class Probe(Pickler):
+        """A pickler that leaves Values out."""
+
+        def persistent_id(self, thing: Any) -> Any:
+            return 0 if isinstance(thing, Value) else None
+
     try:
-        _Probe(io.BytesIO()).dump(closure)
+        Probe(BytesIO()).dump(closure)
     except Exception as error:
-        raise pickle.PicklingError(
+        raise PicklingError(
             f"cannot pickle the _backward of the Value labelled {str(value.label)!r}, "
             f"operator {str(value._op)!r}: {error}"
         ) from error
-
-
-class _Probe(pickle.Pickler):
-    """A pickler that leaves Values out."""
-
-    def persistent_id(self, thing: Any) -> Any:
-        return 0 if isinstance(thing, Value) else None
 
 
 # ---- the methods of Value ----

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +20,7 @@ def open_container(nesting: Any) -> Opened | None:
     if isinstance(nesting, (list, tuple)):
         kind = list if isinstance(nesting, list) else type(nesting)
         return kind if kind is list or is_namedtuple(kind) else tuple, None, list(nesting)
-    if dataclasses.is_dataclass(nesting) and not isinstance(nesting, type):
+    if is_dataclass(type(nesting)):
         names = fields_of(type(nesting))
         return type(nesting), names, [getattr(nesting, name) for name in names]
     return None
@@ -41,9 +40,16 @@ def is_namedtuple(kind: Any) -> bool:
     return issubclass(kind, tuple) and hasattr(kind, "_fields")
 
 
+def is_dataclass(kind: type) -> bool:
+    """Return whether a class is a dataclass, as dataclasses.is_dataclass does."""
+    return hasattr(kind, "__dataclass_fields__")
+
+
 def fields_of(kind: Any) -> tuple[str, ...]:
     """Return the fields of a dataclass that its constructor takes."""
-    return tuple(field.name for field in dataclasses.fields(kind) if field.init)
+    from dataclasses import fields
+
+    return tuple(field.name for field in fields(kind) if field.init)
 
 
 def map_leaves(fn: Callable[[Any], Any], nesting: Any) -> Any:

@@ -6,21 +6,24 @@ built from. A clone has sources to compare with; an installed package has none.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from zlib import crc32
 
-ROOT = Path(__file__).resolve().parent.parent  # of the clone, if this is one
+ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # of the clone, if this is one
 
 
-def stamp_of(root: Path) -> str:
+def stamp_of(root: str | os.PathLike[str]) -> str:
     """Return a checksum of the C files and the build scripts in a clone, 8 hexadecimal digits."""
     checksum = 0
-    scripts = [root / "build_ffi.py", root / "setup.py"]
-    for path in [*sorted((root / "csrc").rglob("*.[ch]")), *scripts]:
-        name = path.relative_to(root).as_posix().encode()
-        checksum = crc32(name + b"\0" + path.read_bytes(), checksum)
+    names = ["build_ffi.py", "setup.py"]
+    for folder, _, files in os.walk(os.path.join(root, "csrc")):
+        room = os.path.relpath(folder, root).replace(os.sep, "/")
+        names += [f"{room}/{file}" for file in files if file.endswith((".c", ".h"))]
+    for name in sorted(names):
+        with open(os.path.join(root, name), "rb") as source:
+            checksum = crc32(name.encode() + b"\0" + source.read(), checksum)
     return f"{checksum:08x}"
 
 
@@ -29,7 +32,7 @@ def is_stale() -> bool:
 
     False where there are no sources, as in an installed package, or nothing was built.
     """
-    if not (ROOT / "csrc").is_dir():
+    if not os.path.isdir(os.path.join(ROOT, "csrc")):
         return False
     try:
         built = import_module("._built", __package__)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import operator
 import os
 import sys
 from collections.abc import Callable
-from decimal import Decimal
 from numbers import Real
 from types import FunctionType
 from typing import Any
@@ -56,11 +54,13 @@ def as_real(number: object) -> Any:
     """
     # float and int are found at once. type(number) is asked, not number.__class__: see
     # Number.__class__ in _compile/recording.py.
-    if issubclass(type(number), (float, int, Real, Decimal)):
+    if issubclass(type(number), (float, int, Real)):
         return float(number)  # type: ignore[arg-type]
+    from decimal import Decimal
+
     numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(number, numpy.bool_):
-        return float(number)
+    if issubclass(type(number), Decimal) or (numpy and isinstance(number, numpy.bool_)):
+        return float(number)  # type: ignore[arg-type]
     return NotImplemented
 
 
@@ -182,8 +182,10 @@ def makes_results(cls: Any) -> bool:
 
 
 def _can_take_three(constructor: Any) -> bool:
+    from inspect import signature
+
     try:
-        inspect.signature(constructor).bind(None, 0.0, (), "")
+        signature(constructor).bind(None, 0.0, (), "")
     except TypeError:
         return False
     return True

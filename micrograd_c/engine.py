@@ -8,7 +8,6 @@ are replayed by the cffi module.
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable
 from contextlib import ContextDecorator
@@ -137,7 +136,6 @@ def statistics() -> Statistics:
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_RUN_LATER = inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction
 
 
 class Block(ContextDecorator):
@@ -148,7 +146,10 @@ class Block(ContextDecorator):
         return type(self)()
 
     def __call__(self, function: _Function) -> _Function:
-        if any(runs_later(function) for runs_later in _RUN_LATER):
+        from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+
+        run_later = isgeneratorfunction, iscoroutinefunction, isasyncgenfunction
+        if any(runs_later(function) for runs_later in run_later):
             name = type(self).__name__
             raise TypeError(
                 f"{name} cannot decorate a generator function or an async one, whose body runs "

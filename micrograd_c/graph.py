@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import KeysView
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import graphviz
+if TYPE_CHECKING:
+    import graphviz
 
 __all__ = ["draw_dot", "trace"]
 
@@ -20,7 +21,7 @@ ATTRIBUTES = ("data", "grad", "label", "_op", "_prev")
 # UNSHOWN: characters that no SVG can hold or no terminal shows. INSTEAD stands in their place.
 # LONGEST: how many characters of a text are shown. DOT takes strings of up to 16384 bytes, and a
 # character becomes at most six bytes.
-UNSHOWN = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+UNSHOWN = "[\0-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]"
 INSTEAD = "\ufffd"
 LONGEST = 1000
 
@@ -76,6 +77,8 @@ def draw_dot(root: Any, format: str = "svg", rankdir: str = "LR") -> graphviz.Di
     """
     if rankdir not in ("LR", "TB", "RL", "BT"):
         raise ValueError(f"rankdir must be 'LR', 'TB', 'RL' or 'BT', not {rankdir!r}")
+    import graphviz
+
     nodes, edges = trace(root)
     name = {node: f"n{number}" for number, node in enumerate(nodes)}
     dot = graphviz.Digraph(format=format, graph_attr={"rankdir": rankdir})
@@ -94,7 +97,7 @@ def draw_dot(root: Any, format: str = "svg", rankdir: str = "LR") -> graphviz.Di
 def shown(text: str) -> str:
     """Return what is shown of a text: the beginning if it is long, without control characters."""
     beginning = text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
-    return UNSHOWN.sub(INSTEAD, beginning)
+    return re.sub(UNSHOWN, INSTEAD, beginning)
 
 
 def field(label: object) -> str:

@@ -8,13 +8,12 @@ an array without axes. A `Members` is the shape of a container.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator
 from numbers import Number
 from typing import Any, NamedTuple
 
-from .._nesting import fields_of, is_namedtuple, open_container, pack
+from .._nesting import fields_of, is_dataclass, is_namedtuple, open_container, pack
 from .._value_methods import as_real
 from ..engine import Value
 
@@ -158,7 +157,7 @@ def _describe(example: Any, take: Callable[[Any, str], Array | None], where: str
 
 def place_in(where: str, kind: type, name: Any) -> str:
     """Return where an item of a container stands."""
-    return f"{where}.{name}" if dataclasses.is_dataclass(kind) else f"{where}[{name!r}]"
+    return f"{where}.{name}" if is_dataclass(kind) else f"{where}[{name!r}]"
 
 
 def _is_number(example: Any) -> bool:
@@ -298,7 +297,7 @@ def _is_kind(kind: Any, keys: Any, count: int) -> bool:
         return False
     if kind in (list, tuple):
         return keys is None
-    if kind is not dict and not dataclasses.is_dataclass(kind):
+    if kind is not dict and not is_dataclass(kind):
         return keys is None and is_namedtuple(kind) and len(kind._fields) == count  # type: ignore[attr-defined]
     return keys is not None and len(keys) == count and (kind is dict or keys == fields_of(kind))
 

@@ -51,6 +51,12 @@ def python(mg: Any, program: str, backend: str | None) -> tuple[str, str]:
     return result.stdout.strip(), (result.stderr.strip().splitlines() or [""])[-1]
 
 
+def test_importing_the_package_imports_no_slow_module_that_it_may_not_need(mg: Any) -> None:
+    slow = {"dataclasses", "decimal", "graphviz", "inspect", "numpy", "pickle", "tqdm"}
+    show = f"import sys, micrograd_c; print(*sorted({slow} & {{*sys.modules}}))"
+    assert python(mg, show, mg.engine.BACKEND) == ("", "")
+
+
 def test_fixture_runs_the_backend_it_names(mg: Any, request: pytest.FixtureRequest) -> None:
     assert request.node.callspec.params["mg"] == mg.engine.BACKEND
 
