@@ -60,15 +60,16 @@ static int set_grad(PyObject *self, PyObject *value, void *Py_UNUSED(closure)) {
 }
 
 /* The first short labels of a process have a tag each, for results as many as a narrow tag holds. A
- * label with a tag is no state of the proxy. Other labels stand in the proxy, and a label that is
- * no str stands in the proxy's dict. */
+ * label with a tag is no state of the proxy. Other labels, and those of objects of subclasses,
+ * stand in the proxy, and a label that is no str stands in the proxy's dict. */
 static PyObject *get_label(PyObject *self, void *Py_UNUSED(closure)) {
     PyObject *label = ((value_object *)self)->label;
-    if (label == NULL && value_node(self)->tag == 0) {
+    PyObject *tagged = mg_module.labels[mg_tag_of(value_node(self))];
+    if (label == NULL && tagged == mg_module.empty_string) {
         label = value_own_entry(self, mg_module.label_key);
         if (label != NULL || PyErr_Occurred()) return label;
     }
-    return Py_NewRef(label != NULL ? label : mg_module.labels[mg_tag_of(value_node(self))]);
+    return Py_NewRef(label != NULL ? label : tagged);
 }
 
 int value_label_tag(PyObject *label, int most) {
@@ -96,12 +97,14 @@ int value_set_label(PyObject *object, PyObject *value, void *Py_UNUSED(closure))
     value_object *self = (value_object *)object;
     if (refuse_delete(value, "label") < 0) return -1;
     const bool none = value == mg_module.labels[0], text = PyUnicode_CheckExact(value);
-    const int tag = none ? 0 : value_label_tag(value, most_labels(self->node));
+    const bool exact = value_is_exact(object);
+    const bool tagged = !exact && value_has_class_of_tag(object);
+    const int tag = none || !exact ? 0 : value_label_tag(value, most_labels(self->node));
     const bool in_proxy = text && tag == 0 && !none;
     if (tag < 0 || (in_proxy && value_keep(self) < 0)) return -1;
     if (!text && value_set_own_entry(object, mg_module.label_key, value) < 0) return -1;
     if (text && value_delete_own_entry(object, mg_module.label_key) < 0) return -1;
-    mg_set_tag(self->node, (uint32_t)tag);
+    if (!tagged) mg_set_tag(self->node, (uint32_t)tag);
     Py_XSETREF(self->label, in_proxy ? Py_NewRef(value) : NULL);
     return 0;
 }

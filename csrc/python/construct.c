@@ -5,6 +5,7 @@
 #include "graph/pages.h"
 #include "graph/record.h"
 #include "python/attributes.h"
+#include "python/backward.h"
 #include "python/blocks.h"
 #include "python/cycles.h"
 
@@ -68,7 +69,7 @@ static int adopt(value_object *self, mg_node *node) {
     const uint32_t tag = mg_tag_of(self->node);
     if (!mg_set_tag(node, tag)) Py_XSETREF(self->label, Py_NewRef(mg_module.labels[tag]));
     bool state = PyObject_GC_IsTracked((PyObject *)self) || self->label != NULL ||
-                 self->dict != NULL || !value_is_exact((PyObject *)self);
+                 self->dict != NULL || !value_has_class_of_tag((PyObject *)self);
     if (state && mg_keep(mg_module.arena, node) != MG_OK) {
         if (node->refs == 0) value_discard(node);
         PyErr_NoMemory();
@@ -104,7 +105,7 @@ static int take_over(value_object *self, value_object *made) {
 /* Remove from self what an earlier __init__ left behind. -1: an error is set. */
 static int forget_given(PyObject *self) {
     Py_CLEAR(((value_object *)self)->label);
-    value_node(self)->tag = 0;
+    if (value_is_exact(self) || !value_has_class_of_tag(self)) value_node(self)->tag = 0;
     if (value_delete_own_entry(self, mg_module.label_key) < 0) return -1;
     if (value_delete_own_entry(self, mg_module.op_key) < 0) return -1;
     if (value_delete_own_entry(self, mg_module.partials_key) < 0) return -1;
@@ -167,6 +168,8 @@ PyObject *value_replace(PyObject *Py_UNUSED(module), PyObject *args) {
 
 PyObject *value_wrap_bare(PyTypeObject *type, mg_node *node) {
     value_object *self = NULL;
+    const uint8_t tag = value_class_tag(type);
+    if (tag != 0) return value_wrap_tagged(node, type, tag);
     if (mg_keep(mg_module.arena, node) != MG_OK)
         PyErr_NoMemory();
     else
@@ -185,8 +188,88 @@ static bool has_own_constructor(PyTypeObject *type) {
     return type->tp_init != value_init || type->tp_new != value_new;
 }
 
+/* Whether the class's constructor takes (data, children, op). -1: an error is set. */
+static int makes_results(PyTypeObject *type) {
+    static PyTypeObject *known; /* the class that was asked about last; not a reference */
+    static unsigned int known_version;
+    static int known_answer;
+    const unsigned int version = value_type_version(type);
+    if (version != 0 && type == known && version == known_version) return known_answer;
+    PyObject *answer = PyObject_CallOneArg(mg_module.makes_results, (PyObject *)type);
+    if (answer == NULL) return -1;
+    known = type;
+    known_version = version;
+    known_answer = answer == Py_True;
+    Py_DECREF(answer);
+    return known_answer;
+}
+
+/* The result that this thread's innermost construct_result is making. It shows its node already,
+ * and Value's __init__ is expected to be called with these arguments. */
+static _Thread_local struct {
+    PyObject *self;
+    mg_node *node;
+    PyObject *children;
+    PyObject *op;
+} awaited;
+
+/* Call __init__ of a result, which shows its node already, with (data, children, op). -1: an error
+ * is set. */
+static int initialize(PyObject *self, PyObject *children, PyObject *op) {
+    int result = -1;
+    PyObject *data = PyFloat_FromDouble(value_node(self)->data);
+    PyObject *args = data != NULL ? PyTuple_Pack(3, data, children, op) : NULL;
+    if (args != NULL) {
+        __typeof__(awaited) outer = awaited;
+        awaited.self = self;
+        awaited.node = value_node(self);
+        awaited.children = children;
+        awaited.op = op;
+        result = Py_TYPE(self)->tp_init(self, args, NULL);
+        awaited = outer;
+    }
+    Py_XDECREF(args);
+    Py_XDECREF(data);
+    return result;
+}
+
+/* Let self, whose constructor has given it another node, show this one with its data. */
+static int restore_node(PyObject *self, mg_node *node) {
+    PyObject *made = value_of_node(node);
+    if (made == NULL) return -1;
+    node->data = value_node(self)->data;
+    int result = take_over((value_object *)self, (value_object *)made);
+    Py_DECREF(made);
+    return result;
+}
+
+/* What result_by_call of _construct.py does where the class has no __new__ of its own. */
+static PyObject *construct_result(PyTypeObject *type, mg_node *node) {
+    PyObject *self = value_wrap_bare(type, node);
+    if (self == NULL) return NULL;
+    value_pin(node);
+    PyObject *children = value_get_children(self, NULL);
+    PyObject *op = children != NULL ? value_get_op(self, NULL) : NULL;
+    int result = op != NULL ? initialize(self, children, op) : -1;
+    if (result == 0 && value_node(self) != node) result = restore_node(self, node);
+    if (result == 0) result = value_set_backward(self, NULL, NULL);
+    Py_XDECREF(op);
+    Py_XDECREF(children);
+    if (result < 0) Py_CLEAR(self);
+    value_unpin(node);
+    return self;
+}
+
 PyObject *value_wrap_as(PyTypeObject *type, mg_node *node) {
     if (!has_own_constructor(type)) return value_wrap_bare(type, node);
+    if (type->tp_new == value_new && Py_TYPE((PyObject *)type)->tp_call == PyType_Type.tp_call &&
+        !value_is_recording()) {
+        const int takes = makes_results(type);
+        if (takes > 0) return construct_result(type, node);
+        if (takes == 0) return value_wrap(node);
+        value_discard(node);
+        return NULL;
+    }
     PyObject *shown = value_wrap(node);
     if (shown == NULL) return NULL;
     PyObject *result = PyObject_CallFunctionObjArgs(mg_module.result_by_call, mg_module.module,
@@ -257,6 +340,15 @@ PyObject *value_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_
     return type == mg_module.type ? value_wrap(leaf) : value_wrap_bare(type, leaf);
 }
 
+static bool is_empty(PyObject *children) {
+    return children == NULL || PyTuple_GET_SIZE(children) == 0;
+}
+
+/* Whether a node is a leaf, such as value_new makes, and nothing but its proxy refers to it. */
+static bool is_free_leaf(const mg_node *node) {
+    return node->op == MG_OP_leaf && node->refs == 1 && (node->flags & MG_CLOSURE) == 0;
+}
+
 /* Call construct(module, self, names or None, *args) of _construct.py. -1: an error is set. */
 static int construct(PyObject *self, PyObject *args, PyObject *names) {
     PyObject *head = Py_BuildValue("OOO", mg_module.module, self, names != NULL ? names : Py_None);
@@ -276,8 +368,20 @@ int value_init(PyObject *self, PyObject *args, PyObject *names) {
     if (named != 0 && label == NULL) return PyErr_Occurred() ? -1 : construct(self, args, names);
     const int plain = take_call(&in, PySequence_Fast_ITEMS(args), PyTuple_GET_SIZE(args), label);
     if (plain == 0) return construct(self, args, names);
-    mg_node *node = plain > 0 ? node_of_call(&in) : NULL;
-    if (node == NULL || adopt((value_object *)self, node) < 0 || forget_given(self) < 0) return -1;
+    if (plain < 0) return -1;
+    mg_node *node = value_node(self);
+    if (self == awaited.self && node == awaited.node && in.children == awaited.children &&
+        in.op == awaited.op) {
+        node->data = in.data;
+        in.op = NULL; /* the node's own */
+    } else if (is_empty(in.children) && is_free_leaf(node)) {
+        node->data = in.data;
+        node->grad = 0.0;
+    } else {
+        node = node_of_call(&in);
+        if (node == NULL || adopt((value_object *)self, node) < 0) return -1;
+    }
+    if (forget_given(self) < 0) return -1;
     return set_given(self, in.label, in.op, in.partials);
 }
 

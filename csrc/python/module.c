@@ -202,6 +202,7 @@ static bool import_methods(void) {
            (mg_module.make_error = PyObject_GetAttrString(methods, "arithmetic_error")) != NULL &&
            (mg_module.add = PyObject_GetAttrString(methods, "add")) != NULL &&
            (mg_module.multiply = PyObject_GetAttrString(methods, "multiply")) != NULL &&
+           (mg_module.makes_results = PyObject_GetAttrString(methods, "makes_results")) != NULL &&
            (mg_module.negative = PyObject_GetAttrString(methods, "negative")) != NULL &&
            (mg_module.subtract = PyObject_GetAttrString(methods, "subtract")) != NULL &&
            (mg_module.divide = PyObject_GetAttrString(methods, "divide")) != NULL &&
@@ -241,6 +242,7 @@ static bool make_all(PyObject *module, PyObject *interpreter) {
         PyDict_SetItemString(interpreter, MODULE_NAME, (PyObject *)type) < 0)
         return false;
     mg_module.type = type;
+    for (int tag = 0; tag <= MG_WIDE_TAG; tag++) mg_module.classes[tag] = type;
     mg_module.module = Py_NewRef(module);
     return true;
 }

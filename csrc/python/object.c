@@ -76,6 +76,13 @@ static void dealloc(PyObject *object) {
         recycle(self);
         return;
     }
+    if ((self->node->flags & MG_KEEP) == 0 && self->weakrefs == NULL && type->tp_finalize == NULL &&
+        value_has_class_of_tag(object)) {
+        drop_node(self);
+        value_change_class(object, type, mg_module.type);
+        recycle(self);
+        return;
+    }
     dealloc_with_state(self);
 }
 
@@ -129,10 +136,11 @@ static int set_attribute(PyObject *object, PyObject *name, PyObject *value) {
             return 0;
         }
     }
+    const PyTypeObject *type = Py_TYPE(object);
     bool had_dict = self->dict != NULL;
     int result = PyObject_GenericSetAttr(object, name, value);
     if (!had_dict && self->dict != NULL && value_keep_dict(self) < 0) return -1;
-    if (!value_is_exact(object) && value_keep(self) < 0) return -1; /* __class__ was set */
+    if (Py_TYPE(object) != type && value_keep(self) < 0) return -1; /* __class__ was set */
     if (value != NULL && PyObject_IS_GC(value) && self->node->flags & MG_KEEP)
         value_set_cyclic(self);
     return result;

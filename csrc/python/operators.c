@@ -30,9 +30,21 @@ MG_INLINE PyObject *finish(mg_node *node, mg_node *x, mg_node *y) {
     return MG_LIKELY(plain) ? value_wrap(node) : finish_slow(node, x, y);
 }
 
+/* Whether the object is of the tagged class used last, which still has no constructor. */
+MG_INLINE bool is_tagged(PyObject *object) {
+    const PyTypeObject *type = Py_TYPE(object);
+    return type == mg_module.tagged && type->tp_init == value_init && type->tp_new == value_new;
+}
+
 /* finish where an operand may be of a subclass: self's class is the result's class. */
 static PyObject *finish_as(PyObject *self, mg_node *node, mg_node *x, mg_node *y) {
     if (value_is_exact(self)) return finish(node, x, y);
+    if (is_tagged(self)) {
+        bool plain = node != NULL && mg_module.blocks == 0 && mg_module.free_list != NULL &&
+                     ((x->flags | y->flags) & MG_KEEP) == 0;
+        if (MG_LIKELY(plain))
+            return value_wrap_tagged(node, mg_module.tagged, mg_module.tagged_tag);
+    }
     if (node == NULL) return PyErr_NoMemory();
     value_hold(x);
     value_hold(y);
@@ -119,6 +131,22 @@ static PyObject *record_reflected(int op, PyObject *self, double x, mg_node *y) 
     return finish_as(self, mg_new_reflected(mg_module.arena, op, z, x, y), y, y);
 }
 
+static PyObject *add(PyObject *left, PyObject *right);
+static PyObject *multiply(PyObject *left, PyObject *right);
+static PyObject *power(PyObject *left, PyObject *right, PyObject *modulus);
+static PyObject *negative(PyObject *self);
+
+/* Whether the operators that micrograd composes of others are the native ones for an operand: a
+ * plain number, a Value, or an object of a subclass without operators of its own. */
+static bool composes_natively(PyObject *object) {
+    if (PyFloat_CheckExact(object) || PyLong_CheckExact(object) || value_is_exact(object))
+        return true;
+    if (!value_check(object)) return false;
+    const PyNumberMethods *own = Py_TYPE(object)->tp_as_number;
+    return own->nb_add == add && own->nb_multiply == multiply && own->nb_power == power &&
+           own->nb_negative == negative;
+}
+
 /* Return what one of the functions of micrograd_c/_value_methods.py returns that compose operators
  * where an operand is of a subclass. */
 static PyObject *compose(PyObject *function, PyObject *left, PyObject *right) {
@@ -130,12 +158,22 @@ static PyObject *compose(PyObject *function, PyObject *left, PyObject *right) {
 MG_COLD static PyObject *commutative_slow(int op, PyObject *left, PyObject *right) {
     operands in;
     PyObject *result;
-    if (!value_is_exact(right) && !value_check(left))
+    if (!value_is_exact(right) && !value_check(left) &&
+        !(composes_natively(left) && composes_natively(right)))
         return compose(op == MG_OP_add ? mg_module.add : mg_module.multiply, left, right);
     if (!take_operands(&in, left, right, &result)) return result;
     if (in.left == IS_NUMBER) return record_number(op, in.self, in.y, in.a);
     if (in.right == IS_NUMBER) return record_number(op, in.self, in.x, in.b);
     return record(op, in.self, in.x, in.y);
+}
+
+/* The short way for an object of a tagged class with another, a Value or a float. */
+static MG_NEVER_INLINE PyObject *commutative_tagged(int op, PyObject *left, PyObject *right) {
+    if (Py_TYPE(right) == Py_TYPE(left) || value_is_exact(right))
+        return record(op, left, value_node(left), value_node(right));
+    if (PyFloat_CheckExact(right))
+        return record_number(op, left, value_node(left), PyFloat_AS_DOUBLE(right));
+    return commutative_slow(op, left, right);
 }
 
 MG_INLINE PyObject *commutative(int op, PyObject *left, PyObject *right) {
@@ -153,6 +191,7 @@ MG_INLINE PyObject *commutative(int op, PyObject *left, PyObject *right) {
             return finish(mg_new_with_number(mg_module.arena, op, z, x, y), x, x);
         }
     }
+    if (is_tagged(left)) return commutative_tagged(op, left, right);
     return commutative_slow(op, left, right);
 }
 
@@ -167,8 +206,11 @@ static PyObject *multiply(PyObject *left, PyObject *right) {
 /* ---- the operators the notebook composes of others ---- */
 
 static PyObject *negative(PyObject *self) {
-    if (!value_is_exact(self)) return PyObject_CallOneArg(mg_module.negative, self);
     mg_node *x = value_node(self);
+    if (!value_is_exact(self)) {
+        if (!composes_natively(self)) return PyObject_CallOneArg(mg_module.negative, self);
+        return record_number(MG_OP_multiply, self, x, -1.0);
+    }
     return finish(mg_new_negative(mg_module.arena, x), x, x);
 }
 
@@ -197,15 +239,43 @@ static double negated(PyObject *object, double number) {
     return PyFloat_Check(object) ? -number : 0.0 - number;
 }
 
+/* Whether the left operand is a Value and the node between it and right needs no proxy to be of
+ * right's class, which is Value or a tagged class. */
+MG_INLINE bool needs_no_middle(const operands *in, PyObject *right) {
+    return in->left == IS_VALUE && (value_is_exact(right) || is_tagged(right));
+}
+
+/* Return the proxy of a node over a middle one that nobody has seen, which is of right's class. The
+ * node may be NULL, which means no memory. */
+MG_INLINE PyObject *finish_over(mg_node *node, const operands *in, PyObject *right) {
+    if (value_is_exact(in->self) && value_is_exact(right)) return finish(node, in->x, in->y);
+    if (node != NULL && !value_is_exact(right))
+        mg_links_of(node)->right->tag = mg_module.tagged_tag;
+    return finish_as(in->self, node, in->x, in->y);
+}
+
+/* Return left + middle or left * middle, and give up the reference to middle, which may be NULL. */
+static PyObject *apply_over(int op, PyObject *left, PyObject *middle) {
+    PyObject *result = middle == NULL ? NULL : commutative_slow(op, left, middle);
+    Py_XDECREF(middle);
+    return result;
+}
+
 /* x - y is x + (y * -1); number - y is (y * -1) + number */
 static PyObject *subtract(PyObject *left, PyObject *right) {
     operands in;
     PyObject *result;
-    if (any_subclass(left, right)) return compose(mg_module.subtract, left, right);
+    if (MG_LIKELY(value_is_exact(left) && value_is_exact(right))) {
+        mg_node *x = value_node(left), *y = value_node(right);
+        return finish(mg_new_difference(mg_module.arena, x, y), x, y);
+    }
+    if (any_subclass(left, right) && !(composes_natively(left) && composes_natively(right)))
+        return compose(mg_module.subtract, left, right);
     if (!take_operands(&in, left, right, &result)) return result;
     if (in.right == IS_NUMBER) return record_number(MG_OP_add, in.self, in.x, negated(right, in.b));
-    if (in.left == IS_VALUE)
-        return finish(mg_new_difference(mg_module.arena, in.x, in.y), in.x, in.y);
+    if (needs_no_middle(&in, right))
+        return finish_over(mg_new_difference(mg_module.arena, in.x, in.y), &in, right);
+    if (!value_is_exact(right)) return apply_over(MG_OP_add, left, negative(right));
     return record_over(mg_new_negative(mg_module.arena, in.y), MG_OP_add, in.a, in.y);
 }
 
@@ -214,7 +284,8 @@ static PyObject *divide(PyObject *left, PyObject *right) {
     operands in;
     PyObject *result;
     double inverse;
-    if (any_subclass(left, right)) return compose(mg_module.divide, left, right);
+    if (any_subclass(left, right) && !(composes_natively(left) && composes_natively(right)))
+        return compose(mg_module.divide, left, right);
     if (!take_operands(&in, left, right, &result)) return result;
     double divisor = in.right == IS_NUMBER ? in.b : in.y->data;
     mg_status status = mg_evaluate(MG_OP_exponent, divisor, -1.0, &inverse);
@@ -223,11 +294,11 @@ static PyObject *divide(PyObject *left, PyObject *right) {
         return NULL;
     }
     if (in.right == IS_NUMBER) return record_number(MG_OP_multiply, in.self, in.x, inverse);
-    if (in.left == IS_VALUE) {
-        mg_node *node = mg_new_quotient(mg_module.arena, in.x, in.y, inverse);
-        return finish(node, in.x, in.y);
-    }
+    if (needs_no_middle(&in, right))
+        return finish_over(mg_new_quotient(mg_module.arena, in.x, in.y, inverse), &in, right);
     mg_node *power = mg_new_power(mg_module.arena, inverse, in.y, -1.0, true);
+    if (!value_is_exact(right))
+        return apply_over(MG_OP_multiply, left, finish_as(right, power, in.y, in.y));
     return record_over(power, MG_OP_multiply, in.a, in.y);
 }
 
@@ -278,7 +349,7 @@ static PyObject *power(PyObject *left, PyObject *right, PyObject *modulus) {
     if (modulus != Py_None) return Py_NewRef(Py_NotImplemented);
     if (!take_operands(&in, left, right, &result)) return result;
     if (in.left == IS_NUMBER) {
-        if (!value_is_exact(right)) {
+        if (!composes_natively(right)) {
             result = compose(mg_module.number_power, left, right);
             if (result != Py_NotImplemented) return result;
             Py_DECREF(result);

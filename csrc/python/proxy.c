@@ -29,7 +29,34 @@ int value_prepare(void) {
 PyObject *value_of_node(mg_node *node) {
     if (value_living(node) == NULL && value_prepare() < 0) return NULL;
     PyObject *proxy = value_living(node); /* again, for a collection may have run */
-    return proxy != NULL ? Py_NewRef(proxy) : value_wrap(node);
+    if (proxy != NULL) return Py_NewRef(proxy);
+    PyTypeObject *type = mg_module.classes[node->tag];
+    return type == mg_module.type ? value_wrap(node) : value_wrap_tagged(node, type, node->tag);
+}
+
+static bool can_have_tag(const PyTypeObject *type) {
+    const PyTypeObject *base = mg_module.type;
+    return type->tp_basicsize == base->tp_basicsize && type->tp_itemsize == base->tp_itemsize &&
+           type->tp_dictoffset == base->tp_dictoffset &&
+           type->tp_weaklistoffset == base->tp_weaklistoffset && type->tp_init == base->tp_init &&
+           type->tp_new == base->tp_new && type->tp_finalize == NULL;
+}
+
+uint8_t value_class_tag(PyTypeObject *type) {
+    int tag = 0;
+    if (type == mg_module.type || !can_have_tag(type)) return 0;
+    for (int i = 1; i < MG_WIDE_TAG && tag == 0; i++)
+        if (mg_module.classes[i] == type) tag = i;
+    if (tag == 0) {
+        if (mg_module.class_count == MG_CLASSES || mg_module.label_count >= MG_WIDE_TAG) return 0;
+        tag = mg_module.label_count++;
+        mg_module.class_count++;
+        mg_module.classes[tag] = (PyTypeObject *)Py_NewRef((PyObject *)type);
+        mg_module.labels[tag] = mg_module.empty_string;
+        type->tp_dealloc = mg_module.type->tp_dealloc; /* there are no slots to clear before */
+    }
+    mg_module.tagged = type;
+    return mg_module.tagged_tag = (uint8_t)tag;
 }
 
 /* ---- state ---- */

@@ -32,6 +32,10 @@ typedef struct value_object {
     PyObject *weakrefs;
 } value_object;
 
+/* A tagged class is a subclass of Value without a constructor, slots or a finalizer of its own. Its
+ * objects have no state to begin with, and a tag of their nodes says of which class they are. The
+ * first such classes of a process get a tag, and are kept for ever. */
+#define MG_CLASSES 64
 #define MG_LABELS 65536
 #define MG_LABEL_LENGTH 64 /* of a label in mg_module.labels; at most 20 MiB, kept for ever */
 
@@ -54,9 +58,14 @@ typedef struct {
     PyObject *add, *multiply, *negative, *subtract, *divide, *number_power;
     PyObject *construct;
     PyObject *result_by_call;
-    PyObject *labels[MG_LABELS]; /* by a node's tag; the first is '' */
+    PyObject *makes_results;
+    PyObject *labels[MG_LABELS]; /* by a node's tag; the first is '', and so is a class's */
     PyObject *label_tags;        /* a dict: the tag of each of these labels */
     int label_count;
+    PyTypeObject *classes[MG_WIDE_TAG + 1]; /* by a narrow tag: Value, or a tagged class */
+    PyTypeObject *tagged; /* the tagged class that was used last; NULL: none yet */
+    uint8_t tagged_tag;   /* its tag */
+    int class_count;      /* of tagged classes */
     PyObject *empty_string;
     PyObject *data_key; /* 'data', 'grad'; and the type's descriptors for them at first */
     PyObject *grad_key;
@@ -112,6 +121,8 @@ void value_set_cyclic(value_object *self);
 PyObject *value_take_bound(mg_node *node);
 /* Hold the proxies with state of a node's operands, as before the node's proxy was bound. */
 void value_hold_operands(mg_node *node);
+/* Return the tag of a class of Values: 0 for Value and for a class without a tag. */
+uint8_t value_class_tag(PyTypeObject *type);
 /* Return the proxy of a node, a new one if there is none. The caller keeps the node alive: foreign
  * code may run. NULL: MemoryError. */
 PyObject *value_of_node(mg_node *node);
@@ -181,6 +192,18 @@ static inline mg_node *value_node(PyObject *object) {
     return ((value_object *)object)->node;
 }
 
+/* Whether a proxy that is lost would come back from its node as an object of the same class. */
+static inline bool value_has_class_of_tag(PyObject *object) {
+    return mg_module.classes[value_node(object)->tag] == Py_TYPE(object);
+}
+
+/* Let an object of this class be one of another class; one is Value, the other a tagged class. */
+static inline void value_change_class(PyObject *self, PyTypeObject *before, PyTypeObject *after) {
+    Py_INCREF((PyObject *)after);
+    Py_SET_TYPE(self, after);
+    Py_DECREF((PyObject *)before); /* not the last reference: the module keeps both */
+}
+
 /* The proxy that shows a node, borrowed. NULL: there is none, or it is being deallocated; no error
  * is set. */
 static inline PyObject *value_living(const mg_node *node) {
@@ -236,6 +259,15 @@ MG_INLINE PyObject *value_wrap(mg_node *node) {
     node->refs++;
     mg_set_owner(node, self);
     return (PyObject *)self;
+}
+
+/* value_wrap for a new node and an object of a tagged class. */
+MG_INLINE PyObject *value_wrap_tagged(mg_node *node, PyTypeObject *type, uint8_t tag) {
+    PyObject *self = value_wrap(node);
+    if (self == NULL) return NULL;
+    value_change_class(self, mg_module.type, type);
+    node->tag = tag;
+    return self;
 }
 
 #endif
