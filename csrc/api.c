@@ -79,10 +79,11 @@ mg_node *mg_leaf(mg_arena *arena, double data) {
     return hand_over(arena, mg_new_leaf(arena, data), MG_OK, NULL);
 }
 
-int mg_renew_leaf(mg_node *node, double data) {
+int mg_renew_leaf(mg_node *node, double data, uint32_t tag) {
     mg_arena *arena = arena_of(node);
     mg_lock_take(&arena->lock);
-    bool renewed = node->op == MG_OP_leaf && node->refs == 1 && node->flags == 0 && node->tag == 0;
+    bool renewed =
+        node->op == MG_OP_leaf && node->refs == 1 && node->flags == 0 && node->tag == tag;
     if (renewed) {
         node->data = data;
         node->grad = 0.0;

@@ -114,9 +114,9 @@ const char *mg_error_text(mg_status status);
 
 /* Return a leaf; NULL: no memory. */
 mg_node *mg_leaf(mg_arena *arena, double data);
-/* Give a leaf new data and the gradient 0, if the leaf has no reference but the caller's, no tag
+/* Give a leaf new data and the gradient 0, if the leaf has no reference but the caller's, this tag
  * and no state: 1. Any other node stays as it was: 0. */
-int mg_renew_leaf(mg_node *node, double data);
+int mg_renew_leaf(mg_node *node, double data, uint32_t tag);
 /* Record op applied to x and y; y is NULL for an operator of one node. */
 mg_node *mg_record(mg_arena *arena, int op, mg_node *x, mg_node *y, mg_status *status);
 /* Do what mg_record does, in the arena of x, in the common case: for a caller to whom each argument

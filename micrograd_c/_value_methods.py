@@ -171,14 +171,17 @@ def makes_results(cls: Any) -> bool:
     signature is looked at once, and the constructor is not tried: an error that the constructor
     itself raises stays that error.
     """
-    for constructor in (cls.__init__, cls.__new__):
-        if isinstance(constructor, FunctionType):  # Value's own take the three, or are no functions
-            takes = _takes_three.get(constructor)
-            if takes is None:
-                takes = _takes_three[constructor] = _can_take_three(constructor)
-            if not takes:
-                return False
-    return True
+    return takes_three(cls.__init__) and takes_three(cls.__new__)
+
+
+def takes_three(constructor: Any) -> bool:
+    """Return whether an `__init__` or a `__new__` takes (data, children, op)."""
+    if not isinstance(constructor, FunctionType):  # one of Value's own
+        return True
+    takes = _takes_three.get(constructor)
+    if takes is None:
+        takes = _takes_three[constructor] = _can_take_three(constructor)
+    return takes
 
 
 def _can_take_three(constructor: Any) -> bool:

@@ -38,8 +38,7 @@ static bool can_have_tag(const PyTypeObject *type) {
     const PyTypeObject *base = mg_module.type;
     return type->tp_basicsize == base->tp_basicsize && type->tp_itemsize == base->tp_itemsize &&
            type->tp_dictoffset == base->tp_dictoffset &&
-           type->tp_weaklistoffset == base->tp_weaklistoffset && type->tp_init == base->tp_init &&
-           type->tp_new == base->tp_new && type->tp_finalize == NULL;
+           type->tp_weaklistoffset == base->tp_weaklistoffset && type->tp_finalize == NULL;
 }
 
 uint8_t value_class_tag(PyTypeObject *type) {

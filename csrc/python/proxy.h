@@ -32,7 +32,7 @@ typedef struct value_object {
     PyObject *weakrefs;
 } value_object;
 
-/* A tagged class is a subclass of Value without a constructor, slots or a finalizer of its own. Its
+/* A tagged class is a subclass of Value without slots or a finalizer of its own. Its
  * objects have no state to begin with, and a tag of their nodes says of which class they are. The
  * first such classes of a process get a tag, and are kept for ever. */
 #define MG_CLASSES 64

@@ -67,9 +67,14 @@ def renew(self: Any, made: Any, label: Any, op: str, partials: tuple[Any, ...]) 
 
 def replace(result: Any, recorded: Any) -> None:
     """Let `result` show the node of `recorded`; it keeps its data and its label."""
+    show_instead(result, take_node(recorded))
+
+
+def show_instead(result: Any, node: Any) -> None:
+    """Do so for a node, and take over the caller's reference."""
     tag = lib.mg_node_tag(result._node)
-    lib.mg_node_set_data(recorded._node, lib.mg_node_data(result._node))
-    show(result, take_node(recorded))
+    lib.mg_node_set_data(node, lib.mg_node_data(result._node))
+    show(result, node)
     if not lib.mg_node_set_tag(result._node, tag):
         result.label = labels[tag]
     result.__dict__.pop("_backward", None)

@@ -1,4 +1,8 @@
-"""Labels of Values. The first short ones of a program are numbered, and are no state of a proxy."""
+"""Labels and classes of Values that are no state of a proxy, for a number of the node says them.
+
+The first short labels of a program are numbered, and the first subclasses without slots or a
+finalizer of their own.
+"""
 
 from __future__ import annotations
 
@@ -29,17 +33,36 @@ def tag_of(label: Any, most: int = lib.MG_WIDE_TAG) -> int:
     return tag if tag < most else 0
 
 
+_MOST_CLASSES = 64
+classes: dict[int, Any] = {}  # by tag; the labels of these tags are empty
+class_tags: dict[Any, int] = {}  # kept for ever
+
+
+def tag_of_class(cls: Any, value_class: Any) -> int:
+    """Return the number of a subclass of Value, a new one if need be; 0 if it can have none."""
+    if hasattr(cls, "__del__") or cls.__basicsize__ != value_class.__basicsize__:
+        return 0
+    with lock:
+        if len(classes) < _MOST_CLASSES and len(labels) < lib.MG_WIDE_TAG:
+            classes[len(labels)] = cls
+            class_tags[cls] = len(labels)
+            labels.append("")
+    return class_tags.get(cls, 0)
+
+
 def get_label(proxy: Any) -> Any:
     """Return the label of a Value."""
-    tag = lib.mg_node_tag(proxy._node)
-    return proxy.__dict__.get("label", "") if proxy._stateful and not tag else labels[tag]
+    label = labels[lib.mg_node_tag(proxy._node)]
+    return proxy.__dict__.get("label", "") if proxy._stateful and not label else label
 
 
 def set_label(proxy: Any, label: Any) -> None:
     """Label a Value: by its node's tag, or where the label has no number by its state."""
     is_leaf = lib.mg_node_operator(proxy._node) == LEAF
-    tag = tag_of(label, _MOST_LABELS if is_leaf else lib.MG_WIDE_TAG)
-    own = not tag and label != ""
+    tag = class_tags.get(type(proxy), 0)
+    own = label != "" and (
+        tag != 0 or not (tag := tag_of(label, _MOST_LABELS if is_leaf else lib.MG_WIDE_TAG))
+    )
     if own:
         note(proxy, label)  # there may be no memory for it: then nothing has changed
     lib.mg_node_set_tag(proxy._node, tag)

@@ -19,6 +19,7 @@ from weakref import ref
 
 from .._library import ffi, lib
 from .arena import arena, lock, not_null
+from .labels import class_tags, classes, tag_of_class
 from .proxy import (
     CYCLIC,
     Proxy,
@@ -131,8 +132,21 @@ def wrap(node: Any) -> Any:
 def wrap_as(cls: type[Any], node: Any) -> Any:
     """Return the same of a subclass of Value, whose constructor is not called.
 
-    A subclass may have slots and attributes: its objects have state from the beginning.
+    A subclass without slots is known by a tag of the node. The objects of others have state from
+    the beginning.
     """
+    self: Any
+    tag = class_tags.get(cls) or tag_of_class(cls, _value_class)
+    if tag:
+        lib.mg_node_set_tag(node, tag)
+        self = Proxy()
+        self._stateful = 0
+        self._node = node
+        self.__class__ = cls
+        life = Life(self, proxy_died)
+        life.node = node
+        living[node] = life
+        return self
     self = object.__new__(cls)
     set_stateful(self, 0)
     _attach(self, node)
@@ -175,6 +189,8 @@ def show(self: Any, node: Any) -> None:
         life = living.get(old)
         if life is not None and life() is self:  # otherwise the collector has found self dead
             _leave(life)  # another thread may have taken the pointer, and be about to use it
+        if type(self) in class_tags:
+            lib.mg_node_set_tag(node, class_tags[type(self)])
         _attach(self, node)
 
 
@@ -205,7 +221,7 @@ def _new_proxy(node: Any) -> Any:
     proxy: Any = Proxy()
     proxy._stateful = 0
     proxy._node = node
-    proxy.__class__ = _value_class
+    proxy.__class__ = classes.get(lib.mg_node_tag(node), _value_class) if classes else _value_class
     life = Life(proxy, proxy_died)
     lib.mg_retain(node)
     life.node = node

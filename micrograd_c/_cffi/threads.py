@@ -27,6 +27,7 @@ recorders: dict[Any, None] = {}
 
 class _Here(threading.local):
     recorder: Any = None  # of this thread
+    awaited: Any = None  # see _construct_result of value.py
 
     def __init__(self) -> None:
         self.thread = object()  # stands for this thread, and never for a later one

@@ -21,11 +21,11 @@ from .._value_methods import LARGEST_INTEGER, as_real, real
 from . import construct as primitives
 from .arena import arena, not_null
 from .backward import backward, local_grads, push
-from .construct import as_leaf, look_at_node
+from .construct import as_leaf, look_at_node, show_instead
 from .errors import again, error
-from .labels import get_label, set_label
+from .labels import class_tags, get_label, set_label
 from .lifetimes import Life, children_of, living, proxies_are, proxy_died, wrap, wrap_as
-from .proxy import Proxy, hold, note
+from .proxy import Proxy, copy_pointer, hold, note
 from .table import ABOUT, ADD, EXPONENT, MULTIPLY, NAMES, NUMBER_POWER, POWER, of_form, symbol_of
 from .threads import grad_is_off, here, is_watched, recorders, refuse, stays
 
@@ -50,11 +50,37 @@ def _result(self: Value, node: Any) -> Any:
     if self._stateful:
         hold(self)
     cls = type(self)
-    if cls is Value:
-        return wrap(node)
+    return wrap(node) if cls is Value else _result_as(cls, node)
+
+
+def _result_as(cls: Any, node: Any) -> Any:
+    """Return the Value of a new node, of a subclass if that can be."""
     if cls.__init__ is Value.__init__ and cls.__new__ is Value.__new__:
         return wrap_as(cls, node)
-    return result_by_call(primitives, cls, wrap(node))
+    if cls.__new__ is not Value.__new__ or type(cls).__call__ is not type.__call__ or recorders:
+        return result_by_call(primitives, cls, wrap(node))
+    return _construct_result(cls, node) if shared.takes_three(cls.__init__) else wrap(node)
+
+
+def _construct_result(cls: Any, node: Any) -> Any:
+    """Do what result_by_call does for a class without a `__new__` of its own.
+
+    The result shows its node before its constructor is called: `Value.__init__` then has nothing to
+    make, if it is called with what is awaited.
+    """
+    result = wrap_as(cls, node)
+    children, op = result._children, symbol_of(node)
+    outer, here.awaited = here.awaited, (result, node, children, op)
+    try:
+        cls.__init__(result, float(lib.mg_node_data(node)), children, op)
+    finally:
+        here.awaited = outer
+    if result._node is not node:  # the constructor has made another
+        lib.mg_retain(node)
+        show_instead(result, copy_pointer(node))
+    if result.__dict__:
+        del result._backward
+    return result
 
 
 def _with_number(op: int, self: Value, number: float) -> Any:
@@ -96,6 +122,8 @@ def commutative(op: int) -> Callable[[Value, Any], Any]:
         else:
             number = as_real(other)
             return number if number is NotImplemented else _with_number(op, self, number)
+        if type(self) is not Value:
+            return _result_as(type(self), node)
         result: Any = Proxy()  # from here on what wrap(node) does, without the call
         result._stateful = 0
         result._node = node
@@ -159,10 +187,19 @@ class Value(Proxy):
         *more: Any,
         **names: Any,
     ) -> None:
-        bare = children is NOT_GIVEN and op is NOT_GIVEN and data is not NOT_GIVEN
-        if bare and not more and not names and not recorders:
+        if more or names or recorders or data is NOT_GIVEN:
+            pass
+        elif (children is NOT_GIVEN or children == ()) and (op is NOT_GIVEN or op == ""):
             data = real(data, "Value() data")
-            if lib.mg_renew_leaf(self._node, data):  # the one that __new__ has made
+            tag = 0 if type(self) is Value else class_tags.get(type(self), 0)
+            if lib.mg_renew_leaf(self._node, data, tag):  # the one that __new__ has made
+                if label != "":
+                    self.label = label
+                return
+        elif type(self) is not Value and here.awaited is not None and not self.__dict__:
+            result, node, *given = here.awaited
+            if self is result and self._node is node and given[0] is children and given[1] is op:
+                lib.mg_node_set_data(node, real(data, "Value() data"))
                 if label != "":
                     self.label = label
                 return
@@ -399,7 +436,7 @@ def _method(op: int) -> Callable[[Value], Any]:
     def method(self: Value) -> Any:
         node = record(op, self._node, _NULL)
         if node:
-            return wrap(node)
+            return wrap(node) if type(self) is Value else _result_as(type(self), node)
         args = op, self._node, _NULL
         return _result(self, lib.mg_record(arena, *args, _NULL) or again(lib.mg_record, *args))
 

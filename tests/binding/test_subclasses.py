@@ -309,3 +309,99 @@ def test_subclass_instances_are_weakly_referenced(mg: Any) -> None:
     del w
     collect()
     assert reference() is None
+
+
+# ---- classes that a node's tag tells ----
+
+
+def test_class_is_kept_by_the_graph_also_where_the_instance_had_a_label(mg: Any) -> None:
+    cls = plain(mg.Value)
+    root = mg.Value(1.0) * cls(2.0)
+    root._children[1].label = "w"
+    collect()
+    assert (type(root._children[1]), root._children[1].label) == (cls, "w")
+
+
+def test_label_that_an_instance_loses_is_empty(lib: Any) -> None:
+    w = plain(lib.Value)(2.0)
+    for label in ("w", ""):
+        w.label = label
+    assert (w.label, (w * 2.0).label) == ("", "")
+
+
+@each_class
+def test_class_is_kept_by_the_graph_of_any_number_of_classes(
+    mg: Any, make: Callable[[Any], Any]
+) -> None:
+    classes = [make(mg.Value) for _ in range(100)]
+    roots = [mg.Value(1.0) * (cls(2.0) * 3.0) for cls in classes]
+    collect()
+    assert [type(root._children[1]) for root in roots] == classes
+
+
+def test_class_that_an_instance_is_given_later_is_kept_by_the_graph(mg: Any) -> None:
+    one, other = plain(mg.Value), plain(mg.Value)
+    w, v = one(2.0), one(3.0)
+    w.__class__, v.__class__ = other, mg.Value
+    root = w * v
+    del w, v
+    collect()
+    assert [type(child) for child in root._children] == [other, mg.Value]
+
+
+def test_constructor_that_a_class_is_given_later_makes_the_results(lib: Any) -> None:
+    cls = plain(lib.Value)
+    w = cls(2.0)
+    w * w
+
+    def init(self: Any, data: Any, children: Any = (), op: str = "") -> None:
+        lib.Value.__init__(self, data + 100.0, children, op)
+
+    cls.__init__ = init
+    assert ((w * w).data, cls(1.0).data) == (104.0, 101.0)
+
+
+def test_number_of_an_instance_is_that_of_its_last_construction(lib: Any) -> None:
+    w = plain(lib.Value)(2.0)
+    out = w * 3.0
+    w.__init__(5.0, label="w")
+    assert (w.data, w.label, (w * 1.0).data, out.data) == (5.0, "w", 5.0, 6.0)
+    w.__init__(7.0)
+    assert (w.data, w.label, type(w * 1.0)) == (7.0, "", type(w))
+
+
+@pytest.mark.parametrize(
+    "construct",
+    [
+        lambda init, data, children, op: init(data),
+        lambda init, data, children, op: init(data, children),
+        lambda init, data, children, op: init(data, children, op + "'"),
+        lambda init, data, children, op: [init(0.0), init(data, children, op)],
+        lambda init, data, children, op: [init(data, children, op), init(data, children, op)],
+        lambda init, data, children, op: [init(data, children, op), init(data)],
+    ],
+)
+def test_result_has_the_operators_operands_and_rule_whatever_a_constructor_makes(
+    mg: Any, construct: Callable[..., Any]
+) -> None:
+    class Weight(mg.Value):  # type: ignore[misc,name-defined]
+        def __init__(self, data: Any, children: Any = (), op: str = "") -> None:
+            construct(super().__init__, data, children, op)
+
+    with balanced(mg):
+        w, x = Weight(2.0), mg.Value(3.0)
+        out = w * x + 1.0
+        out.backward()
+        assert (out.data, type(out._children[0]), w.grad, x.grad) == (7.0, Weight, 3.0, 2.0)
+        assert out._children[0]._children == (w, x)
+        del w, x, out
+
+
+def test_value_that_a_constructor_makes_of_its_operands_is_another(mg: Any) -> None:
+    class Weight(mg.Value):  # type: ignore[misc,name-defined]
+        def __init__(self, data: Any, children: Any = (), op: str = "", inner: Any = None) -> None:
+            self.inner = Weight(-data, children, op, self) if inner is None else inner
+            super().__init__(data, children, op)
+
+    out = Weight(2.0) * 3.0
+    assert (out.data, out.inner.data, out.inner.inner is out) == (6.0, -6.0, True)
