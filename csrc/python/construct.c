@@ -68,7 +68,8 @@ mg_node *value_make_node(double data, PyObject *children, PyObject *partials) {
 static int adopt(value_object *self, mg_node *node) {
     const uint32_t tag = mg_tag_of(self->node);
     if (!mg_set_tag(node, tag)) Py_XSETREF(self->label, Py_NewRef(mg_module.labels[tag]));
-    bool state = PyObject_GC_IsTracked((PyObject *)self) || self->label != NULL ||
+    bool tracked = value_is_exact((PyObject *)self) && PyObject_GC_IsTracked((PyObject *)self);
+    bool state = tracked || (self->node->flags & MG_KEEP) != 0 || self->label != NULL ||
                  self->dict != NULL || !value_has_class_of_tag((PyObject *)self);
     if (state && mg_keep(mg_module.arena, node) != MG_OK) {
         if (node->refs == 0) value_discard(node);

@@ -78,9 +78,11 @@ static void dealloc(PyObject *object) {
     }
     if ((self->node->flags & MG_KEEP) == 0 && self->weakrefs == NULL && type->tp_finalize == NULL &&
         value_has_class_of_tag(object)) {
+        PyObject_GC_UnTrack(self);
         drop_node(self);
-        value_change_class(object, type, mg_module.type);
+        Py_SET_TYPE(object, (PyTypeObject *)Py_NewRef((PyObject *)mg_module.type));
         recycle(self);
+        Py_DECREF((PyObject *)type);
         return;
     }
     dealloc_with_state(self);

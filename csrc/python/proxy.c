@@ -41,6 +41,27 @@ static bool can_have_tag(const PyTypeObject *type) {
            type->tp_weaklistoffset == base->tp_weaklistoffset && type->tp_finalize == NULL;
 }
 
+/* Called when a tagged class dies; self is the tag. */
+static PyObject *forget_class(PyObject *self, PyObject *Py_UNUSED(reference)) {
+    const long tag = PyLong_AsLong(self);
+    if (mg_module.tagged == mg_module.classes[tag]) mg_module.tagged = NULL;
+    mg_module.classes[tag] = mg_module.type;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef forget_method = {"forget_class", forget_class, METH_O, NULL};
+
+/* Have forget_class called when the class dies. false: no memory, and no error is set. */
+static bool watch_class(PyTypeObject *type, int tag) {
+    PyObject *number = PyLong_FromLong(tag);
+    PyObject *callback = number != NULL ? PyCFunction_New(&forget_method, number) : NULL;
+    PyObject *reference = callback != NULL ? PyWeakref_NewRef((PyObject *)type, callback) : NULL;
+    Py_XDECREF(callback);
+    Py_XDECREF(number);
+    if (reference == NULL) PyErr_Clear();
+    return reference != NULL; /* which lives as long as the process */
+}
+
 uint8_t value_class_tag(PyTypeObject *type) {
     int tag = 0;
     if (type == mg_module.type || !can_have_tag(type)) return 0;
@@ -48,10 +69,11 @@ uint8_t value_class_tag(PyTypeObject *type) {
         if (mg_module.classes[i] == type) tag = i;
     if (tag == 0) {
         if (mg_module.class_count == MG_CLASSES || mg_module.label_count >= MG_WIDE_TAG) return 0;
-        tag = mg_module.label_count++;
+        tag = mg_module.label_count;
+        if (!watch_class(type, tag)) return 0;
+        mg_module.classes[tag] = type;
         mg_module.class_count++;
-        mg_module.classes[tag] = (PyTypeObject *)Py_NewRef((PyObject *)type);
-        mg_module.labels[tag] = mg_module.empty_string;
+        mg_module.labels[mg_module.label_count++] = mg_module.empty_string;
         type->tp_dealloc = mg_module.type->tp_dealloc; /* there are no slots to clear before */
     }
     mg_module.tagged = type;

@@ -34,7 +34,7 @@ typedef struct value_object {
 
 /* A tagged class is a subclass of Value without slots or a finalizer of its own. Its
  * objects have no state to begin with, and a tag of their nodes says of which class they are. The
- * first such classes of a process get a tag, and are kept for ever. */
+ * first such classes of a process get a tag. When a class dies its nodes come back as Values. */
 #define MG_CLASSES 64
 #define MG_LABELS 65536
 #define MG_LABEL_LENGTH 64 /* of a label in mg_module.labels; at most 20 MiB, kept for ever */
@@ -197,13 +197,6 @@ static inline bool value_has_class_of_tag(PyObject *object) {
     return mg_module.classes[value_node(object)->tag] == Py_TYPE(object);
 }
 
-/* Let an object of this class be one of another class; one is Value, the other a tagged class. */
-static inline void value_change_class(PyObject *self, PyTypeObject *before, PyTypeObject *after) {
-    Py_INCREF((PyObject *)after);
-    Py_SET_TYPE(self, after);
-    Py_DECREF((PyObject *)before); /* not the last reference: the module keeps both */
-}
-
 /* The proxy that shows a node, borrowed. NULL: there is none, or it is being deallocated; no error
  * is set. */
 static inline PyObject *value_living(const mg_node *node) {
@@ -265,7 +258,10 @@ MG_INLINE PyObject *value_wrap(mg_node *node) {
 MG_INLINE PyObject *value_wrap_tagged(mg_node *node, PyTypeObject *type, uint8_t tag) {
     PyObject *self = value_wrap(node);
     if (self == NULL) return NULL;
-    value_change_class(self, mg_module.type, type);
+    Py_INCREF((PyObject *)type);
+    Py_SET_TYPE(self, type);
+    Py_DECREF((PyObject *)mg_module.type);
+    PyObject_GC_Track(self); /* the class may refer to the object, and has to die with it */
     node->tag = tag;
     return self;
 }

@@ -7,6 +7,7 @@ finalizer of their own.
 from __future__ import annotations
 
 from typing import Any
+from weakref import ref
 
 from .._library import lib
 from .arena import lock
@@ -34,8 +35,8 @@ def tag_of(label: Any, most: int = lib.MG_WIDE_TAG) -> int:
 
 
 _MOST_CLASSES = 64
-classes: dict[int, Any] = {}  # by tag; the labels of these tags are empty
-class_tags: dict[Any, int] = {}  # kept for ever
+classes: dict[int, Any] = {}  # weak references, by tag; the labels of these tags are empty
+class_tags: dict[int, int] = {}  # by id
 
 
 def tag_of_class(cls: Any, value_class: Any) -> int:
@@ -43,11 +44,13 @@ def tag_of_class(cls: Any, value_class: Any) -> int:
     if hasattr(cls, "__del__") or cls.__basicsize__ != value_class.__basicsize__:
         return 0
     with lock:
-        if len(classes) < _MOST_CLASSES and len(labels) < lib.MG_WIDE_TAG:
-            classes[len(labels)] = cls
-            class_tags[cls] = len(labels)
-            labels.append("")
-    return class_tags.get(cls, 0)
+        number, tag = id(cls), len(labels)
+        if len(classes) == _MOST_CLASSES or tag >= lib.MG_WIDE_TAG:
+            return 0
+        classes[tag] = ref(cls, lambda _: class_tags.pop(number, None))
+        class_tags[number] = tag
+        labels.append("")
+        return tag
 
 
 def get_label(proxy: Any) -> Any:
@@ -59,7 +62,7 @@ def get_label(proxy: Any) -> Any:
 def set_label(proxy: Any, label: Any) -> None:
     """Label a Value: by its node's tag, or where the label has no number by its state."""
     is_leaf = lib.mg_node_operator(proxy._node) == LEAF
-    tag = class_tags.get(type(proxy), 0)
+    tag = class_tags.get(id(type(proxy)), 0)
     own = label != "" and (
         tag != 0 or not (tag := tag_of(label, _MOST_LABELS if is_leaf else lib.MG_WIDE_TAG))
     )

@@ -136,7 +136,7 @@ def wrap_as(cls: type[Any], node: Any) -> Any:
     the beginning.
     """
     self: Any
-    tag = class_tags.get(cls) or tag_of_class(cls, _value_class)
+    tag = class_tags.get(id(cls)) or tag_of_class(cls, _value_class)
     if tag:
         lib.mg_node_set_tag(node, tag)
         self = Proxy()
@@ -189,8 +189,7 @@ def show(self: Any, node: Any) -> None:
         life = living.get(old)
         if life is not None and life() is self:  # otherwise the collector has found self dead
             _leave(life)  # another thread may have taken the pointer, and be about to use it
-        if type(self) in class_tags:
-            lib.mg_node_set_tag(node, class_tags[type(self)])
+        lib.mg_node_set_tag(node, class_tags.get(id(type(self)), 0))
         _attach(self, node)
 
 
@@ -221,7 +220,8 @@ def _new_proxy(node: Any) -> Any:
     proxy: Any = Proxy()
     proxy._stateful = 0
     proxy._node = node
-    proxy.__class__ = classes.get(lib.mg_node_tag(node), _value_class) if classes else _value_class
+    known_class = classes.get(lib.mg_node_tag(node)) if classes else None
+    proxy.__class__ = (known_class and known_class()) or _value_class
     life = Life(proxy, proxy_died)
     lib.mg_retain(node)
     life.node = node

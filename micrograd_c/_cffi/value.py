@@ -191,7 +191,7 @@ class Value(Proxy):
             pass
         elif (children is NOT_GIVEN or children == ()) and (op is NOT_GIVEN or op == ""):
             data = real(data, "Value() data")
-            tag = 0 if type(self) is Value else class_tags.get(type(self), 0)
+            tag = 0 if type(self) is Value else class_tags.get(id(type(self)), 0)
             if lib.mg_renew_leaf(self._node, data, tag):  # the one that __new__ has made
                 if label != "":
                     self.label = label

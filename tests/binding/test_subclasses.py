@@ -405,3 +405,15 @@ def test_value_that_a_constructor_makes_of_its_operands_is_another(mg: Any) -> N
 
     out = Weight(2.0) * 3.0
     assert (out.data, out.inner.data, out.inner.inner is out) == (6.0, -6.0, True)
+
+
+@each_class
+def test_class_that_refers_to_an_instance_dies_with_it(
+    lib: Any, make: Callable[[Any], Any]
+) -> None:
+    cls = make(lib.Value)
+    cls.instance = cls(2.0)
+    reference = weakref.ref(cls)
+    del cls
+    collect()
+    assert reference() is None
