@@ -208,6 +208,14 @@ class Value(Proxy):
     # ---- attributes ----
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if type(value) is float and type(self) is Value and not recorders:
+            # what the properties below do, unless a program has replaced them
+            if name == "grad" and Value.grad is _grad:
+                lib.mg_node_set_grad(self._node, value)
+                return
+            if name == "data" and Value.data is _data:
+                lib.mg_node_set_data(self._node, value)
+                return
         if name not in ("data", "grad", "label"):
             note(self, value)
         object.__setattr__(self, name, value)
@@ -217,25 +225,31 @@ class Value(Proxy):
         """The node's value."""
         if recorders and here.recorder is not None:
             return here.recorder.read(self)  # type: ignore[no-any-return]
-        return float(lib.mg_node_data(self._node))
+        return lib.mg_node_data(self._node)  # type: ignore[no-any-return]
 
     @data.setter
     def data(self, number: Any) -> None:
         if recorders and here.recorder is not None:
             here.recorder.assign(self, number)
-        else:
-            lib.mg_node_set_data(self._node, real(number, "data"))
+            return
+        if type(number) is not float:
+            number = real(number, "data")
+        lib.mg_node_set_data(self._node, number)
 
     @property
     def grad(self) -> float:
         """The derivative accumulated so far."""
-        refuse("reading .grad")
-        return float(lib.mg_node_grad(self._node))
+        if recorders:
+            refuse("reading .grad")
+        return lib.mg_node_grad(self._node)  # type: ignore[no-any-return]
 
     @grad.setter
     def grad(self, number: Any) -> None:
-        refuse("assigning .grad")
-        lib.mg_node_set_grad(self._node, real(number, "grad"))
+        if recorders:
+            refuse("assigning .grad")
+        if type(number) is not float:
+            number = real(number, "grad")
+        lib.mg_node_set_grad(self._node, number)
 
     @property
     def label(self) -> Any:
@@ -425,6 +439,8 @@ class Value(Proxy):
         number = _data_of(other)
         return NotImplemented if number is NotImplemented else self.data >= number
 
+
+_data, _grad = Value.data, Value.grad
 
 # ---- tanh, exp, ...: from the operator table ----
 
