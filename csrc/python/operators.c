@@ -36,20 +36,22 @@ MG_INLINE bool is_tagged(PyObject *object) {
     return type == mg_module.tagged && type->tp_init == value_init && type->tp_new == value_new;
 }
 
-/* finish where an operand may be of a subclass: self's class is the result's class. */
-static PyObject *finish_as(PyObject *self, mg_node *node, mg_node *x, mg_node *y) {
-    if (value_is_exact(self)) return finish(node, x, y);
-    if (is_tagged(self)) {
-        bool plain = node != NULL && mg_module.blocks == 0 && mg_module.free_list != NULL &&
-                     ((x->flags | y->flags) & MG_KEEP) == 0;
-        if (MG_LIKELY(plain))
-            return value_wrap_tagged(node, mg_module.tagged, mg_module.tagged_tag);
-    }
+/* finish for a result of self's class, a subclass. */
+static MG_NEVER_INLINE PyObject *finish_subclass(PyObject *self, mg_node *node, mg_node *x,
+                                                 mg_node *y) {
+    bool plain = is_tagged(self) && node != NULL && mg_module.blocks == 0 &&
+                 mg_module.free_list != NULL && ((x->flags | y->flags) & MG_KEEP) == 0;
+    if (MG_LIKELY(plain)) return value_wrap_tagged(node, mg_module.tagged, mg_module.tagged_tag);
     if (node == NULL) return PyErr_NoMemory();
     value_hold(x);
     value_hold(y);
     if (mg_module.blocks != 0 && (node = value_pass_blocks(node)) == NULL) return NULL;
     return value_wrap_as(Py_TYPE(self), node);
+}
+
+/* finish where an operand may be of a subclass: self's class is the result's class. */
+static inline PyObject *finish_as(PyObject *self, mg_node *node, mg_node *x, mg_node *y) {
+    return value_is_exact(self) ? finish(node, x, y) : finish_subclass(self, node, x, y);
 }
 
 /* ---- an operand on either side ---- */
@@ -241,14 +243,13 @@ static double negated(PyObject *object, double number) {
 
 /* Whether the left operand is a Value and the node between it and right needs no proxy to be of
  * right's class, which is Value or a tagged class. */
-MG_INLINE bool needs_no_middle(const operands *in, PyObject *right) {
+static bool needs_no_middle(const operands *in, PyObject *right) {
     return in->left == IS_VALUE && (value_is_exact(right) || is_tagged(right));
 }
 
 /* Return the proxy of a node over a middle one that nobody has seen, which is of right's class. The
  * node may be NULL, which means no memory. */
-MG_INLINE PyObject *finish_over(mg_node *node, const operands *in, PyObject *right) {
-    if (value_is_exact(in->self) && value_is_exact(right)) return finish(node, in->x, in->y);
+static PyObject *finish_over(mg_node *node, const operands *in, PyObject *right) {
     if (node != NULL && !value_is_exact(right))
         mg_links_of(node)->right->tag = mg_module.tagged_tag;
     return finish_as(in->self, node, in->x, in->y);
@@ -284,7 +285,9 @@ static PyObject *divide(PyObject *left, PyObject *right) {
     operands in;
     PyObject *result;
     double inverse;
-    if (any_subclass(left, right) && !(composes_natively(left) && composes_natively(right)))
+    const bool exact = value_is_exact(left) && value_is_exact(right);
+    if (!exact && any_subclass(left, right) &&
+        !(composes_natively(left) && composes_natively(right)))
         return compose(mg_module.divide, left, right);
     if (!take_operands(&in, left, right, &result)) return result;
     double divisor = in.right == IS_NUMBER ? in.b : in.y->data;
@@ -294,8 +297,10 @@ static PyObject *divide(PyObject *left, PyObject *right) {
         return NULL;
     }
     if (in.right == IS_NUMBER) return record_number(MG_OP_multiply, in.self, in.x, inverse);
-    if (needs_no_middle(&in, right))
-        return finish_over(mg_new_quotient(mg_module.arena, in.x, in.y, inverse), &in, right);
+    if (exact || needs_no_middle(&in, right)) {
+        mg_node *node = mg_new_quotient(mg_module.arena, in.x, in.y, inverse);
+        return exact ? finish(node, in.x, in.y) : finish_over(node, &in, right);
+    }
     mg_node *power = mg_new_power(mg_module.arena, inverse, in.y, -1.0, true);
     if (!value_is_exact(right))
         return apply_over(MG_OP_multiply, left, finish_as(right, power, in.y, in.y));
