@@ -167,11 +167,11 @@ void mg_program_describe(const mg_program *program, mg_program_facts *out) {
     };
 }
 
-void mg_program_reaches(const mg_program *program, unsigned char *captured) {
-    memset(captured, 0, program->captured);
+void mg_program_reaches(const mg_program *program, unsigned char *inputs) {
+    memset(inputs, 0, program->inputs);
     for (size_t i = 0; i < program->count; i++) {
         const mg_entry *entry = &program->entries[i];
-        if (program->fates[i].reached && entry->op == MG_TRACE_CAPTURED) captured[entry->x] = 1;
+        if (program->fates[i].reached && entry->op == MG_TRACE_INPUT) inputs[entry->x] = 1;
     }
 }
 

@@ -267,6 +267,8 @@ static void write_instruction(writer *to, const mg_instruction *in) {
             write_reference(to, in->x);
             write_text(to, " is not 0");
             break;
+        default: /* packs have no listing */
+            break;
     }
     write_text(to, "\n");
 }

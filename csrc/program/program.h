@@ -43,12 +43,20 @@ typedef enum {
     MG_CODE_LESS,     /* out = 1 where x < y, else 0 */
     MG_CODE_LESS_EQUAL,
     MG_CODE_EQUAL,
-    MG_CODE_SELECT, /* out = y where x is not 0, else z. MG_NOTHING: y is 0, z is number */
-    MG_CODE_TAKE,   /* out = term x, a value a; nan where x is no place among the terms */
-    MG_CODE_INDEX,  /* fill the trap where x is no place among count elements */
-    MG_CODE_PICK,   /* out = y where x is one of the count places from `first` on, else 0.
-                     * MG_NOTHING: y is 1 */
-    MG_CODE_SCATTER /* adjoint a of term x += the sum over rows of g. MG_NOTHING: none */
+    MG_CODE_SELECT,  /* out = y where x is not 0, else z. MG_NOTHING: y is 0, z is number */
+    MG_CODE_TAKE,    /* out = term x, a value a; nan where x is no place among the terms */
+    MG_CODE_INDEX,   /* fill the trap where x is no place among count elements */
+    MG_CODE_PICK,    /* out = y where x is one of the count places from `first` on, else 0.
+                      * MG_NOTHING: y is 1 */
+    MG_CODE_SCATTER, /* adjoint a of term x += the sum over rows of g. MG_NOTHING: none */
+    /* of packs alone, see packs.c */
+    MG_CODE_LANES,   /* the instructions from here on have count lanes */
+    MG_CODE_ONES,    /* the next count instructions have one lane each, with places for operands */
+    MG_CODE_GATHER,  /* out = the numbers at the places a of count terms */
+    MG_CODE_CHOOSE,  /* out = the lanes at place a of the term that the number x names */
+    MG_CODE_EXACT,   /* out = op(x, y), by the expression of the operator table */
+    MG_CODE_EXACT_X, /* out = g dz/dx, by the expression of the operator table */
+    MG_CODE_EXACT_Y  /* out = g dz/dy, by the expression of the operator table */
 } mg_code;
 
 /* A term of a sum: a * b, or a where b is MG_NOTHING. */

@@ -6,6 +6,11 @@
 
 /* Make the instructions of a program for a mode; MG_NO_MEMORY, MG_INTERRUPTED: there are none. */
 mg_status mg_make_schedule(mg_arena *memory, mg_program *program, mg_mode mode);
+/* Make the instructions alone, with a register for each result and without slots; `out` is empty at
+ * first. In MG_ALL instructions have masks, and their own operands. false: no memory, or given up.
+ */
+bool mg_make_code(mg_arena *memory, mg_program *program, mg_mode mode, mg_schedule *out,
+                  uint32_t *registers);
 void mg_drop_schedule(mg_arena *memory, mg_schedule *schedule);
 
 #endif

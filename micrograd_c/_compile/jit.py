@@ -109,38 +109,35 @@ def _refer(thing: Any) -> Callable[[], Any]:
 
 
 class _Seat:
-    """What a replay needs. One call at a time uses it.
-
-    A jitted function is replayed for one row, so all that depends on data is computed once a call:
-    for the program the arguments are captured Values, too.
-    """
+    """What a replay needs. One call at a time uses it."""
 
     def __init__(self, way: Way) -> None:
-        program, outputs, count = way.trace.program, len(way.trace.outputs), len(way.reached)
-        self._numbers = ffi.new("double[]", count + 1)
-        self._results = ffi.new("double[]", count + 1)
-        self.outs = ffi.new("double[]", outputs + 1)
-        self._seeds = ffi.new("double[]", outputs + 1)
-        self._columns = ffi.new("mg_column[]", 2 * outputs + 1)
-        self._failed = ffi.new("uint32_t[]", 1)
-        self._scalars = ffi.new("double[]", lib.mg_program_scalars(program))
-        self._sums = ffi.new("double[]", lib.mg_program_sums(program))
-        self.call = call = ffi.new("mg_call *")
-        self.numbers = ffi.buffer(self._numbers, 8 * count)
-        self.results = ffi.buffer(self._results)  # the first output, and the derivatives
+        self._trace = trace = way.trace
+        outputs = len(trace.outputs)
+        self._numbers = ffi.new("double[]", trace.inputs + 1)
+        self._results = ffi.new("double[]", trace.inputs + 1)
+        self._seeds = ffi.new("double[]", [float(i < way.values) for i in range(outputs)])
+        self.outs = self._results if way.alone else ffi.new("double[]", outputs + 1)
+        self.first = ffi.buffer(self.outs, 8)
+        self.numbers = ffi.buffer(self._numbers, 8 * trace.inputs)
+        self.results = ffi.buffer(self._results)  # an output, and the derivatives
         self.seeds = ffi.buffer(self._seeds, 8 * way.values)
-        lib.mg_set_columns(self._columns, self.outs, outputs, 0)
-        if way.values == 1:
-            self._columns[0].data = self._results
-        elif way.values:
-            lib.mg_set_columns(self._columns + outputs, self._seeds, outputs, 0)
-        call.outputs, call.seeds = self._columns, self._columns + outputs
-        call.captured, call.captured_grads = self._numbers, self._results + 1
-        call.scalars, call.sums, call.failed = self._scalars, self._sums, self._failed
-        call.count, call.seed, call.scale, call.check = 1, 1.0, 1.0, 1
-        # These return 1 if a guard failed, 2 where the function might raise an error, otherwise 0.
-        self.run = functools.partial(lib.mg_replay_scalars, program, call, 1)
-        self.run_forward = functools.partial(lib.mg_replay_scalars, program, call, 0)
+
+    # These return 1 if a guard failed, 2 where the function might raise an error, otherwise 0.
+
+    @functools.cached_property
+    def run(self) -> Callable[[], int]:
+        return self._replay(True, self._seeds, self._results + 1)
+
+    @functools.cached_property
+    def run_forward(self) -> Callable[[], int]:
+        return self._replay(False, ffi.NULL, ffi.NULL)
+
+    def _replay(self, reverse: bool, seeds: Any, slopes: Any) -> Callable[[], int]:
+        packs = self._trace.packs(0, reverse)
+        room = ffi.new("double[]", lib.mg_packs_room(packs))
+        parts = packs, room, self._numbers, seeds, self.outs, slopes
+        return functools.partial(lib.mg_packs_replay, *parts)
 
 
 class Way:
@@ -165,6 +162,7 @@ class Way:
         self.reached = bytes(wanted)
         self.single = values == 1 and any(self.reached)
         self.bare = result == 0  # the result is the Value itself, not a nesting
+        self.alone = len(trace.outputs) == 1
         self.seats: list[_Seat] = []
 
     def take_seat(self) -> _Seat:
@@ -190,6 +188,8 @@ class Way:
         if status:
             seats.append(seat)
             return _ANEW if status == 1 else _EAGERLY
+        if not self.alone:
+            seat.results[0:8] = seat.first
         own = {"_op": self.site.name, "_jit": (self, leaves, 0)}
         value = bulk.give_result(self.captured, leaves, seat.results, self.reached, own)
         if self.bare and value is not None:
@@ -210,8 +210,6 @@ class Way:
             return _EAGERLY
         status = seat.run_forward()
         numbers = list(seat.outs[0 : len(self.trace.outputs)])
-        if self.values == 1:
-            numbers[0] = ffi.from_buffer("double[]", seat.results)[0]
         taken = bytes(seat.numbers)
         self.seats.append(seat)
         if status:
@@ -408,23 +406,23 @@ class _Plan:
         return Way(
             site,
             frozenset(self.static),
-            *_all_captured(len(site.kinds), *parts),
+            *_all_inputs(len(site.kinds), *parts),
             _after_values(shape, len(roots)),
             len(roots),
         )
 
 
-def _all_captured(
+def _all_inputs(
     inputs: int, recorded: bytes, outputs: Any, guards: Any, captured: tuple[Value, ...]
 ) -> tuple[Trace, tuple[Value, ...]]:
-    """Return a trace that has the inputs as captured Values, before others; and those others."""
+    """Return a trace that has captured Values as inputs, behind the others; and these Values."""
     np = numpy()
     kind = np.dtype([("number", "f8"), ("op", "u4"), ("x", "u4"), ("y", "u4"), ("z", "u4")])
     entries = np.frombuffer(recorded or b"", kind).copy()
-    entries["x"][entries["op"] == lib.MG_TRACE_CAPTURED] += inputs
-    entries["op"][entries["op"] == lib.MG_TRACE_INPUT] = lib.MG_TRACE_CAPTURED
-    anything = (Value(0.0),) * inputs
-    return Trace(entries.tobytes(), outputs, guards, (*anything, *captured), 0), captured
+    moved = entries["op"] == lib.MG_TRACE_CAPTURED
+    entries["x"][moved] += inputs
+    entries["op"][moved] = lib.MG_TRACE_INPUT
+    return Trace(entries.tobytes(), outputs, guards, (), inputs + len(captured)), captured
 
 
 def _after_values(shape: Any, values: int) -> Any:

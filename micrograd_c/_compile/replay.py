@@ -99,6 +99,7 @@ class Trace:
         self.frames: dict[int, list[Frame]] = {mode: [] for mode in range(lib.MG_MODES)}
         self._variants: dict[Any, Trace] = {}
         self._kept = 0  # bytes of their entries
+        self._packs: dict[bool, Any] = {}
         self._passes: tuple[int, int] | None = None
         # Whether all captured Values are leaves without a closure: then their gradients are just
         # added to. From any other Value backward must go on.
@@ -185,6 +186,16 @@ class Trace:
         if frame.idle:
             frame.held = None
             self.frames[mode].append(frame)
+
+    def packs(self, own: int, reverse: bool) -> Any:
+        """Return the packs of a trace without captured Values: see mg_packs_new."""
+        made = self._packs.get(reverse)
+        if made is None:
+            status = ffi.new("mg_status *")
+            parts = self.program, own, reverse, status
+            made = _to_the_end(lambda: (lib.mg_packs_new(*parts), status[0]))
+            made = self._packs[reverse] = _owned(made, "a program", lib.mg_packs_free)
+        return made
 
     def listing(self, mode: int) -> str:
         """Return the instructions of one mode."""
