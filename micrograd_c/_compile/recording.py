@@ -245,6 +245,14 @@ class Recorder:
         """Return the comparison of two Values' data as a condition; `outcome` is the example's."""
         return Condition(self, relation, left, right, outcome)
 
+    def count(self, condition: Condition) -> Number:
+        """Return each row's 1 or 0, a stand-in."""
+        return Number(self, condition.value, int(condition.holds), counts=True)
+
+    def compute(self, apply: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+        """Return apply(a, b), of which one is a condition; NotImplemented as Python's numbers do."""
+        return _arithmetic(apply, a, b)
+
     def select(self, condition: Condition, a: Any, b: Any) -> Value:
         """Return a Value that is a in rows where the condition holds, and b in others."""
         y, z = (v if isinstance(v, Value) else self.lift(v) for v in (a, b))
@@ -640,7 +648,7 @@ class Condition:
         """Return each row's 1 or 0, a stand-in; the bool itself after the recording."""
         if self.recorder.over:
             return self.holds
-        return Number(self.recorder, self.value, int(self.holds), counts=True)
+        return self.recorder.count(self)
 
     def __bool__(self) -> bool:
         if not self._asked:
@@ -754,7 +762,7 @@ def _of_count(function: Callable[..., Any]) -> Callable[..., Any]:
 def _forward(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def operation(self: Condition, other: Any) -> Any:
         over = self.recorder.over
-        return apply(self.holds, other) if over else _arithmetic(apply, self, other)
+        return apply(self.holds, other) if over else self.recorder.compute(apply, self, other)
 
     return operation
 
@@ -762,7 +770,7 @@ def _forward(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 def _reflected(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def operation(self: Condition, other: Any) -> Any:
         over = self.recorder.over
-        return apply(other, self.holds) if over else _arithmetic(apply, other, self)
+        return apply(other, self.holds) if over else self.recorder.compute(apply, other, self)
 
     return operation
 
