@@ -6,7 +6,7 @@ import math
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from ._compile.recording import EQUAL, LINK, NO_RULE, RULE_EQUAL, SELECT, TABLE, TAKE
+from ._compile.rules import EQUAL, LINK, NO_RULE, RULE_EQUAL, SELECT, TABLE, TAKE
 from ._rules import PARTIALS, STEEP
 from .engine import Value, attributes, bulk, graph, recorded
 

@@ -27,9 +27,11 @@ from .._value_methods import PACKAGE_FOLDER, as_count, user_line
 from ..engine import Value, bulk, graph, restore
 from . import nesting
 from .arguments import numpy, real_number
+from .conditions import Condition
 from .extremes import record_extremes
-from .recording import Condition, Number, Recorder
+from .recording import Recorder
 from .replay import Trace
+from .stand_ins import Number
 from .tracing import trace_parts
 
 __all__ = ["Jit", "jit"]
