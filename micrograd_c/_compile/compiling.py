@@ -11,7 +11,7 @@ from .._value_methods import as_count
 from ..engine import Value
 from . import arguments
 from .arguments import Shape
-from .program import OPTIONS, Common, Program, State, _count, _restored
+from .program import OPTIONS, Common, Program, State, _restored, plural
 
 __all__ = ["ProgramByShape", "compile"]
 
@@ -118,9 +118,9 @@ class ProgramByShape(Program):
         if not self._programs:
             return f"Program({name}: nothing has been recorded yet)"
         return (
-            f"Program({name}: {_count(len(self._programs), 'shape')}, "
-            f"{_count(len(self.parameters), 'parameter')}, "
-            f"{_count(self.specializations, 'specialization')})"
+            f"Program({name}: {plural(len(self._programs), 'shape')}, "
+            f"{plural(len(self.parameters), 'parameter')}, "
+            f"{plural(self.specializations, 'specialization')})"
         )
 
     def disassemble(self, mode: str = "forward") -> str:
