@@ -11,7 +11,8 @@ from .._value_methods import as_count
 from ..engine import Value
 from . import arguments
 from .arguments import Shape
-from .program import OPTIONS, Common, Program, State, _restored, plural
+from .program import OPTIONS, Program, State, _restored
+from .recorded import Common, plural
 
 __all__ = ["ProgramByShape", "compile"]
 
