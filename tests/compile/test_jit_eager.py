@@ -151,14 +151,6 @@ def test_with_fallback_it_runs_eagerly_after_one_warning_that_names_the_line(mg:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert f(mg.Value(3.0)).data == 9.0
-        assert (
-            f(
-                3.0,
-            ).data
-            == 9.0
-            if False
-            else True
-        )
 
 
 def test_bad_input_gets_a_clear_error(mg: Any) -> None:
