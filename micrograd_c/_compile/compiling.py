@@ -89,7 +89,7 @@ class ProgramByShape(Program):
                 raise ValueError("the first call with arguments of a shape needs a row to record")
             self._recording = program
             try:
-                program._record(program._numbers_of_row(rows.columns, 0))
+                program._record(program._numbers_of_row(rows.columns, 0), 0)
             finally:
                 self._recording = None
             self._programs[key] = program
@@ -255,7 +255,7 @@ def compile(
     for name in names:
         shapes.append(arguments.describe(keywords[name], numbers, f"example {name!r}"))
     program = Program(fn, shapes, len(numbers), max_specializations, allow_constants, names)
-    program._record(numbers)
+    program._record(numbers, "the example")
     return program
 
 

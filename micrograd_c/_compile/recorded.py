@@ -90,8 +90,11 @@ class Recorded:
 
     # ---- recording ----
 
-    def _record(self, numbers: Sequence[float], way: Way = START) -> None:
-        """Record what `fn` does for the row with these numbers, and add the trace on this way."""
+    def _record(self, numbers: Sequence[float], row: int | str, way: Way = START) -> None:
+        """Record what `fn` does for the row with these numbers, and add the trace on this way.
+
+        An error of arithmetic, or of a lookup, names the row.
+        """
         recorder = Recorder(self._allow_constants)
 
         def work() -> tuple[Shape, Trace]:
@@ -100,17 +103,21 @@ class Recorded:
             recorder.finish()
             roots: list[Value] = []
             shape = describe_result(result, roots, recorder, "the result", self._result)
+            if self._traces and shape != self._result:
+                raise ValueError(
+                    "the function returns another nesting of Values for this row than for the first"
+                )
             return shape, make_trace(recorder, roots)
 
         try:
             self._recorder = recorder, threading.get_ident()
             shape, trace = recorder.run(lambda: record_extremes(recorder, work))
+        except (ArithmeticError, ValueError, IndexError) as error:
+            if type(error) not in checks.ARITHMETIC:
+                raise
+            raise checks.with_row(row, error) from error
         finally:
             self._recorder = None
-        if self._traces and shape != self._result:
-            raise ValueError(
-                "the function returns another nesting of Values for this row than for the first"
-            )
         self._add(trace, way)
         self._set_result(shape)
 
@@ -156,12 +163,7 @@ class Recorded:
                     "are different for many rows can often be written with where(), maximum(), "
                     "minimum() or relu()"
                 )
-            try:
-                self._record(numbers, way)
-            except (ArithmeticError, ValueError, IndexError) as error:
-                if type(error) not in checks.ARITHMETIC:
-                    raise
-                raise checks.with_row(row, error) from error
+            self._record(numbers, row, way)
         return True
 
     # ---- rows ----
