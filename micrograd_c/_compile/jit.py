@@ -11,6 +11,7 @@ computed when backward comes: see `Hub`.
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 import types
@@ -307,16 +308,23 @@ class Hub:
         return slopes[order]
 
     def __reduce__(self) -> Any:
-        operands = self.way.operands(self.leaves)
-        rows = [self.gradients(seeds, operands).tolist() for seeds in numpy().eye(len(self.slots))]
+        operands, rows = self.way.operands(self.leaves), []
+        for seeds in numpy().eye(len(self.slots)):
+            try:
+                rows.append(self.gradients(seeds, operands).tolist())
+            except _ARITHMETIC as error:  # the copy raises it in backward
+                rows.append(error)
         return Rows, (operands, self.slots, rows)
 
 
 class Rows:
-    """The `_backward` of a copy of such a node: the derivatives of each result, as numbers."""
+    """The `_backward` of a copy of such a node: the derivatives of each result, or their error."""
 
     def __init__(
-        self, operands: tuple[Value, ...], slots: tuple[Value, ...], rows: list[list[float]]
+        self,
+        operands: tuple[Value, ...],
+        slots: tuple[Value, ...],
+        rows: list[list[float] | Exception],
     ) -> None:
         self.operands, self.slots, self.rows = operands, slots, rows
 
@@ -325,7 +333,12 @@ class Rows:
         seeds = np.empty(len(self.slots))
         bulk.get_grads(self.slots, seeds)
         bulk.zero_grad(self.slots)
-        bulk.add_grads(self.operands, seeds @ np.array(self.rows))
+        total = np.zeros(len(self.operands))
+        for seed, row in zip(seeds, self.rows):
+            if seed and isinstance(row, Exception):
+                raise copy.copy(row)  # without a traceback of its own
+            total += seed * np.array(row) if seed else 0.0
+        bulk.add_grads(self.operands, total)
 
 
 # ---- the function ----

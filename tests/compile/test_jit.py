@@ -322,6 +322,21 @@ def test_copies_have_the_numbers_of_the_results(mg: Any, copied: Any) -> None:
         assert twin.data == 9.0 and leaf.grad == 6.0 and leaf is not x and x.grad == 0.0
 
 
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))])
+def test_a_copy_of_several_results_raises_the_error_of_a_derivative_in_backward(
+    mg: Any, copied: Any
+) -> None:
+    f = mg.jit(lambda v: [v.sqrt(), 2 * v])
+    f(mg.Value(1.0))
+    root, double, x = copied([*f(x := mg.Value(0.0, label="x")), x])
+    assert (root.data, double.data) == (0.0, 0.0)
+    double.backward()
+    assert x.grad == 2.0
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError, match=r"the derivative of sqrt\(0\.0\)"):
+            root.backward()
+
+
 def triple(x: Any) -> Any:
     """Three times x."""
     return x * 3
