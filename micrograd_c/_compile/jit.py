@@ -674,8 +674,8 @@ def jit(fn: Any = None, /, *, fallback: bool = False, max_specializations: int =
     A loop stays as it is: a call returns Values like any other, to be computed with, `backward()`
     included, whose gradients go to the Values that the function uses and to arguments that are
     Values, and on to what these were made from. Arguments are numbers, Values, and lists, tuples,
-    dicts, dataclasses and arrays of these; the function gets Values in the place of numbers. The
-    result is a Value, or a nesting of Values and numbers.
+    dicts, dataclasses and arrays (also a Series or DataFrame of pandas) of these; the function gets
+    Values in the place of numbers. The result is a Value, or a nesting of Values and numbers.
 
     The function is recorded anew for another nesting or size of the arguments, for another string,
     bool or None, for another object of any other kind (such as a model, or the `self` of a
