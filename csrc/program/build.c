@@ -67,7 +67,6 @@ static mg_program *new_program(mg_arena *memory, const mg_entry *entries, size_t
 static bool is_entry(const mg_entry *entries, size_t place, size_t inputs, size_t captured) {
     const mg_entry *entry = &entries[place];
     uint32_t operands[3];
-    bool through;
     switch (entry->op) {
         case MG_OP_leaf:
         case MG_OP_custom:
@@ -81,7 +80,7 @@ static bool is_entry(const mg_entry *entries, size_t place, size_t inputs, size_
                 (entry->op < MG_TRACE_INPUT || entry->op >= MG_TRACE_END))
                 return false;
     }
-    unsigned arity = mg_entry_operands(entry, operands, &through);
+    unsigned arity = mg_entry_operands(entry, operands);
     const bool tabular = entry->op == MG_TRACE_ITEM || entry->op == MG_TRACE_TAKE;
     for (unsigned k = 0; k < arity; k++) {
         if (operands[k] >= place) return false;

@@ -234,13 +234,11 @@ static inline uint32_t mg_place_among(double index, uint32_t count) {
     return (double)place == inside ? place : count;
 }
 
-/* Write the operands of an entry to out and return how many there are. *through tells whether
- * gradients pass through the entry to its operands; of MG_TRACE_LINK they pass to x and y alone. */
-static inline unsigned mg_entry_operands(const mg_entry *entry, uint32_t out[3], bool *through) {
+/* Write the operands of an entry to out and return how many there are. */
+static inline unsigned mg_entry_operands(const mg_entry *entry, uint32_t out[3]) {
     out[0] = entry->x;
     out[1] = entry->y;
     out[2] = entry->z;
-    *through = entry->op < MG_OP_COUNT || entry->op == MG_TRACE_LINK;
     if (entry->op < MG_OP_COUNT) return mg_arities[entry->op];
     switch (entry->op) {
         case MG_TRACE_DETACH:

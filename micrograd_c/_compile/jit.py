@@ -11,6 +11,7 @@ computed when backward comes: see `Hub`.
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 import types
@@ -27,9 +28,11 @@ from .._value_methods import PACKAGE_FOLDER, as_count, user_line
 from ..engine import Value, bulk, graph, restore
 from . import nesting
 from .arguments import numpy, real_number
+from .conditions import Condition
 from .extremes import record_extremes
-from .recording import Condition, Number, Recorder
+from .recording import Recorder
 from .replay import Trace
+from .stand_ins import Number
 from .tracing import trace_parts
 
 __all__ = ["Jit", "jit"]
@@ -303,16 +306,23 @@ class Hub:
         return slopes[order]
 
     def __reduce__(self) -> Any:
-        operands = self.way.operands(self.leaves)
-        rows = [self.gradients(seeds, operands).tolist() for seeds in numpy().eye(len(self.slots))]
+        operands, rows = self.way.operands(self.leaves), []
+        for seeds in numpy().eye(len(self.slots)):
+            try:
+                rows.append(self.gradients(seeds, operands).tolist())
+            except _ARITHMETIC as error:  # the copy raises it in backward
+                rows.append(error)
         return Rows, (operands, self.slots, rows)
 
 
 class Rows:
-    """The `_backward` of a copy of such a node: the derivatives of each result, as numbers."""
+    """The `_backward` of a copy of such a node: the derivatives of each result, or their error."""
 
     def __init__(
-        self, operands: tuple[Value, ...], slots: tuple[Value, ...], rows: list[list[float]]
+        self,
+        operands: tuple[Value, ...],
+        slots: tuple[Value, ...],
+        rows: list[list[float] | Exception],
     ) -> None:
         self.operands, self.slots, self.rows = operands, slots, rows
 
@@ -321,7 +331,12 @@ class Rows:
         seeds = np.empty(len(self.slots))
         bulk.get_grads(self.slots, seeds)
         bulk.zero_grad(self.slots)
-        bulk.add_grads(self.operands, seeds @ np.array(self.rows))
+        total = np.zeros(len(self.operands))
+        for seed, row in zip(seeds, self.rows):
+            if seed and isinstance(row, Exception):
+                raise copy.copy(row)  # without a traceback of its own
+            total += seed * np.array(row) if seed else 0.0
+        bulk.add_grads(self.operands, total)
 
 
 # ---- the function ----
@@ -657,8 +672,8 @@ def jit(fn: Any = None, /, *, fallback: bool = False, max_specializations: int =
     A loop stays as it is: a call returns Values like any other, to be computed with, `backward()`
     included, whose gradients go to the Values that the function uses and to arguments that are
     Values, and on to what these were made from. Arguments are numbers, Values, and lists, tuples,
-    dicts, dataclasses and arrays of these; the function gets Values in the place of numbers. The
-    result is a Value, or a nesting of Values and numbers.
+    dicts, dataclasses and arrays (also a Series or DataFrame of pandas) of these; the function gets
+    Values in the place of numbers. The result is a Value, or a nesting of Values and numbers.
 
     The function is recorded anew for another nesting or size of the arguments, for another string,
     bool or None, for another object of any other kind (such as a model, or the `self` of a

@@ -9,8 +9,11 @@ from .._library import ffi
 from .._nesting import open_container
 from ..engine import Value, bulk
 from .arguments import Array, Members, Shape, numpy, place_in
-from .recording import NO_RULE, Condition, Guard, Number, Recorder
+from .conditions import Condition, Guard
+from .recording import Recorder
 from .replay import Trace
+from .rules import NO_RULE
+from .stand_ins import Number
 
 
 def describe_result(
