@@ -574,9 +574,9 @@ void mg_program_describe(const mg_program *program, mg_program_facts *out);
 mg_status mg_program_prepare(mg_program *program, mg_mode mode);
 /* Return about how many multiplications and additions a row takes in this mode. */
 size_t mg_program_work(const mg_program *program, mg_mode mode);
-/* Set the flags of those inputs to 1 that gradients of the outputs are pushed to, of the others to
- * 0. */
-void mg_program_reaches(const mg_program *program, unsigned char *inputs);
+/* Set the flags of those inputs, and behind them of those captured nodes, to 1 that gradients of
+ * the outputs are pushed to, of the others to 0. */
+void mg_program_reaches(const mg_program *program, unsigned char *reached);
 /* Return how many numbers the scalars of a call are. */
 size_t mg_program_scalars(const mg_program *program);
 /* Return how many numbers the sums of one chunk are, the total included. */
@@ -621,26 +621,28 @@ int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspa
  * sorted the group ends; return how many groups there are. numbers, ends: room for guards + 1. */
 size_t mg_sort_rows(const mg_call *call, size_t guards, uint32_t *sorted, uint32_t *numbers,
                     uint32_t *ends);
-/* --- packs: a program, made for one row at a time --- */
+/* --- packs: a program made for one row at a time --- */
 
 typedef struct mg_packs mg_packs;
 
-/* Return packs, to be freed with mg_packs_free, which refer to the program: its inputs from `own`
- * on are the data of nodes, and what depends on these alone is computed by the expressions of the
- * operator table, to the bits of the operators on nodes. The program has no captured nodes. With
- * `reverse` a replay computes the gradients of all inputs. NULL: *status is MG_NO_MEMORY or
- * MG_INTERRUPTED. */
-mg_packs *mg_packs_new(mg_program *program, size_t own, int reverse, mg_status *status);
+/* Return packs, to be freed with mg_packs_free, made of a program that they do not refer to. What
+ * depends on captured nodes alone is computed by the expressions of the operator table, to the bits
+ * of the operators on nodes; with `exact` all is. In MG_ALL the gradients of inputs and of captured
+ * nodes are computed. NULL: *status is MG_NO_MEMORY or MG_INTERRUPTED. */
+mg_packs *mg_packs_new(const mg_program *program, mg_mode mode, int exact, mg_status *status);
 void mg_packs_free(mg_packs *packs);
-/* Return how many doubles a replay needs. */
+/* Return how many doubles a replay needs: a room, 0 before the first replay, in one thread at a
+ * time. */
 size_t mg_packs_room(const mg_packs *packs);
-/* Replay one row: write the outputs, and in reverse the gradients of the inputs, of the sum of
- * seeds times outputs. gradients and seeds are NULL unless in reverse. room: the doubles that a
- * replay needs, 0 before the first one; in one thread at a time. 1 if a guard failed; 2 if an index
- * is wrong, or an operator raises an error among what is computed by the table's expressions;
+/* Replay one row of exact packs: of the numbers of inputs, then of captured nodes, compute the
+ * outputs and, in MG_ALL, the gradients of the sum of seeds times outputs. seeds, gradients: NULL
+ * in MG_FORWARD. 1 if a guard failed; 2 if an index is wrong or an operator raises an error;
  * otherwise 0. Unless 0, nothing is written. */
-int mg_packs_replay(const mg_packs *packs, double *room, const double *inputs, const double *seeds,
+int mg_packs_replay(const mg_packs *packs, double *room, const double *numbers, const double *seeds,
                     double *outputs, double *gradients);
+/* Do what mg_replay does, with packs made for this mode, which is not MG_ALL; call->check is 0.
+ * Gradients of captured nodes are added up row by row. */
+int mg_packs_replay_rows(const mg_packs *packs, mg_mode mode, mg_call *call, double *room);
 
 /* cdef: end */
 

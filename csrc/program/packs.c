@@ -35,7 +35,8 @@ typedef struct {
     uint32_t first; /* of its operands */
     uint32_t count;
     bool sum;
-    bool own;           /* the row's own inputs are among what it depends on */
+    bool own;           /* its operands depend on inputs; a gradient is only multiplied by */
+    bool result_own;    /* its result does */
     uint64_t shape;     /* of all that the instructions of a pack have in common */
     uint64_t shared[2]; /* the shape, and the first, or the second, operands of pairs */
 } item;
@@ -45,6 +46,7 @@ typedef struct {
     uint32_t maker; /* the pack that makes it */
     uint32_t level;
     bool own;
+    bool shared; /* it is the index of a take that does not depend on the row's own inputs */
 } result;
 
 /* An item in its level: the key of its pack, and the places by which lanes are sorted. */
@@ -63,9 +65,11 @@ typedef struct {
 typedef struct {
     mg_arena *memory;
     mg_packs *to;
+    const mg_program *program;
     const mg_schedule *from;
     mg_scheduler emit; /* appends to the schedule of `to` */
-    size_t own;        /* number of the row's own inputs */
+    size_t own;        /* number of the row's own inputs, as far as exactness is concerned */
+    size_t constants;  /* the place of the first constant */
     result *results;   /* for each register */
     item *items;
     size_t item_count;
@@ -100,7 +104,7 @@ static uint64_t mix(uint64_t hash, uint64_t number) {
 /* The results beyond those of registers are the constants'. */
 static result result_of(const packer *p, uint32_t reference) {
     if (mg_is_scalar(reference))
-        return (result){.place = (uint32_t)p->to->constants + (reference & ~MG_SCALAR)};
+        return (result){.place = (uint32_t)p->constants + (reference & ~MG_SCALAR)};
     return p->results[reference];
 }
 
@@ -151,6 +155,10 @@ static bool is_sum(const mg_instruction *in) {
            in->code == MG_CODE_FUSED;
 }
 
+static bool is_push(const mg_instruction *in) {
+    return in->code == MG_CODE_PUSH_X || in->code == MG_CODE_PUSH_Y;
+}
+
 /* Fill in what an item's operands tell. */
 static void describe(packer *p, item *one, const mg_instruction *in) {
     const uint32_t *operands = p->operands + one->first;
@@ -160,7 +168,8 @@ static void describe(packer *p, item *one, const mg_instruction *in) {
         if (operands[k] == MG_NOTHING) continue;
         const result from = result_of(p, operands[k]);
         if (from.level >= one->level) one->level = from.level + 1;
-        one->own |= from.own;
+        one->result_own |= from.own;
+        one->own |= from.own && !(k == 3 && is_push(in));
     }
     uint64_t shape = mix(one->sum ? MG_CODE_SUM : in->code, in->op);
     shape = mix(mix(shape, bits), one->count);
@@ -191,7 +200,9 @@ static void add_item(packer *p, uint32_t at) {
     if (p->failed) return;
     one->count = (uint32_t)p->operand_count - one->first;
     describe(p, one, in);
-    p->results[in->out] = (result){.level = one->level, .own = one->own};
+    if (in->code == MG_CODE_TAKE && !one->result_own && !mg_is_scalar(in->x))
+        p->results[in->x].shared = true;
+    p->results[in->out] = (result){.level = one->level, .own = one->result_own};
 }
 
 /* Note the instructions that only read and write, with registers for places; the others are items.
@@ -217,13 +228,14 @@ static void take_in(packer *p) {
                     to->gradients[to->gradient_count++] = (mg_answer){in->index, in->x};
                 break;
             case MG_CODE_GUARD:
-                if (GROW(p, to->guards, to->guard_count, to->guard_room))
-                    to->guards[to->guard_count++] =
-                        (mg_question){.x = in->x, .y = in->y, .index = in->index};
+                if (!GROW(p, to->guards, to->guard_count, to->guard_room)) break;
+                to->guards[to->guard_count] = p->program->guards[in->index];
+                to->guards[to->guard_count].left = in->x;
+                to->guards[to->guard_count++].right = in->y;
                 break;
             case MG_CODE_INDEX:
-                if (GROW(p, to->indices, to->index_count, to->index_room))
-                    to->indices[to->index_count++] = (mg_question){.x = in->x, .count = in->count};
+                if (GROW(p, to->lookups, to->lookup_count, to->lookup_room))
+                    to->lookups[to->lookup_count++] = (mg_lookup){in->x, in->count, false};
                 break;
             default:
                 add_item(p, i);
@@ -238,11 +250,14 @@ static void place_answers(packer *p) {
         to->outputs[i].place = result_of(p, to->outputs[i].place).place;
     for (size_t i = 0; i < to->gradient_count; i++)
         to->gradients[i].place = result_of(p, to->gradients[i].place).place;
-    for (size_t i = 0; i < to->index_count; i++)
-        to->indices[i].x = result_of(p, to->indices[i].x).place;
+    for (size_t i = 0; i < to->lookup_count; i++) {
+        const result index = result_of(p, to->lookups[i].x);
+        to->lookups[i].x = index.place;
+        to->lookups[i].own = !index.shared;
+    }
     for (size_t i = 0; i < to->guard_count; i++) {
-        to->guards[i].x = result_of(p, to->guards[i].x).place;
-        to->guards[i].y = result_of(p, to->guards[i].y).place;
+        to->guards[i].left = result_of(p, to->guards[i].left).place;
+        to->guards[i].right = result_of(p, to->guards[i].right).place;
     }
 }
 
@@ -647,51 +662,86 @@ static void drop_packs(mg_packs *packs) {
     mg_deallocate(memory, packs->outputs);
     mg_deallocate(memory, packs->gradients);
     mg_deallocate(memory, packs->guards);
-    mg_deallocate(memory, packs->indices);
+    mg_deallocate(memory, packs->lookups);
+    mg_deallocate(memory, packs->constants);
     mg_deallocate(memory, packs);
 }
 
-static mg_packs *make_packs(mg_arena *memory, mg_program *program, size_t own, mg_mode mode) {
+/* Return the program with captured nodes as further inputs; NULL: no memory, or given up. */
+static mg_program *with_all_inputs(mg_arena *memory, const mg_program *of) {
+    mg_entry *entries = mg_allocate(memory, (of->count + 1) * sizeof *entries);
+    if (entries == NULL) return NULL;
+    for (size_t i = 0; i < of->count; i++) {
+        entries[i] = of->entries[i];
+        if (entries[i].op != MG_TRACE_CAPTURED) continue;
+        entries[i].op = MG_TRACE_INPUT;
+        entries[i].x += (uint32_t)of->inputs;
+    }
+    mg_program *program =
+        mg_make_program(memory, entries, of->count, of->inputs + of->captured, 0, of->outputs,
+                        of->output_count, of->guards, of->guard_count);
+    mg_deallocate(memory, entries);
+    return program;
+}
+
+/* Fill packs with the code of a program that has no captured nodes. false: no memory, or given up.
+ */
+static bool fill_packs(mg_packs *packs, mg_program *program, mg_mode mode, bool exact) {
+    mg_arena *memory = packs->memory;
+    const mg_span inputs = {0, packs->inputs}, captured = {packs->inputs, program->inputs};
     mg_schedule code = {0};
     uint32_t registers = 0;
+    packer p = {
+        .memory = memory,
+        .to = packs,
+        .program = program,
+        .from = &code,
+        .emit = {.memory = memory, .program = program, .out = &packs->schedule},
+        .own = exact ? 0 : packs->inputs,
+        .constants = packs->seeds + program->output_count,
+        .makers = 1,
+    };
+    packs->constant_count = program->scalar_count;
+    packs->room = p.constants + packs->constant_count;
+    packs->constants = mg_allocate(memory, (packs->constant_count + 1) * sizeof(double));
+    if (packs->constants == NULL) return false;
+    memcpy(packs->constants, program->constants, packs->constant_count * sizeof(double));
+    if (mg_make_code(memory, program, mode == MG_PARAMETERS ? MG_INPUTS : mode,
+                     mode == MG_PARAMETERS ? captured : inputs, &code, &registers))
+        pack_up(&p, registers);
+    else
+        p.failed = true;
+    mg_drop_schedule(memory, &code);
+    mg_deallocate(memory, p.results);
+    mg_deallocate(memory, p.items);
+    mg_deallocate(memory, p.operands);
+    mg_deallocate(memory, p.entrants);
+    mg_deallocate(memory, p.tallies);
+    mg_deallocate(memory, p.gathers);
+    mg_deallocate(memory, p.emit.stack);
+    return !p.failed && !memory->gave_up;
+}
+
+static mg_packs *make_packs(mg_arena *memory, const mg_program *of, mg_mode mode, bool exact) {
     mg_packs *packs = mg_allocate(memory, sizeof *packs);
     if (packs == NULL) return NULL;
     packs->memory = memory;
-    packs->program = program;
-    packs->seeds = program->inputs;
-    packs->constants = packs->seeds + program->output_count;
-    packs->room = packs->constants + program->scalar_count;
-    bool good = mg_make_code(memory, program, mode, &code, &registers);
-    if (good) {
-        packer p = {
-            .memory = memory,
-            .to = packs,
-            .from = &code,
-            .emit = {.memory = memory, .program = program, .out = &packs->schedule},
-            .own = own,
-            .makers = 1,
-        };
-        pack_up(&p, registers);
-        good = !p.failed && !memory->gave_up;
-        mg_deallocate(memory, p.results);
-        mg_deallocate(memory, p.items);
-        mg_deallocate(memory, p.operands);
-        mg_deallocate(memory, p.entrants);
-        mg_deallocate(memory, p.tallies);
-        mg_deallocate(memory, p.gathers);
-        mg_deallocate(memory, p.emit.stack);
-    }
-    mg_drop_schedule(memory, &code);
+    packs->inputs = of->inputs;
+    packs->captured = of->captured;
+    packs->seeds = of->inputs + of->captured;
+    mg_program *program = with_all_inputs(memory, of);
+    const bool good = program != NULL && fill_packs(packs, program, mode, exact);
+    mg_drop_program(program);
     if (good) return packs;
     drop_packs(packs);
     return NULL;
 }
 
-mg_packs *mg_packs_new(mg_program *program, size_t own, int reverse, mg_status *status) {
+mg_packs *mg_packs_new(const mg_program *program, mg_mode mode, int exact, mg_status *status) {
     mg_arena *memory = program->memory;
     mg_lock_take(&memory->lock);
     memory->gave_up = false;
-    mg_packs *packs = make_packs(memory, program, own, reverse ? MG_ALL : MG_FORWARD);
+    mg_packs *packs = make_packs(memory, program, mode, exact != 0);
     *status = packs != NULL ? MG_OK : mg_why(memory);
     mg_lock_give(&memory->lock);
     return packs;

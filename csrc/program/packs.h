@@ -10,33 +10,36 @@ typedef struct {
     uint32_t place;
 } mg_answer;
 
-/* A comparison of the guard with this number, or an index among count elements. */
+/* An index among count elements. */
 typedef struct {
-    uint32_t x; /* places */
-    uint32_t y;
-    uint32_t index;
+    uint32_t x; /* a place */
     uint32_t count;
-} mg_question;
+    bool own; /* what is looked up depends on inputs */
+} mg_lookup;
 
+/* The first places of the room are those of the inputs' numbers, then come captured nodes' numbers,
+ * seeds, and constants. */
 struct mg_packs {
     mg_arena *memory;
-    const mg_program *program;
     mg_schedule schedule; /* its references are places in the room */
     mg_answer *outputs;   /* output_count */
     size_t output_count;
     size_t output_room;
-    mg_answer *gradients; /* gradient_count; the gradients of other inputs are 0 */
+    mg_answer *gradients; /* gradient_count, of inputs and of captured nodes; others are 0 */
     size_t gradient_count;
     size_t gradient_room;
-    mg_question *guards; /* guard_count */
+    mg_guard *guards; /* guard_count, between places */
     size_t guard_count;
     size_t guard_room;
-    mg_question *indices; /* index_count */
-    size_t index_count;
-    size_t index_room;
-    size_t seeds;     /* the place of the first seed; the first input's is 0 */
-    size_t constants; /* the place of the first constant */
-    size_t room;      /* number of places */
+    mg_lookup *lookups; /* lookup_count */
+    size_t lookup_count;
+    size_t lookup_room;
+    double *constants; /* constant_count */
+    size_t constant_count;
+    size_t inputs;
+    size_t captured;
+    size_t seeds; /* the place of the first seed */
+    size_t room;  /* number of places */
 };
 
 #endif

@@ -204,6 +204,18 @@ struct mg_program {
     mg_schedule schedules[MG_MODES];
 };
 
+/* ---- build.c ---- */
+
+/* Return the program of a sound trace, to be dropped with mg_drop_program; NULL: no memory, or
+ * given up. See mg_program_new, which locks the memory. */
+mg_program *mg_make_program(mg_arena *memory, const mg_entry *entries, size_t count, size_t inputs,
+                            size_t captured, const uint32_t *outputs, size_t output_count,
+                            const mg_guard *guards, size_t guard_count);
+/* The program may be NULL. */
+void mg_drop_program(mg_program *program);
+
+/* ---- what the numbers above mean ---- */
+
 static inline bool mg_is_scalar(uint32_t reference) {
     return (reference & MG_SCALAR) != 0;
 }

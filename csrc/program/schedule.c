@@ -54,13 +54,14 @@ static void make(mg_scheduler *at) {
     mg_deallocate(at->memory, at->stack);
 }
 
-bool mg_make_code(mg_arena *memory, mg_program *program, mg_mode mode, mg_schedule *out,
-                  uint32_t *registers) {
+bool mg_make_code(mg_arena *memory, mg_program *program, mg_mode mode, mg_span asked,
+                  mg_schedule *out, uint32_t *registers) {
     mg_scheduler at = {
         .memory = memory,
         .program = program,
         .out = out,
         .mode = mode,
+        .asked = asked,
         .registers = (uint32_t)program->count,
     };
     make(&at);
@@ -71,7 +72,7 @@ bool mg_make_code(mg_arena *memory, mg_program *program, mg_mode mode, mg_schedu
 mg_status mg_make_schedule(mg_arena *memory, mg_program *program, mg_mode mode) {
     mg_schedule *out = &program->schedules[mode];
     uint32_t registers;
-    if (!mg_make_code(memory, program, mode, out, &registers) ||
+    if (!mg_make_code(memory, program, mode, (mg_span){0, program->inputs}, out, &registers) ||
         !mg_assign_slots(memory, program, mode, registers)) {
         mg_drop_schedule(memory, out);
         return mg_why(memory);

@@ -31,9 +31,9 @@ from .arguments import numpy, real_number
 from .conditions import Condition
 from .extremes import record_extremes
 from .recording import Recorder
-from .replay import Trace
+from .replay import ALL, FORWARD, NULL, Trace
 from .stand_ins import Number
-from .tracing import trace_parts
+from .tracing import make_trace
 
 __all__ = ["Jit", "jit"]
 
@@ -116,13 +116,13 @@ class _Seat:
 
     def __init__(self, way: Way) -> None:
         self._trace = trace = way.trace
-        outputs = len(trace.outputs)
-        self._numbers = ffi.new("double[]", trace.inputs + 1)
-        self._results = ffi.new("double[]", trace.inputs + 1)
+        outputs, count = len(trace.outputs), len(way.reached)
+        self._numbers = ffi.new("double[]", count + 1)
+        self._results = ffi.new("double[]", count + 1)
         self._seeds = ffi.new("double[]", [float(i < way.values) for i in range(outputs)])
         self.outs = self._results if way.alone else ffi.new("double[]", outputs + 1)
         self.first = ffi.buffer(self.outs, 8)
-        self.numbers = ffi.buffer(self._numbers, 8 * trace.inputs)
+        self.numbers = ffi.buffer(self._numbers, 8 * count)
         self.results = ffi.buffer(self._results)  # an output, and the derivatives
         self.seeds = ffi.buffer(self._seeds, 8 * way.values)
 
@@ -130,14 +130,14 @@ class _Seat:
 
     @functools.cached_property
     def run(self) -> Callable[[], int]:
-        return self._replay(True, self._seeds, self._results + 1)
+        return self._replay(ALL, self._seeds, self._results + 1)
 
     @functools.cached_property
     def run_forward(self) -> Callable[[], int]:
-        return self._replay(False, ffi.NULL, ffi.NULL)
+        return self._replay(FORWARD, NULL, NULL)
 
-    def _replay(self, reverse: bool, seeds: Any, slopes: Any) -> Callable[[], int]:
-        packs = self._trace.packs(0, reverse)
+    def _replay(self, mode: int, seeds: Any, slopes: Any) -> Callable[[], int]:
+        packs = self._trace.packs(mode, exact=True)
         room = ffi.new("double[]", lib.mg_packs_room(packs))
         parts = packs, room, self._numbers, seeds, self.outs, slopes
         return functools.partial(lib.mg_packs_replay, *parts)
@@ -151,16 +151,15 @@ class Way:
         site: _Site,
         static: Container[int],
         trace: Trace,
-        captured: tuple[Value, ...],
         result: Any,
         values: int,
     ) -> None:
-        self.site, self.static, self.trace, self.captured = site, static, trace, captured
+        self.site, self.static, self.trace, self.captured = site, static, trace, trace.captured
         self.result, self.values = result, values
-        flags = ffi.new("unsigned char[]", len(site.kinds) + len(captured) + 1)
+        flags = ffi.new("unsigned char[]", len(site.kinds) + len(trace.captured) + 1)
         lib.mg_program_reaches(trace.program, flags)
         # For leaves, then for captured Values: 1 for those that are operands of the results.
-        kinds = [*site.kinds, *(Value for _ in captured)]
+        kinds = [*site.kinds, *(Value for _ in trace.captured)]
         wanted = (flags[i] if values and kind is not None else 0 for i, kind in enumerate(kinds))
         self.reached = bytes(wanted)
         self.single = values == 1 and any(self.reached)
@@ -393,7 +392,7 @@ class _Plan:
             plain = result is None or isinstance(result, (bool, int, float, str))
             return ("static", type(result), result) if plain else None
 
-        def work() -> tuple[Any, Any]:
+        def work() -> tuple[Any, Trace]:
             data = [
                 bulk.number_of(x) if isinstance(x, Value) else real_number(x, "an argument")
                 for x in leaves
@@ -407,10 +406,10 @@ class _Plan:
             result = site.run([self.static.get(i, value) for i, value in enumerate(inputs)])
             recorder.finish()
             shape = nesting.describe_result(result, leaf)
-            return shape, trace_parts(recorder, [*roots, *numbers])
+            return shape, make_trace(recorder, [*roots, *numbers])
 
         try:
-            shape, parts = recorder.run(lambda: record_extremes(recorder, work))
+            shape, trace = recorder.run(lambda: record_extremes(recorder, work))
         except TypeError as error:
             if isinstance(value := getattr(error, "value", None), Value):
                 below = {id(child) for node in [value, *graph(value)] for child in node._children}
@@ -421,23 +420,10 @@ class _Plan:
         return Way(
             site,
             frozenset(self.static),
-            *_all_inputs(len(site.kinds), *parts),
+            trace,
             _after_values(shape, len(roots)),
             len(roots),
         )
-
-
-def _all_inputs(
-    inputs: int, recorded: bytes, outputs: Any, guards: Any, captured: tuple[Value, ...]
-) -> tuple[Trace, tuple[Value, ...]]:
-    """Return a trace that has captured Values as inputs, behind the others; and these Values."""
-    np = numpy()
-    kind = np.dtype([("number", "f8"), ("op", "u4"), ("x", "u4"), ("y", "u4"), ("z", "u4")])
-    entries = np.frombuffer(recorded or b"", kind).copy()
-    moved = entries["op"] == lib.MG_TRACE_CAPTURED
-    entries["x"][moved] += inputs
-    entries["op"][moved] = lib.MG_TRACE_INPUT
-    return Trace(entries.tobytes(), outputs, guards, (), inputs + len(captured)), captured
 
 
 def _after_values(shape: Any, values: int) -> Any:

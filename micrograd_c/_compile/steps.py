@@ -13,7 +13,7 @@ from ..engine import Value, bulk, restore
 from . import checks
 from .calls import error_of
 from .recorded import Recorded
-from .replay import NULL, PARAMETERS, PIECE, Frame, Trace
+from .replay import NULL, PARAMETERS, Frame, Trace
 from .rows import is_as_it_was
 
 
@@ -35,14 +35,14 @@ def make_ready(program: Recorded, args: tuple[Any, ...], reduction: str) -> None
     frame.forget()
     call = frame.call
     count, call.inputs = last[2].count, last[2].columns
-    if count * frame.work > PIECE:
-        trace.give_frame(PARAMETERS, frame)
-        return
     call.count, call.rows, call.check = count, NULL, 0
     call.seed = 1.0 / count if reduction == "mean" else 1.0
     frame.make_room(lib.mg_replay_chunks(count))
-    ready = last[1], reduction, frame, call, trace.captured, frame.workspaces[0], last[2]
-    program._ready.append(ready)
+    whole = frame.whole()
+    if whole is None:
+        trace.give_frame(PARAMETERS, frame)
+    else:
+        program._ready.append((last[1], reduction, frame, call, trace.captured, whole, last[2]))
 
 
 def backward_again(program: Recorded, args: tuple[Any, ...], reduction: str) -> float | None:
@@ -51,13 +51,13 @@ def backward_again(program: Recorded, args: tuple[Any, ...], reduction: str) -> 
         ready = program._ready.pop()  # no other thread has the frame now
     except IndexError:
         return None
-    looks, how, frame, call, captured, workspace, _ = ready
+    looks, how, frame, call, captured, whole, _ = ready
     same = how == reduction and len(looks) == len(args) and all(map(is_as_it_was, args, looks))
     if not same:
         program._traces[0].give_frame(PARAMETERS, frame)
         return None
     bulk.get_numbers(captured, frame.data_buffer)
-    lib.mg_replay(frame.program, PARAMETERS, call, workspace)
+    whole()
     if call.trap.status:
         program._traces[0].give_frame(PARAMETERS, frame)
         raise checks.with_row(*error_of(call))
