@@ -187,8 +187,9 @@ class Trace:
 
     def give_frame(self, mode: int, frame: Frame) -> None:
         """Take a frame back, unless an exception has ended its replay."""
+        frame.trace = None
         if frame.idle:
-            frame.held = frame.trace = None
+            frame.held = None
             self.frames[mode].append(frame)
 
     def packs(self, mode: int, *, exact: bool) -> Any:
