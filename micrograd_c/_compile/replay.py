@@ -29,7 +29,7 @@ NULL = ffi.NULL
 KIND = 0  # the kind of processor, see mg_call: other kinds are for tests
 _ENTRY = ffi.sizeof("mg_entry")
 _KEPT = 1 << 26  # bytes of entries in the variants that a trace keeps
-FEW = 4  # up to so many rows are replayed one by one
+FEW = 2  # up to so many rows are replayed one by one
 PIECE = 1 << 22  # multiplications between two looks for a signal: 1 ms; if powers, 100 ms
 OPERATORS = [ffi.string(lib.mg_operator_name(op)).decode() for op in range(lib.mg_operator_count())]
 
