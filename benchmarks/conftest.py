@@ -2,11 +2,12 @@
 
 A machine's speed changes between seconds, so only what ran side by side can be compared. A test
 checks its contender and enters it with `measure`, which runs it once. When the last test of the
-group has run, the contenders take turns: in each round each has one, in the next round in reverse
-order. A turn repeats the target for some milliseconds and is recorded as the mean of its calls; the
-first call, which finds the caches full of others' data, is left out if there are more. A contender
-whose turns are longer takes part in every second round, fourth, eighth, ..., and `every` in its
-`extra_info` says so: its k-th time is that of round k * every.
+group has run, the contenders take turns: in each round each has one, in an order drawn anew. A
+turn repeats the target for some milliseconds and is recorded as the median of its calls, some
+of which another process may have interrupted; the first call, which finds the caches full of
+others' data, is left out if there are more. A contender whose turns are longer takes part in every
+second round, fourth or eighth, and `every` in its `extra_info` says so: its k-th time is of round
+k * every.
 
 What is timed is the target alone, not `setup` before it and `teardown` after. `extra_info` tells
 what a call consists of: its unit (operation, node, step) and how many of them, and what was timed.
@@ -26,7 +27,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from statistics import mean
+from random import Random
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -35,8 +37,8 @@ from pytest_benchmark.logger import PytestBenchmarkWarning
 
 from . import by_hand
 
-TURN = 0.005  # seconds
-ROUNDS = {"quick": 32, "full": 64}
+TURN = 0.01  # seconds
+ROUNDS = {"quick": 16, "full": 32}
 FEWEST_ROUNDS = 4
 
 needs_c = pytest.mark.skipif(by_hand.COMPILER is None, reason="there is no C compiler 'cc'")
@@ -66,7 +68,7 @@ class Entrant:
         self.teardown()
 
     def turn(self) -> float:
-        """Call the target again and again; return the mean of the seconds that a call takes."""
+        """Call the target again and again; return the median of the seconds that they take."""
         timer, seconds = self.benchmark.stats.options["timer"], []
         (gc.enable if self.gc_on else gc.disable)()
         end = perf_counter() + TURN
@@ -77,7 +79,7 @@ class Entrant:
             seconds.append(timer() - start)
             self.teardown()
         gc.collect()
-        return mean(seconds[1:] or seconds)
+        return median(seconds[1:] or seconds)
 
 
 def take_turns(entrants: list[Entrant], rounds: int) -> None:
@@ -89,9 +91,9 @@ def take_turns(entrants: list[Entrant], rounds: int) -> None:
             start = perf_counter()
             entrant.turn()
             every.append(share(perf_counter() - start, rounds))
-        field = list(zip(entrants, every, times))
+        field, random = list(zip(entrants, every, times)), Random(0)
         for k in range(rounds):
-            for entrant, step, seconds in field if k % 2 else field[::-1]:
+            for entrant, step, seconds in random.sample(field, len(field)):
                 if k % step == 0:
                     seconds.append(entrant.turn())
     for entrant, step, seconds in field:
@@ -176,9 +178,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--effort", choices=sorted(ROUNDS), default="quick", help="how many rounds"
-    )
+    parser.addoption("--effort", choices=sorted(ROUNDS), default="quick", help="how many rounds")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,9 +8,10 @@ from .results import Ratio, Results, Row, find, ratio
 INTRODUCTION = """\
 # Results
 
-Written by `python -m benchmarks{options}`; what each workload is and how it is timed is told at
-the top of benchmarks/conftest.py and of the `test_*.py` files beside it. Every contender's numbers are compared with an
-independent computation, to one part in 10^9, before it is timed.
+Written by `python -m benchmarks{options}`; how it times is told at the top of
+benchmarks/conftest.py, what each workload is at the top of the `test_*.py` files beside it. Every
+contender's numbers are compared with an independent computation, to one part in 10^9, before it is
+timed.
 
 The contenders of a group take turns, round by round; slow ones take part in fewer rounds. Minimum
 and median are over the rounds; the minimum is what the work costs when nothing else runs. A ratio
@@ -86,7 +87,8 @@ RATIOS: list[Named] = [
      NOTEBOOK, MICROGRAD, COMPILED),
     ("microgpt step, program unchanged, times its forward pass and Adam alone on plain floats",
      GPT, OURS, "plain floats, no backward"),
-    ("two moons compiled, times C by hand that skips dead rows and units", RELU, COMPILED, SKIPPING),
+    ("two moons compiled, times C by hand that skips dead rows and units",
+     RELU, COMPILED, SKIPPING),
     ("two moons with tanh compiled, times C by hand that skips dead rows",
      TANH, COMPILED, SKIPPING),
     ("two moons compiled, times faster than numpy by hand", RELU, NUMPY, COMPILED),

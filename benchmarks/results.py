@@ -1,4 +1,4 @@
-"""What pytest-benchmark has recorded, as rows: seconds per operation, node or step; their ratios."""
+"""What pytest-benchmark has recorded, as rows: seconds per operation, node or step; ratios."""
 
 from __future__ import annotations
 
