@@ -77,7 +77,7 @@ RATIOS: list[Named] = [
      MOONS, MICROGRAD, f"{OURS}, its MLP, hinge and SGD"),
     ("two moons, micrograd's `nn.py` over this `Value`, times faster than micrograd, gc off",
      MOONS, MICROGRAD, f"{OURS}, micrograd's nn.py"),
-    ("the whole of that step, times its forward pass alone on plain floats",
+    ("two moons, micrograd's `nn.py` over this `Value`, times its forward pass alone on plain floats",
      MOONS, f"{OURS}, micrograd's nn.py", "plain floats, nn.py, forward alone"),
     ("notebook step, the package's `MLP`, times faster than micrograd, gc off",
      NOTEBOOK, MICROGRAD, f"{OURS}, its MLP"),

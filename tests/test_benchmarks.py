@@ -124,6 +124,23 @@ def test_a_slow_contender_takes_part_in_fewer_rounds(turns: float, every: int) -
     assert conftest.share(turns * conftest.TURN, 32) == every
 
 
+@pytest.mark.long
+def test_pytest_benchmark_records_the_turns(tmp_path: Path) -> None:
+    file = tmp_path / "out.json"
+    only = ["benchmarks", "-k", "test_operator and tanh and (None or cffi)"]
+    options = [f"--benchmark-json={file}", f"--benchmark-storage={tmp_path}", "--benchmark-compare"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *only, *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr  # nothing to compare with is no error
+    rows = results.load([file])["operator: a.tanh()"]
+    assert {row.contender for row in rows} == {"plain floats", "micrograd_c, cffi backend"}
+    assert results.ratio(*rows) is not None
+
+
 # ---- the command ----
 
 
