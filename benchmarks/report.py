@@ -25,7 +25,7 @@ collected between the rounds, untimed.
 INSTRUCTIONS = """\
 ## Instructions per operation
 
-Counted by callgrind, the loop included; they do not depend on how busy the machine is.
+Counted by callgrind, without the loop; they do not depend on how busy the machine is.
 """
 
 Named = tuple[str, str, str, str]
@@ -77,7 +77,7 @@ RATIOS: list[Named] = [
      MOONS, MICROGRAD, f"{OURS}, its MLP, hinge and SGD"),
     ("two moons, micrograd's `nn.py` over this `Value`, times faster than micrograd, gc off",
      MOONS, MICROGRAD, f"{OURS}, micrograd's nn.py"),
-    ("two moons, micrograd's `nn.py` over this `Value`, times its forward pass alone on plain floats",
+    ("two moons, micrograd's `nn.py` over this `Value`, times its forward pass on plain floats",
      MOONS, f"{OURS}, micrograd's nn.py", "plain floats, nn.py, forward alone"),
     ("notebook step, the package's `MLP`, times faster than micrograd, gc off",
      NOTEBOOK, MICROGRAD, f"{OURS}, its MLP"),
@@ -85,7 +85,7 @@ RATIOS: list[Named] = [
      NOTEBOOK, MICROGRAD, f"{OURS}, its MLP, mse and SGD"),
     ("notebook step compiled, times faster than micrograd, gc off",
      NOTEBOOK, MICROGRAD, COMPILED),
-    ("microgpt step, program unchanged, times its forward pass and Adam alone on plain floats",
+    ("microgpt step, program unchanged, times its forward pass and Adam on plain floats",
      GPT, OURS, "plain floats, no backward"),
     ("two moons compiled, times C by hand that skips dead rows and units",
      RELU, COMPILED, SKIPPING),
