@@ -69,7 +69,8 @@ class Entrant:
 
     def turn(self) -> float:
         """Call the target again and again; return the median of the seconds that they take."""
-        timer, seconds = self.benchmark.stats.options["timer"], []
+        timer: Callable[[], float] = self.benchmark.stats.options["timer"]
+        seconds: list[float] = []
         (gc.enable if self.gc_on else gc.disable)()
         end = perf_counter() + TURN
         while not seconds or perf_counter() < end:
