@@ -1,4 +1,4 @@
-"""Run all benchmarks, write RESULTS.md and results.svg, print README's table.
+"""Run all benchmarks, write RESULTS.md and results.svg, print README's table unless quick.
 
     python -m benchmarks [--quick] [--output DIR]
 
@@ -64,7 +64,8 @@ def main() -> int:
         print(f"wrote {options.output / 'results.svg'}")
     else:
         print("matplotlib is not installed: no chart")
-    print(f"\nREADME's table, without ratios that are not steady:\n\n{report.for_readme(results)}")
+    if not options.quick:  # one run shows one layout of memory, and few pairs of slow contenders
+        print(f"\nREADME's table, only what is steady:\n\n{report.for_readme(results)}")
     return 0
 
 
