@@ -60,8 +60,8 @@ def main() -> int:
     if has("matplotlib"):
         from . import chart
 
-        chart.draw(results, options.output / "results.svg")
-        print(f"wrote {options.output / 'results.svg'}")
+        if chart.draw(results, options.output / "results.svg"):
+            print(f"wrote {options.output / 'results.svg'}")
     else:
         print("matplotlib is not installed: no chart")
     if not options.quick:  # one run shows one layout of memory, and few pairs of slow contenders

@@ -28,8 +28,8 @@ KINDS = [
 ]
 
 
-def draw(results: Results, file: Path) -> None:
-    """Write the chart; needs matplotlib."""
+def draw(results: Results, file: Path) -> bool:
+    """Write the chart, if one of its workloads ran; needs matplotlib."""
     import matplotlib as mpl
 
     mpl.use("svg")
@@ -37,6 +37,8 @@ def draw(results: Results, file: Path) -> None:
     from matplotlib.patches import Rectangle
 
     panels = [(title, results[group]) for group, title in PANELS if group in results]
+    if not panels:
+        return False
     style: dict[Any, Any] = {
         "font.family": "DejaVu Sans",
         "font.size": 10,
@@ -69,6 +71,7 @@ def draw(results: Results, file: Path) -> None:
         )
         figure.savefig(file, facecolor="white", metadata={"Date": None})
         plt.close(figure)
+    return True
 
 
 def _panel(axis: Any, title: str, rows: list[Row]) -> None:
