@@ -183,7 +183,7 @@ def time_floats(
 ) -> None:
     """Time what all steps contain, without a Value."""
     check_equal([run()], [loss])
-    measure(run, contender=f"plain floats{form}", unit="step", count=1, timed=timed, gc_on=True)
+    measure(run, contender=f"plain floats{form}", unit="step", count=1, timed=timed)
 
 
 @needs_c
@@ -208,7 +208,6 @@ def test_c(group: str, make: Any, measure: Measure) -> None:
         unit="step",
         count=count,
         timed="whole steps",
-        gc_on=None,
     )
 
 
@@ -233,7 +232,6 @@ def test_numpy(group: str, make: Any, measure: Measure) -> None:
         unit="step",
         count=1,
         timed="whole steps",
-        gc_on=None,
     )
 
 
@@ -248,7 +246,7 @@ def test_numpy(group: str, make: Any, measure: Measure) -> None:
 def test_gpt_by_hand(name: str, make: Any, measure: Measure) -> None:
     training = make()
     check_equal(training.trace(STEPS_COMPARED), expected(GPT))
-    measure(training.step, contender=name, unit="step", count=1, timed="whole steps", gc_on=None)
+    measure(training.step, contender=name, unit="step", count=1, timed="whole steps")
 
 
 @pytest.mark.parametrize("library", sorted(other_engines.TRAININGS))
