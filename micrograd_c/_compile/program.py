@@ -114,15 +114,15 @@ class Program(Recorded):
         """
         args = self._join(args, keywords)
         plain = weights is None and seeds is None and threads == 1 and not check
+        rows = self._rows_of(args)
         if plain and self._ready:
-            total = backward_again(self, args, reduction)
+            total = backward_again(self, rows, reduction)
             if total is not None:
                 return total
-        rows = self._rows_of(args)
         bind = seed_results(self, rows, reduction, weights, seeds)
         total = replay(self, PARAMETERS, rows, bind, threads=threads, check=check, finish=add_grads)
         if plain and len(self._traces) == 1:
-            make_ready(self, args, reduction)
+            make_ready(self, rows, reduction)
         return total
 
     # ---- derivatives by arguments ----

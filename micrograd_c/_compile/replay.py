@@ -246,6 +246,8 @@ class Frame:
         self.outputs = ffi.new("mg_column[]", outputs)
         self.seeds = ffi.new("mg_column[]", outputs)
         self.gradients = ffi.new("mg_column[]", trace.inputs + 1)
+        columns = self.outputs, self.seeds, self.gradients
+        self._columns = [(array, bytes(ffi.sizeof(array))) for array in columns]
         self.data_buffer = ffi.buffer(self.data, 8 * captured)
         self.grads_buffer = ffi.buffer(self.grads, 8 * captured)
         call.captured, call.captured_grads = self.data, self.grads
@@ -288,9 +290,8 @@ class Frame:
 
     def forget(self) -> None:
         """Clear the columns of outputs, seeds and gradients, which an earlier replay has set."""
-        for columns in (self.outputs, self.seeds, self.gradients):
-            size = ffi.sizeof(columns)
-            ffi.memmove(columns, bytes(size), size)
+        for columns, nothing in self._columns:
+            ffi.memmove(columns, nothing, len(nothing))
 
     def make_room(self, chunks: int) -> None:
         """Make room for the sums of so many chunks."""

@@ -1,12 +1,10 @@
 """A step of training: gradients of parameters, and the short way of the same step again.
 
-A step on the same small arrays as the step before takes the shortest way: a frame already contains
-all that C needs.
+A step on as many rows as the step before takes the shortest way: a frame already contains all that
+C needs, but for the rows.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from .._library import lib
 from ..engine import Value, bulk, restore
@@ -14,7 +12,7 @@ from . import checks
 from .calls import error_of
 from .recorded import Recorded
 from .replay import NULL, PARAMETERS, Frame, Trace
-from .rows import is_as_it_was
+from .rows import Rows
 
 
 def add_grads(trace: Trace, frame: Frame) -> None:
@@ -26,36 +24,35 @@ def add_grads(trace: Trace, frame: Frame) -> None:
     restore(Value, "custom", 0.0, trace.captured, None, partials).backward()
 
 
-def make_ready(program: Recorded, args: tuple[Any, ...], reduction: str) -> None:
-    """Keep a frame that contains all that C needs for a step on the same arrays, if it can be."""
-    trace, last = program._traces[0], program._last
-    if not last or last[0] is not args or trace.guards or not trace.plain:
+def make_ready(program: Recorded, rows: Rows, reduction: str) -> None:
+    """Keep a frame with all that C needs for a step on as many rows, but for the rows."""
+    trace = program._traces[0]
+    if trace.guards or not trace.plain:
         return
     frame = trace.take_frame(PARAMETERS)
     frame.forget()
     call = frame.call
-    count, call.inputs = last[2].count, last[2].columns
-    call.count, call.rows, call.check = count, NULL, 0
-    call.seed = 1.0 / count if reduction == "mean" else 1.0
-    frame.make_room(lib.mg_replay_chunks(count))
+    call.count, call.rows, call.check = rows.count, NULL, 0
+    call.seed = 1.0 / rows.count if reduction == "mean" else 1.0
+    frame.make_room(lib.mg_replay_chunks(rows.count))
     whole = frame.whole()
     if whole is None:
         trace.give_frame(PARAMETERS, frame)
     else:
-        program._ready.append((last[1], reduction, frame, call, trace.captured, whole, last[2]))
+        program._ready.append((reduction, rows.count, frame, call, trace.captured, whole))
 
 
-def backward_again(program: Recorded, args: tuple[Any, ...], reduction: str) -> float | None:
+def backward_again(program: Recorded, rows: Rows, reduction: str) -> float | None:
     """Add the gradients of a step for which a frame is kept; return its value, or None."""
     try:
         ready = program._ready.pop()  # no other thread has the frame now
     except IndexError:
         return None
-    looks, how, frame, call, captured, whole, _ = ready
-    same = how == reduction and len(looks) == len(args) and all(map(is_as_it_was, args, looks))
-    if not same:
+    how, count, frame, call, captured, whole = ready
+    if how != reduction or count != rows.count:
         program._traces[0].give_frame(PARAMETERS, frame)
         return None
+    call.inputs = rows.columns
     bulk.get_numbers(captured, frame.data_buffer)
     whole()
     if call.trap.status:
