@@ -320,7 +320,10 @@ void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints)
     for (size_t i = 0; i < program->place_count; i++) {
         const mg_place *place = &program->places[i];
         double *grad = &call->captured_grads[place->captured];
-        if (place->adjoint != MG_NOTHING && (!again || !isfinite(*grad)))
+        if (place->adjoint == MG_NOTHING) continue;
+        if (!again)
+            *grad = adjoints[place->adjoint];
+        else if (!isfinite(*grad))
             *grad = adjoints[place->adjoint] / call->scale;
     }
 }
