@@ -1,10 +1,11 @@
-"""Run all benchmarks and write RESULTS.md and results.svg.
+"""Run all benchmarks, write RESULTS.md and results.svg, print README's table unless quick.
 
     python -m benchmarks [--quick] [--output DIR]
 
 The whole suite runs several times, each in a process of its own, so that every contender is
 measured at several times of the machine's day and in several layouts of memory; the rounds of all
-runs are put together.
+runs are put together. The files go to build/benchmarks; with `--output benchmarks` they replace the
+published ones.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import instructions, machine, report
@@ -22,23 +22,31 @@ from .contenders import FOLDER, OURS, ROOT, has
 from .results import Results, load
 
 RUNS = {"quick": 1, "full": 3}
+NEEDED = {"pytest": "pytest", "pytest-benchmark": "pytest_benchmark", "numpy": "numpy"}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Run all benchmarks; write RESULTS.md and results.svg.",
+        description="Run all benchmarks, write RESULTS.md and results.svg, print README's table.",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="one short run, some 2 minutes (full: some 10)"
+        "--quick", action="store_true", help="one short run, some 3 minutes (full: some 12)"
     )
     parser.add_argument(
-        "--output", type=Path, default=FOLDER, metavar="DIR", help="where to write (benchmarks/)"
+        "--output",
+        type=Path,
+        default=ROOT / "build" / "benchmarks",
+        metavar="DIR",
+        help="where to write (build/benchmarks)",
     )
     parser.add_argument(
         "-k", metavar="EXPRESSION", default="", help="only these benchmarks, as pytest's -k"
     )
     options = parser.parse_args()
+    missing = [name for name, module in NEEDED.items() if not has(module)]
+    if missing:
+        sys.exit(f'{" and ".join(missing)} must be installed: pip install ".[test]"')
     options.output.mkdir(parents=True, exist_ok=True)
 
     before = machine.load_average()
@@ -52,10 +60,12 @@ def main() -> int:
     if has("matplotlib"):
         from . import chart
 
-        chart.draw(results, options.output / "results.svg")
-        print(f"wrote {options.output / 'results.svg'}")
+        if chart.draw(results, options.output / "results.svg"):
+            print(f"wrote {options.output / 'results.svg'}")
     else:
         print("matplotlib is not installed: no chart")
+    if not options.quick:  # one run shows one layout of memory, and few pairs of slow contenders
+        print(f"\nREADME's table, only what is steady:\n\n{report.for_readme(results)}")
     return 0
 
 
@@ -68,7 +78,9 @@ def run(effort: str, expression: str) -> Results:
             command = [sys.executable, "-m", "pytest", str(FOLDER), "-q", f"--effort={effort}"]
             command += ["-p", "no:cacheprovider", f"--benchmark-json={file}", "-k", expression]
             command += ["--benchmark-columns=min,median,rounds", "--benchmark-sort=min"]
-            subprocess.run(command, check=True, cwd=ROOT)
+            status = subprocess.run(command, cwd=ROOT).returncode
+            if status:
+                sys.exit(f"run {k} failed: pytest exited with status {status}")
         return load(files)
 
 
@@ -84,8 +96,8 @@ def count_instructions(*, quick: bool) -> dict[str, dict[str, float]]:
     if quick:
         names.pop("cffi")
     print("counting instructions", flush=True)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(names.values(), pool.map(instructions.count, names)))
+    counts = instructions.count_all(list(names))
+    return {names[engine]: counts[engine] for engine in counts}
 
 
 def write(file: Path, text: str) -> None:

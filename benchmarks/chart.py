@@ -28,8 +28,8 @@ KINDS = [
 ]
 
 
-def draw(results: Results, file: Path) -> None:
-    """Write the chart; needs matplotlib."""
+def draw(results: Results, file: Path) -> bool:
+    """Write the chart, if one of its workloads ran; needs matplotlib."""
     import matplotlib as mpl
 
     mpl.use("svg")
@@ -37,6 +37,8 @@ def draw(results: Results, file: Path) -> None:
     from matplotlib.patches import Rectangle
 
     panels = [(title, results[group]) for group, title in PANELS if group in results]
+    if not panels:
+        return False
     style: dict[Any, Any] = {
         "font.family": "DejaVu Sans",
         "font.size": 10,
@@ -69,6 +71,7 @@ def draw(results: Results, file: Path) -> None:
         )
         figure.savefig(file, facecolor="white", metadata={"Date": None})
         plt.close(figure)
+    return True
 
 
 def _panel(axis: Any, title: str, rows: list[Row]) -> None:
@@ -82,7 +85,7 @@ def _panel(axis: Any, title: str, rows: list[Row]) -> None:
     axis.set_xscale("log")
     axis.set_xlim(low, high)
     axis.set_ylim(len(rows) - 0.4, -0.6)
-    axis.set_yticks(range(len(rows)), [_label(row) for row in rows])
+    axis.set_yticks(range(len(rows)), [row.contender for row in rows])
     for label, row in zip(axis.get_yticklabels(), rows):
         if _color(row.contender) == OURS:
             label.set_fontweight("bold")
@@ -96,12 +99,7 @@ def _panel(axis: Any, title: str, rows: list[Row]) -> None:
         axis.spines[side].set_visible(False)
 
 
-def _label(row: Row) -> str:
-    pure = "micrograd_c" not in row.contender
-    return f"{row.contender}, gc {row.gc}" if pure and row.gc != "-" else row.contender
-
-
 def _color(contender: str) -> str:
     if contender.startswith("micrograd_c"):
         return OURS_CFFI if "cffi" in contender else OURS
-    return LIMITS if "by hand" in contender or contender == "plain floats" else OTHERS
+    return LIMITS if "by hand" in contender or contender.startswith("plain floats") else OTHERS

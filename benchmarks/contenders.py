@@ -45,7 +45,8 @@ class Contender:
 
     @property
     def name(self) -> str:
-        return NAMES[self.engine]
+        collector = f", gc {'on' if self.gc else 'off'}" if self.pure else ""
+        return NAMES[self.engine] + collector
 
     def __str__(self) -> str:
         return self.engine + ("" if self.gc else "-gc-off")

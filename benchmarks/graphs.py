@@ -43,11 +43,6 @@ class Phases:
         self._roots.clear()
         gc.collect()
 
-    def again(self) -> None:
-        """Release the graph and record it anew."""
-        self.release()
-        self.record()
-
 
 def time_phase(
     phase: str, phases: Phases, contender: Contender, nodes: int, measure: Measure, **info: Any
@@ -56,28 +51,27 @@ def time_phase(
 
     Pure Python is timed with the collector off, so that it does not run in the midst of a phase.
     """
-    targets: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {
-        "record": (phases.release, phases.record),
-        "backward": (phases.again, phases.backward),
-        "release": (
-            phases.again,
-            phases.release_cycles if contender.pure else phases.release,
-        ),
-    }
-    setup, target = targets[phase]
-    try:
-        measure(
-            target,
-            contender=contender.name,
-            unit="node",
-            count=nodes,
-            timed=phase,
-            gc_on=contender.gc,
-            setup=setup,
-            **info,
-        )
-    finally:
-        phases.release()
+    release = phases.release_cycles if contender.pure else phases.release
+    setup, target, teardown = {
+        "record": (nothing, phases.record, phases.release),
+        "backward": (phases.record, phases.backward, phases.release),
+        "release": (phases.record, release, nothing),
+    }[phase]
+    measure(
+        target,
+        contender=contender.name,
+        unit="node",
+        count=nodes,
+        timed=phase,
+        gc_on=contender.gc,
+        setup=setup,
+        teardown=teardown,
+        **info,
+    )
+
+
+def nothing() -> None:
+    """Prepare nothing, clear nothing away."""
 
 
 def time_sweep(graph: CGraph, measure: Measure, **info: Any) -> None:
@@ -88,7 +82,6 @@ def time_sweep(graph: CGraph, measure: Measure, **info: Any) -> None:
         unit="node",
         count=graph.count,
         timed="backward",
-        gc_on=None,
         setup=graph.clear,
         **info,
     )

@@ -28,10 +28,17 @@ def describe() -> dict[str, str]:
             table[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             table[name] = "not installed"
-    if by_hand.COMPILER is not None:
-        flags = " ".join(by_hand.FLAGS)
-        table["C compiler"] = f"{_first_line([by_hand.COMPILER, '--version'])}, `{flags}`"
+    flags = " ".join(by_hand.FLAGS)
+    table["C compiler"] = f"{compiler()}, `{flags}`"
     return table
+
+
+def compiler() -> str:
+    """Return the C compiler's name and version."""
+    if by_hand.COMPILER is None:
+        return "none"
+    command = [by_hand.COMPILER, "--version"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.partition("\n")[0]
 
 
 def load_average() -> str:
@@ -52,7 +59,3 @@ def _cpu() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _first_line(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True).stdout.partition("\n")[0]

@@ -1,4 +1,4 @@
-"""What pytest-benchmark has recorded, as rows: seconds per operation, node or step."""
+"""What pytest-benchmark has recorded, as rows: seconds per operation, node or step; ratios."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+SPREAD = 0.15
+
 
 @dataclass
 class Row:
@@ -15,18 +17,40 @@ class Row:
 
     group: str
     contender: str
-    gc: str
     unit: str
     extra: dict[str, Any]
-    seconds: list[float] = field(default_factory=list)
+    rounds: dict[tuple[int, int], float] = field(default_factory=dict)  # by run and round
 
     @property
     def minimum(self) -> float:
-        return min(self.seconds)
+        return min(self.rounds.values())
 
     @property
     def median(self) -> float:
-        return statistics.median(self.seconds)
+        return statistics.median(self.rounds.values())
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """The median and the quartiles of a row's time over another's, round by round."""
+
+    low: float
+    median: float
+    high: float
+
+    @property
+    def steady(self) -> bool:
+        """Whether the quartiles lie within 15 % of the median."""
+        return max(self.median - self.low, self.high - self.median) <= SPREAD * self.median
+
+
+def ratio(top: Row, bottom: Row) -> Ratio | None:
+    """Return the ratio over the rounds in which both took part, if there are two of them."""
+    both = top.rounds.keys() & bottom.rounds.keys()
+    if len(both) < 2:
+        return None
+    pairs = [top.rounds[each] / bottom.rounds[each] for each in both]
+    return Ratio(*statistics.quantiles(pairs, n=4, method="inclusive"))
 
 
 Results = dict[str, list[Row]]
@@ -35,23 +59,24 @@ Results = dict[str, list[Row]]
 def load(files: list[Path]) -> Results:
     """Return the rows of each group, fastest first; the rounds of several runs are put together."""
     rows: dict[str, Row] = {}
-    for file in files:
+    for run, file in enumerate(files):
         for benchmark in json.loads(file.read_text())["benchmarks"]:
             extra = benchmark["extra_info"]
             row = rows.setdefault(
                 benchmark["fullname"],
-                Row(benchmark["group"], extra["contender"], extra["gc"], extra["unit"], extra),
+                Row(benchmark["group"], extra["contender"], extra["unit"], extra),
             )
-            row.seconds += [each / extra["count"] for each in benchmark["stats"]["data"]]
+            for k, seconds in enumerate(benchmark["stats"]["data"]):
+                row.rounds[run, k * extra["every"]] = seconds / extra["count"]
     groups: Results = {}
     for row in rows.values():
         groups.setdefault(row.group, []).append(row)
     return {group: sorted(found, key=lambda row: row.minimum) for group, found in groups.items()}
 
 
-def find(rows: list[Row], contender: str, gc: str | None = None) -> Row | None:
-    """Return the contender's row in a group, if it took part."""
-    for row in rows:
-        if row.contender == contender and gc in (None, row.gc):
+def find(results: Results, group: str, contender: str) -> Row | None:
+    """Return the contender's row in a group, if both took part."""
+    for row in results.get(group, []):
+        if row.contender == contender:
             return row
     return None

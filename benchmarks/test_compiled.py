@@ -24,6 +24,7 @@ STEPS = 500
 INSTRUCTIONS, ROWS = 10_000, 100_000
 NODES = 1_000_000
 PATHS = 100_000
+PURE = "pure-Python reference, gc off"
 
 
 def time_training(training: Any, contender: str, measure: Measure) -> None:
@@ -35,16 +36,17 @@ def time_training(training: Any, contender: str, measure: Measure) -> None:
         unit="step",
         count=STEPS,
         timed="whole steps",
-        gc_on=True,
     )
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize(
+    "activation",
+    [
+        pytest.param(a, marks=pytest.mark.benchmark(group=f"compiled: two moons, {a}"))
+        for a in ("relu", "tanh")
+    ],
+)
 class TestMoons:
-    @pytest.fixture(autouse=True)
-    def _group(self, benchmark: Any, activation: str) -> None:
-        benchmark.group = f"compiled: two moons, {activation}"
-
     @needs_c
     def test_c(self, activation: str, measure: Measure) -> None:
         time_training(compiled.CTraining(activation), "C by hand, dead rows skipped", measure)
@@ -60,7 +62,7 @@ class TestMoons:
         time_training(compiled.CompiledTraining(activation), COMPILED, measure)
 
 
-@pytest.mark.benchmark(group="compiled: notebook step")
+@pytest.mark.benchmark(group="notebook step")
 def test_notebook(measure: Measure) -> None:
     training = compiled.Notebook()
     model = programs.NotebookMLP(_reference.Value, programs.NOTEBOOK_SIZES)
@@ -72,7 +74,6 @@ def test_notebook(measure: Measure) -> None:
         unit="step",
         count=STEPS,
         timed="whole steps",
-        gc_on=True,
     )
 
 
@@ -98,7 +99,6 @@ def test_long_program(mode: str, threads: int, measure: Measure) -> None:
         unit="node evaluation",
         count=evaluated * ROWS * (1 if mode == "forward" else 2),
         timed="whole calls",
-        gc_on=None,
     )
 
 
@@ -112,12 +112,11 @@ def test_compile_time(measure: Measure) -> None:
         unit="node",
         count=NODES,
         timed="recording, compiling and a first call",
-        gc_on=True,
     )
 
 
 @pytest.mark.benchmark(group="compiled: an Asian option, price and 20 sensitivities")
-@pytest.mark.parametrize("how", [COMPILED, "pure Python", "xad"])
+@pytest.mark.parametrize("how", [COMPILED, PURE, "xad"])
 def test_option(how: str, measure: Measure) -> None:
     if how == "xad":
         pytest.importorskip("xad")
@@ -145,10 +144,10 @@ def test_option(how: str, measure: Measure) -> None:
         found = other_engines.xad_gradients(payoff, numbers, shocks[0].tolist())
         np.testing.assert_allclose(found, expected, rtol=1e-10)
     measure(
-        {COMPILED: run_compiled, "pure Python": run_pure, "xad": run_xad}[how],
+        {COMPILED: run_compiled, PURE: run_pure, "xad": run_xad}[how],
         contender=how,
         unit="path",
         count=len(shocks),
         timed="payoffs and gradients",
-        gc_on=True if how == "pure Python" else None,
+        gc_on=how != PURE,
     )

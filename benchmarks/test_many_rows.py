@@ -57,7 +57,7 @@ def test_derivative(workload: Any, contender: str, measure: Measure) -> None:
     run = getattr(each, each.contenders[contender])
     other = next(iter(each.contenders)) if contender == NUMPY else NUMPY
     check_close(run(), getattr(each, each.contenders[other])())
-    measure(run, contender=contender, unit="row", count=each.rows, timed="whole calls", gc_on=None)
+    measure(run, contender=contender, unit="row", count=each.rows, timed="whole calls")
 
 
 @pytest.mark.benchmark(group="derivatives: letters looked up in a table, 32 rows")
@@ -74,5 +74,4 @@ def test_letters(training: Any, measure: Measure) -> None:
         unit="step",
         count=STEPS,
         timed="whole steps",
-        gc_on=True,
     )

@@ -57,5 +57,4 @@ def time_floats(text: str, measure: Measure) -> None:
         unit="operation",
         count=count,
         timed="the loop",
-        gc_on=None,
     )

@@ -5,6 +5,8 @@ of Values and loops over them, once with a class MLP, the package's or that of m
 unmodified nn.py. The notebook's network, 3-4-4-1 on its four examples, with the package's MLP
 and with the lecture's classes. A small GPT in the manner of microgpt, one layer of 16 dimensions,
 on a name of six letters, about 56,000 nodes: as it is written, and with the package's functions.
+In the compiled rows the letters of a name are a row of numbers, looked up by `take`; a step takes
+one name, or 32 times the same.
 Beside nn.py stands the forward pass alone of the same loops on plain floats, beside the GPT that
 and Adam's loop: what such a step takes without any derivative. In the rows with jit the loops are
 the same, and the loss is a function with `@mg.jit`.
@@ -25,6 +27,7 @@ from .conftest import Measure, frozen, needs_c
 from .contenders import CONTENDERS, OURS, Contender, check_equal, has
 from .programs import STEPS_COMPARED
 from .trainings import (
+    compiled_gpt,
     gpt,
     jitted_gpt,
     jitted_gpt_with_adam,
@@ -63,9 +66,17 @@ def expected(group: str) -> Any:
 
 
 def time_steps(
-    training: Any, group: str, contender: Contender, measure: Measure, form: str
+    training: Any,
+    group: str,
+    contender: Contender,
+    measure: Measure,
+    form: str,
+    documents: int = 1,
 ) -> None:
-    """Compare three steps, then time single ones, or 20 together where they are short."""
+    """Compare three steps, then time single ones, or 20 together where they are short.
+
+    A step on so many documents counts as so many.
+    """
     with frozen(gc_on=False):
         check_equal(training.trace(STEPS_COMPARED), expected(group))
         for _ in range(STEPS_BEFORE.get(contender.engine, 0)):
@@ -80,7 +91,7 @@ def time_steps(
         steps,
         contender=f"{contender.name}{form}",
         unit="step",
-        count=count,
+        count=count * documents,
         timed="whole steps",
         gc_on=contender.gc,
     )
@@ -164,6 +175,15 @@ def test_jit(group: str, make: Any, form: str, measure: Measure) -> None:
     time_steps(make(), group, OURS[0], measure, form)
 
 
+@needs_numpy
+@pytest.mark.benchmark(group=GPT)
+@pytest.mark.parametrize(
+    ("documents", "form"), [(1, ", compiled"), (32, ", compiled, 32 names a step, for each")]
+)
+def test_compiled_gpt(documents: int, form: str, measure: Measure) -> None:
+    time_steps(compiled_gpt(documents), GPT, OURS[0], measure, form, documents)
+
+
 @pytest.mark.benchmark(group=MLP)
 @pytest.mark.skipif(not has("micrograd"), reason="micrograd is not installed")
 def test_moons_on_floats(measure: Measure) -> None:
@@ -183,7 +203,7 @@ def time_floats(
 ) -> None:
     """Time what all steps contain, without a Value."""
     check_equal([run()], [loss])
-    measure(run, contender=f"plain floats{form}", unit="step", count=1, timed=timed, gc_on=True)
+    measure(run, contender=f"plain floats{form}", unit="step", count=1, timed=timed)
 
 
 @needs_c
@@ -208,7 +228,6 @@ def test_c(group: str, make: Any, measure: Measure) -> None:
         unit="step",
         count=count,
         timed="whole steps",
-        gc_on=None,
     )
 
 
@@ -233,7 +252,6 @@ def test_numpy(group: str, make: Any, measure: Measure) -> None:
         unit="step",
         count=1,
         timed="whole steps",
-        gc_on=None,
     )
 
 
@@ -248,7 +266,7 @@ def test_numpy(group: str, make: Any, measure: Measure) -> None:
 def test_gpt_by_hand(name: str, make: Any, measure: Measure) -> None:
     training = make()
     check_equal(training.trace(STEPS_COMPARED), expected(GPT))
-    measure(training.step, contender=name, unit="step", count=1, timed="whole steps", gc_on=None)
+    measure(training.step, contender=name, unit="step", count=1, timed="whole steps")
 
 
 @pytest.mark.parametrize("library", sorted(other_engines.TRAININGS))

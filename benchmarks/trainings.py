@@ -109,3 +109,39 @@ def package_gpt(name: str) -> Any:
     program.softmax = ours.package.softmax
     program.sum = ours.package.total
     return program.WithOptimizer(ours.value, ours.package.optim.Adam)
+
+
+class _Replayed:
+    """The loss of a replay, whose gradients have been added already."""
+
+    def __init__(self, data: float) -> None:
+        self.data = data
+
+    def backward(self) -> None:
+        pass
+
+
+def compiled_gpt(documents: int) -> Any:
+    """The small GPT compiled, a name so many times a step: rows of letters, which `take` finds."""
+    mg = import_module(PACKAGE)
+    program: Any = own_copy("gpt", GPT)
+    training = program.WithOptimizer(mg.Value, mg.optim.Adam)
+    letters, weights = training.weights["token"], dict(training.weights)
+    weights["token"] = type("Lookups", (), {"__getitem__": lambda _, k: mg.take(letters, k)})()
+
+    def loss_of(tokens: Any) -> Any:
+        keys: list[Any] = []
+        values: list[Any] = []
+        losses = []
+        for position, (token, target) in enumerate(zip(tokens, tokens[1:])):
+            shares = program.softmax(program.gpt(weights, token, position, keys, values))
+            losses.append(-mg.take(shares, target).log())
+        return sum(losses) / len(losses)
+
+    numpy = import_module("numpy")
+    rows = {
+        name: numpy.array([program.tokens_of(name)] * documents, float) for name in program.NAMES
+    }
+    compiled = mg.compile(loss_of, rows[program.NAMES[0]][0])
+    program.loss_of = lambda _, name: _Replayed(compiled.backward(rows[name]))
+    return training

@@ -82,8 +82,9 @@ const char *mg_check(mg_arena *arena);
 void mg_arena_fail_after(mg_arena *arena, size_t n);
 /* Have long work call `interrupted` every few milliseconds, and give up if that returns anything
  * but 0. With nodes in the arena this holds for the next mg_backward or mg_trace_new alone. With
- * programs it holds for every mg_program_new and mg_program_prepare from now on; one that gives up
- * leaves everything as if the call had not been made. NULL, as at first: nothing is called. */
+ * programs it holds for every mg_program_new, mg_program_prepare and mg_packs_new from now on; one
+ * that gives up leaves everything as if the call had not been made. NULL, as at first: nothing is
+ * called. */
 void mg_arena_set_poll(mg_arena *arena, int (*interrupted)(void));
 /* Say whether mg_record_plain and mg_record_plain_number record at all; 1 at first. */
 void mg_arena_set_plain(mg_arena *arena, int plain);
@@ -573,9 +574,9 @@ void mg_program_describe(const mg_program *program, mg_program_facts *out);
 mg_status mg_program_prepare(mg_program *program, mg_mode mode);
 /* Return about how many multiplications and additions a row takes in this mode. */
 size_t mg_program_work(const mg_program *program, mg_mode mode);
-/* Set the flags of those captured nodes to 1 that gradients of the outputs are pushed to, of the
- * others to 0. */
-void mg_program_reaches(const mg_program *program, unsigned char *captured);
+/* Set the flags of those inputs, and behind them of those captured nodes, to 1 that gradients of
+ * the outputs are pushed to, of the others to 0. */
+void mg_program_reaches(const mg_program *program, unsigned char *reached);
 /* Return how many numbers the scalars of a call are. */
 size_t mg_program_scalars(const mg_program *program);
 /* Return how many numbers the sums of one chunk are, the total included. */
@@ -620,10 +621,28 @@ int mg_replay(const mg_program *program, mg_mode mode, mg_call *call, mg_workspa
  * sorted the group ends; return how many groups there are. numbers, ends: room for guards + 1. */
 size_t mg_sort_rows(const mg_call *call, size_t guards, uint32_t *sorted, uint32_t *numbers,
                     uint32_t *ends);
-/* Replay a program without inputs, which is ready for every mode and needs no workspace: write the
- * outputs, each of which is wanted, and, for `reverse`, the gradients of captured nodes. 1 if a
- * guard failed; 2 if the trap was filled; otherwise 0. */
-int mg_replay_scalars(const mg_program *program, mg_call *call, int reverse);
+/* --- packs: a program made for one row at a time --- */
+
+typedef struct mg_packs mg_packs;
+
+/* Return packs, to be freed with mg_packs_free, made of a program that they do not refer to. What
+ * depends on captured nodes alone is computed by the expressions of the operator table, to the bits
+ * of the operators on nodes; with `exact` all is. In MG_ALL the gradients of inputs and of captured
+ * nodes are computed. NULL: *status is MG_NO_MEMORY or MG_INTERRUPTED. */
+mg_packs *mg_packs_new(const mg_program *program, mg_mode mode, int exact, mg_status *status);
+void mg_packs_free(mg_packs *packs);
+/* Return how many doubles a replay needs: a room, 0 before the first replay, in one thread at a
+ * time. */
+size_t mg_packs_room(const mg_packs *packs);
+/* Replay one row of exact packs: of the numbers of inputs, then of captured nodes, compute the
+ * outputs and, in MG_ALL, the gradients of the sum of seeds times outputs. seeds, gradients: NULL
+ * in MG_FORWARD. 1 if a guard failed; 2 if an index is wrong or an operator raises an error;
+ * otherwise 0. Unless 0, nothing is written. */
+int mg_packs_replay(const mg_packs *packs, double *room, const double *numbers, const double *seeds,
+                    double *outputs, double *gradients);
+/* Do what mg_replay does, with packs made for this mode, which is not MG_ALL; call->check is 0.
+ * Gradients of captured nodes are added up row by row. */
+int mg_packs_replay_rows(const mg_packs *packs, mg_mode mode, mg_call *call, double *room);
 
 /* cdef: end */
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from ._compile.recording import EQUAL, LINK, NO_RULE, RULE_EQUAL, SELECT, TABLE, TAKE
+from ._compile.rules import EQUAL, LINK, NO_RULE, RULE_EQUAL, SELECT, TABLE, TAKE
 from ._rules import PARTIALS, STEEP
 from .engine import Value, attributes, bulk, graph, recorded
 
@@ -52,8 +52,10 @@ def pull(
     """Return the recorded derivatives of a Value with respect to others: reverse mode.
 
     Nodes are taken in descending order of creation, as `backward()` takes them, and contributions
-    to a derivative are added in that order: the numbers are those of `backward()`. With `cut` an
-    input is taken as a leaf: its derivative is no part of that by another input it is made from.
+    to a derivative are added in that order: the numbers are those of `backward()`, but for the last
+    bits where _rules.py has a partial derivative in another form than the operator table (atan2,
+    hypot and others). With `cut` an input is taken as a leaf: its derivative is no part of that by
+    another input it is made from.
     """
     nodes = _nodes([output], inputs, cut)
     depends = {id(value) for value in inputs} | {id(node.value) for node in nodes}

@@ -53,7 +53,7 @@ def as_real(number: object) -> Any:
         OverflowError: if an int or a Fraction is too large for a float.
     """
     # float and int are found at once. type(number) is asked, not number.__class__: see
-    # Number.__class__ in _compile/recording.py.
+    # Number.__class__ in _compile/stand_ins.py.
     if issubclass(type(number), (float, int, Real)):
         return float(number)  # type: ignore[arg-type]
     from decimal import Decimal

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ._compile.stand_ins import Number
 from ._derive import pull
 from ._nesting import leaves_of, like, map_leaves
 from ._value_methods import real
@@ -97,15 +98,17 @@ def hessian(fn: Callable[[Any], Any], point: Any) -> Any:
 def hvp(fn: Callable[[Any], Any], point: Any, vector: Any) -> Any:
     """Return the product of a function's hessian at a point with a vector, as floats.
 
-    The vector and the product are nested as the point is. This takes one pass over the function and
-    its derivatives. Raises as `hessian` does, and ValueError for a vector of another size.
+    The vector, of numbers or of Values, and the product are nested as the point is. This takes one
+    pass over the function and its derivatives. Raises as `hessian` does, and ValueError for a
+    vector of another size.
 
     >>> hvp(lambda p: p[0] ** 2 * p[1], [3.0, 5.0], [1.0, 0.0])
     [10.0, 6.0]
     """
     at = _values_at(point)
     inputs = tuple(leaves_of(at))
-    along = [real(number, "each number of the vector") for number in leaves_of(vector)]
+    along = [v.data if isinstance(v, Value) else v for v in leaves_of(vector)]
+    along = [v if type(v) is Number else real(v, "each number of the vector") for v in along]
     if len(along) != len(inputs):
         raise ValueError(f"a vector of {len(along)} numbers for a point of {len(inputs)}")
     first = pull(_result(fn(at)), inputs, True)

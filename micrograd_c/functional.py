@@ -17,7 +17,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import index
 from typing import Any
 
-from ._compile.recording import Condition, Number, largest
+from ._compile.conditions import Condition
+from ._compile.stand_ins import Number, largest
 from ._compile.tables import as_table, element, own_index, place_of, record
 from ._value_methods import as_real, truth
 from .engine import Value, bulk, maximum

@@ -372,6 +372,10 @@ def test_values_of_a_point_are_passed_as_they_are(mg: Any) -> None:
     assert mg.hessian(lambda p: w * w * b, [w, b]) == [[2.0, 4.0], [4.0, 0.0]]
 
 
+def test_the_vector_of_hvp_may_be_of_values(mg: Any) -> None:
+    assert mg.hvp(lambda p: p[0] ** 2 * p[1], [3.0, 5.0], [mg.Value(1.0), 0.0]) == [10.0, 6.0]
+
+
 def test_a_vector_of_another_size_is_refused(mg: Any) -> None:
     with pytest.raises(ValueError, match="a vector of 1 numbers for a point of 2"):
         mg.hvp(lambda p: p[0] * p[1], [1.0, 2.0], [1.0])

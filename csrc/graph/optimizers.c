@@ -21,6 +21,32 @@ void mg_update_sgd(mg_node *const *nodes, size_t count, const mg_sgd *how, doubl
     }
 }
 
+enum { BLOCK = 64 }; /* parameters at a time: their numbers lie side by side, for vectors */
+
+/* The steps of Adam for the data p and the gradients g of at most BLOCK parameters, with
+ * rate = lr / (1 - b1^t) and correction = sqrt(1 - b2^t). */
+static void step_of_adam(size_t count, const mg_adam *how, double rate, double correction,
+                         double *restrict p, double *restrict g, double *restrict m,
+                         double *restrict v, double *restrict largest) {
+    const double decay = how->weight_decay, shrunk = how->lr * how->weight_decay;
+    const double beta1 = how->beta1, beta2 = how->beta2, eps = how->eps;
+    const double *squares = v;
+    if (how->decoupled)
+        for (size_t i = 0; i < count; i++) p[i] -= shrunk * p[i];
+    else
+        for (size_t i = 0; i < count; i++) g[i] += decay * p[i];
+    for (size_t i = 0; i < count; i++) {
+        m[i] = beta1 * m[i] + (1.0 - beta1) * g[i];
+        v[i] = beta2 * v[i] + (1.0 - beta2) * g[i] * g[i];
+    }
+    if (how->amsgrad) {
+        for (size_t i = 0; i < count; i++)
+            if (!(v[i] <= largest[i])) largest[i] = v[i]; /* also where it is nan */
+        squares = largest;
+    }
+    for (size_t i = 0; i < count; i++) p[i] -= rate * m[i] / (sqrt(squares[i]) / correction + eps);
+}
+
 /* With p a parameter, g its gradient, t the step; first the decay:
  * g = g + weight_decay p or, decoupled, p = p - lr weight_decay p; then
  * m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,
@@ -28,25 +54,18 @@ void mg_update_sgd(mg_node *const *nodes, size_t count, const mg_sgd *how, doubl
  * amsgrad:  largest = max(largest, v), which takes the place of v in the last line */
 void mg_update_adam(mg_node *const *nodes, size_t count, const mg_adam *how, double *m, double *v,
                     double *largest) {
-    const double correction1 = 1.0 - pow(how->beta1, how->step);
-    const double correction2 = sqrt(1.0 - pow(how->beta2, how->step));
-    for (size_t i = 0; i < count; i++) {
-        mg_node *p = nodes[i];
-        double g = p->grad;
-        if (how->decoupled)
-            p->data -= how->lr * how->weight_decay * p->data;
-        else
-            g += how->weight_decay * p->data;
-        m[i] = how->beta1 * m[i] + (1.0 - how->beta1) * g;
-        v[i] = how->beta2 * v[i] + (1.0 - how->beta2) * g * g;
-        double square = v[i];
-        if (how->amsgrad) {
-            if (square <= largest[i])
-                square = largest[i];
-            else
-                largest[i] = square; /* also where it is nan */
+    const double rate = how->lr / (1.0 - pow(how->beta1, how->step));
+    const double correction = sqrt(1.0 - pow(how->beta2, how->step));
+    double p[BLOCK], g[BLOCK];
+    for (size_t done = 0, some; done < count; done += some) {
+        some = count - done < BLOCK ? count - done : BLOCK;
+        for (size_t i = 0; i < some; i++) {
+            p[i] = nodes[done + i]->data;
+            g[i] = nodes[done + i]->grad;
         }
-        p->data -= how->lr / correction1 * m[i] / (sqrt(square) / correction2 + how->eps);
+        step_of_adam(some, how, rate, correction, p, g, m + done, v + done,
+                     how->amsgrad ? largest + done : NULL);
+        for (size_t i = 0; i < some; i++) nodes[done + i]->data = p[i];
     }
 }
 

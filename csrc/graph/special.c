@@ -46,8 +46,8 @@ double mg_hypot(double x, double y) {
 double mg_hypot_dx(double x, double y) {
     const double larger = larger_of(x, y);
     if (larger == 0.0) return isnan(x) || isnan(y) ? x + y : 0.0;
-    const double scale = scale_of(larger), a = x * scale, b = y * scale;
-    return a / sqrt(a * a + b * b);
+    const double scale = scale_of(larger), h = mg_hypot(x * scale, y * scale);
+    return scale < 1.0 ? x / h * scale : x * scale / h; /* neither underflows before the result */
 }
 
 double mg_over_squares(double a, double x, double y) {

@@ -63,6 +63,9 @@ extern const mg_kernels mg_kernels_avx2;
 extern const mg_kernels mg_kernels_avx512;
 #endif
 
+/* Return the interpreter for this processor; kind: see mg_call. In replay.c. */
+const mg_kernels *mg_choose_kernels(int kind);
+
 /* ---- between rows and lanes ---- */
 
 /* Whether the mode asks for sums over rows. */
@@ -142,6 +145,18 @@ void mg_check_index(const mg_block *at, const mg_instruction *in);
 /* Fill the trap if the function, run row by row, would raise at this instruction for an earlier row
  * than the trap says. */
 void mg_check_lanes(const mg_block *at, const mg_instruction *in);
+
+/* ---- one_row.c: instructions of packs ---- */
+
+void mg_set_lanes(mg_block *at, const mg_instruction *in);
+/* Evaluate instructions for one lane. The terms of a sum are in one run. */
+void mg_run_ones(const mg_block *at, const mg_instruction *in, size_t count);
+void mg_gather(const mg_block *at, const mg_instruction *in);
+void mg_choose(const mg_block *at, const mg_instruction *in);
+/* out = op(x, y), and out = g dz/dx (side 0) or g dz/dy (side 1), where the mask is not 0. An error
+ * is noted in the trap. */
+void mg_apply_exact(const mg_block *at, const mg_instruction *in);
+void mg_push_exact(const mg_block *at, const mg_instruction *in, int side);
 
 /* ---- called.c ---- */
 

@@ -8,7 +8,7 @@
 #include "program/schedule.h"
 #include "program/simplify.h"
 
-static void drop_program(mg_program *program) {
+void mg_drop_program(mg_program *program) {
     if (program == NULL) return;
     mg_arena *memory = program->memory;
     for (int mode = 0; mode < MG_MODES; mode++) mg_drop_schedule(memory, &program->schedules[mode]);
@@ -50,7 +50,7 @@ static mg_program *new_program(mg_arena *memory, const mg_entry *entries, size_t
     program->adjoints = mg_allocate(memory, (count + 1) * sizeof(uint32_t));
     if (program->entries == NULL || program->outputs == NULL || program->guards == NULL ||
         program->fates == NULL || program->adjoints == NULL) {
-        drop_program(program);
+        mg_drop_program(program);
         return NULL;
     }
     for (uint32_t i = 0; i < guard_count; i++) program->guards[i].number = i + 1;
@@ -67,7 +67,6 @@ static mg_program *new_program(mg_arena *memory, const mg_entry *entries, size_t
 static bool is_entry(const mg_entry *entries, size_t place, size_t inputs, size_t captured) {
     const mg_entry *entry = &entries[place];
     uint32_t operands[3];
-    bool through;
     switch (entry->op) {
         case MG_OP_leaf:
         case MG_OP_custom:
@@ -81,7 +80,7 @@ static bool is_entry(const mg_entry *entries, size_t place, size_t inputs, size_
                 (entry->op < MG_TRACE_INPUT || entry->op >= MG_TRACE_END))
                 return false;
     }
-    unsigned arity = mg_entry_operands(entry, operands, &through);
+    unsigned arity = mg_entry_operands(entry, operands);
     const bool tabular = entry->op == MG_TRACE_ITEM || entry->op == MG_TRACE_TAKE;
     for (unsigned k = 0; k < arity; k++) {
         if (operands[k] >= place) return false;
@@ -110,6 +109,21 @@ static bool is_trace(const mg_entry *entries, size_t count, size_t inputs, size_
     return true;
 }
 
+mg_program *mg_make_program(mg_arena *memory, const mg_entry *entries, size_t count, size_t inputs,
+                            size_t captured, const uint32_t *outputs, size_t output_count,
+                            const mg_guard *guards, size_t guard_count) {
+    mg_program *program =
+        new_program(memory, entries, count, outputs, output_count, guards, guard_count);
+    if (program == NULL) return NULL;
+    program->inputs = inputs;
+    program->captured = captured;
+    if (!mg_gives_up(memory, MG_POLL_AFTER) && mg_simplify(program) &&
+        mg_find_regions(memory, program) && mg_place_scalars(memory, program))
+        return program;
+    mg_drop_program(program);
+    return NULL;
+}
+
 mg_program *mg_program_new(mg_arena *memory, const mg_entry *entries, size_t count, size_t inputs,
                            size_t captured, const uint32_t *outputs, size_t output_count,
                            const mg_guard *guards, size_t guard_count, mg_status *status) {
@@ -120,17 +134,8 @@ mg_program *mg_program_new(mg_arena *memory, const mg_entry *entries, size_t cou
     if (count >= MG_SCALAR / 4) return NULL;
     mg_lock_take(&memory->lock);
     memory->gave_up = false;
-    mg_program *program =
-        new_program(memory, entries, count, outputs, output_count, guards, guard_count);
-    if (program != NULL) {
-        program->inputs = inputs;
-        program->captured = captured;
-        if (mg_gives_up(memory, MG_POLL_AFTER) || !mg_simplify(program) ||
-            !mg_find_regions(memory, program) || !mg_place_scalars(memory, program)) {
-            drop_program(program);
-            program = NULL;
-        }
-    }
+    mg_program *program = mg_make_program(memory, entries, count, inputs, captured, outputs,
+                                          output_count, guards, guard_count);
     *status = program != NULL ? MG_OK : mg_why(memory);
     mg_lock_give(&memory->lock);
     return program;
@@ -139,7 +144,7 @@ mg_program *mg_program_new(mg_arena *memory, const mg_entry *entries, size_t cou
 void mg_program_free(mg_program *program) {
     mg_arena *memory = program->memory;
     mg_lock_take(&memory->lock);
-    drop_program(program);
+    mg_drop_program(program);
     mg_lock_give(&memory->lock);
 }
 
@@ -167,11 +172,13 @@ void mg_program_describe(const mg_program *program, mg_program_facts *out) {
     };
 }
 
-void mg_program_reaches(const mg_program *program, unsigned char *captured) {
-    memset(captured, 0, program->captured);
+void mg_program_reaches(const mg_program *program, unsigned char *reached) {
+    memset(reached, 0, program->inputs + program->captured);
     for (size_t i = 0; i < program->count; i++) {
         const mg_entry *entry = &program->entries[i];
-        if (program->fates[i].reached && entry->op == MG_TRACE_CAPTURED) captured[entry->x] = 1;
+        if (!program->fates[i].reached) continue;
+        if (entry->op == MG_TRACE_INPUT) reached[entry->x] = 1;
+        if (entry->op == MG_TRACE_CAPTURED) reached[program->inputs + entry->x] = 1;
     }
 }
 

@@ -5,16 +5,14 @@
 
 static void mark_operands(const mg_entry *entry, uint32_t *places) {
     uint32_t operands[3];
-    bool through;
-    const unsigned arity = mg_entry_operands(entry, operands, &through);
+    const unsigned arity = mg_entry_operands(entry, operands);
     for (unsigned k = 0; k < arity; k++) places[operands[k]] = 0;
 }
 
 /* Return the entry with its operands at their new places. */
 static mg_entry moved(mg_entry entry, const uint32_t *places) {
     uint32_t operands[3];
-    bool through;
-    const unsigned arity = mg_entry_operands(&entry, operands, &through);
+    const unsigned arity = mg_entry_operands(&entry, operands);
     if (arity > 0) entry.x = places[entry.x];
     if (arity > 1) entry.y = places[entry.y];
     if (arity > 2) entry.z = places[entry.z];

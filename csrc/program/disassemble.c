@@ -267,6 +267,8 @@ static void write_instruction(writer *to, const mg_instruction *in) {
             write_reference(to, in->x);
             write_text(to, " is not 0");
             break;
+        default: /* packs have no listing */
+            break;
     }
     write_text(to, "\n");
 }
@@ -286,7 +288,6 @@ static void write_scalar(writer *to, const mg_scalar_step *step) {
     const uint32_t place = step->entry;
     const mg_entry *entry = &program->entries[place];
     uint32_t operands[3];
-    bool through;
     if (step->shared) return;
     write_text(to, "    s%lu = ", (unsigned long)program->fates[place].scalar);
     if (step->op == MG_STEP_SUM) {
@@ -301,7 +302,7 @@ static void write_scalar(writer *to, const mg_scalar_step *step) {
         write_text(to, ")\n");
         return;
     }
-    unsigned arity = mg_entry_operands(entry, operands, &through);
+    unsigned arity = mg_entry_operands(entry, operands);
     static const char *const names[] = {
         [MG_TRACE_DETACH - MG_TRACE_INPUT] = "link",
         [MG_TRACE_DIVIDE - MG_TRACE_INPUT] = "divide",

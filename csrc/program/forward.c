@@ -134,9 +134,8 @@ static void find_decisive(mg_scheduler *at) {
     }
     for (size_t i = program->count; i-- > 0 && !mg_gives_up(at->memory, 1);) {
         uint32_t operands[3];
-        bool through;
         if (!at->decisive[i]) continue;
-        const unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
+        const unsigned arity = mg_entry_operands(&program->entries[i], operands);
         for (unsigned k = 0; k < arity; k++) at->decisive[program->fates[operands[k]].value] = true;
     }
 }

@@ -27,7 +27,8 @@
 #if PACK_BYTES == 8
 typedef double pack;
 #else
-typedef double pack __attribute__((vector_size(PACK_BYTES), may_alias));
+/* The lanes of a pack (see packs.c) may begin at any double. */
+typedef double pack __attribute__((vector_size(PACK_BYTES), may_alias, aligned(8)));
 #endif
 
 #define AT(reference) ((const pack *)(mg_slot(at, reference) + l))
@@ -431,6 +432,28 @@ TARGET static void run(mg_block *at, size_t from, size_t to) {
             case MG_CODE_KEEP:
                 keep(at, in);
                 if (at->used == 0) return;
+                break;
+            case MG_CODE_LANES:
+                mg_set_lanes(at, in);
+                break;
+            case MG_CODE_ONES:
+                mg_run_ones(at, in + 1, in->count);
+                i += in->count;
+                break;
+            case MG_CODE_GATHER:
+                mg_gather(at, in);
+                break;
+            case MG_CODE_CHOOSE:
+                mg_choose(at, in);
+                break;
+            case MG_CODE_EXACT:
+                mg_apply_exact(at, in);
+                break;
+            case MG_CODE_EXACT_X:
+                mg_push_exact(at, in, 0);
+                break;
+            case MG_CODE_EXACT_Y:
+                mg_push_exact(at, in, 1);
                 break;
         }
     }

@@ -64,8 +64,7 @@ static mg_scalar_step step_of(const mg_program *program, uint32_t i) {
     const mg_entry *entry = &program->entries[i];
     const mg_fate *fate = &program->fates[i];
     uint32_t operands[3];
-    bool through;
-    unsigned arity = mg_entry_operands(entry, operands, &through);
+    unsigned arity = mg_entry_operands(entry, operands);
     mg_scalar_step step = {.op = entry->op,
                            .out = fate->scalar,
                            .x = entry->x,
@@ -81,8 +80,10 @@ static mg_scalar_step step_of(const mg_program *program, uint32_t i) {
     if (arity > 0) step.x = program->fates[entry->x].scalar;
     if (arity > 1) step.y = program->fates[entry->y].scalar;
     if (arity > 2) step.z = program->fates[entry->z].scalar;
-    if (through) step.adjoint_x = program->adjoints[entry->x];
-    if (through && arity > 1) step.adjoint_y = program->adjoints[entry->y];
+    if (entry->op < MG_OP_COUNT || entry->op == MG_TRACE_LINK) {
+        step.adjoint_x = program->adjoints[entry->x];
+        if (arity > 1) step.adjoint_y = program->adjoints[entry->y];
+    }
     if (entry->op == MG_TRACE_SELECT) {
         step.adjoint_y = program->adjoints[entry->y];
         step.adjoint_z = program->adjoints[entry->z];
@@ -319,7 +320,10 @@ void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints)
     for (size_t i = 0; i < program->place_count; i++) {
         const mg_place *place = &program->places[i];
         double *grad = &call->captured_grads[place->captured];
-        if (place->adjoint != MG_NOTHING && (!again || !isfinite(*grad)))
+        if (place->adjoint == MG_NOTHING) continue;
+        if (!again)
+            *grad = adjoints[place->adjoint];
+        else if (!isfinite(*grad))
             *grad = adjoints[place->adjoint] / call->scale;
     }
 }

@@ -43,12 +43,20 @@ typedef enum {
     MG_CODE_LESS,     /* out = 1 where x < y, else 0 */
     MG_CODE_LESS_EQUAL,
     MG_CODE_EQUAL,
-    MG_CODE_SELECT, /* out = y where x is not 0, else z. MG_NOTHING: y is 0, z is number */
-    MG_CODE_TAKE,   /* out = term x, a value a; nan where x is no place among the terms */
-    MG_CODE_INDEX,  /* fill the trap where x is no place among count elements */
-    MG_CODE_PICK,   /* out = y where x is one of the count places from `first` on, else 0.
-                     * MG_NOTHING: y is 1 */
-    MG_CODE_SCATTER /* adjoint a of term x += the sum over rows of g. MG_NOTHING: none */
+    MG_CODE_SELECT,  /* out = y where x is not 0, else z. MG_NOTHING: y is 0, z is number */
+    MG_CODE_TAKE,    /* out = term x, a value a; nan where x is no place among the terms */
+    MG_CODE_INDEX,   /* fill the trap where x is no place among count elements */
+    MG_CODE_PICK,    /* out = y where x is one of the count places from `first` on, else 0.
+                      * MG_NOTHING: y is 1 */
+    MG_CODE_SCATTER, /* adjoint a of term x += the sum over rows of g. MG_NOTHING: none */
+    /* of packs alone, see packs.c */
+    MG_CODE_LANES,   /* the instructions from here on have count lanes */
+    MG_CODE_ONES,    /* the next count instructions have one lane each, with places for operands */
+    MG_CODE_GATHER,  /* out = the numbers at the places a of count terms */
+    MG_CODE_CHOOSE,  /* out = the lanes at place a of the term that the number x names */
+    MG_CODE_EXACT,   /* out = op(x, y), by the expression of the operator table */
+    MG_CODE_EXACT_X, /* out = g dz/dx, by the expression of the operator table */
+    MG_CODE_EXACT_Y  /* out = g dz/dy, by the expression of the operator table */
 } mg_code;
 
 /* A term of a sum: a * b, or a where b is MG_NOTHING. */
@@ -196,6 +204,18 @@ struct mg_program {
     mg_schedule schedules[MG_MODES];
 };
 
+/* ---- build.c ---- */
+
+/* Return the program of a sound trace, to be dropped with mg_drop_program; NULL: no memory, or
+ * given up. See mg_program_new, which locks the memory. */
+mg_program *mg_make_program(mg_arena *memory, const mg_entry *entries, size_t count, size_t inputs,
+                            size_t captured, const uint32_t *outputs, size_t output_count,
+                            const mg_guard *guards, size_t guard_count);
+/* The program may be NULL. */
+void mg_drop_program(mg_program *program);
+
+/* ---- what the numbers above mean ---- */
+
 static inline bool mg_is_scalar(uint32_t reference) {
     return (reference & MG_SCALAR) != 0;
 }
@@ -226,13 +246,11 @@ static inline uint32_t mg_place_among(double index, uint32_t count) {
     return (double)place == inside ? place : count;
 }
 
-/* Write the operands of an entry to out and return how many there are. *through tells whether
- * gradients pass through the entry to its operands; of MG_TRACE_LINK they pass to x and y alone. */
-static inline unsigned mg_entry_operands(const mg_entry *entry, uint32_t out[3], bool *through) {
+/* Write the operands of an entry to out and return how many there are. */
+static inline unsigned mg_entry_operands(const mg_entry *entry, uint32_t out[3]) {
     out[0] = entry->x;
     out[1] = entry->y;
     out[2] = entry->z;
-    *through = entry->op < MG_OP_COUNT || entry->op == MG_TRACE_LINK;
     if (entry->op < MG_OP_COUNT) return mg_arities[entry->op];
     switch (entry->op) {
         case MG_TRACE_DETACH:

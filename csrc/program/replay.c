@@ -46,7 +46,7 @@ struct mg_workspace {
 
 /* ---- the kind of processor ---- */
 
-static const mg_kernels *choose_kernels(int kind) {
+const mg_kernels *mg_choose_kernels(int kind) {
 #if defined(MG_HAS_KINDS)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && kind-- <= 0) return &mg_kernels_avx512;
@@ -191,7 +191,7 @@ static void run_chunk(mg_block *at, const mg_kernels *kernels, size_t widest, mg
 
 int mg_replay_some(const mg_program *program, mg_mode mode, const mg_call *call,
                    mg_workspace *workspace, mg_progress *progress, size_t work, mg_trap *trap) {
-    const mg_kernels *kernels = choose_kernels(call->kind);
+    const mg_kernels *kernels = mg_choose_kernels(call->kind);
     mg_block *at = &workspace->block;
     if (!progress->under_way)
         *at = (mg_block){
@@ -301,22 +301,6 @@ size_t mg_sort_rows(const mg_call *call, size_t guards, uint32_t *sorted, uint32
         ends[groups++] = last;
     }
     return groups;
-}
-
-int mg_replay_scalars(const mg_program *program, mg_call *call, int reverse) {
-    if (!mg_replay_begin(program, call)) return 1;
-    for (size_t i = 0; i < program->output_count; i++)
-        *call->outputs[i].data = call->scalars[program->fates[program->outputs[i]].scalar];
-    if (reverse) {
-        memset(call->sums, 0, (program->adjoint_count + 1) * sizeof(double));
-        for (size_t i = 0; i < program->output_count; i++) {
-            const double *seed = call->seeds[i].data;
-            const uint32_t adjoint = program->adjoints[program->outputs[i]];
-            if (adjoint != MG_NOTHING) call->sums[adjoint] += seed != NULL ? *seed : call->seed;
-        }
-        mg_push_scalars(program, call, call->sums);
-    }
-    return call->trap.status != MG_OK ? 2 : 0;
 }
 
 /* ---- workspaces ---- */

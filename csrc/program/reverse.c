@@ -11,17 +11,23 @@
 
 /* ---- which gradients are asked for ---- */
 
+/* Whether the mode asks for the gradient of entry i, if it has one. */
+static bool is_asked(const mg_scheduler *at, uint32_t i) {
+    const mg_entry *entry = &at->program->entries[i];
+    if (at->mode == MG_ALL) return at->program->fates[i].level != MG_LEVEL_CONSTANT;
+    if (at->mode == MG_PARAMETERS) return entry->op == MG_TRACE_CAPTURED;
+    return entry->op == MG_TRACE_INPUT && entry->x >= at->asked.first && entry->x < at->asked.end;
+}
+
 /* Mark the entries whose gradients the mode asks for, and the entries that such gradients pass
  * through. */
 static void find_wanted(mg_scheduler *at) {
     const mg_program *program = at->program;
-    const uint32_t source = at->mode == MG_PARAMETERS ? MG_TRACE_CAPTURED : MG_TRACE_INPUT;
     uint32_t targets[2];
     for (uint32_t i = 0; i < program->count && !mg_gives_up(at->memory, 1); i++) {
         const mg_entry *entry = &program->entries[i];
         const unsigned count = mg_entry_targets(entry, targets);
-        at->wanted[i] =
-            at->mode == MG_ALL ? program->fates[i].level != MG_LEVEL_CONSTANT : entry->op == source;
+        at->wanted[i] = is_asked(at, i);
         for (unsigned k = 0; k < count; k++) at->wanted[i] |= at->wanted[targets[k]];
         at->wanted[i] &= program->fates[i].needed;
     }

@@ -39,8 +39,6 @@ static void make(mg_scheduler *at) {
         mg_emit_forward(at);
         if (at->mode != MG_FORWARD) mg_emit_reverse(at);
         at->failed |= at->memory->gave_up;
-        if (!at->failed)
-            at->failed = !mg_assign_slots(at->memory, at->program, at->mode, at->registers);
     }
     mg_deallocate(at->memory, at->absorbed);
     mg_deallocate(at->memory, at->decisive);
@@ -56,20 +54,30 @@ static void make(mg_scheduler *at) {
     mg_deallocate(at->memory, at->stack);
 }
 
-mg_status mg_make_schedule(mg_arena *memory, mg_program *program, mg_mode mode) {
+bool mg_make_code(mg_arena *memory, mg_program *program, mg_mode mode, mg_span asked,
+                  mg_schedule *out, uint32_t *registers) {
     mg_scheduler at = {
         .memory = memory,
         .program = program,
-        .out = &program->schedules[mode],
+        .out = out,
         .mode = mode,
+        .asked = asked,
         .registers = (uint32_t)program->count,
     };
     make(&at);
-    if (at.failed) {
-        mg_drop_schedule(memory, at.out);
+    *registers = at.registers;
+    return !at.failed;
+}
+
+mg_status mg_make_schedule(mg_arena *memory, mg_program *program, mg_mode mode) {
+    mg_schedule *out = &program->schedules[mode];
+    uint32_t registers;
+    if (!mg_make_code(memory, program, mode, (mg_span){0, program->inputs}, out, &registers) ||
+        !mg_assign_slots(memory, program, mode, registers)) {
+        mg_drop_schedule(memory, out);
         return mg_why(memory);
     }
-    at.out->terms_each = 1 + at.out->term_count / (at.out->count + 1);
-    at.out->ready = true;
+    out->terms_each = 1 + out->term_count / (out->count + 1);
+    out->ready = true;
     return MG_OK;
 }

@@ -5,7 +5,7 @@
 #ifndef MG_SCHEDULER_H
 #define MG_SCHEDULER_H
 
-#include "program/program.h"
+#include "program/schedule.h"
 
 /* A term of the gradient of an entry. */
 typedef struct {
@@ -34,6 +34,7 @@ typedef struct {
     mg_program *program;
     mg_schedule *out;
     mg_mode mode;
+    mg_span asked;      /* MG_INPUTS: the inputs whose gradients are asked for */
     bool failed;        /* no memory, or given up */
     uint32_t registers; /* number of registers so far */
     bool *absorbed;     /* for each entry: a later sum has taken it over */

@@ -28,8 +28,7 @@ static uint64_t bits_of(double number) {
 static mg_entry canonical(const mg_program *program, uint32_t i) {
     mg_entry entry = program->entries[i];
     uint32_t operands[3];
-    bool through;
-    unsigned arity = mg_entry_operands(&entry, operands, &through);
+    unsigned arity = mg_entry_operands(&entry, operands);
     if (arity > 0) entry.x = program->fates[entry.x].value;
     if (arity > 1) entry.y = program->fates[entry.y].value;
     if (arity > 2) entry.z = program->fates[entry.z].value;
@@ -85,11 +84,10 @@ static void look_up(const mg_program *program, mg_entry *entry) {
 static void fold(mg_program *program, uint32_t i) {
     mg_entry *entry = &program->entries[i];
     uint32_t operands[3];
-    bool through;
     if (entry->op == MG_TRACE_SELECT) decide(program, entry);
     if (entry->op == MG_TRACE_TAKE) look_up(program, entry);
     if (entry->op == MG_TRACE_ITEM || entry->op == MG_TRACE_TAKE) return;
-    unsigned arity = mg_entry_operands(entry, operands, &through);
+    unsigned arity = mg_entry_operands(entry, operands);
     double number = 0.0;
     if (arity == 0 || arity == 3 || entry->op == MG_TRACE_DETACH) return;
     for (unsigned k = 0; k < arity; k++)
@@ -107,8 +105,7 @@ static void fold(mg_program *program, uint32_t i) {
 
 static uint8_t level_of(const mg_program *program, const mg_entry *entry) {
     uint32_t operands[3];
-    bool through;
-    unsigned arity = mg_entry_operands(entry, operands, &through);
+    unsigned arity = mg_entry_operands(entry, operands);
     uint8_t level = MG_LEVEL_CONSTANT;
     if (entry->op == MG_TRACE_INPUT) return MG_LEVEL_ROW;
     if (entry->op == MG_TRACE_CAPTURED) return MG_LEVEL_SCALAR;
@@ -161,11 +158,10 @@ static void find_needed(mg_program *program) {
     for (uint32_t i = (uint32_t)program->count; i-- > 0;) {
         const mg_fate *fate = &program->fates[i];
         uint32_t operands[3];
-        bool through;
         if (mg_gives_up(program->memory, 1)) return;
         if (!fate->needed) continue;
         if (fate->value != i) use(program, fate->value); /* which stands before entry i */
-        unsigned arity = mg_entry_operands(&program->entries[i], operands, &through);
+        unsigned arity = mg_entry_operands(&program->entries[i], operands);
         for (unsigned k = 0; k < arity; k++) use(program, operands[k]);
     }
 }

@@ -200,8 +200,10 @@ bool value_require(PyObject *object) {
 }
 
 bool value_are_values(PyObject *tuple) {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++)
-        if (!value_require(PyTuple_GET_ITEM(tuple, i))) return false;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++) {
+        PyObject *item = PyTuple_GET_ITEM(tuple, i);
+        if (!value_is_exact(item) && !value_require(item)) return false;
+    }
     return true;
 }
 

@@ -26,18 +26,11 @@ value_taking value_take_term(PyObject *item, mg_term *term) {
     return term->integer && fabs(term->number) >= MG_LARGEST_INTEGER ? NOT_OURS : TAKEN;
 }
 
-static void unpin(value_terms *in) {
+void value_unpin_terms(value_terms *in) {
     for (Py_ssize_t i = 0; i < in->count; i++)
         if (in->terms[i].node != NULL) mg_give_back(mg_module.arena, in->terms[i].node);
     in->pinned = false;
     if (mg_module.arena->orphans != NULL) value_drain_orphans();
-}
-
-void value_drop_terms(value_terms *in) {
-    if (in->pinned) unpin(in);
-    if (in->terms != in->few) PyMem_Free(in->terms);
-    in->terms = NULL;
-    Py_CLEAR(in->sequence);
 }
 
 static value_taking fill_terms(value_terms *in) {

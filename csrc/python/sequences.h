@@ -32,8 +32,14 @@ value_taking value_take_terms(PyObject *sequence, value_terms *in);
 /* Take the items of a copy of a list, or of a tuple, and pin their nodes: these terms can be used
  * while foreign code runs. */
 value_taking value_take_inputs(PyObject *sequence, value_terms *in);
+/* Give the references back that pinned terms have. May run foreign code. */
+void value_unpin_terms(value_terms *in);
 /* Give back what was taken. May run foreign code. */
-void value_drop_terms(value_terms *in);
+static inline void value_drop_terms(value_terms *in) {
+    if (in->pinned) value_unpin_terms(in);
+    if (in->terms != in->few) PyMem_Free(in->terms);
+    Py_DECREF(in->sequence);
+}
 /* Return what a function returns that has not taken its arguments: NULL for FAILED (the error is
  * set already), NotImplemented for NOT_OURS. */
 PyObject *value_refuse_terms(value_taking how);

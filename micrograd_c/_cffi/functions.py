@@ -18,12 +18,14 @@ def _function(op: int) -> Callable[..., Value]:
     name = NAMES[op]
     apply = commutative(op)
 
-    def function(a: Any, b: Any, /, *more: Any) -> Any:
-        if more:
-            if name not in ("maximum", "minimum"):
-                count = 2 + len(more)
-                raise TypeError(f"{name}() takes exactly 2 arguments ({count} given)")
-            return reduce(function, more, function(a, b))
+    def function(*operands: Any) -> Any:
+        if len(operands) != 2:
+            extreme = name in ("maximum", "minimum")
+            if extreme and len(operands) > 2:
+                return reduce(function, operands)
+            least = "at least" if extreme else "exactly"
+            raise TypeError(f"{name}() takes {least} 2 arguments ({len(operands)} given)")
+        a, b = operands
         x, y = (v if isinstance(v, Value) else as_real(v) for v in (a, b))
         if x is NotImplemented or y is NotImplemented:
             if recorders and here.recorder is not None:

@@ -26,8 +26,8 @@ def hypot_slope(x: float, y: float) -> float:
     if x == 0 == y:
         return 0.0
     scale = _scale_of(max(abs(x), abs(y)))
-    a, b = x * scale, y * scale
-    return a / math.sqrt(a * a + b * b)
+    length = math.hypot(x * scale, y * scale)
+    return x / length * scale if scale < 1 else x * scale / length
 
 
 def over_squares(a: float, x: float, y: float) -> float:

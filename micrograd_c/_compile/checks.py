@@ -131,7 +131,8 @@ def _with_line(error: Exception, found: Exception | None) -> Exception:
     return type(shown)(f"{shown} ({line})")
 
 
-def with_row(row: int, error: Exception) -> Exception:
-    """Return an error that names the row; -1: none."""
-    where = "computed of parameters alone" if row < 0 else f"row {row}"
-    return type(error)(f"{where}: {error}")
+def with_row(row: int | str, error: Exception) -> Exception:
+    """Return an error that names the row, or what else the text says; -1: none."""
+    if not isinstance(row, str):
+        row = "computed of parameters alone" if row < 0 else f"row {row}"
+    return type(error)(f"{row}: {error}")

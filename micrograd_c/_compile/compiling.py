@@ -11,7 +11,8 @@ from .._value_methods import as_count
 from ..engine import Value
 from . import arguments
 from .arguments import Shape
-from .program import OPTIONS, Common, Program, State, _count, _restored
+from .program import OPTIONS, Program, State, _restored
+from .recorded import Common, plural
 
 __all__ = ["ProgramByShape", "compile"]
 
@@ -88,7 +89,7 @@ class ProgramByShape(Program):
                 raise ValueError("the first call with arguments of a shape needs a row to record")
             self._recording = program
             try:
-                program._record(program._numbers_of_row(rows.columns, 0))
+                program._record(program._numbers_of_row(rows.columns, 0), 0)
             finally:
                 self._recording = None
             self._programs[key] = program
@@ -118,9 +119,9 @@ class ProgramByShape(Program):
         if not self._programs:
             return f"Program({name}: nothing has been recorded yet)"
         return (
-            f"Program({name}: {_count(len(self._programs), 'shape')}, "
-            f"{_count(len(self.parameters), 'parameter')}, "
-            f"{_count(self.specializations, 'specialization')})"
+            f"Program({name}: {plural(len(self._programs), 'shape')}, "
+            f"{plural(len(self.parameters), 'parameter')}, "
+            f"{plural(self.specializations, 'specialization')})"
         )
 
     def disassemble(self, mode: str = "forward") -> str:
@@ -254,7 +255,7 @@ def compile(
     for name in names:
         shapes.append(arguments.describe(keywords[name], numbers, f"example {name!r}"))
     program = Program(fn, shapes, len(numbers), max_specializations, allow_constants, names)
-    program._record(numbers)
+    program._record(numbers, "the example")
     return program
 
 

@@ -14,7 +14,10 @@ from typing import Any
 from .._derive import pull, push
 from .._library import ffi, lib
 from ..engine import Value, bulk, restore
-from .recording import (
+from .conditions import Guard
+from .recording import Recorder
+from .replay import OPERATORS, Trace
+from .rules import (
     DETACH,
     DIVIDE,
     LINK,
@@ -24,10 +27,7 @@ from .recording import (
     SELECT,
     TABLE,
     TAKE,
-    Guard,
-    Recorder,
 )
-from .replay import OPERATORS, Trace
 from .tracing import make_trace
 
 Kind = Callable[[Trace], Trace]

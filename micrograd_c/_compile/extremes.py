@@ -18,7 +18,10 @@ from typing import Any, TypeVar
 from weakref import WeakSet
 
 from ..engine import bulk
-from .recording import Condition, Number, Recorder, is_double
+from .conditions import Condition
+from .reals import is_double
+from .recording import Recorder
+from .stand_ins import Number
 
 _Result = TypeVar("_Result")
 

@@ -11,6 +11,7 @@ computed when backward comes: see `Hub`.
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 import types
@@ -27,10 +28,12 @@ from .._value_methods import PACKAGE_FOLDER, as_count, user_line
 from ..engine import Value, bulk, graph, restore
 from . import nesting
 from .arguments import numpy, real_number
+from .conditions import Condition
 from .extremes import record_extremes
-from .recording import Condition, Number, Recorder
-from .replay import Trace
-from .tracing import trace_parts
+from .recording import Recorder
+from .replay import ALL, FORWARD, NULL, Trace
+from .stand_ins import Number
+from .tracing import make_trace
 
 __all__ = ["Jit", "jit"]
 
@@ -109,38 +112,35 @@ def _refer(thing: Any) -> Callable[[], Any]:
 
 
 class _Seat:
-    """What a replay needs. One call at a time uses it.
-
-    A jitted function is replayed for one row, so all that depends on data is computed once a call:
-    for the program the arguments are captured Values, too.
-    """
+    """What a replay needs. One call at a time uses it."""
 
     def __init__(self, way: Way) -> None:
-        program, outputs, count = way.trace.program, len(way.trace.outputs), len(way.reached)
+        self._trace = trace = way.trace
+        outputs, count = len(trace.outputs), len(way.reached)
         self._numbers = ffi.new("double[]", count + 1)
         self._results = ffi.new("double[]", count + 1)
-        self.outs = ffi.new("double[]", outputs + 1)
-        self._seeds = ffi.new("double[]", outputs + 1)
-        self._columns = ffi.new("mg_column[]", 2 * outputs + 1)
-        self._failed = ffi.new("uint32_t[]", 1)
-        self._scalars = ffi.new("double[]", lib.mg_program_scalars(program))
-        self._sums = ffi.new("double[]", lib.mg_program_sums(program))
-        self.call = call = ffi.new("mg_call *")
+        self._seeds = ffi.new("double[]", [float(i < way.values) for i in range(outputs)])
+        self.outs = self._results if way.alone else ffi.new("double[]", outputs + 1)
+        self.first = ffi.buffer(self.outs, 8)
         self.numbers = ffi.buffer(self._numbers, 8 * count)
-        self.results = ffi.buffer(self._results)  # the first output, and the derivatives
+        self.results = ffi.buffer(self._results)  # an output, and the derivatives
         self.seeds = ffi.buffer(self._seeds, 8 * way.values)
-        lib.mg_set_columns(self._columns, self.outs, outputs, 0)
-        if way.values == 1:
-            self._columns[0].data = self._results
-        elif way.values:
-            lib.mg_set_columns(self._columns + outputs, self._seeds, outputs, 0)
-        call.outputs, call.seeds = self._columns, self._columns + outputs
-        call.captured, call.captured_grads = self._numbers, self._results + 1
-        call.scalars, call.sums, call.failed = self._scalars, self._sums, self._failed
-        call.count, call.seed, call.scale, call.check = 1, 1.0, 1.0, 1
-        # These return 1 if a guard failed, 2 where the function might raise an error, otherwise 0.
-        self.run = functools.partial(lib.mg_replay_scalars, program, call, 1)
-        self.run_forward = functools.partial(lib.mg_replay_scalars, program, call, 0)
+
+    # These return 1 if a guard failed, 2 where the function might raise an error, otherwise 0.
+
+    @functools.cached_property
+    def run(self) -> Callable[[], int]:
+        return self._replay(ALL, self._seeds, self._results + 1)
+
+    @functools.cached_property
+    def run_forward(self) -> Callable[[], int]:
+        return self._replay(FORWARD, NULL, NULL)
+
+    def _replay(self, mode: int, seeds: Any, slopes: Any) -> Callable[[], int]:
+        packs = self._trace.packs(mode, exact=True)
+        room = ffi.new("double[]", lib.mg_packs_room(packs))
+        parts = packs, room, self._numbers, seeds, self.outs, slopes
+        return functools.partial(lib.mg_packs_replay, *parts)
 
 
 class Way:
@@ -151,20 +151,20 @@ class Way:
         site: _Site,
         static: Container[int],
         trace: Trace,
-        captured: tuple[Value, ...],
         result: Any,
         values: int,
     ) -> None:
-        self.site, self.static, self.trace, self.captured = site, static, trace, captured
+        self.site, self.static, self.trace, self.captured = site, static, trace, trace.captured
         self.result, self.values = result, values
-        flags = ffi.new("unsigned char[]", len(site.kinds) + len(captured) + 1)
+        flags = ffi.new("unsigned char[]", len(site.kinds) + len(trace.captured) + 1)
         lib.mg_program_reaches(trace.program, flags)
         # For leaves, then for captured Values: 1 for those that are operands of the results.
-        kinds = [*site.kinds, *(Value for _ in captured)]
+        kinds = [*site.kinds, *(Value for _ in trace.captured)]
         wanted = (flags[i] if values and kind is not None else 0 for i, kind in enumerate(kinds))
         self.reached = bytes(wanted)
         self.single = values == 1 and any(self.reached)
         self.bare = result == 0  # the result is the Value itself, not a nesting
+        self.alone = len(trace.outputs) == 1
         self.seats: list[_Seat] = []
 
     def take_seat(self) -> _Seat:
@@ -190,6 +190,8 @@ class Way:
         if status:
             seats.append(seat)
             return _ANEW if status == 1 else _EAGERLY
+        if not self.alone:
+            seat.results[0:8] = seat.first
         own = {"_op": self.site.name, "_jit": (self, leaves, 0)}
         value = bulk.give_result(self.captured, leaves, seat.results, self.reached, own)
         if self.bare and value is not None:
@@ -210,8 +212,6 @@ class Way:
             return _EAGERLY
         status = seat.run_forward()
         numbers = list(seat.outs[0 : len(self.trace.outputs)])
-        if self.values == 1:
-            numbers[0] = ffi.from_buffer("double[]", seat.results)[0]
         taken = bytes(seat.numbers)
         self.seats.append(seat)
         if status:
@@ -305,16 +305,23 @@ class Hub:
         return slopes[order]
 
     def __reduce__(self) -> Any:
-        operands = self.way.operands(self.leaves)
-        rows = [self.gradients(seeds, operands).tolist() for seeds in numpy().eye(len(self.slots))]
+        operands, rows = self.way.operands(self.leaves), []
+        for seeds in numpy().eye(len(self.slots)):
+            try:
+                rows.append(self.gradients(seeds, operands).tolist())
+            except _ARITHMETIC as error:  # the copy raises it in backward
+                rows.append(error)
         return Rows, (operands, self.slots, rows)
 
 
 class Rows:
-    """The `_backward` of a copy of such a node: the derivatives of each result, as numbers."""
+    """The `_backward` of a copy of such a node: the derivatives of each result, or their error."""
 
     def __init__(
-        self, operands: tuple[Value, ...], slots: tuple[Value, ...], rows: list[list[float]]
+        self,
+        operands: tuple[Value, ...],
+        slots: tuple[Value, ...],
+        rows: list[list[float] | Exception],
     ) -> None:
         self.operands, self.slots, self.rows = operands, slots, rows
 
@@ -323,7 +330,12 @@ class Rows:
         seeds = np.empty(len(self.slots))
         bulk.get_grads(self.slots, seeds)
         bulk.zero_grad(self.slots)
-        bulk.add_grads(self.operands, seeds @ np.array(self.rows))
+        total = np.zeros(len(self.operands))
+        for seed, row in zip(seeds, self.rows):
+            if seed and isinstance(row, Exception):
+                raise copy.copy(row)  # without a traceback of its own
+            total += seed * np.array(row) if seed else 0.0
+        bulk.add_grads(self.operands, total)
 
 
 # ---- the function ----
@@ -380,7 +392,7 @@ class _Plan:
             plain = result is None or isinstance(result, (bool, int, float, str))
             return ("static", type(result), result) if plain else None
 
-        def work() -> tuple[Any, Any]:
+        def work() -> tuple[Any, Trace]:
             data = [
                 bulk.number_of(x) if isinstance(x, Value) else real_number(x, "an argument")
                 for x in leaves
@@ -394,10 +406,10 @@ class _Plan:
             result = site.run([self.static.get(i, value) for i, value in enumerate(inputs)])
             recorder.finish()
             shape = nesting.describe_result(result, leaf)
-            return shape, trace_parts(recorder, [*roots, *numbers])
+            return shape, make_trace(recorder, [*roots, *numbers])
 
         try:
-            shape, parts = recorder.run(lambda: record_extremes(recorder, work))
+            shape, trace = recorder.run(lambda: record_extremes(recorder, work))
         except TypeError as error:
             if isinstance(value := getattr(error, "value", None), Value):
                 below = {id(child) for node in [value, *graph(value)] for child in node._children}
@@ -408,23 +420,10 @@ class _Plan:
         return Way(
             site,
             frozenset(self.static),
-            *_all_captured(len(site.kinds), *parts),
+            trace,
             _after_values(shape, len(roots)),
             len(roots),
         )
-
-
-def _all_captured(
-    inputs: int, recorded: bytes, outputs: Any, guards: Any, captured: tuple[Value, ...]
-) -> tuple[Trace, tuple[Value, ...]]:
-    """Return a trace that has the inputs as captured Values, before others; and those others."""
-    np = numpy()
-    kind = np.dtype([("number", "f8"), ("op", "u4"), ("x", "u4"), ("y", "u4"), ("z", "u4")])
-    entries = np.frombuffer(recorded or b"", kind).copy()
-    entries["x"][entries["op"] == lib.MG_TRACE_CAPTURED] += inputs
-    entries["op"][entries["op"] == lib.MG_TRACE_INPUT] = lib.MG_TRACE_CAPTURED
-    anything = (Value(0.0),) * inputs
-    return Trace(entries.tobytes(), outputs, guards, (*anything, *captured), 0), captured
 
 
 def _after_values(shape: Any, values: int) -> Any:
@@ -659,8 +658,8 @@ def jit(fn: Any = None, /, *, fallback: bool = False, max_specializations: int =
     A loop stays as it is: a call returns Values like any other, to be computed with, `backward()`
     included, whose gradients go to the Values that the function uses and to arguments that are
     Values, and on to what these were made from. Arguments are numbers, Values, and lists, tuples,
-    dicts, dataclasses and arrays of these; the function gets Values in the place of numbers. The
-    result is a Value, or a nesting of Values and numbers.
+    dicts, dataclasses and arrays (also a Series or DataFrame of pandas) of these; the function gets
+    Values in the place of numbers. The result is a Value, or a nesting of Values and numbers.
 
     The function is recorded anew for another nesting or size of the arguments, for another string,
     bool or None, for another object of any other kind (such as a model, or the `self` of a

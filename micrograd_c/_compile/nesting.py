@@ -30,6 +30,8 @@ from typing import Any
 from .._value_methods import as_real
 from ..engine import Value, bulk
 from .arguments import numpy
+from .conditions import Condition
+from .stand_ins import Number
 
 VALUE, NUMBER = "value", "number"
 
@@ -115,8 +117,8 @@ def describe(thing: Any, leaves: list[Any], objects: list[Any]) -> Any:
         names = tuple(field.name for field in dataclasses.fields(thing))
         members = tuple(describe(getattr(thing, name), leaves, objects) for name in names)
         return "fields", kind, names, members
-    if hasattr(thing, "dtype") and hasattr(thing, "tolist"):
-        return _describe_array(thing, leaves, objects)
+    if hasattr(kind, "__array__") and kind not in (Number, Condition):
+        return _describe_array(numpy().asarray(thing), leaves, objects)
     if as_real(thing) is not NotImplemented:
         leaves.append(thing)
         return NUMBER

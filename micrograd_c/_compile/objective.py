@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..vectors import Vector
+from .calls import replay
 from .replay import PARAMETERS, Frame, Trace
 
 if TYPE_CHECKING:
-    from .program import Program
+    from .recorded import Recorded
     from .rows import Rows
 
 
@@ -26,7 +27,7 @@ class Objective:
         vector: the parameters as a `Vector`: `objective.vector.set(theta)` takes a result over.
     """
 
-    def __init__(self, program: Program, rows: Rows, bind: Any, threads: int) -> None:
+    def __init__(self, program: Recorded, rows: Rows, bind: Any, threads: int) -> None:
         for p in program.parameters:
             if p._children:
                 raise TypeError(
@@ -56,7 +57,8 @@ class Objective:
             places = self._places_of(trace)
             gradient[places] += np.frombuffer(frame.grads_buffer)
 
-        value = self._program._replay(
+        value = replay(
+            self._program,
             PARAMETERS,
             self._rows,
             self._bind,

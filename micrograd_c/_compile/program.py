@@ -8,45 +8,36 @@ the function row by row.
 
 from __future__ import annotations
 
-import os
-import threading
-import weakref
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
-from functools import partial
-from heapq import heappop, heappush
-from itertools import repeat
 from typing import Any
 
-from .._library import ffi, lib
-from .._value_methods import arithmetic_error, as_count
-from ..engine import Value, bulk, restore
-from . import arguments, checks, derived, pickling
-from .arguments import Array, Shape
-from .extremes import record_extremes
+from ..engine import Value
+from . import derived, pickling
+from .arguments import Shape
+from .batches import (
+    nest_results,
+    nest_summed,
+    room_for_gradients,
+    room_for_results,
+    seed_results,
+    split_columns,
+)
+from .calls import replay
+from .jacobians import (
+    collect_grads,
+    hessian,
+    in_order,
+    jacobian,
+    parameter_gradients,
+    replay_along,
+    with_tangents,
+)
 from .objective import Objective
-from .recording import Recorder
-from .replay import ALL, FORWARD, INPUTS, NULL, OPERATORS, PARAMETERS, PIECE, Frame, Trace
-from .rows import Rows, as_array, take_rows
-from .tables import wrong_index
-from .tracing import describe_result, make_trace
-from .ways import START, Way, Ways, part
+from .recorded import Common, Recorded, plural
+from .replay import ALL, FORWARD, INPUTS, PARAMETERS, Frame, Trace
+from .steps import add_grads, backward_again, make_ready
 
 __all__ = ["Program"]
-
-_commons: weakref.WeakSet[Common] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    """Replace the locks in a child process: a thread that held one is not in the child."""
-    for common in _commons:
-        common.lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
 
 # The keywords of a program's methods, which a function's arguments cannot have.
 OPTIONS = frozenset(
@@ -54,19 +45,7 @@ OPTIONS = frozenset(
 )
 
 
-class Common:
-    """What programs for several shapes share: their parameters, and a lock for recordings."""
-
-    def __init__(self) -> None:
-        self.parameters: list[Value] = []
-        self.lock = threading.Lock()
-        _commons.add(self)
-
-
-# ---- a program ----
-
-
-class Program:
+class Program(Recorded):
     """A function of scalars, to be computed for many rows at a time. `compile` makes it.
 
     A call returns the results of N rows; `backward` adds to the gradients of `parameters`;
@@ -84,294 +63,6 @@ class Program:
     >>> [d.tolist() for d in program.gradient([1.0, 2.0], [3.0, 4.0])]
     [[9.0, 16.0], [6.0, 16.0]]
     """
-
-    def __init__(
-        self,
-        fn: Callable[..., Any],
-        shapes: Sequence[Shape],
-        inputs: int,
-        max_specializations: int,
-        allow_constants: bool,
-        names: tuple[str, ...] = (),
-        common: Common | None = None,
-    ) -> None:
-        """`names` are the keywords of the last ones of the arguments."""
-        self._np = arguments.numpy()
-        self.fn = fn
-        self._shapes = tuple(shapes)
-        self._names = names
-        self._common = Common() if common is None else common
-        self._inputs = inputs
-        self._max_specializations = max_specializations
-        self._allow_constants = allow_constants
-        self._traces: list[Trace] = []
-        self._ways = Ways()
-        self._own = True  # the Values that fn uses are this program's parameters, not copies
-        self._recorder: tuple[Recorder, int] | None = None  # while recording, and its thread
-        self._last: tuple[Any, ...] = ()
-        self._ready: list[tuple[Any, ...]] = []
-        self._arrays = [array for shape in self._shapes for array in arguments.arrays(shape)]
-        self._flat = all(isinstance(shape, Array) for shape in self._shapes)
-        self._set_result(Array((), 0, 1))
-
-    @property
-    def parameters(self) -> tuple[Value, ...]:
-        """The Values that were there before the recordings and that the result depends on.
-
-        Each call reads their data, and `backward` adds to their gradients. They stand in the order
-        in which the recordings met them, which need not be that of a model's `parameters()`. A
-        program without an example has none before its first call.
-        """
-        return tuple(self._common.parameters)
-
-    def _set_result(self, shape: Shape) -> None:
-        self._result = shape
-        self._outputs = list(arguments.arrays(shape))
-
-    # ---- recording ----
-
-    def _record(self, numbers: Sequence[float], way: Way = START) -> None:
-        """Record what `fn` does for the row with these numbers, and add the trace on this way."""
-        recorder = Recorder(self._allow_constants)
-
-        def work() -> tuple[Shape, Trace]:
-            leaves = recorder.make_inputs(numbers)
-            result = self._run(leaves)
-            recorder.finish()
-            roots: list[Value] = []
-            shape = describe_result(result, roots, recorder, "the result", self._result)
-            return shape, make_trace(recorder, roots)
-
-        try:
-            self._recorder = recorder, threading.get_ident()
-            shape, trace = recorder.run(lambda: record_extremes(recorder, work))
-        finally:
-            self._recorder = None
-        if self._traces and shape != self._result:
-            raise ValueError(
-                "the function returns another nesting of Values for this row than for the first"
-            )
-        self._add(trace, way)
-        self._set_result(shape)
-
-    def _run(self, leaves: list[Value]) -> Any:
-        """Return what `fn` returns for a row of these Values."""
-        args = [arguments.rebuild(shape, leaves) for shape in self._shapes]
-        named = len(args) - len(self._names)
-        return self.fn(*args[:named], **dict(zip(self._names, args[named:])))
-
-    def _refuse_own_call(self) -> None:
-        """Raise RuntimeError if this thread is recording a row of this program."""
-        recording = self._recorder
-        if recording is not None and recording[1] == threading.get_ident():
-            raise recording[0].note(
-                RuntimeError("the function calls its own program, which records a row of it")
-            )
-
-    def _add(self, trace: Trace, way: Way | None) -> None:
-        known = {id(p) for p in self._common.parameters}
-        new = [p for p in trace.captured if id(p) not in known]
-        if new and not self._own:
-            raise RuntimeError(
-                "rows take a way through the function that was not recorded, and the function's "
-                "Values are not this copy's parameters: compile it here"
-            )
-        self._common.parameters += new
-        self._traces.append(trace)
-        self._ways.add(way, len(self._traces) - 1)
-
-    def _specialize(self, way: Way, numbers: Sequence[float], row: int) -> bool:
-        """Record `row`, with these inputs, which has come this way; return whether that was done.
-
-        It is not where another thread has recorded a row on the same way.
-        """
-        with self._common.lock:
-            if self._ways.end(way) is not None:
-                return False
-            number = len(self._traces)
-            if number >= self._max_specializations:
-                raise RuntimeError(
-                    f"row {row} takes another branch than the {number} recorded so far, and "
-                    f"max_specializations is {self._max_specializations}; branches on data that "
-                    "are different for many rows can often be written with where(), maximum(), "
-                    "minimum() or relu()"
-                )
-            try:
-                self._record(numbers, way)
-            except (ArithmeticError, ValueError, IndexError) as error:
-                if type(error) not in checks.ARITHMETIC:
-                    raise
-                raise checks.with_row(row, error) from error
-        return True
-
-    # ---- rows ----
-
-    def _join(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, ...]:
-        """Return the arguments of a call in one tuple, those with a keyword last."""
-        if not keywords and not self._names:
-            return args
-        positional = len(self._shapes) - len(self._names)
-        if len(args) != positional or keywords.keys() != set(self._names):
-            raise TypeError(
-                f"the program takes {_count(positional, 'argument')} and the keywords "
-                f"{list(self._names)}, not {len(args)} and {sorted(keywords)}"
-            )
-        return args + tuple(keywords[name] for name in self._names)
-
-    def _where(self, i: int) -> str:
-        """Return what errors call an argument."""
-        named = i - (len(self._shapes) - len(self._names))
-        return f"argument {i}" if named < 0 else f"argument {self._names[named]!r}"
-
-    def _rows_of(self, args: tuple[Any, ...]) -> Rows:
-        """Return the rows of the arguments, joined, as C reads them."""
-        last = self._last
-        if last and len(args) == len(last[0]) and all(map(_is_as_it_was, args, last[1])):
-            return last[2]  # type: ignore[no-any-return]
-        if len(args) != len(self._shapes):
-            raise TypeError(f"the program takes {len(self._shapes)} arguments, not {len(args)}")
-        flat: list[tuple[Array, Any, str]] = []
-        for i, (shape, arg) in enumerate(zip(self._shapes, args)):
-            arguments.flatten(shape, arg, self._where(i), flat)
-        rows, arrays = take_rows(self._np, flat, self._inputs)
-        # Small arrays are remembered for the next call with them, if no copies had to be made.
-        small = rows.count * self._inputs <= _SMALL
-        if self._flat and small and all(a is b for a, b in zip(args, arrays)):
-            self._last = args, tuple(map(_look_at, arrays)), rows
-        return rows
-
-    def _numbers_of_row(self, columns: Any, row: int) -> list[float]:
-        return [float(columns[i].data[row * columns[i].stride]) for i in range(self._inputs)]
-
-    # ---- replaying ----
-
-    def _replay(
-        self,
-        mode: int,
-        rows: Rows,
-        bind: Callable[[Frame], None],
-        *,
-        threads: int,
-        check: bool = False,
-        variant: Callable[[Trace], Trace] | None = None,
-        load: Callable[[Trace, Frame], None] | None = None,
-        recording: Callable[[], AbstractContextManager[None]] = nullcontext,
-        finish: Callable[[Trace, Frame], None] | None = None,
-    ) -> float:
-        """Replay these rows, each with the trace that is right for the row.
-
-        `bind` tells a frame where results go. With `variant` what is replayed is variant(trace).
-        `load` gives a frame the numbers of the captured Values, instead of these Values, which have
-        the same ones within `recording`, and `finish` takes their gradients. Returns the sum of
-        seeds times outputs.
-        """
-        self._refuse_own_call()
-        threads = as_count("threads", threads)
-        replayed = ALL if check and mode != FORWARD else mode  # as row-by-row backward() checks
-        total = 0.0
-        # Groups of rows: the first row, the way they have come, their numbers (None: all rows). The
-        # group with the lowest first row is next, so rows are recorded in their order.
-        groups: list[tuple[int, Way, Any]] = [(0, START, None)] if rows.count else []
-        errors: list[tuple[int, Exception | None]] = []  # None: nan or inf of finite numbers
-        done: list[tuple[Trace, Frame]] = []
-        try:
-            while groups:
-                first, way, left = heappop(groups)
-                place, fresh = self._ways.end(way), False
-                if place is None:
-                    try:
-                        numbers = self._numbers_of_row(rows.columns, first)
-                        with recording():
-                            fresh = self._specialize(way, numbers, first)
-                    except Exception as raised:
-                        if not check and not errors:
-                            raise
-                        bare = raised.__cause__ if type(raised) in checks.ARITHMETIC else raised
-                        errors.append((first, bare if isinstance(bare, Exception) else raised))
-                        break  # the error of an earlier row is raised, or this one
-                    place = self._ways.end(way)
-                    assert place is not None
-                trace = self._traces[place] if variant is None else variant(self._traces[place])
-                frame = trace.take_frame(replayed)
-                done.append((trace, frame))
-                failed = self._tell(trace, frame, rows, left, check)
-                if load is not None:
-                    load(trace, frame)
-                elif trace.captured:
-                    bulk.get_numbers(trace.captured, frame.data_buffer)
-                bind(frame)
-                room = checks.make_room(self._np, frame, trace.inputs, rows) if check else None
-                frame.held = rows, left, failed, bind, load, room
-                some_failed = frame.run(threads)
-                if fresh and some_failed and failed[0]:
-                    raise _undecided(first)
-                if some_failed:
-                    parts = part(self._np, frame)
-                    right = parts[0][0] == 0
-                    for guard, group in parts[right:]:
-                        heappush(groups, (int(group[0]), (place, guard), group))
-                    if not right:  # for any row
-                        trace.give_frame(replayed, done.pop()[1])
-                        continue
-                total += frame.call.total
-                if check:
-                    errors += self._errors_of(trace, frame, rows, left, failed)
-                elif frame.call.trap.status:  # a wrong index
-                    errors.append(_error_of(frame.call))
-            if errors:
-                self._raise_first(errors, rows, replayed != FORWARD, check)
-            for trace, frame in done if finish is not None else ():
-                finish(trace, frame)  # type: ignore[misc]
-        finally:
-            for trace, frame in done:
-                trace.give_frame(replayed, frame)
-        return total
-
-    def _errors_of(
-        self, trace: Trace, frame: Frame, rows: Rows, left: Any, failed: Any
-    ) -> list[tuple[int, Exception | None]]:
-        """Return the rows in error that a checked replay of a frame has met first."""
-        errors: list[tuple[int, Exception | None]] = []
-        if frame.call.trap.status:
-            errors.append(_error_of(frame.call))
-        replayed = self._np.arange(rows.count) if left is None else left.astype(int)
-        if failed is not None:
-            replayed = replayed[failed == 0]
-        row = checks.first_suspect(
-            self._np, frame, trace.inputs, len(trace.captured), rows, replayed
-        )
-        return errors if row is None else [*errors, (row, None)]
-
-    def _raise_first(
-        self,
-        errors: list[tuple[int, Exception | None]],
-        rows: Rows,
-        derivatives: bool,
-        check: bool,
-    ) -> None:
-        """Raise the error of the first row that has one; if `check`, as the function raises it."""
-        for row, found in sorted(errors, key=lambda pair: pair[0]):
-            if found is not None and type(found) not in checks.ARITHMETIC:
-                raise found  # no recording could be made
-            if found is not None and not check:
-                raise checks.with_row(row, found) from found
-            numbers = self._numbers_of_row(rows.columns, max(row, 0))
-            error = checks.error_of_row(self._run, numbers, derivatives, found)
-            if error is not None:
-                raise checks.with_row(row, error) from error
-
-    def _tell(self, trace: Trace, frame: Frame, rows: Rows, left: Any, check: bool) -> Any:
-        """Tell a frame what to replay; return where it writes which guard each row fails first."""
-        frame.forget()
-        call = frame.call
-        call.inputs, call.check, call.seed = rows.columns, check, 1.0
-        call.count = rows.count if left is None else len(left)
-        call.rows = NULL if left is None else ffi.from_buffer("uint32_t[]", left)
-        failed = None
-        if trace.guards:
-            failed = self._np.zeros(call.count, self._np.uint32)
-            call.failed = ffi.from_buffer("uint32_t[]", failed)
-        return failed
 
     def __call__(self, *args: Any, threads: int = 1, check: bool = False, **keywords: Any) -> Any:
         """Return the results of all rows, nested as the function's result.
@@ -394,43 +85,9 @@ class Program:
         `max_specializations`.
         """
         rows = self._rows_of(self._join(args, keywords))
-        results, bind = self._room_for_results(rows)
-        self._replay(FORWARD, rows, bind, threads=threads, check=check)
-        return self._nest_results(results, rows)
-
-    def _room_for_results(self, rows: Rows) -> tuple[list[Any], Callable[[Frame], None]]:
-        """Return an array of shape (N,) for each number of the results, and a `bind`."""
-        outputs, count = len(self._traces[0].outputs), rows.count
-        block = self._np.empty((outputs, count))
-        place = ffi.from_buffer("double[]", block) if block.size else NULL
-
-        def bind(frame: Frame) -> None:
-            lib.mg_set_columns(frame.outputs, place, outputs, 1)
-            for i in range(1, outputs):
-                frame.outputs[i].data = place + i * count
-
-        return list(block), bind
-
-    def _nest_results(self, columns: Sequence[Any], rows: Rows, *rest: int) -> Any:
-        """Return the results, of which there is a column of shape (N, *rest) for each number."""
-        arrays = self._gather(columns, rows.count, rest)
-        found = [array[0, ...] for array in arrays] if rows.single else arrays
-        return arguments.nest_arrays(self._result, iter(found))
-
-    def _gather(self, columns: Sequence[Any], count: int, rest: tuple[int, ...]) -> list[Any]:
-        """Return an array of shape (N, *shape, *rest) for each one of the results.
-
-        There is a column, of shape (N, *rest), for each number of the results.
-        """
-        np, found = self._np, []
-        for array in self._outputs:
-            mine = columns[array.first : array.first + array.size]
-            if not array.shape:
-                found.append(mine[0])
-                continue
-            together = np.stack(mine, 1) if array.size else np.empty(0)
-            found.append(together.reshape(count, *array.shape, *rest))
-        return found
+        results, bind = room_for_results(self, rows)
+        replay(self, FORWARD, rows, bind, threads=threads, check=check)
+        return nest_results(self, results, rows)
 
     # ---- gradients of parameters ----
 
@@ -457,112 +114,18 @@ class Program:
         """
         args = self._join(args, keywords)
         plain = weights is None and seeds is None and threads == 1 and not check
+        rows = self._rows_of(args)
         if plain and self._ready:
-            total = self._backward_again(args, reduction)
+            total = backward_again(self, rows, reduction)
             if total is not None:
                 return total
-        rows = self._rows_of(args)
-        bind = self._seed(rows, reduction, weights, seeds)
-        total = self._replay(
-            PARAMETERS, rows, bind, threads=threads, check=check, finish=_add_grads
-        )
+        bind = seed_results(self, rows, reduction, weights, seeds)
+        total = replay(self, PARAMETERS, rows, bind, threads=threads, check=check, finish=add_grads)
         if plain and len(self._traces) == 1:
-            self._make_ready(args, reduction)
+            make_ready(self, rows, reduction)
         return total
 
-    # A step on the same small arrays as the step before takes the shortest way: a frame already
-    # contains all that C needs.
-
-    def _make_ready(self, args: tuple[Any, ...], reduction: str) -> None:
-        trace, last = self._traces[0], self._last
-        if not last or last[0] is not args or trace.guards or not trace.plain:
-            return
-        frame = trace.take_frame(PARAMETERS)
-        frame.forget()
-        call = frame.call
-        count, call.inputs = last[2].count, last[2].columns
-        if count * frame.work > PIECE:
-            trace.give_frame(PARAMETERS, frame)
-            return
-        call.count, call.rows, call.check = count, NULL, 0
-        call.seed = 1.0 / count if reduction == "mean" else 1.0
-        frame.make_room(lib.mg_replay_chunks(count))
-        ready = last[1], reduction, frame, call, trace.captured, frame.workspaces[0], last[2]
-        self._ready.append(ready)
-
-    def _backward_again(self, args: tuple[Any, ...], reduction: str) -> float | None:
-        try:
-            ready = self._ready.pop()  # no other thread has the frame now
-        except IndexError:
-            return None
-        looks, how, frame, call, captured, workspace, _ = ready
-        same = how == reduction and len(looks) == len(args) and all(map(_is_as_it_was, args, looks))
-        if not same:
-            self._traces[0].give_frame(PARAMETERS, frame)
-            return None
-        bulk.get_numbers(captured, frame.data_buffer)
-        lib.mg_replay(frame.program, PARAMETERS, call, workspace)
-        if call.trap.status:
-            self._traces[0].give_frame(PARAMETERS, frame)
-            raise checks.with_row(*_error_of(call))
-        bulk.add_grads(captured, frame.grads_buffer)
-        total: float = call.total
-        self._ready.append(ready)
-        return total
-
-    def _seed(
-        self, rows: Rows, reduction: str, weights: Any, seeds: Any
-    ) -> Callable[[Frame], None]:
-        """Return a `bind` that gives results their seeds."""
-        if reduction not in ("mean", "sum"):
-            raise ValueError(f"reduction must be 'mean' or 'sum', not {reduction!r}")
-        outputs = len(self._traces[0].outputs)
-        if weights is not None and seeds is not None:
-            raise ValueError("weights and seeds exclude each other")
-        if outputs != 1 and seeds is None:
-            instead = "needs seeds=" if weights is None else "takes seeds=, not weights="
-            raise ValueError(f"the function has {outputs} results: backward() {instead}")
-        seed, arrays = 1.0, []  # arrays with their shapes
-        if seeds is not None:
-            arrays = self._seed_arrays(rows, self._result, seeds, "seeds")
-        elif weights is not None:
-            arrays = self._seed_arrays(rows, Array((), 0, 1), weights, "weights")
-            if reduction == "mean":
-                [(shape, array)] = arrays
-                together = float(array.sum())
-                if together == 0.0:
-                    raise ValueError("the mean with weights whose sum is 0")
-                arrays = [(shape, array / together)]
-        elif reduction == "mean":
-            if not rows.count:
-                raise ValueError("the mean of no rows")
-            seed = 1.0 / rows.count
-
-        def bind(frame: Frame) -> None:
-            frame.call.seed = seed
-            for shape, array in arrays:
-                if array.size:
-                    place = ffi.from_buffer("double[]", array)
-                    lib.mg_set_columns(frame.seeds + shape.first, place, shape.size, shape.size)
-
-        return bind
-
-    def _seed_arrays(
-        self, rows: Rows, shape: Shape, seeds: Any, name: str
-    ) -> list[tuple[Array, Any]]:
-        """Return the seeds of each array of the results, of shape (N, *shape)."""
-        flat: list[tuple[Array, Any, str]] = []
-        arguments.flatten(shape, seeds, name, flat)
-        found = []
-        for one, batch, where in flat:
-            array = as_array(self._np, one.shape, batch, where)
-            expected = one.shape if rows.single else (rows.count, *one.shape)
-            if array.shape != expected:
-                raise ValueError(f"{where} must have the shape {expected}, not {array.shape}")
-            found.append((one, array))
-        return found
-
-    # ---- gradients of arguments ----
+    # ---- derivatives by arguments ----
 
     def gradient(self, *args: Any, threads: int = 1, check: bool = False, **keywords: Any) -> Any:
         """Return the derivative of each row's result with respect to the row's arguments.
@@ -575,9 +138,9 @@ class Program:
         """
         self._require_one_result("use jacobian() or vjp()")
         rows = self._rows_of(self._join(args, keywords))
-        arrays, bind = self._room_for_gradients(rows)
-        self._replay(INPUTS, rows, bind, threads=threads, check=check)
-        return self._nest_summed(arrays, rows)
+        arrays, bind = room_for_gradients(self, rows)
+        replay(self, INPUTS, rows, bind, threads=threads, check=check)
+        return nest_summed(self, arrays, rows)
 
     def value_and_gradient(
         self, *args: Any, threads: int = 1, check: bool = False, **keywords: Any
@@ -588,11 +151,11 @@ class Program:
         """
         self._require_one_result("use jacobian() or vjp()")
         rows = self._rows_of(self._join(args, keywords))
-        results, bind_results = self._room_for_results(rows)
-        arrays, bind_gradients = self._room_for_gradients(rows)
+        results, bind_results = room_for_results(self, rows)
+        arrays, bind_gradients = room_for_gradients(self, rows)
         bind = _both(bind_results, bind_gradients)
-        self._replay(INPUTS, rows, bind, threads=threads, check=check)
-        return self._nest_results(results, rows), self._nest_summed(arrays, rows)
+        replay(self, INPUTS, rows, bind, threads=threads, check=check)
+        return nest_results(self, results, rows), nest_summed(self, arrays, rows)
 
     def vjp(
         self,
@@ -611,16 +174,22 @@ class Program:
         call does, and ValueError for seeds of another shape.
         """
         rows = self._rows_of(self._join(args, keywords))
-        arrays, bind_gradients = self._room_for_gradients(rows)
-        bind = _both(self._seed(rows, "sum", None, seeds), bind_gradients)
+        arrays, bind_gradients = room_for_gradients(self, rows)
+        bind = _both(seed_results(self, rows, "sum", None, seeds), bind_gradients)
         if not parameters:
-            self._replay(INPUTS, rows, bind, threads=threads, check=check)
-            return self._nest_summed(arrays, rows)
+            replay(self, INPUTS, rows, bind, threads=threads, check=check)
+            return nest_summed(self, arrays, rows)
         grads: list[tuple[Trace, Any]] = []
-        self._replay(
-            ALL, rows, bind, threads=threads, check=check, finish=_collect_grads(self._np, grads)
+        replay(
+            self,
+            ALL,
+            rows,
+            bind,
+            threads=threads,
+            check=check,
+            finish=collect_grads(self._np, grads),
         )
-        return self._nest_summed(arrays, rows), self._in_order(grads)
+        return nest_summed(self, arrays, rows), in_order(self, grads)
 
     def jvp(
         self, *args: Any, tangents: Any, threads: int = 1, check: bool = False, **keywords: Any
@@ -633,13 +202,13 @@ class Program:
         tangents nested or shaped otherwise.
         """
         rows = self._rows_of(self._join(args, keywords))
-        wide = self._with_tangents(rows, tangents, "tangents")
+        wide = with_tangents(self, rows, tangents, "tangents")
         outputs = len(self._traces[0].outputs)
         block = self._np.empty((2 * outputs, rows.count))
-        self._replay_along(wide, block, threads, check, derived.along)
+        replay_along(self, wide, block, threads, check, derived.along)
         columns = list(block)
-        results = self._nest_results(columns[:outputs], rows)
-        return results, self._nest_results(columns[outputs:], rows)
+        results = nest_results(self, columns[:outputs], rows)
+        return results, nest_results(self, columns[outputs:], rows)
 
     def hvp(
         self, *args: Any, vectors: Any, threads: int = 1, check: bool = False, **keywords: Any
@@ -652,10 +221,10 @@ class Program:
         """
         self._require_one_result("hvp() is for a function with one result")
         rows = self._rows_of(self._join(args, keywords))
-        wide = self._with_tangents(rows, vectors, "vectors")
+        wide = with_tangents(self, rows, vectors, "vectors")
         block = self._np.zeros((rows.count, self._inputs))
-        self._replay_along(wide, block.T, threads, check, derived.curvature)
-        return self._nest_summed(self._split(block), rows)
+        replay_along(self, wide, block.T, threads, check, derived.curvature)
+        return nest_summed(self, split_columns(self, block), rows)
 
     def hessian(self, *args: Any, threads: int = 1, check: bool = False, **keywords: Any) -> Any:
         """Return the second derivatives of each row's result with respect to the row's arguments.
@@ -672,21 +241,7 @@ class Program:
         """
         self._require_one_result("hessian() is for a function with one result")
         rows = self._rows_of(self._join(args, keywords))
-        block = self._np.zeros((self._inputs, rows.count, self._inputs))
-        self._each_direction(
-            rows, derived.curvature, lambda i: block[i].T, threads=threads, check=check
-        )
-        np = self._np
-        outer = []
-        for array in self._arrays:
-            part = block[array.first : array.first + array.size]
-            found = []
-            for other in self._arrays:
-                cut = part[:, :, other.first : other.first + other.size]
-                shaped = np.moveaxis(cut, 1, 0).reshape(rows.count, *array.shape, *other.shape)
-                found.append(np.ascontiguousarray(shaped[0] if rows.single else shaped))
-            outer.append(self._nest_gradients(found))
-        return self._nest_gradients(outer)
+        return hessian(self, rows, threads, check)
 
     def jacobian(self, *args: Any, threads: int = 1, check: bool = False, **keywords: Any) -> Any:
         """Return the derivatives of each of the function's results, nested as the result.
@@ -704,145 +259,12 @@ class Program:
         [[[3.0, 2.0]], [[1.0, 1.0]]]
         """
         rows = self._rows_of(self._join(args, keywords))
-        outputs = len(self._traces[0].outputs)
-        forward, reverse = self._traces[0].passes()
-        if forward <= reverse and outputs > 1 and not check:
-            found = self._jacobian_forward(rows, outputs, threads)
-        else:
-            found = [self._gradients_of(rows, i, threads, check) for i in range(outputs)]
-        gathered = [
-            self._gather(columns, rows.count, array.shape)
-            for array, columns in zip(self._arrays, zip(*found) if found else repeat(()))
-        ]
-        nested = []
-        for i in range(len(self._outputs)):
-            arrays = [arrays[i][0] if rows.single else arrays[i] for arrays in gathered]
-            nested.append(self._nest_gradients(arrays))
-        return arguments.nest_arrays(self._result, iter(nested))
-
-    def _gradients_of(self, rows: Rows, output: int, threads: int, check: bool) -> list[Any]:
-        arrays, bind = self._room_for_gradients(rows)
-        variant = partial(Trace.of_output, i=output)
-        self._replay(INPUTS, rows, bind, threads=threads, check=check, variant=variant)
-        return arrays
-
-    def _jacobian_forward(self, rows: Rows, outputs: int, threads: int) -> list[list[Any]]:
-        np = self._np
-        block = np.zeros((outputs, rows.count, self._inputs))
-        self._each_direction(
-            rows, derived.slopes, lambda i: block[:, :, i], threads=threads, check=False
-        )
-        return [self._split(part) for part in block]
-
-    def _each_direction(
-        self,
-        rows: Rows,
-        kind: derived.Kind,
-        place: Callable[[int], Any],
-        *,
-        threads: int,
-        check: bool,
-    ) -> None:
-        """Replay a derived program along each number of the arguments; results go to place(i)."""
-        ends = self._np.array([0.0, 1.0])
-        zero, one = (ffi.addressof(ffi.from_buffer("double[]", ends), i) for i in range(2))
-        wide = self._widen(rows)
-        held = [*rows.held, ends]
-        tangents = wide + self._inputs
-        for i in range(self._inputs):
-            tangents[i] = (zero, 0)
-        for i in range(self._inputs):
-            tangents[i].data = one
-            self._replay_along(
-                replace(rows, columns=wide, held=held), place(i), threads, check, kind
-            )
-            tangents[i].data = zero
-
-    def _replay_along(
-        self, rows: Rows, block: Any, threads: int, check: bool, kind: derived.Kind
-    ) -> None:
-        """Replay a derived program; row i of the block has its result i for each row."""
-        steps = [stride // 8 for stride in block.strides]
-
-        def bind(frame: Frame) -> None:
-            if block.size:
-                place = ffi.cast("double *", block.ctypes.data)
-                for i in range(len(block)):
-                    frame.outputs[i].data = place + i * steps[0]
-                    frame.outputs[i].stride = steps[1]
-
-        variant = partial(Trace.variant, key=kind, make=kind)
-        self._replay(FORWARD, rows, bind, threads=threads, check=check, variant=variant)
-
-    def _widen(self, rows: Rows) -> Any:
-        """Return the columns of the arguments with room for as many tangents behind them."""
-        wide = ffi.new("mg_column[]", 2 * self._inputs + 1)
-        ffi.memmove(wide, rows.columns, self._inputs * ffi.sizeof("mg_column"))
-        return wide
-
-    def _with_tangents(self, rows: Rows, tangents: Any, name: str) -> Rows:
-        given = self._split_nesting(tangents, name)
-        flat: list[tuple[Array, Any, str]] = []
-        for i, (shape, one) in enumerate(zip(self._shapes, given)):
-            where = f"{name}[{i}]" if len(given) > 1 else name
-            arguments.flatten(shape, one, where, flat, static=False)
-        along, _ = take_rows(self._np, flat, self._inputs)
-        if along.count != rows.count and not along.single:
-            raise ValueError(f"{name} have {along.count} rows, the arguments {rows.count}")
-        wide = self._widen(rows)
-        size = self._inputs * ffi.sizeof("mg_column")
-        ffi.memmove(wide + self._inputs, along.columns, size)
-        return replace(rows, columns=wide, held=[*rows.held, *along.held])
-
-    def _split_nesting(self, nesting: Any, name: str) -> tuple[Any, ...]:
-        """Return what `_nest_gradients` has nested, one part for each argument."""
-        if self._names:
-            if isinstance(nesting, tuple) and list(map(type, nesting)) == [tuple, dict]:
-                return self._join(*nesting)
-            raise TypeError(f"{name} must be a pair, of a tuple and of a dict with the keywords")
-        given = (nesting,) if len(self._shapes) == 1 else nesting
-        if not isinstance(given, tuple) or len(given) != len(self._shapes):
-            raise TypeError(f"{name} must be a tuple, with one for each argument")
-        return given
+        return jacobian(self, rows, threads, check)
 
     def _require_one_result(self, instead: str) -> None:
         outputs = len(self._traces[0].outputs)
         if outputs != 1:
             raise ValueError(f"the function has {outputs} results: {instead}")
-
-    def _room_for_gradients(self, rows: Rows) -> tuple[list[Any], Callable[[Frame], None]]:
-        """Return an array of shape (N, *shape) for each one of the arguments, and a `bind`."""
-        arrays = [self._np.zeros((rows.count, *array.shape)) for array in self._arrays]
-
-        def bind(frame: Frame) -> None:
-            for shape, array in zip(self._arrays, arrays):
-                if array.size:
-                    place = ffi.from_buffer("double[]", array)
-                    columns = frame.gradients + shape.first
-                    lib.mg_set_columns(columns, place, shape.size, shape.size)
-
-        return arrays, bind
-
-    def _split(self, block: Any) -> list[Any]:
-        """Return the columns of an array of shape (N, inputs), an array for each argument's."""
-        return [
-            self._np.ascontiguousarray(block[:, array.first : array.first + array.size]).reshape(
-                len(block), *array.shape
-            )
-            for array in self._arrays
-        ]
-
-    def _nest_summed(self, arrays: list[Any], rows: Rows) -> Any:
-        pairs = zip(arrays, rows.shared)
-        return self._nest_gradients([a.sum(axis=0) if shared else a for a, shared in pairs])
-
-    def _nest_gradients(self, arrays: list[Any]) -> Any:
-        found = iter(arrays)
-        nested = tuple(arguments.nest_arrays(shape, found) for shape in self._shapes)
-        if self._names:
-            named = len(nested) - len(self._names)
-            return nested[:named], dict(zip(self._names, nested[named:]))
-        return nested[0] if len(nested) == 1 else nested
 
     # ---- all parameters at a time ----
 
@@ -859,45 +281,8 @@ class Program:
         rows = self._rows_of(self._join(args, keywords))
         found = []
         for i in range(len(self._traces[0].outputs)):
-            found.append(self._parameter_gradients(rows, i, threads, check))
-        return self._nest_results(found, rows, len(self.parameters))
-
-    def _parameter_gradients(self, rows: Rows, output: int, threads: int, check: bool) -> Any:
-        blocks: list[tuple[Trace, Any]] = []
-
-        def variant(trace: Trace) -> Trace:
-            return trace.of_output(output).variant("by row", derived.by_row)
-
-        def load(trace: Trace, frame: Frame) -> None:
-            numbers = self._np.empty(len(trace.moved))
-            bulk.get_numbers(trace.moved, numbers)
-            block = self._np.zeros((rows.count, len(numbers)))
-            blocks.append((trace, block))
-            if not block.size:
-                return
-            columns = ffi.new("mg_column[]", trace.inputs + 1)
-            ffi.memmove(columns, rows.columns, self._inputs * ffi.sizeof("mg_column"))
-            mine = ffi.from_buffer("double[]", numbers)
-            lib.mg_set_columns(columns + self._inputs, mine, len(numbers), 0)
-            place = ffi.from_buffer("double[]", block)
-            lib.mg_set_columns(frame.gradients + self._inputs, place, len(numbers), len(numbers))
-            frame.call.inputs = columns
-            held.append((columns, numbers))
-
-        held: list[Any] = []
-        self._replay(
-            INPUTS,
-            rows,
-            lambda frame: None,
-            threads=threads,
-            check=check,
-            variant=variant,
-            load=load,
-        )
-        result = self._np.zeros((rows.count, len(self.parameters)))
-        for trace, block in blocks:
-            result[:, self._places(trace.moved)] += block
-        return result
+            found.append(parameter_gradients(self, rows, i, threads, check))
+        return nest_results(self, found, rows, len(self.parameters))
 
     def objective(
         self,
@@ -916,19 +301,7 @@ class Program:
         Values.
         """
         rows = self._rows_of(self._join(args, keywords))
-        return Objective(self, rows, self._seed(rows, reduction, weights, seeds), threads)
-
-    def _places(self, captured: tuple[Value, ...]) -> list[int]:
-        """Return the places of captured Values among the parameters."""
-        places = {id(p): i for i, p in enumerate(self.parameters)}
-        return [places[id(value)] for value in captured]
-
-    def _in_order(self, grads: list[tuple[Trace, Any]]) -> Any:
-        """Return the sum of the traces' gradients, in the order of the parameters."""
-        total = self._np.zeros(len(self.parameters))
-        for trace, array in grads:
-            total[self._places(trace.captured)] += array
-        return total
+        return Objective(self, rows, seed_results(self, rows, reduction, weights, seeds), threads)
 
     # ---- what it is ----
 
@@ -942,11 +315,11 @@ class Program:
         name = getattr(self.fn, "__qualname__", type(self.fn).__qualname__)
         guards = sum(trace.facts().guards for trace in self._traces)
         return (
-            f"Program({name}: {_count(self._inputs, 'input')}, "
-            f"{_count(len(self.parameters), 'parameter')}, "
-            f"{_count(facts.outputs, 'output')}, "
-            f"{_count(facts.scalars + facts.instructions, 'instruction')}, "
-            f"{_count(guards, 'guard')}, {_count(len(self._traces), 'specialization')})"
+            f"Program({name}: {plural(self._inputs, 'input')}, "
+            f"{plural(len(self.parameters), 'parameter')}, "
+            f"{plural(facts.outputs, 'output')}, "
+            f"{plural(facts.scalars + facts.instructions, 'instruction')}, "
+            f"{plural(guards, 'guard')}, {plural(len(self._traces), 'specialization')})"
         )
 
     def disassemble(self, mode: str = "forward") -> str:
@@ -978,68 +351,6 @@ class Program:
 
     def __copy__(self) -> Program:
         return _restored(*self._state(self._own))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-_SMALL = 1 << 14  # a program remembers its arguments up to so many numbers
-_NO_ROW = 2 ** (8 * ffi.sizeof("size_t")) - 1  # the row of a mg_trap that belongs to no row
-
-
-def _undecided(row: int) -> RuntimeError:
-    return RuntimeError(
-        f"row {row}: a comparison comes out otherwise in the program than when it is recorded; "
-        "what it compares is closer than the rounding of exp, log, tanh, sigmoid, sin, cos "
-        "and powers"
-    )
-
-
-def _look_at(array: Any) -> tuple[Any, Any, Any, Any]:
-    """Return what _is_as_it_was compares: the array, its shape, its dtype and its memory."""
-    return array, array.shape, array.dtype, ffi.from_buffer(array)
-
-
-def _is_as_it_was(arg: Any, look: tuple[Any, Any, Any, Any]) -> bool:
-    """Whether an argument is the array that was looked at, unchanged but for its numbers."""
-    array, shape, dtype, memory = look
-    if arg is not array or arg.shape != shape or arg.dtype is not dtype:
-        return False
-    try:
-        return bool(ffi.from_buffer(arg) == memory)
-    except (BufferError, ValueError):  # other strides: the numbers lie no longer side by side
-        return False
-
-
-def _error_of(call: Any) -> tuple[int, Exception]:
-    """Return the row (-1: no row's) and the exception of the first error in a replay."""
-    trap = call.trap
-    if trap.status == lib.MG_NO_ITEM:
-        error = wrong_index(trap.x, int(trap.y))
-    else:
-        name = OPERATORS[trap.op] if trap.op >= 0 else "/"
-        what = ffi.string(lib.mg_error_text(trap.status)).decode()
-        error = arithmetic_error(what, name, trap.x, trap.y, trap.derivative)
-    return -1 if trap.row == _NO_ROW else trap.row, error
-
-
-def _collect_grads(np: Any, grads: list[tuple[Trace, Any]]) -> Callable[[Trace, Frame], None]:
-    """Return a `finish` that appends a trace and the gradients of its captured Values to a list."""
-
-    def finish(trace: Trace, frame: Frame) -> None:
-        grads.append((trace, np.array(list(frame.grads[0 : len(trace.captured)]), float)))
-
-    return finish
-
-
-def _add_grads(trace: Trace, frame: Frame) -> None:
-    if trace.plain:
-        if trace.captured:
-            bulk.add_grads(trace.captured, frame.grads_buffer)
-        return
-    partials = tuple(frame.grads[i] for i in range(len(trace.captured)))
-    restore(Value, "custom", 0.0, trace.captured, None, partials).backward()
 
 
 def _both(first: Callable[[Frame], None], second: Callable[[Frame], None]) -> Any:

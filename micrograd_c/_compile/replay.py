@@ -27,7 +27,9 @@ FORWARD, PARAMETERS, INPUTS = lib.MG_FORWARD, lib.MG_PARAMETERS, lib.MG_INPUTS
 ALL = lib.MG_ALL
 NULL = ffi.NULL
 KIND = 0  # the kind of processor, see mg_call: other kinds are for tests
+_ENTRY = ffi.sizeof("mg_entry")
 _KEPT = 1 << 26  # bytes of entries in the variants that a trace keeps
+FEW = 2  # up to so many rows are replayed one by one
 PIECE = 1 << 22  # multiplications between two looks for a signal: 1 ms; if powers, 100 ms
 OPERATORS = [ffi.string(lib.mg_operator_name(op)).decode() for op in range(lib.mg_operator_count())]
 
@@ -91,7 +93,7 @@ class Trace:
         captured: tuple[Value, ...],
         inputs: int,
     ) -> None:
-        if len(entries) % ffi.sizeof("mg_entry"):
+        if len(entries) % _ENTRY:
             raise ValueError("a program's entries end in the middle of one")
         self.entries, self.outputs, self.guards = entries, outputs, guards
         self.captured, self.inputs = captured, inputs
@@ -99,6 +101,7 @@ class Trace:
         self.frames: dict[int, list[Frame]] = {mode: [] for mode in range(lib.MG_MODES)}
         self._variants: dict[Any, Trace] = {}
         self._kept = 0  # bytes of their entries
+        self._packs: dict[tuple[int, bool], Any] = {}
         self._passes: tuple[int, int] | None = None
         # Whether all captured Values are leaves without a closure: then their gradients are just
         # added to. From any other Value backward must go on.
@@ -108,7 +111,7 @@ class Trace:
         status = ffi.new("mg_status *")
         parts = (
             ffi.from_buffer("mg_entry[]", entries),
-            len(entries) // ffi.sizeof("mg_entry"),
+            len(entries) // _ENTRY,
             inputs,
             len(captured),
             outputs,
@@ -176,27 +179,40 @@ class Trace:
         """Return a frame that no other call uses; to be given back by give_frame."""
         frames = self.frames[mode]
         try:
-            return frames.pop()
+            frame = frames.pop()
         except IndexError:
-            return Frame(self, mode)
+            frame = Frame(self, mode)
+        frame.trace = self
+        return frame
 
     def give_frame(self, mode: int, frame: Frame) -> None:
         """Take a frame back, unless an exception has ended its replay."""
+        frame.trace = None
         if frame.idle:
             frame.held = None
             self.frames[mode].append(frame)
 
+    def packs(self, mode: int, *, exact: bool) -> Any:
+        """Return the program for one row at a time: see mg_packs_new."""
+        made = self._packs.get((mode, exact))
+        if made is None:
+            status = ffi.new("mg_status *")
+            parts = self.program, mode, exact, status
+            made = _to_the_end(lambda: (lib.mg_packs_new(*parts), status[0]))
+            made = self._packs[mode, exact] = _owned(made, "a program", lib.mg_packs_free)
+        return made
+
     def listing(self, mode: int) -> str:
         """Return the instructions of one mode."""
-        prepare(self, mode)
+        prepare(self.program, mode)
         size = lib.mg_program_list(self.program, mode, NULL, 0) + 1
         text = ffi.new("char[]", size)
         lib.mg_program_list(self.program, mode, text, size)
         return bytes(ffi.buffer(text, size - 1)).decode()
 
 
-def prepare(trace: Trace, mode: int) -> None:
-    if _to_the_end(lambda: (lib.mg_program_prepare(trace.program, mode),) * 2):
+def prepare(program: Any, mode: int) -> None:
+    if _to_the_end(lambda: (lib.mg_program_prepare(program, mode),) * 2):
         raise MemoryError("no memory for a program")
 
 
@@ -220,8 +236,8 @@ class Frame:
     """What a replay needs: the arguments for C and workspaces. One replay at a time uses it."""
 
     def __init__(self, trace: Trace, mode: int) -> None:
-        prepare(trace, mode)
         self.program, self.mode = trace.program, mode
+        self.trace: Trace | None = None  # while the frame is taken
         captured, outputs = len(trace.captured), len(trace.outputs)
         self.call = call = ffi.new("mg_call *")
         self.data = ffi.new("double[]", captured + 1)
@@ -230,30 +246,52 @@ class Frame:
         self.outputs = ffi.new("mg_column[]", outputs)
         self.seeds = ffi.new("mg_column[]", outputs)
         self.gradients = ffi.new("mg_column[]", trace.inputs + 1)
+        columns = self.outputs, self.seeds, self.gradients
+        self._columns = [(array, bytes(ffi.sizeof(array))) for array in columns]
         self.data_buffer = ffi.buffer(self.data, 8 * captured)
         self.grads_buffer = ffi.buffer(self.grads, 8 * captured)
         call.captured, call.captured_grads = self.data, self.grads
         call.scalars, call.outputs, call.seeds = self.scalars, self.outputs, self.seeds
         call.gradients, call.kind, call.scale = self.gradients, KIND, 1.0
         self.held: Any = None  # the other objects whose memory the call refers to
-        self.work = lib.mg_program_work(trace.program, mode) + 1  # of one row
         self.numbers = ffi.new("uint32_t[]", len(trace.guards) + 1)  # room for groups: see ways.py
         self.ends = ffi.new("uint32_t[]", len(trace.guards) + 1)
         self.idle = True
         self.width = lib.mg_program_sums(trace.program)
         self.chunks = 0
         self.make_room(1)
-        self.workspaces = [self.new_workspace()]
+        self.workspaces: list[Any] = []
+        self._room: Any = None  # of a replay of few rows
+
+    def whole(self) -> Callable[[], int] | None:
+        """Return what replays the call at once, and returns 1 if a guard failed for some row.
+
+        None: that would take longer than a signal should wait.
+        """
+        call, mode, trace = self.call, self.mode, self.trace
+        assert trace is not None
+        entries = call.count * len(trace.entries) // _ENTRY
+        if call.count <= FEW and not call.check and mode != ALL and entries <= PIECE:
+            packs = trace.packs(mode, exact=False)
+            if self._room is None:
+                self._room = ffi.new("double[]", lib.mg_packs_room(packs))
+            return partial(lib.mg_packs_replay_rows, packs, mode, call, self._room)
+        prepare(self.program, mode)
+        if call.count * (lib.mg_program_work(self.program, mode) + 1) > PIECE:
+            return None
+        if not self.workspaces:
+            self.workspaces.append(self.new_workspace())
+        return partial(lib.mg_replay, self.program, mode, call, self.workspaces[0])
 
     def new_workspace(self) -> Any:
+        prepare(self.program, self.mode)
         made = lib.mg_workspace_new(self.program, self.mode)
         return _owned(made, "a workspace", lib.mg_workspace_free)
 
     def forget(self) -> None:
         """Clear the columns of outputs, seeds and gradients, which an earlier replay has set."""
-        for columns in (self.outputs, self.seeds, self.gradients):
-            size = ffi.sizeof(columns)
-            ffi.memmove(columns, bytes(size), size)
+        for columns, nothing in self._columns:
+            ffi.memmove(columns, nothing, len(nothing))
 
     def make_room(self, chunks: int) -> None:
         """Make room for the sums of so many chunks."""
@@ -273,8 +311,9 @@ class Frame:
         self.make_room(chunks)
         threads = 1 if sys.is_finalizing() else min(threads, chunks)
         self.idle = False
-        if threads <= 1 and call.count * self.work <= PIECE:
-            failed = bool(lib.mg_replay(program, mode, call, self.workspaces[0]))
+        whole = self.whole() if threads <= 1 else None
+        if whole is not None:
+            failed = bool(whole())
         elif not lib.mg_replay_begin(program, call):
             failed = True
         else:

@@ -79,3 +79,19 @@ def _any_array(np: Any, shape: tuple[int, ...], batch: Any, where: str) -> Any:
         return np.asarray(batch)
     except ValueError as error:
         raise ValueError(f"{where} is no regular array: {error}") from None
+
+
+def look_at(array: Any) -> tuple[Any, Any, Any, Any]:
+    """Return what is_as_it_was compares: the array, its shape, its dtype and its memory."""
+    return array, array.shape, array.dtype, ffi.from_buffer(array)
+
+
+def is_as_it_was(arg: Any, look: tuple[Any, Any, Any, Any]) -> bool:
+    """Whether an argument is the array that was looked at, unchanged but for its numbers."""
+    array, shape, dtype, memory = look
+    if arg is not array or arg.shape != shape or arg.dtype is not dtype:
+        return False
+    try:
+        return bool(ffi.from_buffer(arg) == memory)
+    except (BufferError, ValueError):  # other strides: the numbers lie no longer side by side
+        return False

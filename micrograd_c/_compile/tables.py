@@ -8,7 +8,10 @@ from typing import Any
 
 from .._value_methods import as_real
 from ..engine import Value, bulk
-from .recording import TAKE, Condition, Number, Recorder
+from .conditions import Condition
+from .recording import Recorder
+from .rules import TAKE
+from .stand_ins import Number
 
 
 def wrong_index(number: float, count: int) -> Exception:

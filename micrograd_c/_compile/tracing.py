@@ -9,8 +9,11 @@ from .._library import ffi
 from .._nesting import open_container
 from ..engine import Value, bulk
 from .arguments import Array, Members, Shape, numpy, place_in
-from .recording import NO_RULE, Condition, Guard, Number, Recorder
+from .conditions import Condition, Guard
+from .recording import Recorder
 from .replay import Trace
+from .rules import NO_RULE
+from .stand_ins import Number
 
 
 def describe_result(
@@ -58,11 +61,6 @@ def _append_roots(
 
 
 def make_trace(recorder: Recorder, roots: list[Value]) -> Trace:
-    return Trace(*trace_parts(recorder, roots), len(recorder.inputs))
-
-
-def trace_parts(recorder: Recorder, roots: list[Value]) -> tuple[bytes, Any, Any, Any]:
-    """Return what a Trace is made of: entries, outputs, guards and captured Values."""
     ends = [*roots, *(end for g in recorder.guards for end in (g.left, g.right))]
     anchor = bulk.rule(NO_RULE, 0.0, tuple(ends))
     entries, places, captured = bulk.trace(anchor, recorder.inputs, recorder.position)
@@ -72,7 +70,7 @@ def trace_parts(recorder: Recorder, roots: list[Value]) -> tuple[bytes, Any, Any
         for i, guard in enumerate(recorder.guards)
     )
     outputs = tuple(found[i] for i in range(len(roots)))
-    return entries, outputs, guards, tuple(captured)
+    return Trace(entries or b"", outputs, guards, tuple(captured), len(recorder.inputs))
 
 
 def _place_guard(guard: Guard, left: int, right: int) -> tuple[int, int, int, bool]:

@@ -86,3 +86,17 @@ def test_conversion_error_points_to_what_to_write_instead(
     with pytest.raises(TypeError) as caught:
         convert(v)
     assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "text"),
+    [
+        *(("maximum", 1, "at least"), ("minimum", 0, "at least")),
+        *(("hypot", 1, "exactly"), ("atan2", 3, "exactly")),
+    ],
+)
+def test_a_function_of_two_says_how_many_operands_it_takes(
+    mg: Any, name: str, count: int, text: str
+) -> None:
+    with pytest.raises(TypeError, match=rf"{name}\(\) takes {text} 2 arguments \({count} given\)"):
+        getattr(mg, name)(*[1.0] * count)

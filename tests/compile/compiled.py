@@ -55,3 +55,14 @@ def doubled(x: Any, limit: float) -> Any:
 def steep(v: Any) -> Any:
     """Two results, of which the second has an infinite derivative where v[0] is 0."""
     return [v[0] * v[1] if v[1].data > 0 else v[0] * 3, v[0].sqrt(), v[1] * 5]
+
+
+def counted(mg: Any, fn: Any, **options: Any) -> tuple[Any, list[int]]:
+    """A jitted function, and a list that grows whenever the function itself is run."""
+    runs: list[int] = []
+
+    def counting(*args: Any, **named: Any) -> Any:
+        runs.append(1)
+        return fn(*args, **named)
+
+    return mg.jit(counting, **options) if not options else mg.jit(**options)(counting), runs

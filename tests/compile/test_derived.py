@@ -339,6 +339,15 @@ def test_floats_of_jacobian_and_hessian_are_each_row_s_own(mg: Any) -> None:
         assert slopes.tolist() == [expected[0], expected[1] / 2]
 
 
+def test_the_vector_of_hvp_may_be_each_row_s_own(mg: Any) -> None:
+    def product(x: Any, v: Any) -> Any:
+        return mg.hvp(lambda p: p[0] ** 3, [x], [v])[0]
+
+    assert mg.compile(product, 1.0, 1.0)([1.0, 2.0], [1.0, 5.0]).tolist() == [6.0, 60.0]
+    program = mg.compile(lambda x, v: product(x, 2.0 * v.data), 1.0, 1.0)
+    assert program([1.0, 2.0], [1.0, 5.0]).tolist() == [12.0, 120.0]
+
+
 # ---- by parameters ----
 
 

@@ -61,3 +61,11 @@ def test_text_in_a_frame_is_refused(mg: Any, column: Any) -> None:
         mg.compile(lambda x: x.sum())(df)
     with pytest.raises(TypeError, match="example 0 must consist of real numbers"):
         mg.compile(lambda x: x.sum(), df)
+
+
+def test_a_jitted_function_takes_a_series_and_a_frame_as_arrays(mg: Any) -> None:
+    df = frame()
+    total = mg.jit(lambda x, f: x[0] * f[1, 2] + x.sum())
+    for row in (df.iloc[0], df.iloc[1]):
+        assert total(row, df).data == pytest.approx(row["a"] * df["c"].iloc[1] + row.sum())
+    assert total.specializations == 1

@@ -21,7 +21,8 @@ def test_no_node_outlives_a_recording(mg: Any) -> None:
 # ---- allocation failure ----
 
 
-def test_every_allocation_may_fail_and_nothing_is_lost(mg: Any) -> None:
+@pytest.mark.parametrize("rows", [[0.5, 1.0], [0.5, 1.0, 0.25]], ids=["few", "more"])
+def test_every_allocation_may_fail_and_nothing_is_lost(mg: Any, rows: list[float]) -> None:
     from micrograd_c._compile import replay as module
 
     w = mg.Value(2.0)
@@ -33,9 +34,9 @@ def test_every_allocation_may_fail_and_nothing_is_lost(mg: Any) -> None:
     def work() -> float:
         w.grad = 0.0
         program = mg.compile(fn, 1.0)
-        program([0.5, 1.0])
-        program.gradient([0.5, 1.0])
-        return program.backward([0.5, 1.0])
+        program(rows)
+        program.gradient(rows)
+        return program.backward(rows)
 
     expected = work(), w.grad
     for fail_after in (module.fail_after, mg.engine.fail_after):

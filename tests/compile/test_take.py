@@ -401,10 +401,12 @@ def test_the_error_of_an_earlier_row_comes_first(mg: Any) -> None:
         program([0, 0, 2], [1.0, -1.0, 1.0])
 
 
-def test_the_recorded_row_has_the_error_of_the_function(mg: Any) -> None:
-    with pytest.raises(IndexError, match=r"^index 3 is out of range for a table of 2"):
+def test_the_recorded_row_is_named_by_its_error(mg: Any) -> None:
+    with pytest.raises(IndexError, match=r"^row 0: index 3 is out of range for a table of 2"):
+        mg.compile(lambda i: mg.take([i, i], i))([3])
+    with pytest.raises(IndexError, match=r"^the example: index 3 is out of range for a table of 2"):
         mg.compile(lambda i: mg.take([i, i], i), 3)
-    with pytest.raises(ValueError, match=r"^index 0\.5 is no integer"):
+    with pytest.raises(ValueError, match=r"^the example: index 0\.5 is no integer"):
         mg.compile(lambda i: mg.take([i, i], i * 1), 0.5)
     with pytest.raises(ValueError, match="row 1 of a table has 1 elements, row 0 has 2"):
         mg.compile(lambda i: mg.take([[i, i], [i]], i), 0)

@@ -321,6 +321,15 @@ def test_derivatives_of_two_are_exact_but_for_the_last_bits(mg: Any, reach: floa
                     assert units(slope, wanted) <= 4.0, (x, y)
 
 
+@pytest.mark.parametrize(("small", "large"), [(2e-149, 3e153), (1e-130, 1e170), (5e-324, 3e-17)])
+def test_derivative_of_hypot_by_the_far_smaller_operand_is_exact(
+    lib: Any, small: float, large: float
+) -> None:
+    x = lib.Value(small)
+    lib.hypot(x, -large).backward()
+    assert x.grad == pytest.approx(small / large, rel=1e-15)
+
+
 def test_derivatives_of_polygamma_are_the_next_one_and_zero(lib: Any) -> None:
     for number in (0, 1, 4, 30):
         for x in (0.3, 2.5, -3.7):
