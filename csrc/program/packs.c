@@ -22,10 +22,7 @@
 #include "program/schedule.h"
 #include "program/scheduler.h"
 
-enum {
-    LEAST = 3, /* so many instructions make a pack; fewer are faster one by one */
-    MOST = MG_MOST_LANES
-};
+enum { LEAST = 3 }; /* so many instructions make a pack; fewer are faster one by one */
 
 /* An instruction of the code. Its operands are references, in pairs: the terms of a sum, or x and
  * y, z and g, the mask and nothing, or the index of a take and nothing, and its elements. */
@@ -39,7 +36,7 @@ typedef struct {
     bool result_own;    /* its result does */
     uint64_t shape;     /* of all that the instructions of a pack have in common */
     uint64_t shared[2]; /* the shape, and the first, or the second, operands of pairs */
-} item;
+} mg_item;
 
 typedef struct {
     uint32_t place;
@@ -47,7 +44,7 @@ typedef struct {
     uint32_t level;
     bool own;
     bool shared; /* it is the index of a take that does not depend on the row's own inputs */
-} result;
+} mg_result;
 
 /* An item in its level: the key of its pack, and the places by which lanes are sorted. */
 typedef struct {
@@ -55,30 +52,30 @@ typedef struct {
     uint32_t first;
     uint32_t second;
     uint32_t item;
-} entrant;
+} mg_entrant;
 
 typedef struct {
     uint64_t key;
     uint32_t count;
-} tally;
+} mg_tally;
 
 typedef struct {
     mg_arena *memory;
     mg_packs *to;
     const mg_program *program;
     const mg_schedule *from;
-    mg_scheduler emit; /* appends to the schedule of `to` */
-    size_t own;        /* number of the row's own inputs, as far as exactness is concerned */
-    size_t constants;  /* the place of the first constant */
-    result *results;   /* for each register */
-    item *items;
+    mg_scheduler emit;  /* appends to the schedule of `to` */
+    size_t own;         /* number of the row's own inputs, as far as exactness is concerned */
+    size_t constants;   /* the place of the first constant */
+    mg_result *results; /* for each register */
+    mg_item *items;
     size_t item_count;
     size_t item_room;
     uint32_t *operands;
     size_t operand_count;
     size_t operand_room;
-    entrant *entrants; /* room for all items */
-    tally *tallies;    /* tally_count, a power of two: how many items of a level have a key */
+    mg_entrant *entrants; /* room for all items */
+    mg_tally *tallies;    /* tally_count, a power of two: how many items of a level have a key */
     size_t tally_count;
     uint32_t
         *gathers; /* gather_room, a power of two: 1 + the place in the code of a gather, or 0 */
@@ -87,38 +84,35 @@ typedef struct {
     size_t lanes; /* of the instruction that was emitted last, unless it is one of MG_CODE_ONES */
     size_t ones;  /* where the MG_CODE_ONES begins that ends the code; 0: there is none */
     uint32_t makers;
-    uint32_t list[MOST]; /* the places of an operand, lane by lane */
+    uint32_t list[MG_MOST_LANES]; /* the places of an operand, lane by lane */
     bool failed;
-} packer;
-
-#define GROW(p, array, count, room) \
-    (!(p)->failed && ((p)->failed = !MG_GROW((p)->memory, array, count, room)) == false)
+} mg_packer;
 
 /* ---- items ---- */
 
-static uint64_t mix(uint64_t hash, uint64_t number) {
+static uint64_t mg_mix(uint64_t hash, uint64_t number) {
     hash = (hash ^ number) * 0x9e3779b97f4a7c15u;
     return hash ^ hash >> 29;
 }
 
 /* The results beyond those of registers are the constants'. */
-static result result_of(const packer *p, uint32_t reference) {
+static mg_result mg_result_of(const mg_packer *p, uint32_t reference) {
     if (mg_is_scalar(reference))
-        return (result){.place = (uint32_t)p->constants + (reference & ~MG_SCALAR)};
+        return (mg_result){.place = (uint32_t)p->constants + (reference & ~MG_SCALAR)};
     return p->results[reference];
 }
 
-static void add_operand(packer *p, uint32_t reference) {
-    if (GROW(p, p->operands, p->operand_count, p->operand_room))
+static void add_operand(mg_packer *p, uint32_t reference) {
+    if (MG_GROW_OR_FAIL(p, p->operands, p->operand_count, p->operand_room))
         p->operands[p->operand_count++] = reference;
 }
 
-static void add_pair(packer *p, uint32_t a, uint32_t b) {
+static void add_pair(mg_packer *p, uint32_t a, uint32_t b) {
     add_operand(p, a);
     add_operand(p, b);
 }
 
-static void list_operands(packer *p, const mg_instruction *in) {
+static void list_operands(mg_packer *p, const mg_instruction *in) {
     switch ((mg_code)in->code) {
         case MG_CODE_ADD:
             add_pair(p, in->x, MG_NOTHING);
@@ -160,81 +154,81 @@ static bool is_push(const mg_instruction *in) {
 }
 
 /* Fill in what an item's operands tell. */
-static void describe(packer *p, item *one, const mg_instruction *in) {
+static void describe(mg_packer *p, mg_item *one, const mg_instruction *in) {
     const uint32_t *operands = p->operands + one->first;
     uint64_t bits;
     memcpy(&bits, &in->number, sizeof bits);
     for (uint32_t k = 0; k < one->count; k++) {
         if (operands[k] == MG_NOTHING) continue;
-        const result from = result_of(p, operands[k]);
+        const mg_result from = mg_result_of(p, operands[k]);
         if (from.level >= one->level) one->level = from.level + 1;
         one->result_own |= from.own;
         one->own |= from.own && !(k == 3 && is_push(in));
     }
-    uint64_t shape = mix(one->sum ? MG_CODE_SUM : in->code, in->op);
-    shape = mix(mix(shape, bits), one->count);
-    shape = mix(mix(shape, one->level), one->own);
-    if (in->code == MG_CODE_PICK) shape = mix(mix(shape, in->first), in->count);
-    if (in->code == MG_CODE_TAKE) shape = mix(shape, operands[0]);
-    for (uint32_t k = 1; k < one->count; k += 2) shape = mix(shape, operands[k] != MG_NOTHING);
+    uint64_t shape = mg_mix(one->sum ? MG_CODE_SUM : in->code, in->op);
+    shape = mg_mix(mg_mix(shape, bits), one->count);
+    shape = mg_mix(mg_mix(shape, one->level), one->own);
+    if (in->code == MG_CODE_PICK) shape = mg_mix(mg_mix(shape, in->first), in->count);
+    if (in->code == MG_CODE_TAKE) shape = mg_mix(shape, operands[0]);
+    for (uint32_t k = 1; k < one->count; k += 2) shape = mg_mix(shape, operands[k] != MG_NOTHING);
     one->shape = shape;
     const bool pairs = one->sum || (in->z == MG_NOTHING && in->code != MG_CODE_TAKE);
     for (int side = 0; side < 2; side++) {
-        uint64_t shared = mix(shape, 1 + (uint64_t)side);
+        uint64_t shared = mg_mix(shape, 1 + (uint64_t)side);
         bool any = false;
         for (uint32_t k = 0; pairs && k < one->count; k += 2) {
             if (operands[k] == MG_NOTHING || operands[k + 1] == MG_NOTHING) continue;
-            shared = mix(shared, operands[k + (uint32_t)side]);
+            shared = mg_mix(shared, operands[k + (uint32_t)side]);
             any = true;
         }
         one->shared[side] = any ? shared : 0;
     }
 }
 
-static void add_item(packer *p, uint32_t at) {
+static void add_item(mg_packer *p, uint32_t at) {
     const mg_instruction *in = &p->from->code[at];
-    if (!GROW(p, p->items, p->item_count, p->item_room)) return;
-    item *one = &p->items[p->item_count++];
-    *one = (item){.at = at, .first = (uint32_t)p->operand_count, .sum = is_sum(in)};
+    if (!MG_GROW_OR_FAIL(p, p->items, p->item_count, p->item_room)) return;
+    mg_item *one = &p->items[p->item_count++];
+    *one = (mg_item){.at = at, .first = (uint32_t)p->operand_count, .sum = is_sum(in)};
     list_operands(p, in);
     if (p->failed) return;
     one->count = (uint32_t)p->operand_count - one->first;
     describe(p, one, in);
     if (in->code == MG_CODE_TAKE && !one->result_own && !mg_is_scalar(in->x))
         p->results[in->x].shared = true;
-    p->results[in->out] = (result){.level = one->level, .own = one->result_own};
+    p->results[in->out] = (mg_result){.level = one->level, .own = one->result_own};
 }
 
 /* Note the instructions that only read and write, with registers for places; the others are items.
  */
-static void take_in(packer *p) {
+static void mg_list_items(mg_packer *p) {
     mg_packs *to = p->to;
     for (uint32_t i = 0; i < p->from->count && !p->failed; i++) {
         const mg_instruction *in = &p->from->code[i];
         if (mg_gives_up(p->memory, 1)) return;
         switch ((mg_code)in->code) {
             case MG_CODE_LOAD:
-                p->results[in->out] = (result){.place = in->index, .own = in->index < p->own};
+                p->results[in->out] = (mg_result){.place = in->index, .own = in->index < p->own};
                 break;
             case MG_CODE_SEED:
-                p->results[in->out] = (result){.place = (uint32_t)to->seeds + in->index};
+                p->results[in->out] = (mg_result){.place = (uint32_t)to->seeds + in->index};
                 break;
             case MG_CODE_STORE:
-                if (GROW(p, to->outputs, to->output_count, to->output_room))
+                if (MG_GROW_OR_FAIL(p, to->outputs, to->output_count, to->output_room))
                     to->outputs[to->output_count++] = (mg_answer){in->index, in->x};
                 break;
             case MG_CODE_GRADIENT:
-                if (GROW(p, to->gradients, to->gradient_count, to->gradient_room))
+                if (MG_GROW_OR_FAIL(p, to->gradients, to->gradient_count, to->gradient_room))
                     to->gradients[to->gradient_count++] = (mg_answer){in->index, in->x};
                 break;
             case MG_CODE_GUARD:
-                if (!GROW(p, to->guards, to->guard_count, to->guard_room)) break;
+                if (!MG_GROW_OR_FAIL(p, to->guards, to->guard_count, to->guard_room)) break;
                 to->guards[to->guard_count] = p->program->guards[in->index];
                 to->guards[to->guard_count].left = in->x;
                 to->guards[to->guard_count++].right = in->y;
                 break;
             case MG_CODE_INDEX:
-                if (GROW(p, to->lookups, to->lookup_count, to->lookup_room))
+                if (MG_GROW_OR_FAIL(p, to->lookups, to->lookup_count, to->lookup_room))
                     to->lookups[to->lookup_count++] = (mg_lookup){in->x, in->count, false};
                 break;
             default:
@@ -244,26 +238,26 @@ static void take_in(packer *p) {
 }
 
 /* Replace the registers of what is read and written by places. */
-static void place_answers(packer *p) {
+static void mg_place_answers(mg_packer *p) {
     mg_packs *to = p->to;
     for (size_t i = 0; i < to->output_count; i++)
-        to->outputs[i].place = result_of(p, to->outputs[i].place).place;
+        to->outputs[i].place = mg_result_of(p, to->outputs[i].place).place;
     for (size_t i = 0; i < to->gradient_count; i++)
-        to->gradients[i].place = result_of(p, to->gradients[i].place).place;
+        to->gradients[i].place = mg_result_of(p, to->gradients[i].place).place;
     for (size_t i = 0; i < to->lookup_count; i++) {
-        const result index = result_of(p, to->lookups[i].x);
+        const mg_result index = mg_result_of(p, to->lookups[i].x);
         to->lookups[i].x = index.place;
         to->lookups[i].own = !index.shared;
     }
     for (size_t i = 0; i < to->guard_count; i++) {
-        to->guards[i].left = result_of(p, to->guards[i].left).place;
-        to->guards[i].right = result_of(p, to->guards[i].right).place;
+        to->guards[i].left = mg_result_of(p, to->guards[i].left).place;
+        to->guards[i].right = mg_result_of(p, to->guards[i].right).place;
     }
 }
 
 /* ---- operands ---- */
 
-static void set_lanes(packer *p, size_t lanes) {
+static void mg_emit_lanes(mg_packer *p, size_t lanes) {
     if (lanes == p->lanes) return;
     mg_instruction set = mg_blank(MG_CODE_LANES);
     set.count = (uint32_t)lanes;
@@ -274,7 +268,7 @@ static void set_lanes(packer *p, size_t lanes) {
 /* Return the first of the places for the `lanes` results of the instruction that is emitted next. A
  * loop over a multiple of MG_LANES lanes may write to places beyond these, which are those of later
  * instructions. */
-static uint32_t new_places(packer *p, size_t lanes) {
+static uint32_t mg_new_places(mg_packer *p, size_t lanes) {
     size_t place = p->to->room;
     if (lanes >= MG_LANES) place = (place + MG_LANES - 1) / MG_LANES * MG_LANES;
     p->to->room = place + lanes;
@@ -282,7 +276,7 @@ static uint32_t new_places(packer *p, size_t lanes) {
     return (uint32_t)place;
 }
 
-static bool gathers_list(const packer *p, const mg_instruction *gather, size_t lanes) {
+static bool gathers_list(const mg_packer *p, const mg_instruction *gather, size_t lanes) {
     const mg_product *terms = p->to->schedule.terms + gather->first;
     size_t l = 0;
     if (gather->count != lanes) return false;
@@ -292,19 +286,19 @@ static bool gathers_list(const packer *p, const mg_instruction *gather, size_t l
 
 static uint64_t hash_list(const uint32_t *list, size_t lanes) {
     uint64_t hash = lanes;
-    for (size_t l = 0; l < lanes; l++) hash = mix(hash, list[l]);
+    for (size_t l = 0; l < lanes; l++) hash = mg_mix(hash, list[l]);
     return hash;
 }
 
 /* Return where a gather's list is in the table, or where there is room for it. */
-static size_t find_gather(const packer *p, size_t lanes, uint64_t hash) {
+static size_t find_gather(const mg_packer *p, size_t lanes, uint64_t hash) {
     size_t i = hash & (p->gather_room - 1);
     while (p->gathers[i] != 0 && !gathers_list(p, &p->to->schedule.code[p->gathers[i] - 1], lanes))
         i = (i + 1) & (p->gather_room - 1);
     return i;
 }
 
-static bool grow_gathers(packer *p) {
+static bool grow_gathers(mg_packer *p) {
     const size_t before = p->gather_room, room = before == 0 ? 64 : 2 * before;
     uint32_t *old = p->gathers, *gathers = mg_allocate(p->memory, room * sizeof(uint32_t));
     if (gathers == NULL) return false;
@@ -313,7 +307,7 @@ static bool grow_gathers(packer *p) {
         const mg_instruction *gather = &p->to->schedule.code[old[i] - 1];
         uint64_t hash = gather->count;
         for (uint32_t l = 0; l < gather->count; l++)
-            hash = mix(hash, p->to->schedule.terms[gather->first + l].a);
+            hash = mg_mix(hash, p->to->schedule.terms[gather->first + l].a);
         size_t k = hash & (room - 1);
         while (gathers[k] != 0) k = (k + 1) & (room - 1);
         gathers[k] = old[i];
@@ -325,7 +319,7 @@ static bool grow_gathers(packer *p) {
 }
 
 /* Return the place where the numbers of the list lie side by side, gathered if need be. */
-static uint32_t gather(packer *p, size_t lanes) {
+static uint32_t gather(mg_packer *p, size_t lanes) {
     mg_schedule *out = &p->to->schedule;
     if (2 * p->gather_count >= p->gather_room && !grow_gathers(p)) {
         p->failed = true;
@@ -334,7 +328,7 @@ static uint32_t gather(packer *p, size_t lanes) {
     const size_t i = find_gather(p, lanes, hash_list(p->list, lanes));
     if (p->gathers[i] != 0) return out->code[p->gathers[i] - 1].out;
     mg_instruction gather = mg_blank(MG_CODE_GATHER);
-    gather.out = new_places(p, lanes);
+    gather.out = mg_new_places(p, lanes);
     gather.first = (uint32_t)out->term_count;
     gather.count = (uint32_t)lanes;
     for (size_t l = 0; l < lanes; l++) {
@@ -348,12 +342,13 @@ static uint32_t gather(packer *p, size_t lanes) {
 }
 
 /* Return the reference of the k-th operand of a pack; `scalar`: it may be one number for all. */
-static uint32_t operand(packer *p, const entrant *pack, size_t lanes, uint32_t k, bool scalar) {
+static uint32_t mg_pack_operand(mg_packer *p, const mg_entrant *pack, size_t lanes, uint32_t k,
+                                bool scalar) {
     bool same = true, beside = true;
     for (size_t l = 0; l < lanes; l++) {
         const uint32_t reference = p->operands[p->items[pack[l].item].first + k];
         if (reference == MG_NOTHING) return MG_NOTHING; /* in all lanes: the shape says so */
-        p->list[l] = result_of(p, reference).place;
+        p->list[l] = mg_result_of(p, reference).place;
         same &= p->list[l] == p->list[0];
         beside &= p->list[l] == p->list[0] + l;
     }
@@ -364,24 +359,24 @@ static uint32_t operand(packer *p, const entrant *pack, size_t lanes, uint32_t k
 /* ---- packs ---- */
 
 /* Give the results of a pack, which is emitted next, their places; return the first one. */
-static uint32_t place_results(packer *p, const entrant *pack, size_t lanes) {
-    const uint32_t out = new_places(p, lanes), maker = p->makers++;
-    set_lanes(p, lanes);
+static uint32_t place_results(mg_packer *p, const mg_entrant *pack, size_t lanes) {
+    const uint32_t out = mg_new_places(p, lanes), maker = p->makers++;
+    mg_emit_lanes(p, lanes);
     for (size_t l = 0; l < lanes; l++) {
-        result *to = &p->results[p->from->code[p->items[pack[l].item].at].out];
+        mg_result *to = &p->results[p->from->code[p->items[pack[l].item].at].out];
         to->place = out + (uint32_t)l;
         to->maker = maker;
     }
     return out;
 }
 
-static void emit_sum(packer *p, const entrant *pack, size_t lanes) {
+static void emit_sum(mg_packer *p, const mg_entrant *pack, size_t lanes) {
     const uint32_t count = p->items[pack->item].count;
     bool any = false; /* an operand that has lanes */
     for (uint32_t k = 0; k < count; k += 2) {
         const bool last = k + 2 == count;
-        uint32_t a = operand(p, pack, lanes, k, !last || any);
-        uint32_t b = operand(p, pack, lanes, k + 1, !mg_is_scalar(a));
+        uint32_t a = mg_pack_operand(p, pack, lanes, k, !last || any);
+        uint32_t b = mg_pack_operand(p, pack, lanes, k + 1, !mg_is_scalar(a));
         if (b != MG_NOTHING && mg_is_scalar(b)) {
             const uint32_t swapped = a;
             a = b;
@@ -394,13 +389,13 @@ static void emit_sum(packer *p, const entrant *pack, size_t lanes) {
 }
 
 /* An index, and for each element the places of its lanes. */
-static void emit_choice(packer *p, const entrant *pack, size_t lanes) {
-    const item *one = &p->items[pack->item];
+static void emit_choice(mg_packer *p, const mg_entrant *pack, size_t lanes) {
+    const mg_item *one = &p->items[pack->item];
     mg_schedule *to = &p->to->schedule;
     mg_instruction choose = mg_blank(MG_CODE_CHOOSE);
     for (uint32_t k = 2; k < one->count; k += 2)
-        mg_push_product(&p->emit, operand(p, pack, lanes, k, false), MG_NOTHING);
-    choose.x = result_of(p, p->operands[one->first]).place | MG_SCALAR;
+        mg_push_product(&p->emit, mg_pack_operand(p, pack, lanes, k, false), MG_NOTHING);
+    choose.x = mg_result_of(p, p->operands[one->first]).place | MG_SCALAR;
     choose.first = (uint32_t)to->term_count;
     choose.count = one->count / 2 - 1;
     for (size_t k = 0; k < p->emit.stack_count; k++)
@@ -413,16 +408,16 @@ static void emit_choice(packer *p, const entrant *pack, size_t lanes) {
 
 /* Of an operator on rows the first operand has lanes unless the second one has, and what reverse
  * reads has lanes. */
-static void emit_apply(packer *p, const entrant *pack, size_t lanes) {
-    const item *one = &p->items[pack->item];
+static void emit_apply(mg_packer *p, const mg_entrant *pack, size_t lanes) {
+    const mg_item *one = &p->items[pack->item];
     mg_instruction in = p->from->code[one->at];
     const bool table = in.code == MG_CODE_APPLY, push_x = in.code == MG_CODE_PUSH_X;
     const bool push = push_x || in.code == MG_CODE_PUSH_Y, any = in.code == MG_CODE_SELECT;
-    in.y = operand(p, pack, lanes, 1, true);
-    in.x = operand(p, pack, lanes, 0, any || (in.y != MG_NOTHING && !mg_is_scalar(in.y)));
-    in.z = operand(p, pack, lanes, 2, any);
-    in.g = operand(p, pack, lanes, 3, false);
-    in.mask = operand(p, pack, lanes, 4, false);
+    in.y = mg_pack_operand(p, pack, lanes, 1, true);
+    in.x = mg_pack_operand(p, pack, lanes, 0, any || (in.y != MG_NOTHING && !mg_is_scalar(in.y)));
+    in.z = mg_pack_operand(p, pack, lanes, 2, any);
+    in.g = mg_pack_operand(p, pack, lanes, 3, false);
+    in.mask = mg_pack_operand(p, pack, lanes, 4, false);
     if (!one->own && table) in.code = MG_CODE_EXACT;
     if (!one->own && push) in.code = push_x ? MG_CODE_EXACT_X : MG_CODE_EXACT_Y;
     in.out = place_results(p, pack, lanes);
@@ -432,7 +427,7 @@ static void emit_apply(packer *p, const entrant *pack, size_t lanes) {
 /* ---- one by one ---- */
 
 /* Return the instruction of a sum of one item. Its terms, if they are listed, are places. */
-static mg_instruction sum_of_one(packer *p, const item *one) {
+static mg_instruction sum_of_one(mg_packer *p, const mg_item *one) {
     mg_schedule *to = &p->to->schedule;
     mg_product terms[2] = {{MG_NOTHING, MG_NOTHING}, {MG_NOTHING, MG_NOTHING}};
     mg_instruction in = mg_blank(MG_CODE_SUM);
@@ -440,8 +435,8 @@ static mg_instruction sum_of_one(packer *p, const item *one) {
     in.count = one->count / 2;
     for (uint32_t k = 0; k < in.count; k++) {
         const uint32_t *pair = p->operands + one->first + 2 * k;
-        mg_product term = {result_of(p, pair[0]).place, pair[1]};
-        if (pair[1] != MG_NOTHING) term.b = result_of(p, pair[1]).place;
+        mg_product term = {mg_result_of(p, pair[0]).place, pair[1]};
+        if (pair[1] != MG_NOTHING) term.b = mg_result_of(p, pair[1]).place;
         if (k < 2) terms[k] = term;
         if (MG_GROW_OR_FAIL(&p->emit, to->terms, to->term_count, to->term_room))
             to->terms[to->term_count++] = term;
@@ -459,11 +454,11 @@ static mg_instruction sum_of_one(packer *p, const item *one) {
     return in;
 }
 
-static mg_instruction apply_to_one(const packer *p, const item *one) {
+static mg_instruction apply_to_one(const mg_packer *p, const mg_item *one) {
     mg_instruction in = p->from->code[one->at];
     uint32_t *const fields[] = {&in.x, &in.y, &in.z, &in.g, &in.mask};
     for (int k = 0; k < 5; k++)
-        if (*fields[k] != MG_NOTHING) *fields[k] = result_of(p, *fields[k]).place;
+        if (*fields[k] != MG_NOTHING) *fields[k] = mg_result_of(p, *fields[k]).place;
     if (in.code == MG_CODE_APPLY) in.code = MG_CODE_EXACT;
     if (in.code == MG_CODE_PUSH_X) in.code = MG_CODE_EXACT_X;
     if (in.code == MG_CODE_PUSH_Y) in.code = MG_CODE_EXACT_Y;
@@ -472,12 +467,12 @@ static mg_instruction apply_to_one(const packer *p, const item *one) {
 
 /* Whether an instruction is never one of a pack: lanes divide without a look at what they divide
  * by. */
-static bool stands_alone(const packer *p, const item *one) {
+static bool stands_alone(const mg_packer *p, const mg_item *one) {
     return p->from->code[one->at].code == MG_CODE_DIVIDE && !one->own;
 }
 
 /* Whether mg_run_ones knows the instruction of an item. */
-static bool runs_alone(const packer *p, const item *one) {
+static bool runs_alone(const mg_packer *p, const mg_item *one) {
     switch ((mg_code)p->from->code[one->at].code) {
         case MG_CODE_APPLY:
         case MG_CODE_PUSH_X:
@@ -494,12 +489,12 @@ static bool runs_alone(const packer *p, const item *one) {
     }
 }
 
-static void emit_one(packer *p, const entrant *entry) {
-    const item *one = &p->items[entry->item];
+static void emit_one(mg_packer *p, const mg_entrant *entry) {
+    const mg_item *one = &p->items[entry->item];
     mg_schedule *to = &p->to->schedule;
-    result *out = &p->results[p->from->code[one->at].out];
+    mg_result *out = &p->results[p->from->code[one->at].out];
     mg_instruction in = one->sum ? sum_of_one(p, one) : apply_to_one(p, one);
-    out->place = in.out = new_places(p, 1);
+    out->place = in.out = mg_new_places(p, 1);
     out->maker = p->makers++;
     if (p->ones == 0 || p->ones + to->code[p->ones - 1].count != to->count) {
         mg_emit(&p->emit, mg_blank(MG_CODE_ONES));
@@ -511,8 +506,8 @@ static void emit_one(packer *p, const entrant *entry) {
 
 /* ---- packs of items ---- */
 
-static void emit_pack(packer *p, const entrant *pack, size_t lanes) {
-    const item *one = &p->items[pack->item];
+static void mg_emit_pack(mg_packer *p, const mg_entrant *pack, size_t lanes) {
+    const mg_item *one = &p->items[pack->item];
     mg_gives_up(p->memory, lanes * one->count);
     if (lanes == 1 && runs_alone(p, one))
         emit_one(p, pack);
@@ -525,7 +520,7 @@ static void emit_pack(packer *p, const entrant *pack, size_t lanes) {
 }
 
 /* Whether two items do the same with other operands. */
-static bool are_alike(const packer *p, const item *a, const item *b) {
+static bool are_alike(const mg_packer *p, const mg_item *a, const mg_item *b) {
     const mg_instruction *one = &p->from->code[a->at], *other = &p->from->code[b->at];
     if (a->shape != b->shape || a->sum != b->sum || a->count != b->count || a->own != b->own)
         return false;
@@ -542,24 +537,24 @@ static bool are_alike(const packer *p, const item *a, const item *b) {
 
 /* ---- levels ---- */
 
-static tally *tally_of(packer *p, uint64_t key) {
+static mg_tally *tally_of(mg_packer *p, uint64_t key) {
     size_t i = key & (p->tally_count - 1);
     while (p->tallies[i].count != 0 && p->tallies[i].key != key) i = (i + 1) & (p->tally_count - 1);
     return &p->tallies[i];
 }
 
-static void count_shared(packer *p) {
+static void count_shared(mg_packer *p) {
     for (size_t i = 0; i < p->item_count; i++)
         for (int side = 0; side < 2; side++) {
             const uint64_t key = p->items[i].shared[side];
-            tally *found = key != 0 ? tally_of(p, key) : NULL;
-            if (found != NULL) *found = (tally){key, found->count + 1};
+            mg_tally *found = key != 0 ? tally_of(p, key) : NULL;
+            if (found != NULL) *found = (mg_tally){key, found->count + 1};
         }
 }
 
 /* The place of the first operand, or of the first one that a pack does not share. */
-static entrant enter(packer *p, uint32_t i) {
-    const item *one = &p->items[i];
+static mg_entrant enter(mg_packer *p, uint32_t i) {
+    const mg_item *one = &p->items[i];
     const uint32_t *operands = p->operands + one->first;
     uint32_t counts[2] = {0, 0};
     for (int side = 0; side < 2; side++)
@@ -568,13 +563,13 @@ static entrant enter(packer *p, uint32_t i) {
     if (counts[side] >= LEAST) {
         uint32_t k = 0;
         while (operands[k + 1] == MG_NOTHING) k += 2;
-        return (entrant){one->shared[side], result_of(p, operands[k + 1 - side]).place, 0, i};
+        return (mg_entrant){one->shared[side], mg_result_of(p, operands[k + 1 - side]).place, 0, i};
     }
-    entrant next = {one->shape, MG_NOTHING, MG_NOTHING, i};
+    mg_entrant next = {one->shape, MG_NOTHING, MG_NOTHING, i};
     for (uint32_t k = 0; k < one->count; k++) {
         if (operands[k] == MG_NOTHING) continue;
-        const result from = result_of(p, operands[k]);
-        next.key = mix(next.key, from.maker);
+        const mg_result from = mg_result_of(p, operands[k]);
+        next.key = mg_mix(next.key, from.maker);
         if (next.first == MG_NOTHING)
             next.first = from.place;
         else if (next.second == MG_NOTHING)
@@ -584,14 +579,14 @@ static entrant enter(packer *p, uint32_t i) {
 }
 
 /* Have the processor meet the same kinds of instructions one after the other. */
-static uint64_t sort_by_kind(const packer *p, const item *one, uint64_t key) {
+static uint64_t sort_by_kind(const mg_packer *p, const mg_item *one, uint64_t key) {
     const uint64_t kind =
         one->sum ? 32 + (one->count < 62 ? one->count / 2 : 31) : p->from->code[one->at].code;
     return kind << 58 | key >> 6;
 }
 
 static int compare(const void *left, const void *right) {
-    const entrant *a = left, *b = right;
+    const mg_entrant *a = left, *b = right;
     if (a->key != b->key) return a->key < b->key ? -1 : 1;
     if (a->first != b->first) return a->first < b->first ? -1 : 1;
     if (a->second != b->second) return a->second < b->second ? -1 : 1;
@@ -599,27 +594,27 @@ static int compare(const void *left, const void *right) {
 }
 
 /* Make packs of items, which are of one level. */
-static void pack_level(packer *p, const uint32_t *items, size_t count) {
+static void pack_level(mg_packer *p, const uint32_t *items, size_t count) {
     for (size_t i = 0; i < count; i++) {
         p->entrants[i] = enter(p, items[i]);
         p->entrants[i].key = sort_by_kind(p, &p->items[items[i]], p->entrants[i].key);
     }
-    qsort(p->entrants, count, sizeof(entrant), compare);
+    qsort(p->entrants, count, sizeof(mg_entrant), compare);
     for (size_t i = 0, end; i < count && !p->failed && !p->memory->gave_up; i = end) {
-        const entrant *first = &p->entrants[i];
-        for (end = i + 1; end < count && end - i < MOST; end++)
+        const mg_entrant *first = &p->entrants[i];
+        for (end = i + 1; end < count && end - i < MG_MOST_LANES; end++)
             if (p->entrants[end].key != first->key ||
                 !are_alike(p, &p->items[first->item], &p->items[p->entrants[end].item]))
                 break;
         if (end - i >= LEAST && !stands_alone(p, &p->items[first->item]))
-            emit_pack(p, first, end - i);
+            mg_emit_pack(p, first, end - i);
         else
-            for (size_t k = i; k < end; k++) emit_pack(p, &p->entrants[k], 1);
+            for (size_t k = i; k < end; k++) mg_emit_pack(p, &p->entrants[k], 1);
     }
 }
 
 /* Make packs level by level. An item's level is higher than that of any it depends on. */
-static void pack_items(packer *p) {
+static void pack_items(mg_packer *p) {
     uint32_t levels = 0;
     for (size_t i = 0; i < p->item_count; i++)
         if (p->items[i].level > levels) levels = p->items[i].level;
@@ -640,20 +635,20 @@ static void pack_items(packer *p) {
 
 /* ---- all of it ---- */
 
-static void pack_up(packer *p, size_t registers) {
-    p->results = mg_allocate(p->memory, (registers + 1) * sizeof(result));
+static void pack_up(mg_packer *p, size_t registers) {
+    p->results = mg_allocate(p->memory, (registers + 1) * sizeof(mg_result));
     p->failed = p->results == NULL;
-    take_in(p);
+    mg_list_items(p);
     p->tally_count = 64;
     while (p->tally_count < 4 * p->item_count) p->tally_count *= 2;
-    p->tallies = mg_allocate(p->memory, p->tally_count * sizeof(tally));
-    p->entrants = mg_allocate(p->memory, (p->item_count + 1) * sizeof(entrant));
+    p->tallies = mg_allocate(p->memory, p->tally_count * sizeof(mg_tally));
+    p->entrants = mg_allocate(p->memory, (p->item_count + 1) * sizeof(mg_entrant));
     p->failed |= p->tallies == NULL || p->entrants == NULL;
     if (p->failed || p->memory->gave_up) return;
     count_shared(p);
     pack_items(p);
     p->failed |= p->emit.failed;
-    if (!p->failed) place_answers(p);
+    if (!p->failed) mg_place_answers(p);
 }
 
 static void drop_packs(mg_packs *packs) {
@@ -691,7 +686,7 @@ static bool fill_packs(mg_packs *packs, mg_program *program, mg_mode mode, bool 
     const mg_span inputs = {0, packs->inputs}, captured = {packs->inputs, program->inputs};
     mg_schedule code = {0};
     uint32_t registers = 0;
-    packer p = {
+    mg_packer p = {
         .memory = memory,
         .to = packs,
         .program = program,
