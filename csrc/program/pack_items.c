@@ -5,7 +5,7 @@
 #include "program/packer.h"
 
 static void add_operand(mg_packer *p, uint32_t reference) {
-    if (MG_GROW_OR_FAIL(p, p->operands, p->operand_count, p->operand_room))
+    if (MG_GROW_OR_FAIL(&p->emit, p->operands, p->operand_count, p->operand_room))
         p->operands[p->operand_count++] = reference;
 }
 
@@ -89,11 +89,11 @@ static void describe(mg_packer *p, mg_item *one, const mg_instruction *in) {
 
 static void add_item(mg_packer *p, uint32_t at) {
     const mg_instruction *in = &p->from->code[at];
-    if (!MG_GROW_OR_FAIL(p, p->items, p->item_count, p->item_room)) return;
+    if (!MG_GROW_OR_FAIL(&p->emit, p->items, p->item_count, p->item_room)) return;
     mg_item *one = &p->items[p->item_count++];
     *one = (mg_item){.at = at, .first = (uint32_t)p->operand_count, .sum = is_sum(in)};
     list_operands(p, in);
-    if (p->failed) return;
+    if (p->emit.failed) return;
     one->count = (uint32_t)p->operand_count - one->first;
     describe(p, one, in);
     if (in->code == MG_CODE_TAKE && !one->result_own && !mg_is_scalar(in->x))
@@ -103,7 +103,7 @@ static void add_item(mg_packer *p, uint32_t at) {
 
 void mg_list_items(mg_packer *p) {
     mg_packs *to = p->to;
-    for (uint32_t i = 0; i < p->from->count && !p->failed; i++) {
+    for (uint32_t i = 0; i < p->from->count && !p->emit.failed; i++) {
         const mg_instruction *in = &p->from->code[i];
         if (mg_gives_up(p->memory, 1)) return;
         switch ((mg_code)in->code) {
@@ -114,21 +114,21 @@ void mg_list_items(mg_packer *p) {
                 p->results[in->out] = (mg_result){.place = (uint32_t)to->seeds + in->index};
                 break;
             case MG_CODE_STORE:
-                if (MG_GROW_OR_FAIL(p, to->outputs, to->output_count, to->output_room))
+                if (MG_GROW_OR_FAIL(&p->emit, to->outputs, to->output_count, to->output_room))
                     to->outputs[to->output_count++] = (mg_answer){in->index, in->x};
                 break;
             case MG_CODE_GRADIENT:
-                if (MG_GROW_OR_FAIL(p, to->gradients, to->gradient_count, to->gradient_room))
+                if (MG_GROW_OR_FAIL(&p->emit, to->gradients, to->gradient_count, to->gradient_room))
                     to->gradients[to->gradient_count++] = (mg_answer){in->index, in->x};
                 break;
             case MG_CODE_GUARD:
-                if (!MG_GROW_OR_FAIL(p, to->guards, to->guard_count, to->guard_room)) break;
+                if (!MG_GROW_OR_FAIL(&p->emit, to->guards, to->guard_count, to->guard_room)) break;
                 to->guards[to->guard_count] = p->program->guards[in->index];
                 to->guards[to->guard_count].left = in->x;
                 to->guards[to->guard_count++].right = in->y;
                 break;
             case MG_CODE_INDEX:
-                if (MG_GROW_OR_FAIL(p, to->lookups, to->lookup_count, to->lookup_room))
+                if (MG_GROW_OR_FAIL(&p->emit, to->lookups, to->lookup_count, to->lookup_room))
                     to->lookups[to->lookup_count++] = (mg_lookup){in->x, in->count, false};
                 break;
             default:

@@ -13,7 +13,7 @@ uint32_t mg_new_places(mg_packer *p, size_t lanes) {
     size_t place = p->to->room;
     if (lanes >= MG_LANES) place = (place + MG_LANES - 1) / MG_LANES * MG_LANES;
     p->to->room = place + lanes;
-    if (p->to->room >= MG_SCALAR) p->failed = true;
+    if (p->to->room >= MG_SCALAR) p->emit.failed = true;
     return (uint32_t)place;
 }
 
@@ -63,7 +63,7 @@ static bool grow_gathers(mg_packer *p) {
 static uint32_t gather(mg_packer *p, size_t lanes) {
     mg_schedule *out = &p->to->schedule;
     if (2 * p->gather_count >= p->gather_room && !grow_gathers(p)) {
-        p->failed = true;
+        p->emit.failed = true;
         return 0;
     }
     const size_t i = find_gather(p, lanes, hash_list(p->list, lanes));
@@ -77,6 +77,7 @@ static uint32_t gather(mg_packer *p, size_t lanes) {
         out->terms[out->term_count++] = (mg_product){p->list[l], MG_NOTHING};
     }
     mg_emit(&p->emit, gather);
+    if (p->emit.failed) return 0;
     p->gathers[i] = (uint32_t)out->count;
     p->gather_count++;
     return gather.out;

@@ -50,7 +50,7 @@ typedef struct {
     mg_packs *to;
     const mg_program *program;
     const mg_schedule *from;
-    mg_scheduler emit;  /* appends to the schedule of `to` */
+    mg_scheduler emit;  /* appends to the schedule of `to`; has the flag of failure for all */
     size_t own;         /* number of the row's own inputs, as far as exactness is concerned */
     size_t constants;   /* the place of the first constant */
     mg_result *results; /* for each register */
@@ -70,7 +70,6 @@ typedef struct {
     size_t ones;  /* where the MG_CODE_ONES begins that ends the code; 0: there is none */
     uint32_t makers;
     uint32_t list[MG_MOST_LANES]; /* the places of an operand, lane by lane */
-    bool failed;
 } mg_packer;
 
 static inline uint64_t mg_mix(uint64_t hash, uint64_t number) {

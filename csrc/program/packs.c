@@ -112,7 +112,7 @@ static void pack_level(mg_packer *p, const uint32_t *items, size_t count) {
         p->entrants[i].key = sort_by_kind(p, &p->items[items[i]], p->entrants[i].key);
     }
     qsort(p->entrants, count, sizeof(mg_entrant), compare);
-    for (size_t i = 0, end; i < count && !p->failed && !p->memory->gave_up; i = end) {
+    for (size_t i = 0, end; i < count && !p->emit.failed && !p->memory->gave_up; i = end) {
         const mg_entrant *first = &p->entrants[i];
         for (end = i + 1; end < count && end - i < MG_MOST_LANES; end++)
             if (p->entrants[end].key != first->key ||
@@ -136,10 +136,10 @@ static void pack_items(mg_packer *p) {
         for (size_t i = 0; i < p->item_count; i++) ends[p->items[i].level + 1]++;
         for (uint32_t level = 1; level <= levels; level++) ends[level + 1] += ends[level];
         for (uint32_t i = 0; i < p->item_count; i++) sorted[ends[p->items[i].level]++] = i;
-        for (uint32_t level = 1; level <= levels && !p->failed && !p->memory->gave_up; level++)
+        for (uint32_t level = 1; level <= levels && !p->emit.failed && !p->memory->gave_up; level++)
             pack_level(p, sorted + ends[level - 1], ends[level] - ends[level - 1]);
     } else {
-        p->failed = true;
+        p->emit.failed = true;
     }
     mg_deallocate(p->memory, ends);
     mg_deallocate(p->memory, sorted);
@@ -149,18 +149,17 @@ static void pack_items(mg_packer *p) {
 
 static void pack_up(mg_packer *p, size_t registers) {
     p->results = mg_allocate(p->memory, (registers + 1) * sizeof(mg_result));
-    p->failed = p->results == NULL;
+    p->emit.failed = p->results == NULL;
     mg_list_items(p);
     p->tally_count = 64;
     while (p->tally_count < 4 * p->item_count) p->tally_count *= 2;
     p->tallies = mg_allocate(p->memory, p->tally_count * sizeof(mg_tally));
     p->entrants = mg_allocate(p->memory, (p->item_count + 1) * sizeof(mg_entrant));
-    p->failed |= p->tallies == NULL || p->entrants == NULL;
-    if (p->failed || p->memory->gave_up) return;
+    p->emit.failed |= p->tallies == NULL || p->entrants == NULL;
+    if (p->emit.failed || p->memory->gave_up) return;
     count_shared(p);
     pack_items(p);
-    p->failed |= p->emit.failed;
-    if (!p->failed) mg_place_answers(p);
+    if (!p->emit.failed) mg_place_answers(p);
 }
 
 static void drop_packs(mg_packs *packs) {
@@ -217,7 +216,7 @@ static bool fill_packs(mg_packs *packs, mg_program *program, mg_mode mode, bool 
                      mode == MG_PARAMETERS ? captured : inputs, &code, &registers))
         pack_up(&p, registers);
     else
-        p.failed = true;
+        p.emit.failed = true;
     mg_drop_schedule(memory, &code);
     mg_deallocate(memory, p.results);
     mg_deallocate(memory, p.items);
@@ -226,7 +225,7 @@ static bool fill_packs(mg_packs *packs, mg_program *program, mg_mode mode, bool 
     mg_deallocate(memory, p.tallies);
     mg_deallocate(memory, p.gathers);
     mg_deallocate(memory, p.emit.stack);
-    return !p.failed && !memory->gave_up;
+    return !p.emit.failed && !memory->gave_up;
 }
 
 static mg_packs *make_packs(mg_arena *memory, const mg_program *of, mg_mode mode, bool exact) {
@@ -236,7 +235,7 @@ static mg_packs *make_packs(mg_arena *memory, const mg_program *of, mg_mode mode
     packs->inputs = of->inputs;
     packs->captured = of->captured;
     packs->seeds = of->inputs + of->captured;
-    mg_program *program = with_all_inputs(memory, of);
+    mg_program *program = packs->seeds < MG_SCALAR ? with_all_inputs(memory, of) : NULL;
     const bool good = program != NULL && fill_packs(packs, program, mode, exact);
     mg_drop_program(program);
     if (good) return packs;

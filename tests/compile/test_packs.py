@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from typing import Any
 
 import pytest
@@ -172,3 +173,33 @@ def test_a_division_by_zero_among_many_is_raised_as_eagerly(mg: Any) -> None:
     assert loss([1.0, 2.0, 4.0, 8.0]).data == 1.875
     with pytest.raises(ZeroDivisionError):
         loss([1.0, 2.0, 0.0, 8.0])
+
+
+@pytest.mark.long
+def test_any_allocation_for_packs_may_fail(mg: Any) -> None:
+    replay = sys.modules["micrograd_c._compile.replay"]
+    first, second = matrix(mg, 60, 3, 1), matrix(mg, 2, 60, 2)
+    parameters = [p for row in first + second for p in row]
+
+    def loss(*xs: Any) -> Any:
+        hidden = [(h.tanh() / 2.0).exp() for h in times(first, xs)]
+        return sum(v * v for v in times(second, hidden))
+
+    def work() -> tuple[Any, ...]:
+        program = mg.compile(loss, 0.5, -1.0, 2.0)
+        found = program([0.5], [-1.0], [2.0]), program.gradient([0.5], [-1.0], [2.0])
+        return (*found[0], *found[1][0], *gradients(parameters, mg.jit(loss)(0.5, -1.0, 2.0)))
+
+    expected = work()
+    for n in range(1, 1000):
+        replay.fail_after(n)
+        try:
+            found = work()
+        except MemoryError:
+            continue
+        finally:
+            replay.fail_after(0)
+        assert found == expected
+        break
+    else:
+        pytest.fail("still failing")
