@@ -95,6 +95,7 @@ static void add_item(mg_packer *p, uint32_t at) {
     list_operands(p, in);
     if (p->emit.failed) return;
     one->count = (uint32_t)p->operand_count - one->first;
+    mg_gives_up(p->memory, one->count);
     describe(p, one, in);
     if (in->code == MG_CODE_TAKE && !one->result_own && !mg_is_scalar(in->x))
         p->results[in->x].shared = true;

@@ -56,7 +56,7 @@ static mg_tally *tally_of(mg_packer *p, uint64_t key) {
 }
 
 static void count_shared(mg_packer *p) {
-    for (size_t i = 0; i < p->item_count; i++)
+    for (size_t i = 0; i < p->item_count && !mg_gives_up(p->memory, 1); i++)
         for (int side = 0; side < 2; side++) {
             const uint64_t key = p->items[i].shared[side];
             mg_tally *found = key != 0 ? tally_of(p, key) : NULL;
@@ -108,6 +108,7 @@ static int compare(const void *left, const void *right) {
 /* Make packs of items, which are of one level. */
 static void pack_level(mg_packer *p, const uint32_t *items, size_t count) {
     for (size_t i = 0; i < count; i++) {
+        if (mg_gives_up(p->memory, p->items[items[i]].count)) return;
         p->entrants[i] = enter(p, items[i]);
         p->entrants[i].key = sort_by_kind(p, &p->items[items[i]], p->entrants[i].key);
     }

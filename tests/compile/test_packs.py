@@ -203,3 +203,31 @@ def test_any_allocation_for_packs_may_fail(mg: Any) -> None:
         break
     else:
         pytest.fail("still failing")
+
+
+@pytest.mark.long
+def test_the_making_of_packs_can_be_given_up_anywhere(mg: Any) -> None:
+    replay, library = (sys.modules["micrograd_c._" + m] for m in ("compile.replay", "library"))
+    lib, ffi = library.lib, library.ffi
+
+    def fn(x: Any) -> Any:
+        return sum((x * (0.001 * i)).tanh() * x for i in range(4000))
+
+    program = mg.compile(fn, 1.0)
+    expected = program([0.5])
+    asked: list[int] = []
+    status = ffi.new("mg_status *")
+    for last in range(1, 1000):
+        asked.clear()
+        poll = ffi.callback("int(*)(void)", lambda last=last: asked.append(1) or len(asked) == last)
+        lib.mg_arena_set_poll(replay._memory, poll)
+        try:
+            made = lib.mg_packs_new(program._traces[0].program, lib.MG_INPUTS, 0, status)
+        finally:
+            lib.mg_arena_set_poll(replay._memory, library.POLL)
+        if made:
+            lib.mg_packs_free(made)
+            break
+        assert status[0] == lib.MG_INTERRUPTED
+    assert last > 3
+    assert program([0.5]) == expected
