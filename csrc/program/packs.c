@@ -261,6 +261,16 @@ void mg_packs_free(mg_packs *packs) {
     mg_lock_give(&memory->lock);
 }
 
+/* The gradient of an element is the sum of what each lookup in its table has picked for it. */
+int mg_packs_suit(const mg_program *program) {
+    size_t elements = 0;
+    for (size_t i = 0; i < program->count; i++) {
+        const mg_entry *entry = &program->entries[i];
+        if (entry->op == MG_TRACE_TAKE) elements += program->entries[entry->y].z;
+    }
+    return elements / 8 <= program->count;
+}
+
 size_t mg_packs_room(const mg_packs *packs) {
     return packs->room + 2 * MG_LANES; /* for loops that go on beyond the last lane */
 }

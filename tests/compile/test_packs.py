@@ -175,6 +175,27 @@ def test_a_division_by_zero_among_many_is_raised_as_eagerly(mg: Any) -> None:
         loss([1.0, 2.0, 0.0, 8.0])
 
 
+def test_many_lookups_in_a_long_table_make_no_packs(mg: Any) -> None:
+    table = [mg.Value(0.01 * i) for i in range(300)]
+
+    def fn(x: Any, *places: Any) -> Any:
+        return sum(mg.take(table, i) * x for i in places)
+
+    places = [i * i % 300 for i in range(60)]
+    expected = fn(mg.Value(0.5), *places)
+    wanted = gradients(table, expected)
+    program = mg.compile(fn, 0.5, *map(float, places))
+    columns = [[0.5], *([float(i)] for i in places)]
+    assert program(*columns) == pytest.approx(expected.data, rel=1e-14)
+    for p in table:
+        p.grad = 0.0
+    program.backward(*columns)
+    assert [p.grad for p in table] == wanted
+    assert not program._traces[0]._packs
+    out = mg.jit(fn)(0.5, *places)
+    assert out.data == expected.data and gradients(table, out) == wanted
+
+
 @pytest.mark.long
 def test_any_allocation_for_packs_may_fail(mg: Any) -> None:
     replay = sys.modules["micrograd_c._compile.replay"]
@@ -216,7 +237,9 @@ def test_the_making_of_packs_can_be_given_up_anywhere(mg: Any) -> None:
     program = mg.compile(fn, 1.0)
     expected = program([0.5])
     asked: list[int] = []
-    status = ffi.new("mg_status *")
+    status, statistics = ffi.new("mg_status *"), ffi.new("mg_statistics *")
+    lib.mg_arena_statistics(replay._memory, statistics)
+    before = statistics.bytes
     for last in range(1, 1000):
         asked.clear()
         poll = ffi.callback("int(*)(void)", lambda last=last: asked.append(1) or len(asked) == last)
@@ -229,5 +252,7 @@ def test_the_making_of_packs_can_be_given_up_anywhere(mg: Any) -> None:
             lib.mg_packs_free(made)
             break
         assert status[0] == lib.MG_INTERRUPTED
+        lib.mg_arena_statistics(replay._memory, statistics)
+        assert statistics.bytes == before
     assert last > 3
     assert program([0.5]) == expected
