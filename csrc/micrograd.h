@@ -631,6 +631,9 @@ typedef struct mg_packs mg_packs;
  * nodes are computed. NULL: *status is MG_NO_MEMORY or MG_INTERRUPTED. */
 mg_packs *mg_packs_new(const mg_program *program, mg_mode mode, int exact, mg_status *status);
 void mg_packs_free(mg_packs *packs);
+/* Whether packs suit a program: 0 where it looks up so much in long tables that these, gone through
+ * for each lookup, would be most of the packs. */
+int mg_packs_suit(const mg_program *program);
 /* Return how many doubles a replay needs: a room, 0 before the first replay, in one thread at a
  * time. */
 size_t mg_packs_room(const mg_packs *packs);

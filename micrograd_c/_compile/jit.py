@@ -126,7 +126,8 @@ class _Seat:
         self.results = ffi.buffer(self._results)  # an output, and the derivatives
         self.seeds = ffi.buffer(self._seeds, 8 * way.values)
 
-    # These return 1 if a guard failed, 2 where the function might raise an error, otherwise 0.
+    # These return 1 if a guard failed, 2 where the function is to be run itself, for it might raise
+    # an error or is too long for packs, otherwise 0.
 
     @functools.cached_property
     def run(self) -> Callable[[], int]:
@@ -138,6 +139,8 @@ class _Seat:
 
     def _replay(self, mode: int, seeds: Any, slopes: Any) -> Callable[[], int]:
         packs = self._trace.packs(mode, exact=True)
+        if packs is None:
+            return lambda: 2
         room = ffi.new("double[]", lib.mg_packs_room(packs))
         parts = packs, room, self._numbers, seeds, self.outs, slopes
         return functools.partial(lib.mg_packs_replay, *parts)

@@ -124,6 +124,7 @@ class Trace:
         if status[0] == lib.MG_UNSOUND:
             raise ValueError("these are no entries of a program: one refers to what is not there")
         self.program = _owned(made, "a program", lib.mg_program_free)
+        self._suits = bool(lib.mg_packs_suit(self.program))
 
     def variant(self, key: Any, make: Callable[[Trace], Trace]) -> Trace:
         """Return make(self), a trace made of this one, which is kept by this key."""
@@ -193,7 +194,9 @@ class Trace:
             self.frames[mode].append(frame)
 
     def packs(self, mode: int, *, exact: bool) -> Any:
-        """Return the program for one row at a time: see mg_packs_new."""
+        """Return the program for one row at a time, see mg_packs_new; None: too long."""
+        if not self._suits:
+            return None
         made = self._packs.get((mode, exact))
         if made is None:
             status = ffi.new("mg_status *")
@@ -273,9 +276,10 @@ class Frame:
         entries = call.count * len(trace.entries) // _ENTRY
         if call.count <= FEW and not call.check and mode != ALL and entries <= PIECE:
             packs = trace.packs(mode, exact=False)
-            if self._room is None:
-                self._room = ffi.new("double[]", lib.mg_packs_room(packs))
-            return partial(lib.mg_packs_replay_rows, packs, mode, call, self._room)
+            if packs is not None:
+                if self._room is None:
+                    self._room = ffi.new("double[]", lib.mg_packs_room(packs))
+                return partial(lib.mg_packs_replay_rows, packs, mode, call, self._room)
         prepare(self.program, mode)
         if call.count * (lib.mg_program_work(self.program, mode) + 1) > PIECE:
             return None
