@@ -146,7 +146,7 @@ void mg_check_index(const mg_block *at, const mg_instruction *in);
  * than the trap says. */
 void mg_check_lanes(const mg_block *at, const mg_instruction *in);
 
-/* ---- one_row.c: instructions of packs ---- */
+/* ---- pack_run.c: instructions of packs ---- */
 
 void mg_set_lanes(mg_block *at, const mg_instruction *in);
 /* Evaluate instructions for one lane. The terms of a sum are in one run. */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from typing import Any
 
 import pytest
@@ -172,3 +173,61 @@ def test_a_division_by_zero_among_many_is_raised_as_eagerly(mg: Any) -> None:
     assert loss([1.0, 2.0, 4.0, 8.0]).data == 1.875
     with pytest.raises(ZeroDivisionError):
         loss([1.0, 2.0, 0.0, 8.0])
+
+
+@pytest.mark.long
+def test_any_allocation_for_packs_may_fail(mg: Any) -> None:
+    replay = sys.modules["micrograd_c._compile.replay"]
+    first, second = matrix(mg, 60, 3, 1), matrix(mg, 2, 60, 2)
+    parameters = [p for row in first + second for p in row]
+
+    def loss(*xs: Any) -> Any:
+        hidden = [(h.tanh() / 2.0).exp() for h in times(first, xs)]
+        return sum(v * v for v in times(second, hidden))
+
+    def work() -> tuple[Any, ...]:
+        program = mg.compile(loss, 0.5, -1.0, 2.0)
+        found = program([0.5], [-1.0], [2.0]), program.gradient([0.5], [-1.0], [2.0])
+        return (*found[0], *found[1][0], *gradients(parameters, mg.jit(loss)(0.5, -1.0, 2.0)))
+
+    expected = work()
+    for n in range(1, 1000):
+        replay.fail_after(n)
+        try:
+            found = work()
+        except MemoryError:
+            continue
+        finally:
+            replay.fail_after(0)
+        assert found == expected
+        break
+    else:
+        pytest.fail("still failing")
+
+
+@pytest.mark.long
+def test_the_making_of_packs_can_be_given_up_anywhere(mg: Any) -> None:
+    replay, library = (sys.modules["micrograd_c._" + m] for m in ("compile.replay", "library"))
+    lib, ffi = library.lib, library.ffi
+
+    def fn(x: Any) -> Any:
+        return sum((x * (0.001 * i)).tanh() * x for i in range(4000))
+
+    program = mg.compile(fn, 1.0)
+    expected = program([0.5])
+    asked: list[int] = []
+    status = ffi.new("mg_status *")
+    for last in range(1, 1000):
+        asked.clear()
+        poll = ffi.callback("int(*)(void)", lambda last=last: asked.append(1) or len(asked) == last)
+        lib.mg_arena_set_poll(replay._memory, poll)
+        try:
+            made = lib.mg_packs_new(program._traces[0].program, lib.MG_INPUTS, 0, status)
+        finally:
+            lib.mg_arena_set_poll(replay._memory, library.POLL)
+        if made:
+            lib.mg_packs_free(made)
+            break
+        assert status[0] == lib.MG_INTERRUPTED
+    assert last > 3
+    assert program([0.5]) == expected
