@@ -52,19 +52,19 @@ static void emit_choice(mg_packer *p, const mg_entrant *pack, size_t lanes) {
 }
 
 /* Of an operator on rows the first operand has lanes unless the second one has, and what reverse
- * reads has lanes. */
+ * reads has lanes; where the table's expressions compute, all may be one number. */
 static void emit_apply(mg_packer *p, const mg_entrant *pack, size_t lanes) {
     const mg_item *one = &p->items[pack->item];
     mg_instruction in = p->from->code[one->at];
     const bool table = in.code == MG_CODE_APPLY, push_x = in.code == MG_CODE_PUSH_X;
-    const bool push = push_x || in.code == MG_CODE_PUSH_Y, any = in.code == MG_CODE_SELECT;
+    const bool push = push_x || in.code == MG_CODE_PUSH_Y, exact = !one->own && (table || push);
+    const bool any = in.code == MG_CODE_SELECT || exact;
     in.y = mg_pack_operand(p, pack, lanes, 1, true);
     in.x = mg_pack_operand(p, pack, lanes, 0, any || (in.y != MG_NOTHING && !mg_is_scalar(in.y)));
     in.z = mg_pack_operand(p, pack, lanes, 2, any);
     in.g = mg_pack_operand(p, pack, lanes, 3, false);
     in.mask = mg_pack_operand(p, pack, lanes, 4, false);
-    if (!one->own && table) in.code = MG_CODE_EXACT;
-    if (!one->own && push) in.code = push_x ? MG_CODE_EXACT_X : MG_CODE_EXACT_Y;
+    if (exact) in.code = table ? MG_CODE_EXACT : push_x ? MG_CODE_EXACT_X : MG_CODE_EXACT_Y;
     in.out = place_results(p, pack, lanes);
     mg_emit(&p->emit, in);
 }

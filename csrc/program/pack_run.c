@@ -52,15 +52,18 @@ void mg_apply_exact(const mg_block *at, const mg_instruction *in) {
 
 void mg_push_exact(const mg_block *at, const mg_instruction *in, int side) {
     const lanes_of x = operand(at, in->x, NULL), y = operand(at, in->y, &in->number);
-    const double *const z = mg_slot(at, in->z), *const g = mg_slot(at, in->g);
-    double *const out = mg_slot(at, in->out);
+    const lanes_of z = operand(at, in->z, NULL);
+    const double *const g = mg_slot(at, in->g);
+    const bool same = x.step + y.step + z.step == 0 && in->mask == MG_NOTHING;
+    double *const out = mg_slot(at, in->out), slopes[2] = {0.0, 0.0};
     for (size_t l = 0; l < at->used; l++) {
-        double slopes[2];
         out[l] = 0.0;
         if (in->mask != MG_NOTHING && mg_slot(at, in->mask)[l] == 0.0) continue;
-        const mg_status status = mg_differentiate(in->op, x.at[l * x.step], y.at[l * y.step], z[l],
-                                                  &slopes[0], &slopes[1]);
-        if (status != MG_OK) at->trap->status = (int)status;
+        if (l == 0 || !same) {
+            const mg_status status = mg_differentiate(in->op, x.at[l * x.step], y.at[l * y.step],
+                                                      z.at[l * z.step], &slopes[0], &slopes[1]);
+            if (status != MG_OK) at->trap->status = (int)status;
+        }
         out[l] = slopes[side] * g[l];
     }
 }
