@@ -19,9 +19,9 @@ static void emit_sum(mg_packer *p, const mg_entrant *pack, size_t lanes) {
     const uint32_t count = p->items[pack->item].count;
     bool any = false; /* an operand that has lanes */
     for (uint32_t k = 0; k < count; k += 2) {
-        const bool last = k + 2 == count;
-        uint32_t a = mg_pack_operand(p, pack, lanes, k, !last || any);
-        uint32_t b = mg_pack_operand(p, pack, lanes, k + 1, !mg_is_scalar(a));
+        uint32_t b = mg_pack_operand(p, pack, lanes, k + 1, true);
+        const bool other = b == MG_NOTHING ? any || k + 2 < count : !mg_is_scalar(b);
+        uint32_t a = mg_pack_operand(p, pack, lanes, k, other);
         if (b != MG_NOTHING && mg_is_scalar(b)) {
             const uint32_t swapped = a;
             a = b;
