@@ -641,11 +641,11 @@ size_t mg_packs_room(const mg_packs *packs);
  * outputs and, in MG_ALL, the gradients of the sum of seeds times outputs. seeds, gradients: NULL
  * in MG_FORWARD. 1 if a guard failed; 2 if an index is wrong or an operator raises an error;
  * otherwise 0. Unless 0, nothing is written. */
-int mg_packs_replay(const mg_packs *packs, double *room, const double *numbers, const double *seeds,
+int mg_replay_packs(const mg_packs *packs, double *room, const double *numbers, const double *seeds,
                     double *outputs, double *gradients);
-/* Do what mg_replay does, with packs made for this mode, which is not MG_ALL; call->check is 0.
- * Gradients of captured nodes are added up row by row. */
-int mg_packs_replay_rows(const mg_packs *packs, mg_mode mode, mg_call *call, double *room);
+/* Do what mg_replay does for a call with row 0 alone, with packs made for this mode, which is not
+ * MG_ALL; call->check is 0. */
+int mg_replay_row(const mg_packs *packs, mg_mode mode, mg_call *call, double *room);
 
 /* cdef: end */
 

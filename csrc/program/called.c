@@ -20,7 +20,7 @@ static lanes_of operand(const mg_block *at, uint32_t reference, double exponent,
 /* For an operator, out[l] = expression in x, y, and l: in all lanes, or in those that are nan. */
 #define EACH_LANE(name, expression)                            \
     case MG_OP_##name:                                         \
-        for (size_t l = 0; l < at->lanes; l++) {               \
+        for (size_t l = 0; l < at->used; l++) {                \
             const double x = x_in.at[l * x_in.step];           \
             const double y = y_in.at[l * y_in.step];           \
             if (!left || isnan(out[l])) out[l] = (expression); \

@@ -39,7 +39,7 @@ static const mg_lookup *wrong_lookup(const mg_packs *packs, const double *room) 
     return NULL;
 }
 
-int mg_packs_replay(const mg_packs *packs, double *room, const double *numbers, const double *seeds,
+int mg_replay_packs(const mg_packs *packs, double *room, const double *numbers, const double *seeds,
                     double *outputs, double *gradients) {
     mg_trap trap = {.status = MG_OK};
     const size_t count = packs->inputs + packs->captured;
@@ -58,66 +58,54 @@ int mg_packs_replay(const mg_packs *packs, double *room, const double *numbers, 
     return 0;
 }
 
-static double at_row(const mg_column *column, size_t row) {
-    return column->data[(ptrdiff_t)row * column->stride];
+/* ---- a call with one row ---- */
+
+static void put_row(const mg_packs *packs, const mg_call *call, double *room) {
+    for (size_t i = 0; i < packs->inputs; i++) room[i] = *call->inputs[i].data;
+    for (size_t i = 0; i < packs->output_count; i++) {
+        const double *seed = call->seeds[i].data;
+        room[packs->seeds + i] = seed != NULL ? *seed : call->seed;
+    }
 }
 
-static void put_row(const mg_packs *packs, const mg_call *call, size_t row, double *room) {
-    for (size_t i = 0; i < packs->inputs; i++) room[i] = at_row(&call->inputs[i], row);
-    for (size_t i = 0; i < packs->output_count; i++)
-        room[packs->seeds + i] =
-            call->seeds[i].data != NULL ? at_row(&call->seeds[i], row) : call->seed;
-}
-
-/* Write the results of a row to the call. */
-static void take_row(const mg_packs *packs, mg_mode mode, mg_call *call, size_t row,
-                     const double *room) {
+/* Write the results to the call. */
+static void take_row(const mg_packs *packs, mg_mode mode, mg_call *call, const double *room) {
     for (size_t i = 0; i < packs->output_count; i++) {
         const mg_answer *output = &packs->outputs[i];
-        const mg_column *to = &call->outputs[output->to];
-        if (to->data != NULL) to->data[(ptrdiff_t)row * to->stride] = room[output->place];
+        double *to = call->outputs[output->to].data;
+        if (to != NULL) *to = room[output->place];
         if (mode == MG_PARAMETERS)
             call->total += room[packs->seeds + output->to] * room[output->place];
     }
+    if (mode == MG_PARAMETERS) memset(call->captured_grads, 0, packs->captured * sizeof(double));
     for (size_t i = 0; i < packs->gradient_count; i++) {
         const mg_answer *gradient = &packs->gradients[i];
-        if (mode == MG_PARAMETERS) {
-            call->captured_grads[gradient->to - packs->inputs] += room[gradient->place];
-            continue;
-        }
-        const mg_column *to = &call->gradients[gradient->to];
-        if (to->data != NULL) to->data[(ptrdiff_t)row * to->stride] = room[gradient->place];
+        const double number = room[gradient->place];
+        double *to = mode == MG_PARAMETERS ? &call->captured_grads[gradient->to - packs->inputs]
+                                           : call->gradients[gradient->to].data;
+        if (to != NULL) *to = number;
     }
 }
 
-int mg_packs_replay_rows(const mg_packs *packs, mg_mode mode, mg_call *call, double *room) {
-    int failures = 0;
+int mg_replay_row(const mg_packs *packs, mg_mode mode, mg_call *call, double *room) {
+    mg_trap errors = {.status = MG_OK}; /* that only a call with `check` would tell */
     memcpy(room + packs->inputs, call->captured, packs->captured * sizeof(double));
     put_constants(packs, room);
+    put_row(packs, call, room);
     call->all_fail = 0;
     call->total = 0.0;
     call->trap = (mg_trap){.row = SIZE_MAX, .status = MG_OK};
-    if (mode == MG_PARAMETERS) memset(call->captured_grads, 0, packs->captured * sizeof(double));
-    for (size_t i = 0; i < call->count; i++) {
-        const size_t row = call->rows != NULL ? call->rows[i] : i;
-        mg_trap errors = {.status = MG_OK}; /* that only a call with `check` would tell */
-        put_row(packs, call, row, room);
-        run_packs(packs, call->kind, room, &errors);
-        const uint32_t failed = failing_guard(packs, room);
-        if (call->failed != NULL) call->failed[i] = failed;
-        if (failed != 0) {
-            failures = 1;
-            continue;
-        }
-        const mg_lookup *wrong = wrong_lookup(packs, room);
-        if (wrong == NULL)
-            take_row(packs, mode, call, row, room);
-        else if (call->trap.status == MG_OK)
-            call->trap = (mg_trap){.row = wrong->own ? row : SIZE_MAX,
-                                   .status = MG_NO_ITEM,
-                                   .op = -1,
-                                   .x = room[wrong->x],
-                                   .y = (double)wrong->count};
-    }
-    return failures;
+    run_packs(packs, call->kind, room, &errors);
+    const uint32_t failed = failing_guard(packs, room);
+    const mg_lookup *wrong = failed == 0 ? wrong_lookup(packs, room) : NULL;
+    if (call->failed != NULL) call->failed[0] = failed;
+    if (wrong != NULL)
+        call->trap = (mg_trap){.row = wrong->own ? 0 : SIZE_MAX,
+                               .status = MG_NO_ITEM,
+                               .op = -1,
+                               .x = room[wrong->x],
+                               .y = (double)wrong->count};
+    else if (failed == 0)
+        take_row(packs, mode, call, room);
+    return failed != 0;
 }

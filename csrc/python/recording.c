@@ -214,7 +214,7 @@ MG_INLINE PyObject *exchange_all(PyObject *const *args, Py_ssize_t arguments, in
 }
 
 PyObject *value_get_numbers(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {
-    if (value_refuse("a call of a program or get() of a vector") < 0) return NULL;
+    if (value_refuse("get() of a vector") < 0) return NULL;
     return exchange_all(args, count, PyBUF_WRITABLE, get_number);
 }
 

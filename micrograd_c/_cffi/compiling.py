@@ -71,7 +71,7 @@ def _doubles(memory: Any, count: int) -> Any:
 
 def get_numbers(values: tuple[Value, ...], array: Any) -> None:
     """Copy the data of Values."""
-    refuse("a call of a program or get() of a vector")
+    refuse("get() of a vector")
     nodes = [value._node for value in values]
     lib.mg_get_data(arena, nodes, len(nodes), _doubles(array, len(nodes)))
 

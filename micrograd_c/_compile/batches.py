@@ -74,7 +74,8 @@ def seed_results(
             together = float(array.sum())
             if together == 0.0:
                 raise ValueError("the mean with weights whose sum is 0")
-            arrays = [(shape, array / together)]
+            with program._np.errstate(invalid="ignore"):
+                arrays = [(shape, array / together)]
     elif reduction == "mean":
         if not rows.count:
             raise ValueError("the mean of no rows")

@@ -143,7 +143,7 @@ class _Seat:
             return lambda: 2
         room = ffi.new("double[]", lib.mg_packs_room(packs))
         parts = packs, room, self._numbers, seeds, self.outs, slopes
-        return functools.partial(lib.mg_packs_replay, *parts)
+        return functools.partial(lib.mg_replay_packs, *parts)
 
 
 class Way:

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..engine import Value
+from ..engine import Value, bulk
 from . import arguments, checks
 from .arguments import Array, Shape
 from .extremes import record_extremes
@@ -187,6 +187,10 @@ class Recorded:
 
     def _rows_of(self, args: tuple[Any, ...]) -> Rows:
         """Return the rows of the arguments, joined, as C reads them."""
+        recorder = bulk.recorder()
+        if recorder is not None:
+            self._refuse_own_call()
+            recorder.refuse("a call of a program")
         last = self._last
         if last and len(args) == len(last[0]) and all(map(is_as_it_was, args, last[1])):
             return last[2]  # type: ignore[no-any-return]

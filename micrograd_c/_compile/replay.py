@@ -29,7 +29,7 @@ NULL = ffi.NULL
 KIND = 0  # the kind of processor, see mg_call: other kinds are for tests
 _ENTRY = ffi.sizeof("mg_entry")
 _KEPT = 1 << 26  # bytes of entries in the variants that a trace keeps
-FEW = 2  # up to so many rows are replayed one by one
+MOST_PACKED = 1 << 18  # entries of a program that has packs, which take a microsecond each
 PIECE = 1 << 22  # multiplications between two looks for a signal: 1 ms; if powers, 100 ms
 OPERATORS = [ffi.string(lib.mg_operator_name(op)).decode() for op in range(lib.mg_operator_count())]
 
@@ -264,7 +264,7 @@ class Frame:
         self.chunks = 0
         self.make_room(1)
         self.workspaces: list[Any] = []
-        self._room: Any = None  # of a replay of few rows
+        self._room: Any = None  # of a replay of one row
 
     def whole(self) -> Callable[[], int] | None:
         """Return what replays the call at once, and returns 1 if a guard failed for some row.
@@ -273,13 +273,13 @@ class Frame:
         """
         call, mode, trace = self.call, self.mode, self.trace
         assert trace is not None
-        entries = call.count * len(trace.entries) // _ENTRY
-        if call.count <= FEW and not call.check and mode != ALL and entries <= PIECE:
+        one = call.count == 1 and call.rows == NULL and not call.check and mode != ALL
+        if one and len(trace.entries) <= MOST_PACKED * _ENTRY:
             packs = trace.packs(mode, exact=False)
             if packs is not None:
                 if self._room is None:
                     self._room = ffi.new("double[]", lib.mg_packs_room(packs))
-                return partial(lib.mg_packs_replay_rows, packs, mode, call, self._room)
+                return partial(lib.mg_replay_row, packs, mode, call, self._room)
         prepare(self.program, mode)
         if call.count * (lib.mg_program_work(self.program, mode) + 1) > PIECE:
             return None

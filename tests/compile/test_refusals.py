@@ -142,8 +142,14 @@ def test_what_a_program_cannot_contain_is_refused(mg: Any, what: str) -> None:
 def test_refusal_of_copied_data_names_the_call_and_the_vector(mg: Any) -> None:
     w = mg.Value(1.0)
     vector, other = mg.vector([w]), mg.compile(lambda x: w * x, 1.0)
-    for read in (lambda x: x * vector.get()[0], lambda x: x * other([1.0])[0]):
-        with pytest.raises(TypeError, match=r"a call of a program or get\(\) of a vector \("):
+    cases = (
+        (lambda x: x * vector.get()[0], r"get\(\) of a vector"),
+        (lambda x: x * other([1.0])[0], "a call of a program"),
+        (lambda x: other([x])[0], "a call of a program"),
+        (lambda x: other(x.data)[0], "a call of a program"),
+    )
+    for read, what in cases:
+        with pytest.raises(TypeError, match=rf"cannot contain {what} \(.*test_refusals"):
             mg.compile(read, 1.0)
 
 
