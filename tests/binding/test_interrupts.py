@@ -318,12 +318,15 @@ def press() -> Any:
 
     def after(seconds: float, handler: Any) -> None:
         signal.signal(signal.SIGINT, handler)
+        # Not before fork() has returned, while callbacks of other modules run, as logging's.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         child = os.fork()
         if child == 0:
             time.sleep(seconds)
             os.kill(os.getppid(), signal.SIGINT)
             os._exit(0)
         children.append(child)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     yield after
     for child in children:
