@@ -139,13 +139,8 @@ def wrap_as(cls: type[Any], node: Any) -> Any:
     tag = class_tags.get(id(cls)) or tag_of_class(cls, _value_class)
     if tag:
         lib.mg_node_set_tag(node, tag)
-        self = Proxy()
-        self._stateful = 0
-        self._node = node
+        self = wrap(node)
         self.__class__ = cls
-        life = Life(self, proxy_died)
-        life.node = node
-        living[node] = life
         return self
     self = object.__new__(cls)
     set_stateful(self, 0)
