@@ -46,6 +46,20 @@ MG_INLINE double *mg_slot(const mg_block *at, uint32_t reference) {
     return at->slots + (size_t)reference * at->stride;
 }
 
+/* An operand over lanes: lane l's number is at[l * step]. */
+typedef struct {
+    const double *at;
+    size_t step;
+} mg_lanes_of;
+
+/* Return the operand of an instruction; its exponent where the reference is MG_NOTHING. */
+static inline mg_lanes_of mg_operand_lanes(const mg_block *at, uint32_t reference,
+                                           const double *exponent) {
+    if (reference == MG_NOTHING) return (mg_lanes_of){exponent, 0};
+    if (mg_is_scalar(reference)) return (mg_lanes_of){at->scalars + (reference & ~MG_SCALAR), 0};
+    return (mg_lanes_of){mg_slot(at, reference), 1};
+}
+
 /* ---- the interpreters, one for each kind of processor ---- */
 
 typedef struct {

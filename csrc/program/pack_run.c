@@ -21,19 +21,9 @@ void mg_choose(const mg_block *at, const mg_instruction *in) {
 
 /* ---- by the expressions of the operator table ---- */
 
-/* An operand over lanes: lane l's number is at[l * step]. */
-typedef struct {
-    const double *at;
-    size_t step;
-} lanes_of;
-
-static lanes_of operand(const mg_block *at, uint32_t reference, const double *exponent) {
-    if (reference == MG_NOTHING) return (lanes_of){exponent, 0};
-    return (lanes_of){at->slots + (reference & ~MG_SCALAR), !mg_is_scalar(reference)};
-}
-
 void mg_apply_exact(const mg_block *at, const mg_instruction *in) {
-    const lanes_of x = operand(at, in->x, NULL), y = operand(at, in->y, &in->number);
+    const mg_lanes_of x = mg_operand_lanes(at, in->x, NULL),
+                      y = mg_operand_lanes(at, in->y, &in->number);
     double *const out = mg_slot(at, in->out);
     unsigned status = MG_OK;
     switch (in->op) {
@@ -51,8 +41,9 @@ void mg_apply_exact(const mg_block *at, const mg_instruction *in) {
 }
 
 void mg_push_exact(const mg_block *at, const mg_instruction *in, int side) {
-    const lanes_of x = operand(at, in->x, NULL), y = operand(at, in->y, &in->number);
-    const lanes_of z = operand(at, in->z, NULL);
+    const mg_lanes_of x = mg_operand_lanes(at, in->x, NULL),
+                      y = mg_operand_lanes(at, in->y, &in->number);
+    const mg_lanes_of z = mg_operand_lanes(at, in->z, NULL);
     const double *const g = mg_slot(at, in->g);
     const bool same = x.step + y.step + z.step == 0 && in->mask == MG_NOTHING;
     double *const out = mg_slot(at, in->out), slopes[2] = {0.0, 0.0};
