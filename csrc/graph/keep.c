@@ -12,6 +12,7 @@ static mg_extra *attach_extra(mg_arena *arena, mg_node *node) {
     if (extra == NULL) return NULL;
     extra->owner = mg_links_of(node)->owner;
     extra->bound = NULL;
+    extra->bound_by = 0;
     extra->next_orphan = NULL;
     extra->count = 0;
     extra->operands = NULL;

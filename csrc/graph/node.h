@@ -49,6 +49,7 @@ typedef struct mg_extra {
     mg_node *next_orphan; /* the next node on the list of orphans */
     size_t count;         /* custom: number of operands */
     mg_rule rule;         /* custom: what the node computes in a trace */
+    uint32_t bound_by;    /* while cycles are exposed: parents bound so far; else 0 */
     mg_node **operands;   /* custom: count nodes */
     double *partials;     /* custom: count partial derivatives; NULL: none were given */
     double room[];        /* custom: where the partials lie, then the operands */

@@ -21,6 +21,7 @@ mg_node *mg_new_custom(mg_arena *arena, double data, mg_node *const *operands, s
     mg_links_of(node)->extra = extra;
     extra->owner = NULL;
     extra->bound = NULL;
+    extra->bound_by = 0;
     extra->next_orphan = NULL;
     extra->count = count;
     extra->rule = MG_RULE_NONE;

@@ -28,14 +28,15 @@ void value_leave(value_object *self, mg_node *node) {
 
 /* Return the proxies of a node's cyclic operands, repeats included, a tuple. NULL: MemoryError. */
 static PyObject *cyclic_operands(const mg_node *node) {
-    PyObject *list = PyList_New(0);
-    for (size_t i = 0; list != NULL && i < mg_arity_of(node); i++) {
-        mg_node *operand = mg_operand_of(node, i);
+    const Py_ssize_t arity = (Py_ssize_t)mg_arity_of(node);
+    PyObject *tuple = PyTuple_New(arity);
+    Py_ssize_t count = 0;
+    for (Py_ssize_t i = 0; tuple != NULL && i < arity; i++) {
+        mg_node *operand = mg_operand_of(node, (size_t)i);
         PyObject *proxy = operand->flags & MG_CYCLIC ? value_living(operand) : NULL;
-        if (proxy != NULL && PyList_Append(list, proxy) < 0) Py_CLEAR(list);
+        if (proxy != NULL) PyTuple_SET_ITEM(tuple, count++, Py_NewRef(proxy));
     }
-    PyObject *tuple = list != NULL ? PyList_AsTuple(list) : NULL;
-    Py_XDECREF(list);
+    if (tuple != NULL && count != arity) _PyTuple_Resize(&tuple, count);
     return tuple;
 }
 
@@ -58,64 +59,59 @@ static int bind(value_object *self, PyObject *keepsakes) {
     return result;
 }
 
-/* Add 1 to the count of each cyclic operand of a node that is held, in `parents`, a dict from
- * proxies to counts. -1: an error is set. */
-static int count_parent(PyObject *parents, const mg_node *node) {
-    for (size_t i = 0; i < mg_arity_of(node); i++) {
-        mg_node *operand = mg_operand_of(node, i);
-        if ((operand->flags & (MG_CYCLIC | MG_HELD)) != (MG_CYCLIC | MG_HELD)) continue;
-        PyObject *proxy = mg_owner(operand);
-        PyObject *before = PyDict_GetItemWithError(parents, proxy);
-        if (before == NULL && PyErr_Occurred()) return -1;
-        PyObject *count = PyLong_FromLong(before == NULL ? 1 : PyLong_AsLong(before) + 1);
-        int result = count == NULL ? -1 : PyDict_SetItem(parents, proxy, count);
-        Py_XDECREF(count);
-        if (result < 0) return -1;
+/* Count a node, whose proxy has just been bound, among the bound parents of each held operand. */
+static void count_as_parent(const mg_node *node) {
+    const size_t arity = mg_arity_of(node);
+    for (size_t i = 0; i < arity; i++) {
+        const mg_node *operand = mg_operand_of(node, i);
+        if ((operand->flags & (MG_CYCLIC | MG_HELD)) == (MG_CYCLIC | MG_HELD))
+            mg_extra_of(operand)->bound_by++;
     }
-    return 0;
 }
 
-/* Bind the proxy of every node above a cyclic node, in order of creation. `proxies` is a list that
- * keeps these proxies, *bound their number, `parents` as for count_parent. */
-static int bind_all(PyObject *proxies, PyObject *parents, size_t *bound) {
+/* Bind the proxy of every node above a cyclic node, in order of creation. The list `proxies` keeps
+ * these proxies, `keepsakes` is as for bind. -1: no memory. */
+static int bind_all(PyObject *proxies, PyObject *keepsakes) {
     mg_node *node = NULL;
-    for (; (node = mg_next_above_cyclic(mg_module.arena, node)) != NULL; ++*bound) {
+    while ((node = mg_next_above_cyclic(mg_module.arena, node)) != NULL) {
         PyObject *proxy = value_of_node(node);
         if (proxy == NULL) return -1;
         int result = PyList_Append(proxies, proxy);
         Py_DECREF(proxy);
-        if (result < 0 || bind((value_object *)proxy, proxies) < 0 ||
-            count_parent(parents, node) < 0)
-            return -1;
+        if (result < 0 || bind((value_object *)proxy, keepsakes) < 0) return -1;
+        count_as_parent(node);
     }
     return 0;
 }
 
-/* Where the proxies of all parents of a node refer to the node's proxy, the node need not hold it
- * any more. */
-static void unhold_all(PyObject *parents) {
-    PyObject *proxy, *count;
-    Py_ssize_t position = 0;
-    while (PyDict_Next(parents, &position, &proxy, &count)) {
-        if (!mg_unhold(value_node(proxy), (size_t)PyLong_AsLong(count))) continue;
+/* Take back the counts of an operand's bound parents. Where these are all its parents, their proxies
+ * refer to the operand's proxy, and the operand need not hold it any more. */
+static void unhold_operands(const mg_node *node) {
+    const size_t arity = mg_arity_of(node);
+    for (size_t i = 0; i < arity; i++) {
+        mg_node *operand = mg_operand_of(node, i);
+        const uint32_t parents = operand->flags & MG_EXTRA ? mg_extra_of(operand)->bound_by : 0;
+        if (parents == 0) continue;
+        mg_extra_of(operand)->bound_by = 0;
+        if (!mg_unhold(operand, parents)) continue;
         mg_module.cyclic_held--;
-        Py_DECREF(proxy);
+        Py_DECREF((PyObject *)mg_owner(operand));
     }
 }
 
-/* Where there is no memory for this, the cycles stay until the next collection. The work is
+/* Where there is no memory for this, some cycles stay until the next collection. The work is
  * proportional to the number of nodes above cyclic ones. So that a graph can grow in linear time, a
  * collection of generation 1 does not repeat the work before half as many more nodes are cyclic and
  * held. */
 static void expose_cycles(void) {
     PyObject *proxies = PyList_New(0);
-    PyObject *parents = PyDict_New();
+    PyObject *keepsakes = PyList_New(0);
     size_t bound = 0;
-    if (proxies != NULL && parents != NULL && bind_all(proxies, parents, &bound) == 0)
-        unhold_all(parents);
-    else
-        PyErr_Clear();
-    Py_XDECREF(parents);
+    if (proxies == NULL || keepsakes == NULL || bind_all(proxies, keepsakes) < 0) PyErr_Clear();
+    if (proxies != NULL) bound = (size_t)PyList_GET_SIZE(proxies);
+    for (size_t i = 0; i < bound; i++)
+        unhold_operands(value_node(PyList_GET_ITEM(proxies, (Py_ssize_t)i)));
+    Py_XDECREF(keepsakes);
     Py_XDECREF(proxies);
     mg_module.expose_above = mg_module.cyclic_held + bound / 2;
 }
