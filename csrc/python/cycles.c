@@ -84,8 +84,8 @@ static int bind_all(PyObject *proxies, PyObject *keepsakes) {
     return 0;
 }
 
-/* Take back the counts of an operand's bound parents. Where these are all its parents, their proxies
- * refer to the operand's proxy, and the operand need not hold it any more. */
+/* Take back the counts of an operand's bound parents. Where these are all its parents, their
+ * proxies refer to the operand's proxy, and the operand need not hold it any more. */
 static void unhold_operands(const mg_node *node) {
     const size_t arity = mg_arity_of(node);
     for (size_t i = 0; i < arity; i++) {

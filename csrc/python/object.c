@@ -107,45 +107,56 @@ static int clear(PyObject *object) {
 
 /* ---- state ---- */
 
-/* Whether data and grad are still the type's own descriptors: a program can change the type. */
-static inline bool numbers_are_own(PyTypeObject *type) {
+/* Note the type's version if data and grad are still its own descriptors: a program can change the
+ * type. */
+static void note_version(PyTypeObject *type) {
     const unsigned int version = value_type_version(type);
-    if (version == 0) return false;
-    if (MG_LIKELY(version == mg_module.own_version)) return true;
-    if (PyDict_GetItem(type->tp_dict, mg_module.data_key) != mg_module.data_descriptor ||
-        PyDict_GetItem(type->tp_dict, mg_module.grad_key) != mg_module.grad_descriptor)
-        return false;
-    mg_module.own_version = version;
-    return true;
+    if (version != mg_module.own_version &&
+        PyDict_GetItem(type->tp_dict, mg_module.data_key) == mg_module.data_descriptor &&
+        PyDict_GetItem(type->tp_dict, mg_module.grad_key) == mg_module.grad_descriptor)
+        mg_module.own_version = version;
 }
 
-/* Return the double that an assignment to data or grad writes to. NULL: the assignment has to go
- * the long way. */
-static inline double *number_to_set(PyObject *object, PyObject *name) {
-    if (!value_is_exact(object) || !numbers_are_own(mg_module.type) || value_is_recording())
-        return NULL;
-    if (name == mg_module.data_key) return &value_node(object)->data;
-    return name == mg_module.grad_key ? &value_node(object)->grad : NULL;
-}
-
-static int set_attribute(PyObject *object, PyObject *name, PyObject *value) {
+/* Set an attribute the long way. */
+MG_NEVER_INLINE static int set_any(PyObject *object, PyObject *name, PyObject *value) {
     value_object *self = (value_object *)object;
-    if (value != NULL && (PyFloat_CheckExact(value) || PyLong_CheckExact(value))) {
-        double number, *place = number_to_set(object, name);
-        if (place != NULL) {
-            if (value_number(value, &number) < 0) return -1;
-            *place = number;
-            return 0;
-        }
-    }
     const PyTypeObject *type = Py_TYPE(object);
     bool had_dict = self->dict != NULL;
+    note_version(mg_module.type);
     int result = PyObject_GenericSetAttr(object, name, value);
     if (!had_dict && self->dict != NULL && value_keep_dict(self) < 0) return -1;
     if (Py_TYPE(object) != type && value_keep(self) < 0) return -1; /* __class__ was set */
     if (value != NULL && PyObject_IS_GC(value) && self->node->flags & MG_KEEP)
         value_set_cyclic(self);
     return result;
+}
+
+/* Return the double that an assignment to data or grad writes to. NULL: the assignment has to go
+ * the long way. */
+static inline double *number_to_set(PyObject *object, PyObject *name) {
+    const unsigned int version = value_type_version(mg_module.type);
+    if (!value_is_exact(object) || version == 0 || version != mg_module.own_version) return NULL;
+    if (mg_module.recordings != 0) return NULL;
+    if (name == mg_module.data_key) return &value_node(object)->data;
+    return name == mg_module.grad_key ? &value_node(object)->grad : NULL;
+}
+
+MG_NEVER_INLINE static int set_integer(double *place, PyObject *value) {
+    double number;
+    if (value_number(value, &number) < 0) return -1;
+    *place = number;
+    return 0;
+}
+
+/* Other functions are called at the end alone, so the short way saves no registers. */
+static int set_attribute(PyObject *object, PyObject *name, PyObject *value) {
+    const bool is_float = value != NULL && PyFloat_CheckExact(value);
+    const bool is_integer = value != NULL && PyLong_CheckExact(value);
+    double *place = is_float || is_integer ? number_to_set(object, name) : NULL;
+    if (place == NULL) return set_any(object, name, value);
+    if (is_integer) return set_integer(place, value);
+    *place = PyFloat_AS_DOUBLE(value);
+    return 0;
 }
 
 int value_set_dict(PyObject *object, PyObject *value, void *closure) {
