@@ -131,6 +131,20 @@ def test_a_hundred_steps_follow_the_published_formula(mg: Any, rule: str) -> Non
 
 
 @pytest.mark.parametrize("rule", RULES)
+def test_a_step_of_many_parameters_is_that_of_each_alone(mg: Any, rule: str) -> None:
+    draw = random.Random(rule)
+    params = [mg.Value(draw.uniform(-2, 2)) for _ in range(131)]
+    copies = [mg.Value(p.data) for p in params]
+    optimizers = [make(mg, rule, params), *(make(mg, rule, [p]) for p in copies)]
+    for _ in range(3):
+        for p, twin in zip(params, copies):
+            p.grad = twin.grad = draw.gauss(0, 1)
+        for optimizer in optimizers:
+            optimizer.step()
+    assert [p.data for p in params] == [p.data for p in copies]
+
+
+@pytest.mark.parametrize("rule", RULES)
 def test_a_loaded_state_goes_on_as_the_saved_one(mg: Any, rule: str) -> None:
     def steps(optimizer: Any, params: Any, draw: random.Random) -> list[float]:
         for _ in range(5):
