@@ -22,4 +22,9 @@
 #define MG_FORMAT(string, arguments)
 #endif
 
+/* Functions can be compiled for x86-64 processors of several kinds, and chosen when they run. */
+#if defined(__GNUC__) && defined(__x86_64__)
+#define MG_HAS_KINDS
+#endif
+
 #endif

@@ -51,6 +51,7 @@ class Optimizer:
     memories: tuple[str, ...] = ()  # names of the arrays, a double for each parameter
     # What states lack that were saved before there was this setting or memory.
     since: Mapping[str, Any] = {}
+    _nodes: tuple[Any, ...] = ()  # of the groups, once they have been needed
 
     def __init_subclass__(cls) -> None:
         for name in cls.settings:
@@ -101,6 +102,20 @@ class Optimizer:
         nothing: tuple[Value, ...] = ()
         return sum((group["params"] for group in self.param_groups), nothing)
 
+    def _nodes_of(self, group: dict[str, Any]) -> Any:
+        """Return the parameters of a group, which may have been replaced, as `bulk` takes them."""
+        params = group["params"]
+        for nodes in self._nodes:
+            if nodes.values is params:
+                return nodes
+        nodes = bulk.Nodes(params)
+        self._nodes = nodes, *self._nodes[: len(self.param_groups) - 1]
+        return nodes
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out of copies and pickles what is made anew."""
+        return {name: own for name, own in self.__dict__.items() if name != "_nodes"}
+
     @classmethod
     def check(cls, settings: dict[str, Any]) -> dict[str, Any]:
         """Return the settings of a group as they are kept: floats, but for what _CHECKS has.
@@ -113,7 +128,7 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to zero, before the next `backward()`."""
         for group in self.param_groups:
-            bulk.zero_grad(group["params"])
+            bulk.zero_grad(self._nodes_of(group))
 
     def step(self) -> None:
         """Update every parameter from its gradient. After an error none has been updated."""
@@ -344,7 +359,7 @@ class SGD(Optimizer):
         for g in self.param_groups:
             calls.append(
                 (
-                    g["params"],
+                    self._nodes_of(g),
                     g["buffer"],
                     g["lr"],
                     g["momentum"],
@@ -412,7 +427,7 @@ class Adam(Optimizer):
             beta1, beta2 = g["betas"]
             calls.append(
                 (
-                    g["params"],
+                    self._nodes_of(g),
                     g["m"],
                     g["v"],
                     g["largest"],
@@ -501,7 +516,7 @@ class RMSprop(Optimizer):
         for g in self.param_groups:
             calls.append(
                 (
-                    g["params"],
+                    self._nodes_of(g),
                     g["square"],
                     g["mean"],
                     g["buffer"],

@@ -19,12 +19,16 @@ class Vector:
     """
 
     def __init__(self, values: tuple[Value, ...]) -> None:
-        self.values = values
+        self._nodes = bulk.Nodes(values)
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        return self._nodes.values
 
     def get(self) -> Any:
         """Return the data, an array of shape (P,)."""
         array = numpy().empty(len(self.values))
-        bulk.get_numbers(self.values, array)
+        bulk.get_numbers(self._nodes, array)
         return array
 
     def set(self, array: Any) -> None:
@@ -33,7 +37,7 @@ class Vector:
         Raises ValueError for another shape, TypeError for complex numbers. Gradients stay as they
         are.
         """
-        bulk.set_numbers(self.values, self.check(array, "the array"))
+        bulk.set_numbers(self._nodes, self.check(array, "the array"))
 
     def check(self, array: Any, name: str) -> Any:
         """Return an array of shape (P,), or a list of P numbers, as an array. Raises as `set`."""
@@ -49,11 +53,14 @@ class Vector:
     def grad(self) -> Any:
         """Return the gradients, an array of shape (P,)."""
         array = numpy().empty(len(self.values))
-        bulk.get_grads(self.values, array)
+        bulk.get_grads(self._nodes, array)
         return array
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def __reduce__(self) -> Any:
+        return Vector, (self.values,)
 
     def __repr__(self) -> str:
         return f"Vector({len(self.values)} Values)"

@@ -8,6 +8,7 @@ import math
 import pickle
 import random
 import re
+import weakref
 from array import array
 from collections.abc import Callable
 from typing import Any
@@ -128,6 +129,20 @@ def test_a_hundred_steps_follow_the_published_formula(mg: Any, rule: str) -> Non
             RULES[rule][1](x, g, t, memory) for x, g, memory in zip(numbers, grads, memories)
         ]
         assert [p.data for p in params] == pytest.approx(numbers, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_step_of_many_parameters_is_that_of_each_alone(mg: Any, rule: str) -> None:
+    draw = random.Random(rule)
+    params = [mg.Value(draw.uniform(-2, 2)) for _ in range(131)]
+    copies = [mg.Value(p.data) for p in params]
+    optimizers = [make(mg, rule, params), *(make(mg, rule, [p]) for p in copies)]
+    for _ in range(3):
+        for p, twin in zip(params, copies):
+            p.grad = twin.grad = draw.gauss(0, 1)
+        for optimizer in optimizers:
+            optimizer.step()
+    assert [p.data for p in params] == [p.data for p in copies]
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -673,3 +688,55 @@ def test_the_gradients_of_results_are_clipped(mg: Any) -> None:
     a.grad, b.grad = 3.0, 4.0
     assert mg.optim.clip_grad_norm([a, b], 2.5) == 5.0
     assert b.grad == pytest.approx(2.0, rel=1e-6)
+
+
+# ---- parameters that are replaced ----
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_parameters_of_a_group_may_be_replaced(mg: Any, kind: Any) -> None:
+    old, new = mg.Value(1.0), mg.Value(2.0)
+    optimizer = mg.optim.SGD([old], lr=0.5)
+    optimizer.step()
+    optimizer.param_groups[0]["params"] = kind([new])
+    old.grad = new.grad = 1.0
+    for _ in range(2):
+        optimizer.step()
+    optimizer.zero_grad()
+    assert (old.data, old.grad, new.data, new.grad) == (1.0, 1.0, 1.0, 0.0)
+
+
+def test_groups_may_be_taken_away_and_put_in_another_order(mg: Any) -> None:
+    a, b, c = mg.Value(1.0), mg.Value(1.0), mg.Value(1.0)
+    groups = [{"params": [a], "lr": 1.0}, {"params": [b], "lr": 0.5}, {"params": [c]}]
+    optimizer = mg.optim.SGD(groups, lr=0.0)
+    for p in (a, b, c):
+        p.grad = 1.0
+    optimizer.step()
+    optimizer.param_groups.reverse()
+    optimizer.step()
+    del optimizer.param_groups[2]
+    optimizer.step()
+    optimizer.zero_grad()
+    assert [(p.data, p.grad) for p in (a, b, c)] == [(-1.0, 1.0), (-0.5, 0.0), (1.0, 0.0)]
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+def test_a_copy_of_an_optimizer_that_has_stepped_goes_on(mg: Any, way: Any) -> None:
+    p = mg.Value(1.0)
+    optimizer = mg.optim.SGD([p], lr=0.5)
+    p.grad = 1.0
+    optimizer.step()
+    other = way(optimizer)
+    other.step()
+    assert other.params[0].data == 0.0
+    assert p.data == (0.0 if other.params[0] is p else 0.5)
+
+
+def test_an_optimizer_lets_go_of_parameters_that_were_replaced(mg: Any) -> None:
+    optimizer = mg.optim.SGD([mg.Value(1.0)])
+    old = weakref.ref(optimizer.params[0])
+    optimizer.step()
+    optimizer.param_groups[0]["params"] = (mg.Value(2.0),)
+    optimizer.step()
+    assert old() is None

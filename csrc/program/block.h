@@ -71,8 +71,7 @@ typedef struct {
 } mg_kernels;
 
 extern const mg_kernels mg_kernels_plain;
-#if defined(__GNUC__) && defined(__x86_64__)
-#define MG_HAS_KINDS
+#if defined(MG_HAS_KINDS)
 extern const mg_kernels mg_kernels_avx2;
 extern const mg_kernels mg_kernels_avx512;
 #endif

@@ -1,5 +1,7 @@
 /* kernels_avx2.c: the interpreter for x86-64 processors with AVX2. */
-#if defined(__GNUC__) && defined(__x86_64__)
+#include "compiler.h"
+
+#if defined(MG_HAS_KINDS)
 #define TARGET __attribute__((target("avx2")))
 #define PACK_BYTES 32
 #define KERNELS mg_kernels_avx2

@@ -1,5 +1,7 @@
 /* kernels_avx512.c: the interpreter for x86-64 processors with AVX-512. */
-#if defined(__GNUC__) && defined(__x86_64__)
+#include "compiler.h"
+
+#if defined(MG_HAS_KINDS)
 #define TARGET __attribute__((target("avx512f")))
 #define PACK_BYTES 64
 #define KERNELS mg_kernels_avx512

@@ -6,6 +6,7 @@
 
 #include "graph/record.h"
 #include "python/blocks.h"
+#include "python/nodes.h"
 
 PyObject *value_common_type(PyObject *Py_UNUSED(module), PyObject *sequence) {
     if (!PyTuple_Check(sequence) && !PyList_Check(sequence)) {
@@ -22,32 +23,37 @@ PyObject *value_common_type(PyObject *Py_UNUSED(module), PyObject *sequence) {
 
 /* The arguments that the functions below begin with. */
 typedef struct {
-    PyObject *const *captured;
+    value_nodes *captured; /* a reference */
     PyObject *const *leaves;
-    Py_ssize_t captures;
     Py_ssize_t count; /* of leaves */
     Py_buffer view;   /* of the array, to be released */
 } call_numbers;
 
+static void drop(call_numbers *in) {
+    PyBuffer_Release(&in->view);
+    value_drop_nodes(in->captured);
+}
+
 /* Take captured, leaves and an array of at least `least` more doubles than these are. The caller
- * keeps the arguments. false: an error is set, and there is nothing to release. */
+ * keeps the arguments, and drops what was taken. false: an error is set, and there is nothing to
+ * drop. */
 static bool take(call_numbers *in, PyObject *const *args, Py_ssize_t least, int flags) {
-    const bool listed = PyTuple_Check(args[1]) || PyList_Check(args[1]);
-    if (!PyTuple_Check(args[0]) || !listed) {
-        PyErr_SetString(PyExc_TypeError, "a tuple of Values and a sequence of leaves are required");
+    if (!PyTuple_Check(args[1]) && !PyList_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "a list or tuple of leaves is required");
         return false;
     }
-    if (!value_are_values(args[0])) return false;
-    if (PyObject_GetBuffer(args[2], &in->view, flags) < 0) return false;
-    in->captured = PySequence_Fast_ITEMS(args[0]);
+    in->captured = value_take_nodes(args[0]);
+    if (in->captured == NULL) return false;
+    if (PyObject_GetBuffer(args[2], &in->view, flags) < 0) {
+        value_drop_nodes(in->captured);
+        return false;
+    }
     in->leaves = PySequence_Fast_ITEMS(args[1]);
-    in->captures = PyTuple_GET_SIZE(args[0]);
     in->count = PySequence_Fast_GET_SIZE(args[1]);
-    if (in->view.len >= (in->captures + in->count + least) * (Py_ssize_t)sizeof(double))
-        return true;
-    PyErr_Format(PyExc_ValueError, "an array of %zd doubles is required",
-                 in->captures + in->count + least);
-    PyBuffer_Release(&in->view);
+    const Py_ssize_t needed = (Py_ssize_t)in->captured->count + in->count + least;
+    if (in->view.len >= needed * (Py_ssize_t)sizeof(double)) return true;
+    PyErr_Format(PyExc_ValueError, "an array of %zd doubles is required", needed);
+    drop(in);
     return false;
 }
 
@@ -72,9 +78,9 @@ PyObject *value_take_numbers(PyObject *Py_UNUSED(module), PyObject *const *args,
             taken = value_number(leaf, number);
     }
     if (taken == 0) PyErr_SetString(PyExc_TypeError, "a leaf is neither a Value nor a number");
-    for (Py_ssize_t i = 0; taken == 1 && i < in.captures; i++)
-        *number++ = value_node(in.captured[i])->data;
-    PyBuffer_Release(&in.view);
+    mg_node *const *nodes = value_nodes_now(in.captured);
+    for (size_t i = 0; taken == 1 && i < in.captured->count; i++) *number++ = nodes[i]->data;
+    drop(&in);
     if (taken != 1) return NULL;
     return PyLong_FromLong(mg_module.blocks != 0 && value_grad_is_off());
 }
@@ -84,11 +90,13 @@ PyObject *value_take_numbers(PyObject *Py_UNUSED(module), PyObject *const *args,
 static Py_ssize_t choose_operands(const call_numbers *in, const char *reached, mg_node **operands,
                                   double *partials) {
     const double *slopes = (const double *)in->view.buf + 1;
+    mg_node *const *captured = value_nodes_now(in->captured);
     Py_ssize_t chosen = 0;
-    for (Py_ssize_t i = 0; i < in->captures; i++) {
-        if (!reached[in->count + i]) continue;
-        operands[chosen] = value_node(in->captured[i]);
-        partials[chosen] = slopes[in->count + i];
+    for (size_t i = 0; i < in->captured->count; i++) {
+        const size_t place = (size_t)in->count + i;
+        if (!reached[place]) continue;
+        operands[chosen] = captured[i];
+        partials[chosen] = slopes[place];
         if (!isfinite(partials[chosen++])) return -1;
     }
     for (Py_ssize_t i = 0; i < in->count; i++) {
@@ -106,7 +114,7 @@ static mg_node *make_node(const call_numbers *in, const char *reached) {
     enum { FEW = 16 };
     mg_node *few_operands[FEW], *node = NULL;
     double few_partials[FEW], data = *(const double *)in->view.buf;
-    const size_t most = (size_t)(in->captures + in->count);
+    const size_t most = in->captured->count + (size_t)in->count;
     mg_node **operands = most <= FEW ? few_operands : PyMem_New(mg_node *, most);
     double *partials = most <= FEW ? few_partials : PyMem_New(double, most);
     Py_ssize_t count = -1;
@@ -133,9 +141,9 @@ PyObject *value_give_result(PyObject *Py_UNUSED(module), PyObject *const *args,
         return NULL;
     }
     if (!take(&in, args, 1, PyBUF_SIMPLE)) return NULL;
-    const bool fits = PyBytes_GET_SIZE(args[3]) == in.captures + in.count;
+    const bool fits = PyBytes_GET_SIZE(args[3]) == (Py_ssize_t)in.captured->count + in.count;
     mg_node *node = fits ? make_node(&in, PyBytes_AS_STRING(args[3])) : NULL;
-    PyBuffer_Release(&in.view);
+    drop(&in);
     if (!fits) PyErr_BadArgument();
     if (node == NULL) return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     PyObject *result = value_wrap(node);

@@ -8,9 +8,9 @@
  * types, or there are none. */
 PyObject *value_common_type(PyObject *module, PyObject *sequence);
 /* take_numbers(captured, leaves, array): write the numbers of the leaves (a tuple or list of Values
- * and real numbers) to an array of doubles, then the data of captured, a tuple of Values. Returns
- * 0, 1 in no_grad, and 2, with nothing written, if this thread records a program. Foreign code may
- * run where a leaf is neither a Value nor a float or int. */
+ * and real numbers) to an array of doubles, then the data of captured, a Nodes. Returns 0, 1
+ * in no_grad, and 2, with nothing written, if this thread records a program. Foreign code may run
+ * where a leaf is neither a Value nor a float or int. */
 PyObject *value_take_numbers(PyObject *module, PyObject *const *args, Py_ssize_t arguments);
 /* give_result(captured, leaves, array, reached, own): a Value whose node is custom. The array has
  * its data, then a derivative for each leaf and for each of captured, as take_numbers has them. The

@@ -63,6 +63,14 @@ mg_node *value_make_node(double data, PyObject *children, PyObject *partials) {
     return node;
 }
 
+/* Have a proxy point to another node. The caller has a reference to the old one to give back. */
+static void move(value_object *self, mg_node *node) {
+    self->node = node;
+    node->refs++;
+    mg_set_owner(node, self);
+    mg_module.moves++;
+}
+
 /* Let self show another node from now on; the old node stays with the graphs that use it. -1:
  * MemoryError, and the new node is freed if it has no reference. */
 static int adopt(value_object *self, mg_node *node) {
@@ -77,9 +85,7 @@ static int adopt(value_object *self, mg_node *node) {
         return -1;
     }
     mg_node *old = self->node;
-    self->node = node;
-    node->refs++;
-    mg_set_owner(node, self);
+    move(self, node);
     if (old->flags & MG_CYCLIC) value_set_cyclic(self);
     value_leave(self, old);
     return 0;
@@ -91,9 +97,7 @@ static int take_over(value_object *self, value_object *made) {
     mg_node *node = made->node, *leaf = make_leaf(0.0);
     if (leaf == NULL) return -1;
     value_pin(node);
-    made->node = leaf;
-    leaf->refs++;
-    mg_set_owner(leaf, made);
+    move(made, leaf);
     PyObject_GC_UnTrack(made); /* tracked if a collection has exposed its node: see cycles.c */
     value_leave(made, node);
     const int result = adopt(self, node);

@@ -12,6 +12,7 @@
 #include "python/cycles.h"
 #include "python/expressions.h"
 #include "python/network.h"
+#include "python/nodes.h"
 #include "python/object.h"
 #include "python/operators.h"
 #include "python/optimizers.h"
@@ -281,7 +282,7 @@ static int execute(PyObject *module) {
     if (PyModule_AddFunctions(module, value_functions) < 0 ||
         add(module, "GradOff", value_make_block_type(VALUE_NO_GRAD)) < 0 ||
         add(module, "Watch", value_make_block_type(VALUE_WATCH)) < 0 ||
-        add(module, "enums", make_enums()) < 0)
+        add(module, "Nodes", value_make_nodes_type()) < 0 || add(module, "enums", make_enums()) < 0)
         return -1;
     return add(module, "Value", Py_NewRef((PyObject *)mg_module.type));
 }

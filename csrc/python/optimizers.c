@@ -1,18 +1,16 @@
-/* optimizers.c: the functions of csrc/graph/optimizers.c for a tuple of Values and arrays of
- * doubles. */
+/* optimizers.c: the functions of csrc/graph/optimizers.c for Values and arrays of doubles. */
 #include "python/optimizers.h"
 
 #include "graph/optimizers.h"
-#include "python/construct.h"
+#include "python/nodes.h"
 
 /* Return the doubles of an object with a writable buffer of count doubles; the caller releases
  * *view. NULL: an error is set, and there is nothing to release. */
-static double *take_array(PyObject *object, Py_ssize_t count, Py_buffer *view) {
+static double *take_array(PyObject *object, size_t count, Py_buffer *view) {
     if (PyObject_GetBuffer(object, view, PyBUF_WRITABLE | PyBUF_FORMAT | PyBUF_ND) < 0) return NULL;
     const char *format = view->format != NULL ? view->format : "B";
-    if (strcmp(format, "d") == 0 && view->len == count * (Py_ssize_t)sizeof(double))
-        return view->buf;
-    PyErr_Format(PyExc_ValueError, "an array of %zd doubles is required", count);
+    if (strcmp(format, "d") == 0 && (size_t)view->len == count * sizeof(double)) return view->buf;
+    PyErr_Format(PyExc_ValueError, "an array of %zu doubles is required", count);
     PyBuffer_Release(view);
     return NULL;
 }
@@ -23,8 +21,7 @@ enum { MOST_MEMORIES = 3, MOST_NUMBERS = 8 };
 
 /* What a rule is given for one group of parameters. */
 typedef struct {
-    mg_node **nodes; /* an allocation, or NULL */
-    size_t count;
+    value_nodes *params; /* a reference, or NULL */
     double *memories[MOST_MEMORIES];
     double numbers[MOST_NUMBERS];
     Py_buffer views[MOST_MEMORIES]; /* of the memories */
@@ -37,45 +34,41 @@ typedef struct {
     int memories, numbers;
 } update_rule;
 
-/* Take the numbers and the memories of a tuple (params, *memories, *numbers). false: an error is
- * set. Foreign code may run. */
+/* Take the parts of a tuple (params, *memories, *numbers). false: an error is set. Foreign code may
+ * run. */
 static bool take_group(const update_rule *rule, PyObject *given, group *to) {
-    if (!PyTuple_Check(given) || PyTuple_GET_SIZE(given) != 1 + rule->memories + rule->numbers ||
-        !PyTuple_Check(PyTuple_GET_ITEM(given, 0))) {
-        PyErr_Format(PyExc_TypeError, "a tuple, %d arrays and %d numbers are required",
+    if (!PyTuple_Check(given) || PyTuple_GET_SIZE(given) != 1 + rule->memories + rule->numbers) {
+        PyErr_Format(PyExc_TypeError, "parameters, %d arrays and %d numbers are required",
                      rule->memories, rule->numbers);
         return false;
     }
-    const Py_ssize_t count = PyTuple_GET_SIZE(PyTuple_GET_ITEM(given, 0));
+    to->params = value_take_nodes(PyTuple_GET_ITEM(given, 0));
+    if (to->params == NULL) return false;
     for (int i = 0; i < rule->numbers; i++) {
         to->numbers[i] = PyFloat_AsDouble(PyTuple_GET_ITEM(given, 1 + rule->memories + i));
         if (to->numbers[i] == -1.0 && PyErr_Occurred()) return false;
     }
     for (int i = 0; i < rule->memories; i++) {
-        to->memories[i] = take_array(PyTuple_GET_ITEM(given, 1 + i), count, &to->views[i]);
+        to->memories[i] =
+            take_array(PyTuple_GET_ITEM(given, 1 + i), to->params->count, &to->views[i]);
         if (to->memories[i] == NULL) return false;
         to->views_taken++;
     }
-    to->count = (size_t)count;
     return true;
 }
 
 static void drop_group(group *taken) {
     for (int i = 0; i < taken->views_taken; i++) PyBuffer_Release(&taken->views[i]);
-    PyMem_Free(taken->nodes);
+    value_drop_nodes(taken->params);
 }
 
-/* Everything is taken before anything is changed; the nodes last, after all foreign code. */
+/* Everything is taken before anything is changed. No foreign code runs between the updates. */
 static PyObject *step(const update_rule *rule, PyObject *const *groups, Py_ssize_t count) {
     if (value_refuse("a step of an optimizer") < 0) return NULL;
     group *const taken = PyMem_Calloc((size_t)count, sizeof(group));
     if (taken == NULL) return PyErr_NoMemory();
     bool good = true;
     for (Py_ssize_t i = 0; good && i < count; i++) good = take_group(rule, groups[i], &taken[i]);
-    for (Py_ssize_t i = 0; good && i < count; i++) {
-        taken[i].nodes = value_take_operands(PyTuple_GET_ITEM(groups[i], 0));
-        good = taken[i].nodes != NULL;
-    }
     for (Py_ssize_t i = 0; good && i < count; i++) rule->update(&taken[i]);
     for (Py_ssize_t i = 0; i < count; i++) drop_group(&taken[i]);
     PyMem_Free(taken);
@@ -90,7 +83,7 @@ static void update_sgd(const group *in) {
                         .weight_decay = n[2],
                         .dampening = n[3],
                         .nesterov = n[4] != 0.0};
-    mg_update_sgd(in->nodes, in->count, &how, in->memories[0]);
+    mg_update_sgd(value_nodes_now(in->params), in->params->count, &how, in->memories[0]);
 }
 
 static void update_adam(const group *in) {
@@ -103,7 +96,8 @@ static void update_adam(const group *in) {
                          .weight_decay = n[5],
                          .decoupled = n[6] != 0.0,
                          .amsgrad = n[7] != 0.0};
-    mg_update_adam(in->nodes, in->count, &how, in->memories[0], in->memories[1], in->memories[2]);
+    mg_update_adam(value_nodes_now(in->params), in->params->count, &how, in->memories[0],
+                   in->memories[1], in->memories[2]);
 }
 
 static void update_rmsprop(const group *in) {
@@ -114,8 +108,8 @@ static void update_rmsprop(const group *in) {
                             .weight_decay = n[3],
                             .momentum = n[4],
                             .centered = n[5] != 0.0};
-    mg_update_rmsprop(in->nodes, in->count, &how, in->memories[0], in->memories[1],
-                      in->memories[2]);
+    mg_update_rmsprop(value_nodes_now(in->params), in->params->count, &how, in->memories[0],
+                      in->memories[1], in->memories[2]);
 }
 
 PyObject *value_sgd(PyObject *Py_UNUSED(module), PyObject *const *groups, Py_ssize_t count) {
@@ -136,39 +130,35 @@ PyObject *value_rmsprop(PyObject *Py_UNUSED(module), PyObject *const *groups, Py
 /* ---- gradients ---- */
 
 PyObject *value_clip_norm(PyObject *Py_UNUSED(module), PyObject *args) {
-    PyObject *params;
+    PyObject *given;
     double max_norm, norm_type;
     if (value_refuse("clip_grad_norm()") < 0) return NULL;
-    if (!PyArg_ParseTuple(args, "O!dd:clip_norm", &PyTuple_Type, &params, &max_norm, &norm_type))
-        return NULL;
-    mg_node **nodes = value_take_operands(params);
-    if (nodes == NULL) return NULL;
-    const size_t count = (size_t)PyTuple_GET_SIZE(params);
-    const double norm = mg_clip_grads_by_norm(nodes, count, max_norm, norm_type);
-    PyMem_Free(nodes);
+    if (!PyArg_ParseTuple(args, "Odd:clip_norm", &given, &max_norm, &norm_type)) return NULL;
+    value_nodes *params = value_take_nodes(given);
+    if (params == NULL) return NULL;
+    const double norm =
+        mg_clip_grads_by_norm(value_nodes_now(params), params->count, max_norm, norm_type);
+    value_drop_nodes(params);
     return PyFloat_FromDouble(norm);
 }
 
 PyObject *value_clip_value(PyObject *Py_UNUSED(module), PyObject *args) {
-    PyObject *params;
+    PyObject *given;
     double bound;
     if (value_refuse("clip_grad_value()") < 0) return NULL;
-    if (!PyArg_ParseTuple(args, "O!d:clip_value", &PyTuple_Type, &params, &bound)) return NULL;
-    mg_node **nodes = value_take_operands(params);
-    if (nodes == NULL) return NULL;
-    mg_clip_grads(nodes, (size_t)PyTuple_GET_SIZE(params), bound);
-    PyMem_Free(nodes);
+    if (!PyArg_ParseTuple(args, "Od:clip_value", &given, &bound)) return NULL;
+    value_nodes *params = value_take_nodes(given);
+    if (params == NULL) return NULL;
+    mg_clip_grads(value_nodes_now(params), params->count, bound);
+    value_drop_nodes(params);
     Py_RETURN_NONE;
 }
 
-PyObject *value_zero_grad(PyObject *Py_UNUSED(module), PyObject *params) {
+PyObject *value_zero_grad(PyObject *Py_UNUSED(module), PyObject *given) {
     if (value_refuse("zero_grad()") < 0) return NULL;
-    PyObject *tuple = PySequence_Tuple(params);
-    if (tuple == NULL) return NULL;
-    const bool good = value_are_values(tuple);
-    for (Py_ssize_t i = 0; good && i < PyTuple_GET_SIZE(tuple); i++)
-        value_node(PyTuple_GET_ITEM(tuple, i))->grad = 0.0;
-    Py_DECREF(tuple);
-    if (!good) return NULL;
+    value_nodes *params = value_take_nodes(given);
+    if (params == NULL) return NULL;
+    mg_clear_grads(value_nodes_now(params), params->count);
+    value_drop_nodes(params);
     Py_RETURN_NONE;
 }

@@ -5,8 +5,8 @@
 #include "python/proxy.h"
 
 /* sgd(group, ...): one step (mg_update_sgd) of each group of parameters, a tuple (params, buffer,
- * *numbers): a tuple of n Values, an array of n doubles, the fields of mg_sgd in their order. After
- * an error no group has made a step. */
+ * *numbers): n Values (a Nodes, as in nodes.h, or another iterable), an array of n doubles, the
+ * fields of mg_sgd in their order. After an error no group has made a step. */
 PyObject *value_sgd(PyObject *module, PyObject *const *groups, Py_ssize_t count);
 /* adam(group, ...): the same for (params, m, v, largest, *numbers) and mg_update_adam. */
 PyObject *value_adam(PyObject *module, PyObject *const *groups, Py_ssize_t count);
@@ -16,7 +16,7 @@ PyObject *value_rmsprop(PyObject *module, PyObject *const *groups, Py_ssize_t co
 PyObject *value_clip_norm(PyObject *module, PyObject *args);
 /* clip_value(params, bound): see mg_clip_grads. */
 PyObject *value_clip_value(PyObject *module, PyObject *args);
-/* Set the gradients of an iterable of Values to 0. */
+/* Set the gradients of Values to 0. */
 PyObject *value_zero_grad(PyObject *module, PyObject *params);
 
 #endif

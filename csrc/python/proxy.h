@@ -49,6 +49,7 @@ typedef struct {
     size_t expose_above; /* with more of them a collection of generation 1 exposes cycles, too */
     size_t recordings;   /* number of threads that record a program to be compiled */
     size_t blocks;       /* number of no_grad and detect_anomaly blocks that threads are in */
+    uint64_t moves;      /* number of times that a proxy was given another node: see nodes.c */
     PyObject *module;    /* this module, as Python sees it */
     PyObject *slow_call; /* what type.__call__ does with the type */
     PyObject *methods;   /* the class ValueMethods */

@@ -6,6 +6,7 @@
 #include "program/trace.h"
 #include "python/blocks.h"
 #include "python/construct.h"
+#include "python/nodes.h"
 
 static _Thread_local value_blocks *blocks_before; /* the recording */
 
@@ -165,19 +166,12 @@ PyObject *value_trace(PyObject *Py_UNUSED(module), PyObject *args) {
 
 /* Return the doubles of an object with a buffer of count doubles; the caller releases *view. NULL:
  * an error is set, and there is nothing to release. */
-static double *take_doubles(PyObject *object, Py_ssize_t count, Py_buffer *view, int flags) {
+static double *take_doubles(PyObject *object, size_t count, Py_buffer *view, int flags) {
     if (PyObject_GetBuffer(object, view, flags) < 0) return NULL;
-    if (view->len == count * (Py_ssize_t)sizeof(double)) return view->buf;
-    PyErr_Format(PyExc_ValueError, "an array of %zd doubles is required", count);
+    if ((size_t)view->len == count * sizeof(double)) return view->buf;
+    PyErr_Format(PyExc_ValueError, "an array of %zu doubles is required", count);
     PyBuffer_Release(view);
     return NULL;
-}
-
-/* Whether the arguments are two, the first a tuple. false: TypeError. */
-static bool takes_two(PyObject *const *args, Py_ssize_t count) {
-    if (count == 2 && PyTuple_Check(args[0])) return true;
-    PyErr_SetString(PyExc_TypeError, "a tuple of Values and an array are required");
-    return false;
 }
 
 /* What is done with each of n Values and its number in an array of n doubles. */
@@ -202,15 +196,20 @@ static void add_grad(mg_node *node, double *number) {
 MG_INLINE PyObject *exchange_all(PyObject *const *args, Py_ssize_t arguments, int flags,
                                  exchange each) {
     Py_buffer view;
-    if (!takes_two(args, arguments) || !value_are_values(args[0])) return NULL;
-    PyObject *const values = args[0];
-    const Py_ssize_t count = PyTuple_GET_SIZE(values);
-    double *numbers = take_doubles(args[1], count, &view, flags);
-    if (numbers == NULL) return NULL;
-    for (Py_ssize_t i = 0; i < count; i++)
-        each(value_node(PyTuple_GET_ITEM(values, i)), &numbers[i]);
-    PyBuffer_Release(&view);
-    Py_RETURN_NONE;
+    if (arguments != 2) {
+        PyErr_SetString(PyExc_TypeError, "Values and an array are required");
+        return NULL;
+    }
+    value_nodes *taken = value_take_nodes(args[0]);
+    if (taken == NULL) return NULL;
+    double *numbers = take_doubles(args[1], taken->count, &view, flags);
+    if (numbers != NULL) {
+        mg_node *const *nodes = value_nodes_now(taken);
+        for (size_t i = 0; i < taken->count; i++) each(nodes[i], &numbers[i]);
+        PyBuffer_Release(&view);
+    }
+    value_drop_nodes(taken);
+    return numbers != NULL ? Py_NewRef(Py_None) : NULL;
 }
 
 PyObject *value_get_numbers(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count) {

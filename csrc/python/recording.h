@@ -21,9 +21,9 @@ PyObject *value_serial(PyObject *module, PyObject *value);
 /* The trace below an anchor: entries (an array of mg_entry) and the places of the roots (an array
  * of uint32_t) as bytes, and the list of captured Values. TypeError: a node has a closure. */
 PyObject *value_trace(PyObject *module, PyObject *args);
-/* Copy the data or the gradients of a tuple of n Values to an array of n doubles; set the data to
- * such an array; add the array to the gradients. All return None. ValueError: the array has another
- * length. */
+/* Copy the data or the gradients of n Values, a Nodes or another iterable, to an array of n
+ * doubles; set the data to such an array; add the array to the gradients. All return None.
+ * ValueError: the array has another length. */
 PyObject *value_get_numbers(PyObject *module, PyObject *const *args, Py_ssize_t arguments);
 PyObject *value_set_numbers(PyObject *module, PyObject *const *args, Py_ssize_t arguments);
 PyObject *value_get_grads(PyObject *module, PyObject *const *args, Py_ssize_t arguments);

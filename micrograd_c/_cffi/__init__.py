@@ -12,7 +12,7 @@ order in which the files import each other, is about
 - proxy, lifetimes, cycles: the Python objects that show nodes, and who keeps whom;
 - threads: what a thread has asked for: no_grad, detect_anomaly, to record a program;
 - labels, construct, functions: the other parts of the class, functions of two;
-- sequences, expressions, network, optimizers: work on many nodes in one call;
+- sequences, expressions, network, nodes, optimizers: work on many nodes in one call;
 - copying, compiling: nodes taken apart, for a copy or for a compiled program;
 - calls: the numbers and the result of a jitted function's call.
 """
@@ -50,6 +50,7 @@ from .expressions import (
 from .functions import atan2, hypot, maximum, minimum, polygamma
 from .lifetimes import graph
 from .network import describe_network, layer, network, parameters
+from .nodes import Nodes
 from .optimizers import adam, clip_norm, clip_value, rmsprop, sgd, zero_grad
 from .threads import GradOff, Watch, after_fork, is_anyone_watched, record, watch_by
 from .value import Value

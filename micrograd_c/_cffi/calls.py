@@ -11,6 +11,7 @@ from .._value_methods import real
 from .arena import arena
 from .construct import new_node
 from .lifetimes import wrap
+from .nodes import Nodes
 from .proxy import note
 from .threads import grad_is_off, here, is_watched, recorders
 from .value import Value
@@ -22,7 +23,7 @@ def common_type(sequence: Sequence[Any]) -> type | None:
     return types.pop() if len(types) == 1 else None
 
 
-def take_numbers(captured: tuple[Value, ...], leaves: Sequence[Any], array: Any) -> int:
+def take_numbers(captured: Nodes, leaves: Sequence[Any], array: Any) -> int:
     """Write the numbers of leaves, then the data of captured Values, to an array of doubles.
 
     Return 0, 1 in no_grad, and 2, with nothing written, if this thread records a program or is in
@@ -34,13 +35,13 @@ def take_numbers(captured: tuple[Value, ...], leaves: Sequence[Any], array: Any)
     doubles[0 : len(leaves)] = [
         data(leaf._node) if isinstance(leaf, Value) else real(leaf, "a leaf") for leaf in leaves
     ]
-    nodes = [value._node for value in captured]
-    lib.mg_get_data(arena, nodes, len(nodes), doubles + len(leaves))
+    nodes, count, _kept = captured.now()
+    lib.mg_get_data(arena, nodes, count, doubles + len(leaves))
     return int(grad_is_off())
 
 
 def give_result(
-    captured: tuple[Value, ...],
+    captured: Nodes,
     leaves: Sequence[Any],
     array: Any,
     reached: bytes,
@@ -53,7 +54,7 @@ def give_result(
     """
     doubles = ffi.from_buffer("double[]", array)
     count = len(leaves)
-    chosen = [(v, i) for i, v in enumerate(captured, count) if reached[i]]
+    chosen = [(v, i) for i, v in enumerate(captured.values, count) if reached[i]]
     chosen += [(v, i) for i, v in enumerate(leaves) if reached[i] and isinstance(v, Value)]
     data, partials = doubles[0], tuple(doubles[1 + i] for _, i in chosen)
     if not isfinite(data) or not all(map(isfinite, partials)):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from .._library import POLL, ffi, lib
 from .arena import arena, not_null
 from .lifetimes import proxy_of, wrap
+from .nodes import Nodes, nodes_of
 from .proxy import hold_operands
 from .threads import refuse
 from .value import Value
@@ -69,28 +71,31 @@ def _doubles(memory: Any, count: int) -> Any:
     return doubles
 
 
-def get_numbers(values: tuple[Value, ...], array: Any) -> None:
+_Values = Nodes | Iterable[Value]
+
+
+def get_numbers(values: _Values, array: Any) -> None:
     """Copy the data of Values."""
     refuse("get() of a vector")
-    nodes = [value._node for value in values]
-    lib.mg_get_data(arena, nodes, len(nodes), _doubles(array, len(nodes)))
+    nodes, count, _kept = nodes_of(values)
+    lib.mg_get_data(arena, nodes, count, _doubles(array, count))
 
 
-def set_numbers(values: tuple[Value, ...], array: Any) -> None:
+def set_numbers(values: _Values, array: Any) -> None:
     """Set the data of Values."""
     refuse("assigning .data")
-    nodes = [value._node for value in values]
-    lib.mg_set_data(arena, nodes, len(nodes), _doubles(array, len(nodes)))
+    nodes, count, _kept = nodes_of(values)
+    lib.mg_set_data(arena, nodes, count, _doubles(array, count))
 
 
-def get_grads(values: tuple[Value, ...], array: Any) -> None:
+def get_grads(values: _Values, array: Any) -> None:
     """Copy the gradients of Values."""
     refuse("reading .grad")
-    nodes = [value._node for value in values]
-    lib.mg_get_grads(arena, nodes, len(nodes), _doubles(array, len(nodes)))
+    nodes, count, _kept = nodes_of(values)
+    lib.mg_get_grads(arena, nodes, count, _doubles(array, count))
 
 
-def add_grads(values: tuple[Value, ...], array: Any) -> None:
+def add_grads(values: _Values, array: Any) -> None:
     """Add to the gradients of Values."""
-    nodes = [value._node for value in values]
-    lib.mg_add_grads(arena, nodes, len(nodes), _doubles(array, len(nodes)))
+    nodes, count, _kept = nodes_of(values)
+    lib.mg_add_grads(arena, nodes, count, _doubles(array, count))

@@ -107,6 +107,7 @@ def _leave(life: Life) -> None:
 # ---- a proxy for a node ----
 
 _set_node: Any = Proxy.__dict__["_node"].__set__  # as set_stateful
+moves = 0  # how often a proxy was made to show another node: see nodes.py
 _value_class: Any
 
 
@@ -173,6 +174,7 @@ def _take_state(self: Any) -> None:
 
 def show(self: Any, node: Any) -> None:
     """Let self show another node from now on. The old one stays in the graphs that use it."""
+    global moves
     if self._stateful and lib.mg_node_keep(arena, node):
         lib.mg_release(node)
         raise MemoryError("no memory for the state of a Value")
@@ -185,7 +187,10 @@ def show(self: Any, node: Any) -> None:
         if life is not None and life() is self:  # otherwise the collector has found self dead
             _leave(life)  # another thread may have taken the pointer, and be about to use it
         lib.mg_node_set_tag(node, class_tags.get(id(type(self)), 0))
-        _attach(self, node)
+        try:
+            _attach(self, node)
+        finally:  # also where a signal's handler has raised an exception
+            moves += 1
 
 
 def take_node(proxy: Any) -> Any:

@@ -75,7 +75,7 @@ def replay(
             if load is not None:
                 load(trace, frame)
             elif trace.captured:
-                bulk.get_numbers(trace.captured, frame.data_buffer)
+                bulk.get_numbers(trace.nodes, frame.data_buffer)
             bind(frame)
             room = checks.make_room(program._np, frame, trace.inputs, rows) if check else None
             frame.held = rows, left, failed, bind, load, room

@@ -157,7 +157,7 @@ class Way:
         result: Any,
         values: int,
     ) -> None:
-        self.site, self.static, self.trace, self.captured = site, static, trace, trace.captured
+        self.site, self.static, self.trace, self.nodes = site, static, trace, trace.nodes
         self.result, self.values = result, values
         flags = ffi.new("unsigned char[]", len(site.kinds) + len(trace.captured) + 1)
         lib.mg_program_reaches(trace.program, flags)
@@ -186,7 +186,7 @@ class Way:
             seat = seats.pop()
         except IndexError:
             seat = _Seat(self)
-        if bulk.take_numbers(self.captured, leaves, seat.numbers):
+        if bulk.take_numbers(self.nodes, leaves, seat.numbers):
             seats.append(seat)
             return self.call_forward(leaves)
         status = seat.run()
@@ -196,7 +196,7 @@ class Way:
         if not self.alone:
             seat.results[0:8] = seat.first
         own = {"_op": self.site.name, "_jit": (self, leaves, 0)}
-        value = bulk.give_result(self.captured, leaves, seat.results, self.reached, own)
+        value = bulk.give_result(self.nodes, leaves, seat.results, self.reached, own)
         if self.bare and value is not None:
             seats.append(seat)
             return value
@@ -209,7 +209,7 @@ class Way:
     def call_forward(self, leaves: Sequence[Any]) -> Any:
         """Return the result without derivatives, or, if there are any, with a `Hub`."""
         seat = self.take_seat()
-        off = bulk.take_numbers(self.captured, leaves, seat.numbers)
+        off = bulk.take_numbers(self.nodes, leaves, seat.numbers)
         if off == 2:
             self.seats.append(seat)
             return _EAGERLY
@@ -243,7 +243,7 @@ class Way:
     def operands(self, leaves: Sequence[Any]) -> tuple[Value, ...]:
         """Return the Values that the results depend on, as `give_result` has them."""
         inputs, reached = len(leaves), self.reached
-        inside = [v for i, v in enumerate(self.captured, inputs) if reached[i]]
+        inside = [v for i, v in enumerate(self.trace.captured, inputs) if reached[i]]
         return (*inside, *(v for i, v in enumerate(leaves) if reached[i]))
 
     def results_again(self, leaves: Sequence[Any]) -> dict[int, Value]:

@@ -10,12 +10,12 @@ import time
 from _thread import allocate_lock, start_new_thread
 from collections import deque
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 from weakref import ref
 
 from .._library import POLL, ffi, lib
-from ..engine import Value, attributes
+from ..engine import Value, attributes, bulk
 
 # Programs take their memory from an arena of their own, on every backend.
 _memory = lib.mg_arena_new()
@@ -125,6 +125,11 @@ class Trace:
             raise ValueError("these are no entries of a program: one refers to what is not there")
         self.program = _owned(made, "a program", lib.mg_program_free)
         self._suits = bool(lib.mg_packs_suit(self.program))
+
+    @cached_property
+    def nodes(self) -> Any:
+        """The captured Values as `bulk` takes them at each call."""
+        return bulk.Nodes(self.captured)
 
     def variant(self, key: Any, make: Callable[[Trace], Trace]) -> Trace:
         """Return make(self), a trace made of this one, which is kept by this key."""

@@ -18,7 +18,7 @@ from .rows import Rows
 def add_grads(trace: Trace, frame: Frame) -> None:
     if trace.plain:
         if trace.captured:
-            bulk.add_grads(trace.captured, frame.grads_buffer)
+            bulk.add_grads(trace.nodes, frame.grads_buffer)
         return
     partials = tuple(frame.grads[i] for i in range(len(trace.captured)))
     restore(Value, "custom", 0.0, trace.captured, None, partials).backward()
@@ -39,7 +39,7 @@ def make_ready(program: Recorded, rows: Rows, reduction: str) -> None:
     if whole is None:
         trace.give_frame(PARAMETERS, frame)
     else:
-        program._ready.append((reduction, rows.count, frame, call, trace.captured, whole))
+        program._ready.append((reduction, rows.count, frame, call, trace.nodes, whole))
 
 
 def backward_again(program: Recorded, rows: Rows, reduction: str) -> float | None:
@@ -48,17 +48,17 @@ def backward_again(program: Recorded, rows: Rows, reduction: str) -> float | Non
         ready = program._ready.pop()  # no other thread has the frame now
     except IndexError:
         return None
-    how, count, frame, call, captured, whole = ready
+    how, count, frame, call, nodes, whole = ready
     if how != reduction or count != rows.count:
         program._traces[0].give_frame(PARAMETERS, frame)
         return None
     call.inputs = rows.columns
-    bulk.get_numbers(captured, frame.data_buffer)
+    bulk.get_numbers(nodes, frame.data_buffer)
     whole()
     if call.trap.status:
         program._traces[0].give_frame(PARAMETERS, frame)
         raise checks.with_row(*error_of(call))
-    bulk.add_grads(captured, frame.grads_buffer)
+    bulk.add_grads(nodes, frame.grads_buffer)
     total: float = call.total
     program._ready.append(ready)
     return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import pickle
 import random
@@ -387,6 +388,15 @@ def test_a_vector_copies_data_and_gradients(mg: Any) -> None:
         mg.vector([v, 1.0])
     with pytest.raises(ValueError, match="twice"):
         mg.vector([v, w, v])
+
+
+@pytest.mark.parametrize("way", [copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))])
+def test_a_copy_of_a_vector_is_of_copies(mg: Any, way: Any) -> None:
+    v = mg.vector([mg.Value(1.0), mg.Value(2.0)])
+    twin = way(v)
+    twin.set([3.0, 4.0])
+    assert [value.data for value in twin.values] == [3.0, 4.0]
+    assert v.get().tolist() == [1.0, 2.0]
 
 
 def test_an_objective_is_a_function_of_the_parameters(mg: Any) -> None:
