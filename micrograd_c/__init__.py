@@ -1,10 +1,10 @@
 """micrograd_c: a scalar autograd engine in C, a drop-in for the Value of micrograd.
 
-`Value` computes and differentiates, `nn` and `optim` train with it, `grad`, `hessian` and others
-return derivatives, `draw_dot` draws. `compile` records a function once and replays it over many
-rows, as a `Program`: help(micrograd_c.compile), help(micrograd_c.Program). `jit` does so for the
-function that a loop calls: help(micrograd_c.jit). They come with numpy, and are not imported by
-`from micrograd_c import *`.
+`Value` computes and differentiates, `nn` and `optim` train with it, `save` and `load` keep states
+in files, `grad`, `hessian` and others return derivatives, `draw_dot` draws. `compile` records a
+function once and replays it over many rows, as a `Program`: help(micrograd_c.compile),
+help(micrograd_c.Program). `jit` does so for the function that a loop calls: help(micrograd_c.jit).
+They come with numpy, and are not imported by `from micrograd_c import *`.
 """
 
 from pkgutil import extend_path
@@ -18,6 +18,7 @@ from . import _copying, _numpy_names, optim  # noqa: F401
 from ._anomaly import detect_anomaly
 from .derivatives import grad, hessian, hvp, jacobian
 from .engine import Value, atan2, hypot, maximum, minimum, no_grad, polygamma
+from .files import load, save
 from .functional import (
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -72,6 +73,7 @@ __all__ = [
     "hypot",
     "jacobian",
     "linear",
+    "load",
     "log_softmax",
     "logsumexp",
     "maximum",
@@ -82,6 +84,7 @@ __all__ = [
     "normal_cdf",
     "optim",
     "polygamma",
+    "save",
     "softmax",
     "take",
     "total",

@@ -9,10 +9,11 @@ are drawn with `random.gauss(0, 1)`, as PyTorch draws them.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import methodcaller
 from typing import Any
 
+from ._state import IncompatibleKeys, entries, numbers_of, set_numbers
 from ._value_methods import as_count
 from .engine import Value, bulk
 from .functional import dot, plain_numbers, take
@@ -47,6 +48,31 @@ class Module:
         """Set the gradient of every parameter to zero, before the next `backward()`."""
         for p in self.parameters():
             p.grad = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the data of all Values of this Module by name, to be saved.
+
+        A name is a path of attributes. Values in a list are one entry, a list of floats, and lists
+        of as many Values each are a list of such lists; otherwise places in a list are in the path.
+
+        >>> {name: len(data) for name, data in MLP(2, [1]).state_dict().items() if "w" in name}
+        {'layers.0.neurons.0.w': 2}
+
+        All Values count that are no results of operations, parameters or not, in attributes, and
+        there in Modules, lists, tuples, dicts, dataclasses and arrays. One at two places has two
+        names. Raises ValueError if a parameter is at none, or two entries have one name.
+        """
+        return numbers_of(entries(self, Module))
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+        """Set the data of all Values to a state's; optimizers and programs see the change.
+
+        Returns the names that the state lacks, `missing_keys`, and those that only the state has,
+        `unexpected_keys`. Raises RuntimeError, as PyTorch does, which lists them if `strict` and
+        there are any, and entries of another shape; TypeError if the state is no dict or an entry
+        has something else than numbers. After an error nothing has changed.
+        """
+        return set_numbers(entries(self, Module), state, strict, type(self).__name__)
 
 
 class Neuron(Module):

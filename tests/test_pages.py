@@ -45,8 +45,11 @@ def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     made.__dict__.clear()  # nothing of it outlives the test
 
 
-def test_programs_of_training_run_in_order_and_learn(mg: Any, module: ModuleType) -> None:
-    programs = [*chain(*sections("docs/training.md"))]
+def test_programs_of_training_run_in_order_and_learn(
+    mg: Any, module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    *programs, checkpoints = chain(*sections("docs/training.md"))
     assert len(programs) == 4
     run(programs[0], module)
     assert module.loss.data < 0.1
@@ -54,6 +57,12 @@ def test_programs_of_training_run_in_order_and_learn(mg: Any, module: ModuleType
         run(program, module)
     rates = [group["lr"] for group in module.optimizer.param_groups]
     assert rates == pytest.approx([0.0005, 0.01])
+    run(checkpoints, module)
+    assert module.loss.data < 0.1
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoint.safetensors",
+        "model.json",
+    ]
 
 
 @pytest.mark.parametrize("i", range(1, len(sections("docs/programs.md"))))

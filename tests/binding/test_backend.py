@@ -52,7 +52,17 @@ def python(mg: Any, program: str, backend: str | None) -> tuple[str, str]:
 
 
 def test_importing_the_package_imports_no_slow_module_that_it_may_not_need(mg: Any) -> None:
-    slow = {"dataclasses", "decimal", "graphviz", "inspect", "numpy", "pickle", "tqdm"}
+    slow = {
+        "dataclasses",
+        "decimal",
+        "graphviz",
+        "inspect",
+        "json",
+        "numpy",
+        "pickle",
+        "safetensors",
+    }
+    slow.add("tqdm")
     show = f"import sys, micrograd_c; print(*sorted({slow} & {{*sys.modules}}))"
     assert python(mg, show, mg.engine.BACKEND) == ("", "")
 
