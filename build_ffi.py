@@ -1,11 +1,12 @@
 """Build micrograd_c._engine, the cffi module that binds the C library.
 
 The declarations are those of ``csrc/micrograd.h`` itself: the region between its cdef markers is
-plain C without preprocessor lines.
+plain C without preprocessor lines but definitions of integers.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sysconfig
 from pathlib import Path
@@ -57,11 +58,28 @@ def declarations() -> str:
     return header.split("/* cdef: begin */")[1].split("/* cdef: end */")[0]
 
 
+def as_literal(path: str) -> str:
+    """Return a source file as a string literal of C, a line each."""
+    lines = (ROOT / path).read_text(encoding="utf-8").splitlines(keepends=True)
+    return "\n".join(json.dumps(line) for line in lines)
+
+
+# The text of the operators' functions, for programs that are exported as C.
+FUNCTIONS = {
+    "mg_short_functions": as_literal("csrc/graph/operators.h"),
+    "mg_long_functions": as_literal("csrc/graph/special.c"),
+}
+
 ffibuilder = FFI()
-ffibuilder.cdef(declarations() + "int mg_interrupted(void);")
+ffibuilder.cdef(
+    declarations()
+    + "int mg_interrupted(void);"
+    + "".join(f"extern const char {name}[];" for name in FUNCTIONS)
+)
 ffibuilder.set_source(
     "micrograd_c._engine",
-    '#include "micrograd.h"\n#include "python/keep_gil.h"',
+    '#include "micrograd.h"\n#include "python/keep_gil.h"\n'
+    + "".join(f"const char {name}[] = {text};\n" for name, text in FUNCTIONS.items()),
     sources=[*API, *GRAPH, *PROGRAMS],
     depends=HEADERS,
     include_dirs=["csrc"],

@@ -8,12 +8,13 @@ typedef struct {
     const char *symbol;
     mg_form form;
     const char *about;
+    const char *expressions[3]; /* the value, dz/dx, dz/dy */
 } operator_row;
 
-static const operator_row rows[MG_OP_COUNT] = {{"leaf", "", MG_FORM_NONE, ""},
-                                               {"custom", "", MG_FORM_NONE, ""},
+static const operator_row rows[MG_OP_COUNT] = {{"leaf", "", MG_FORM_NONE, "", {0}},
+                                               {"custom", "", MG_FORM_NONE, "", {0}},
 #define X(name, symbol, form, finite, value, error, dzdx, from_x, dzdy, from_y, wrong, about) \
-    {#name, symbol, form, about},
+    {#name, symbol, form, about, {#value, #dzdx, #dzdy}},
                                                MG_OPERATORS(X)
 #undef X
 };
@@ -36,6 +37,10 @@ const char *mg_operator_symbol(int op) {
 
 const char *mg_operator_about(int op) {
     return is_operator(op) ? rows[op].about : NULL;
+}
+
+const char *mg_operator_expression(int op, int which) {
+    return is_operator(op) && which >= 0 && which < 3 ? rows[op].expressions[which] : NULL;
 }
 
 mg_form mg_operator_form(int op) {

@@ -148,6 +148,22 @@ void mg_program_free(mg_program *program) {
     mg_lock_give(&memory->lock);
 }
 
+mg_program *mg_with_all_inputs(mg_arena *memory, const mg_program *of) {
+    mg_entry *entries = mg_allocate(memory, (of->count + 1) * sizeof *entries);
+    if (entries == NULL) return NULL;
+    for (size_t i = 0; i < of->count; i++) {
+        entries[i] = of->entries[i];
+        if (entries[i].op != MG_TRACE_CAPTURED) continue;
+        entries[i].op = MG_TRACE_INPUT;
+        entries[i].x += (uint32_t)of->inputs;
+    }
+    mg_program *program =
+        mg_make_program(memory, entries, of->count, of->inputs + of->captured, 0, of->outputs,
+                        of->output_count, of->guards, of->guard_count);
+    mg_deallocate(memory, entries);
+    return program;
+}
+
 mg_status mg_program_prepare(mg_program *program, mg_mode mode) {
     mg_status status = MG_OK;
     mg_lock_take(&program->memory->lock);

@@ -174,23 +174,6 @@ static void drop_packs(mg_packs *packs) {
     mg_deallocate(memory, packs);
 }
 
-/* Return the program with captured nodes as further inputs; NULL: no memory, or given up. */
-static mg_program *with_all_inputs(mg_arena *memory, const mg_program *of) {
-    mg_entry *entries = mg_allocate(memory, (of->count + 1) * sizeof *entries);
-    if (entries == NULL) return NULL;
-    for (size_t i = 0; i < of->count; i++) {
-        entries[i] = of->entries[i];
-        if (entries[i].op != MG_TRACE_CAPTURED) continue;
-        entries[i].op = MG_TRACE_INPUT;
-        entries[i].x += (uint32_t)of->inputs;
-    }
-    mg_program *program =
-        mg_make_program(memory, entries, of->count, of->inputs + of->captured, 0, of->outputs,
-                        of->output_count, of->guards, of->guard_count);
-    mg_deallocate(memory, entries);
-    return program;
-}
-
 /* Fill packs with the code of a program that has no captured nodes. false: no memory, or given up.
  */
 static bool fill_packs(mg_packs *packs, mg_program *program, mg_mode mode, bool exact) {
@@ -236,7 +219,7 @@ static mg_packs *make_packs(mg_arena *memory, const mg_program *of, mg_mode mode
     packs->inputs = of->inputs;
     packs->captured = of->captured;
     packs->seeds = of->inputs + of->captured;
-    mg_program *program = packs->seeds < MG_SCALAR ? with_all_inputs(memory, of) : NULL;
+    mg_program *program = packs->seeds < MG_SCALAR ? mg_with_all_inputs(memory, of) : NULL;
     const bool good = program != NULL && fill_packs(packs, program, mode, exact);
     mg_drop_program(program);
     if (good) return packs;

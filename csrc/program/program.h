@@ -15,81 +15,8 @@
 
 #include "graph/memory.h"
 
-/* A reference, by which an instruction names a value: the number of a slot, or the number of a
- * scalar with the bit MG_SCALAR, or MG_NOTHING. */
-#define MG_SCALAR 0x80000000u
-#define MG_NOTHING UINT32_MAX
-
 /* Lanes are computed this many at a time: blocks and slots are multiples of it. */
 #define MG_LANES 8
-
-/* Instructions beyond the operators of the table. */
-typedef enum {
-    MG_CODE_APPLY,    /* out = op(x, y) */
-    MG_CODE_DIVIDE,   /* out = x / y */
-    MG_CODE_SUM,      /* out = the sum of terms */
-    MG_CODE_LOAD,     /* out = input index */
-    MG_CODE_STORE,    /* output index = x */
-    MG_CODE_GUARD,    /* compare x and y by guard index; mark the lanes where it fails */
-    MG_CODE_SEED,     /* out = the seeds of output index */
-    MG_CODE_PUSH_X,   /* out = g dz/dx, where z = op(x, y) */
-    MG_CODE_PUSH_Y,   /* out = g dz/dy, where z = op(x, y) */
-    MG_CODE_REDUCE,   /* for each term: adjoint a += the sum over rows of b * g, or of g */
-    MG_CODE_GRADIENT, /* gradient of input index = x */
-    MG_CODE_KEEP,     /* leave out rows whose x is zero; the slots a of the terms are still used */
-    MG_CODE_ADD,      /* a short sum: out = x + y */
-    MG_CODE_MULTIPLY, /* a short sum: out = x * y */
-    MG_CODE_FUSED,    /* a short sum: out = x + y * z */
-    MG_CODE_LESS,     /* out = 1 where x < y, else 0 */
-    MG_CODE_LESS_EQUAL,
-    MG_CODE_EQUAL,
-    MG_CODE_SELECT,  /* out = y where x is not 0, else z. MG_NOTHING: y is 0, z is number */
-    MG_CODE_TAKE,    /* out = term x, a value a; nan where x is no place among the terms */
-    MG_CODE_INDEX,   /* fill the trap where x is no place among count elements */
-    MG_CODE_PICK,    /* out = y where x is one of the count places from `first` on, else 0.
-                      * MG_NOTHING: y is 1 */
-    MG_CODE_SCATTER, /* adjoint a of term x += the sum over rows of g. MG_NOTHING: none */
-    /* of packs alone, see packs.c */
-    MG_CODE_LANES,   /* the instructions from here on have count lanes */
-    MG_CODE_ONES,    /* the next count instructions have one lane each, with places for operands */
-    MG_CODE_GATHER,  /* out = the numbers at the places a of count terms */
-    MG_CODE_CHOOSE,  /* out = the lanes at place a of the term that the number x names */
-    MG_CODE_EXACT,   /* out = op(x, y), by the expression of the operator table */
-    MG_CODE_EXACT_X, /* out = g dz/dx, by the expression of the operator table */
-    MG_CODE_EXACT_Y  /* out = g dz/dy, by the expression of the operator table */
-} mg_code;
-
-/* A term of a sum: a * b, or a where b is MG_NOTHING. */
-typedef struct {
-    uint32_t a;
-    uint32_t b;
-} mg_product;
-
-typedef struct {
-    uint8_t code; /* a mg_code */
-    uint8_t op;   /* of the operator table */
-    uint32_t out; /* references; MG_NOTHING: none */
-    uint32_t x;
-    uint32_t y;
-    uint32_t z;
-    uint32_t g;
-    uint32_t index; /* of an input, output or guard. MG_CODE_REDUCE: any so many terms, one after
-                     * the other, add to different adjoints */
-    uint32_t first; /* MG_CODE_SUM: the first run; MG_CODE_REDUCE, _KEEP, _TAKE, _SCATTER: the first
-                     * term; MG_CODE_PICK: the first place */
-    uint32_t count; /* number of runs, terms or places */
-    uint32_t mask;  /* MG_CODE_PUSH_X, _Y: nothing is checked where it is 0; MG_NOTHING: nowhere */
-    double number;  /* an exponent. MG_CODE_KEEP: the work ahead, in multiplications a lane */
-} mg_instruction;
-
-/* A run: terms of one kind, one after the other. A sum is a list of runs, by first and count. */
-typedef enum { MG_RUN_ROW, MG_RUN_SCALAR, MG_RUN_SCALAR_ROW, MG_RUN_ROW_ROW } mg_run_kind;
-
-typedef struct {
-    mg_run_kind kind;
-    uint32_t first;
-    uint32_t count;
-} mg_run;
 
 typedef struct {
     bool ready;
@@ -211,6 +138,8 @@ struct mg_program {
 mg_program *mg_make_program(mg_arena *memory, const mg_entry *entries, size_t count, size_t inputs,
                             size_t captured, const uint32_t *outputs, size_t output_count,
                             const mg_guard *guards, size_t guard_count);
+/* Return the program with captured nodes as further inputs; NULL: no memory, or given up. */
+mg_program *mg_with_all_inputs(mg_arena *memory, const mg_program *program);
 /* The program may be NULL. */
 void mg_drop_program(mg_program *program);
 

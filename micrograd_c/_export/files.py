@@ -1,0 +1,171 @@
+"""The two files of an exported program: the source and its header."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from .._compile.replay import Trace
+from .rolling import Tables, roll
+from .source import Writer, as_float, helpers, number, table
+from .statements import Statements
+
+TYPES = ("double", "float")
+
+
+class Source:
+    """What the two files say, of a program with these ways through it."""
+
+    def __init__(
+        self, np: Any, traces: Sequence[Trace], parameters: Sequence[Any], title: str, name: str
+    ) -> None:
+        self.np, self.traces, self.parameters = np, traces, parameters
+        self.title, self.name, self.upper = title, name, name.upper()
+        places = {id(p): i for i, p in enumerate(parameters)}
+        self.numbers = [[places[id(p)] for p in trace.captured] for trace in traces]
+        self.functions: dict[str, tuple[str, str]] = {}
+
+    # ---- the header ----
+
+    def header(self) -> str:
+        first, name, upper = self.traces[0], self.name, self.upper
+        sizes = {
+            "INPUTS": first.inputs,
+            "PARAMETERS": len(self.parameters),
+            "RESULTS": len(first.outputs),
+        }
+        macros = "\n".join(f"#define {upper}_{what} {size}" for what, size in sizes.items())
+        return f"""/* {name}.h: {self.title} */
+#ifndef {upper}_H
+#define {upper}_H
+
+{macros}
+
+/* What the functions return. Unless it is {upper}_OK, what they write is not to be used. */
+enum {{
+    {upper}_OK = 0,
+    {upper}_NOT_RECORDED = 1, /* the inputs take a branch that was not recorded */
+    {upper}_NO_ITEM = 2       /* an index names no element of its table */
+}};
+{self._declared_parameters()}
+/* Write {upper}_RESULTS results for {upper}_INPUTS inputs and {upper}_PARAMETERS parameters. */
+{self._signature("", ";")}
+
+/* Write the results, and the gradients of the sum of seeds times results, of which there are
+ * {upper}_RESULTS each, with respect to inputs and parameters. */
+{self._signature("_gradient", ";")}
+
+#endif
+"""
+
+    def _declared_parameters(self) -> str:
+        if not self.parameters:
+            return ""
+        return (
+            "\n/* The parameters' numbers when the program was exported. */\n"
+            f"extern const double {self.name}_parameters[{self.upper}_PARAMETERS];\n"
+        )
+
+    def _signature(self, suffix: str, end: str, name: str = "") -> str:
+        start = f"int {name or self.name}{suffix}("
+        arguments = ["const double *inputs", "const double *parameters"]
+        arguments += ["const double *seeds"] if suffix else []
+        arguments += ["double *results"]
+        arguments += ["double *input_gradients", "double *parameter_gradients"] if suffix else []
+        lines = [start]
+        for i, argument in enumerate(arguments):
+            text = argument + (")" + end if i == len(arguments) - 1 else ",")
+            if len(lines[-1]) + len(text) > 98:
+                lines.append(" " * (len(start) + 7 * bool(name)))
+            lines[-1] += text if lines[-1].endswith(("(", "  ")) else " " + text
+        return "\n".join(lines)
+
+    # ---- the source ----
+
+    def source(self) -> str:
+        functions = [
+            line for gradients in (False, True) for line in self._functions(gradients=gradients)
+        ]
+        lines = [f"/* {self.name}.c: {self.title} */", f'#include "{self.name}.h"', ""]
+        lines += ["#include <math.h>"]
+        support = helpers(self.functions)
+        text = "\n".join(support)
+        lines += ["#include <stdbool.h>"] * ("bool" in text)
+        lines += ["#include <stddef.h>"] * ("size_t" in text)
+        lines += ["", *self._parameters(), *support, *functions]
+        return "\n".join(lines)
+
+    def _parameters(self) -> Iterator[str]:
+        if not self.parameters:
+            return
+        yield f"const double {self.name}_parameters[{self.upper}_PARAMETERS] = {{"
+        for p in self.parameters:
+            label = re.sub(r"[^ -~]|\*/|\?\?", "?", str(p.label))[:40].strip()
+            yield f"    {number(p.data)}," + (f" /* {label} */" if label else "")
+        yield "};"
+        yield ""
+
+    def _functions(self, *, gradients: bool) -> Iterator[str]:
+        suffix = "_gradient" if gradients else ""
+        names = [self.name]
+        if len(self.traces) > 1:
+            names = [f"way_{i}" for i in range(len(self.traces))]
+        for name, trace, numbers in zip(names, self.traces, self.numbers):
+            yield from self._function(name, trace, numbers, suffix)
+        if len(names) == 1:
+            return
+        arguments = "inputs, parameters, results"
+        if gradients:
+            arguments = "inputs, parameters, seeds, results, input_gradients, parameter_gradients"
+        yield self._signature(suffix, " {")
+        yield f"    int status = {self.upper}_NOT_RECORDED;"
+        for name in names:
+            yield f"    if (status == {self.upper}_NOT_RECORDED)"
+            yield f"        status = {name}{suffix}({arguments});"
+        yield "    return status;"
+        yield "}"
+        yield ""
+
+    def _function(
+        self, name: str, trace: Trace, numbers: Sequence[int], suffix: str
+    ) -> Iterator[str]:
+        read = Statements(trace, numbers, gradients=bool(suffix))
+        tables = Tables()
+        writer = Writer(read.constants, tables)
+        body = list(writer.lines(roll(self.np, list(read.nodes), tables)))
+        text = "\n".join(body)
+        self.functions.update(read.functions)
+        private = name if len(self.traces) > 1 else ""
+        signature = self._signature(suffix, " {", private)
+        yield ("static " if private else "") + signature
+        if "constants" in writer.listed:
+            lines = table("double", "constants", [number(x) for x in read.constants])
+            yield from ("    " + line for line in lines)
+        if "places" in writer.listed:
+            kind = "unsigned short" if max(tables.numbers) < 1 << 16 else "unsigned int"
+            lines = table(kind, "places", [str(i) for i in tables.numbers])
+            yield from ("    " + line for line in lines)
+        sizes = [f"{array}[{size}]" for array, size in read.sizes.items() if size]
+        sizes += ["sum"] * ("sum = " in text)
+        if sizes:
+            yield f"    double {', '.join(sizes)};"
+        for argument in re.findall(r"\*(\w+)", signature):
+            if not re.search(rf"\b{argument}\[", text):
+                yield f"    (void){argument};"
+        yield re.sub(r"\b(NOT_RECORDED|NO_ITEM);", rf"{self.upper}_\1;", text)
+        yield f"    return {self.upper}_OK;"
+        yield "}"
+        yield ""
+
+
+def write(source: Source, path: str | os.PathLike[str], dtype: str) -> None:
+    """Write the source to path and the header beside it."""
+    place = Path(path)
+    text, header = source.source(), source.header()
+    if dtype == "float":
+        text, header = as_float(text), as_float(header)
+    place.write_text(text)
+    place.with_suffix(".h").write_text(header)
