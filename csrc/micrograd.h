@@ -742,6 +742,25 @@ typedef struct {
 mg_listing *mg_listing_new(const mg_program *program, int gradients, mg_status *status);
 void mg_listing_free(mg_listing *listing);
 
+/* --- built programs: functions that were compiled from a program's C --- */
+
+/* What Program.export_c writes. A function returns 0, or what hinders it. */
+typedef struct {
+    int (*values)(const double *inputs, const double *parameters, double *results);
+    int (*gradients)(const double *inputs, const double *parameters, const double *seeds,
+                     double *results, double *input_gradients, double *parameter_gradients);
+    size_t inputs;
+    size_t captured;
+    size_t outputs;
+} mg_built;
+
+/* Return how many doubles mg_replay_built needs: a room, in one thread at a time. */
+size_t mg_built_room(const mg_built *built);
+/* Do what mg_replay does for a call with all rows from 0 on, in a mode that is not MG_ALL;
+ * call->check is 0. 1: a row takes a way that was not recorded, or has a wrong index; the call is
+ * to be replayed. */
+int mg_replay_built(const mg_built *built, mg_mode mode, mg_call *call, double *room);
+
 /* cdef: end */
 
 #endif

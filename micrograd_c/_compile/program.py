@@ -8,6 +8,7 @@ the function row by row.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -336,6 +337,47 @@ class Program(Recorded):
         if len(listings) == 1:
             return listings[0]
         return "".join(f"specialization {i}:\n{text}" for i, text in enumerate(listings))
+
+    # ---- as C ----
+
+    def export_c(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        parameters: Sequence[Value] | None = None,
+        dtype: str = "double",
+    ) -> None:
+        """Write the program as C99 to `path`, "model.c", and its header beside it, "model.h".
+
+        The functions `name` and `name`_gradient compute the results and the gradients of a row;
+        the header says what they take. `name` is that of the file, unless given. The parameters
+        stand in the order of `parameters`, which may be more than the program's own, or else in
+        that of the program. `dtype` is 'double' or 'float'. A row that takes a branch which was not
+        recorded gets the status NOT_RECORDED.
+
+        Raises ValueError for a name that is none in C, for another dtype, and if `parameters` lacks
+        one of the program's; OSError if a file cannot be written.
+        """
+        from .._export.files import write
+
+        title = getattr(self.fn, "__qualname__", type(self.fn).__qualname__)
+        own = self.parameters if parameters is None else tuple(parameters)
+        write(self._np, self._traces, own, title, path, name, dtype)
+
+    def build(self, compiler: str = "cc") -> None:
+        """Compile the program as C, to be used for calls of few rows where that is faster.
+
+        How few is measured: some milliseconds for each recording. Results and gradients of such
+        calls may differ in their last bits from those of other calls. Further recordings, copies
+        and pickles of the program are not built. Raises FileNotFoundError if there is no such
+        compiler, and RuntimeError with the compiler's message if it fails.
+        """
+        from .._export.building import build
+
+        for trace in list(self._traces):
+            build(self._np, trace, compiler)
+        self._ready.clear()
 
     # ---- copying and pickling ----
 

@@ -118,6 +118,7 @@ class Recorded:
             raise checks.with_row(row, error) from error
         finally:
             self._recorder = None
+        trace.example = tuple(numbers)
         self._add(trace, way)
         self._set_result(shape)
 

@@ -98,6 +98,8 @@ class Trace:
         self.entries, self.outputs, self.guards = entries, outputs, guards
         self.captured, self.inputs = captured, inputs
         self.moved: tuple[Value, ...] = ()  # captured Values that are inputs here: see derived.py
+        self.example: tuple[float, ...] = ()  # the row that was recorded, if that was here
+        self.built: Any = None  # the same compiled as C, for few rows: see _export/building.py
         self.frames: dict[int, list[Frame]] = {mode: [] for mode in range(lib.MG_MODES)}
         self._variants: dict[Any, Trace] = {}
         self._kept = 0  # bytes of their entries
@@ -276,8 +278,17 @@ class Frame:
 
         None: that would take longer than a signal should wait.
         """
-        call, mode, trace = self.call, self.mode, self.trace
+        call, trace = self.call, self.trace
         assert trace is not None
+        usual = self._usual(trace)
+        if usual is None or trace.built is None or call.rows != NULL or call.check:
+            return usual
+        few = call.count <= trace.built.most.get(self.mode, 0)
+        whole: Callable[[], int] = trace.built.whole(self, usual) if few else usual
+        return whole
+
+    def _usual(self, trace: Trace) -> Callable[[], int] | None:
+        call, mode = self.call, self.mode
         one = call.count == 1 and call.rows == NULL and not call.check and mode != ALL
         if one and len(trace.entries) <= MOST_PACKED * _ENTRY:
             packs = trace.packs(mode, exact=False)

@@ -9,11 +9,53 @@ from pathlib import Path
 from typing import Any
 
 from .._compile.replay import Trace
-from .rolling import Tables, roll
+from .layout import arrange, join_sums
 from .source import Writer, as_float, helpers, number, table
 from .statements import Statements
 
 TYPES = ("double", "float")
+# fmt: off
+_WORDS = {  # that are no names in C
+    "auto",
+    "break",
+    "case",
+    "char",
+    "const",
+    "continue",
+    "default",
+    "do",
+    "double",
+    "else",
+    "enum",
+    "extern",
+    "float",
+    "for",
+    "goto",
+    "if",
+    "inline",
+    "int",
+    "long",
+    "register",
+    "restrict",
+    "return",
+    "short",
+    "signed",
+    "sizeof",
+    "static",
+    "struct",
+    "switch",
+    "typedef",
+    "union",
+    "unsigned",
+    "void",
+    "volatile",
+    "while",
+    "main",
+    "bool",
+    "true",
+    "false",
+}
+# fmt: on
 
 
 class Source:
@@ -28,16 +70,16 @@ class Source:
         self.numbers = [[places[id(p)] for p in trace.captured] for trace in traces]
         self.functions: dict[str, tuple[str, str]] = {}
 
+    def sizes(self) -> tuple[int, int, int]:
+        """Return the numbers of inputs, parameters and results."""
+        return self.traces[0].inputs, len(self.parameters), len(self.traces[0].outputs)
+
     # ---- the header ----
 
     def header(self) -> str:
-        first, name, upper = self.traces[0], self.name, self.upper
-        sizes = {
-            "INPUTS": first.inputs,
-            "PARAMETERS": len(self.parameters),
-            "RESULTS": len(first.outputs),
-        }
-        macros = "\n".join(f"#define {upper}_{what} {size}" for what, size in sizes.items())
+        name, upper = self.name, self.upper
+        sizes = zip(("INPUTS", "PARAMETERS", "RESULTS"), self.sizes())
+        macros = "\n".join(f"#define {upper}_{what} {size}" for what, size in sizes)
         return f"""/* {name}.h: {self.title} */
 #ifndef {upper}_H
 #define {upper}_H
@@ -70,11 +112,16 @@ enum {{
         )
 
     def _signature(self, suffix: str, end: str, name: str = "") -> str:
+        """Return a function's declaration, or the first lines of its definition."""
         start = f"int {name or self.name}{suffix}("
         arguments = ["const double *inputs", "const double *parameters"]
         arguments += ["const double *seeds"] if suffix else []
         arguments += ["double *results"]
         arguments += ["double *input_gradients", "double *parameter_gradients"] if suffix else []
+        if end != ";":
+            arguments = [
+                a if a.startswith("const") else a.replace("*", "*restrict ") for a in arguments
+            ]
         lines = [start]
         for i, argument in enumerate(arguments):
             text = argument + (")" + end if i == len(arguments) - 1 else ",")
@@ -85,11 +132,12 @@ enum {{
 
     # ---- the source ----
 
-    def source(self) -> str:
+    def source(self, header: str) -> str:
+        """Return the source, which includes the header of this name."""
         functions = [
             line for gradients in (False, True) for line in self._functions(gradients=gradients)
         ]
-        lines = [f"/* {self.name}.c: {self.title} */", f'#include "{self.name}.h"', ""]
+        lines = [f"/* {header}.c: {self.title} */", f'#include "{header}.h"', ""]
         lines += ["#include <math.h>"]
         support = helpers(self.functions)
         text = "\n".join(support)
@@ -133,9 +181,9 @@ enum {{
         self, name: str, trace: Trace, numbers: Sequence[int], suffix: str
     ) -> Iterator[str]:
         read = Statements(trace, numbers, gradients=bool(suffix))
-        tables = Tables()
-        writer = Writer(read.constants, tables)
-        body = list(writer.lines(roll(self.np, list(read.nodes), tables)))
+        loops, tables = arrange(self.np, read.nodes)
+        writer = Writer(read.constants)
+        body = list(writer.lines(join_sums(loops)))
         text = "\n".join(body)
         self.functions.update(read.functions)
         private = name if len(self.traces) > 1 else ""
@@ -152,7 +200,7 @@ enum {{
         sizes += ["sum"] * ("sum = " in text)
         if sizes:
             yield f"    double {', '.join(sizes)};"
-        for argument in re.findall(r"\*(\w+)", signature):
+        for argument in re.findall(r"\*(?:restrict )?(\w+)", signature):
             if not re.search(rf"\b{argument}\[", text):
                 yield f"    (void){argument};"
         yield re.sub(r"\b(NOT_RECORDED|NO_ITEM);", rf"{self.upper}_\1;", text)
@@ -161,10 +209,33 @@ enum {{
         yield ""
 
 
-def write(source: Source, path: str | os.PathLike[str], dtype: str) -> None:
-    """Write the source to path and the header beside it."""
+def write(
+    np: Any,
+    traces: Sequence[Trace],
+    parameters: Sequence[Any],
+    title: str,
+    path: str | os.PathLike[str],
+    name: str | None,
+    dtype: str,
+) -> None:
+    """Write the source to path and the header beside it. Raises as Program.export_c says."""
     place = Path(path)
-    text, header = source.source(), source.header()
+    name = place.stem if name is None else name
+    if place.suffix != ".c":
+        raise ValueError(f"the path must end in .c, not {place.name!r}")
+    if not name.isascii() or not name.isidentifier() or name in _WORDS:
+        raise ValueError(f"{name!r} is no name for a function in C: give another one by name=")
+    if dtype not in TYPES:
+        raise ValueError(f"dtype must be 'double' or 'float', not {dtype!r}")
+    known = {id(p) for p in parameters}
+    lacking = [p for trace in traces for p in trace.captured if id(p) not in known]
+    if lacking:
+        raise ValueError(
+            f"parameters lacks {len(lacking)} of the Values that the program uses, the first of "
+            f"them {lacking[0]!r}"
+        )
+    made = Source(np, traces, parameters, title, name)
+    text, header = made.source(place.stem), made.header()
     if dtype == "float":
         text, header = as_float(text), as_float(header)
     place.write_text(text)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .._library import ffi, lib
-from .rolling import Node, Statement, Tables
+from .rolling import Node, Statement
 
 VARIABLES = "ijklmn"  # of loops, from the outermost one
 _LIBRARY = (
@@ -23,10 +23,9 @@ Index = tuple[int, tuple[int, ...]]
 class Writer:
     """Writes the lines of one function's body; `listed` are the tables that the body needs."""
 
-    def __init__(self, constants: Sequence[float], tables: Tables) -> None:
-        self.constants, self.tables = constants, tables
+    def __init__(self, constants: Sequence[float]) -> None:
+        self.constants = constants
         self.listed: set[str] = set()
-        self.deepest = 0
 
     def lines(self, nodes: Sequence[Node]) -> Iterator[str]:
         for node in nodes:
@@ -38,12 +37,11 @@ class Writer:
             yield "    " * depth + self._statement(node, places)
             return
         variable = _variable(depth)
-        self.deepest = max(self.deepest, depth)
         inner = [(at, (*steps, step)) for (at, steps), step in zip(places, node.steps)]
         start = (
             "    " * depth + f"for (int {variable} = 0; {variable} < {node.count}; {variable}++)"
         )
-        taken, body = 0, []
+        taken, body = 0, list[str]()
         for child in node.body:
             size = len(child.places)
             body += self._node(child, inner[taken : taken + size], depth + 1)

@@ -1,9 +1,10 @@
 """The instructions of a program as statements of C, one for each number that is computed.
 
 A statement's template has `{0}`, `{1}`, ... for its places, elements of arrays, and `{0:}` for an
-element without the bracket that ends it. The arrays have the names that they have in C: `inputs`, `parameters`, `seeds`; `v`,
-the values, and `d`, the derivatives with respect to values; `results` and the two arrays of
-gradients. `constants` stands for numbers, and an array without a name for a plain integer.
+element without the bracket that ends it. The arrays have the names that they have in C: `inputs`,
+`parameters`, `seeds`; `v`, the values, and `d`, the derivatives with respect to values; `results`
+and the two arrays of gradients. `constants` stands for numbers, and an array without a name for a
+plain integer.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ RELATIONS = {lib.MG_LESS: "<", lib.MG_LESS_EQUAL: "<=", lib.MG_EQUAL: "=="}
 
 Place = tuple[str, int]
 
-# Operators of a number, where C has a shorter way to the same bits: by exponent, x**n and n*x**(n-1).
+# Powers that have a shorter way to the same bits, by exponent n: x**n and n*x**(n-1).
 _ROOT = "(x == -INFINITY ? INFINITY : sqrt(x + 0.0))"
 _POWERS = {
     1.0: ("x", "1.0"),
@@ -88,16 +89,27 @@ class Statements:
         return ("inputs", index) if index < own else ("parameters", self.numbers[index - own])
 
     def _new(self, register: int) -> Place:
-        """Give a register the next place of the values or of the derivatives."""
+        """Return a register's place: one of its own, or the next of values or of derivatives."""
+        if register in self._places:
+            return self._places[register]
         name = "d" if self._reverse else "v"
         self._places[register] = place = name, self.sizes[name]
         self.sizes[name] += 1
         return place
 
+    def _claim_answers(self, listing: Any) -> None:
+        """Give each register that is a result or a gradient the place where that is written."""
+        for code in listing.code[0 : listing.count]:
+            if code.code == lib.MG_CODE_STORE:
+                self._places.setdefault(code.x, ("results", code.index))
+            elif code.code == lib.MG_CODE_GRADIENT:
+                self._places.setdefault(code.x, self._gradient(code.index))
+
     # ---- instructions ----
 
     def _read(self, listing: Any) -> Iterator[Statement]:
         stores, given = [], set()
+        self._claim_answers(listing)
         for i in range(listing.count):
             code = listing.code[i]
             self._reverse = i >= listing.forward
@@ -106,14 +118,13 @@ class Statements:
             elif code.code == lib.MG_CODE_SEED:
                 self._places[code.out] = "seeds", code.index
             elif code.code == lib.MG_CODE_STORE:
-                stores.append(_write("{0} = {1};", ("results", code.index), self._place(code.x)))
+                stores.append((("results", code.index), self._place(code.x)))
             elif code.code == lib.MG_CODE_GRADIENT:
                 given.add(code.index)
-                to = self._gradient(code.index)
-                stores.append(_write("{0} = {1};", to, self._place(code.x)))
+                stores.append((self._gradient(code.index), self._place(code.x)))
             else:
                 yield from self._computed(listing, code)
-        yield from stores
+        yield from (_write("{0} = {1};", to, place) for to, place in stores if to != place)
         if self.gradients:
             for index in range(self.trace.inputs + len(self.numbers)):
                 if index not in given:
@@ -144,23 +155,23 @@ class Statements:
             yield _write(f"{{0}} = {template};", out, *operands)
 
     def _sum(self, listing: Any, code: Any) -> Iterator[Statement]:
-        terms: list[tuple[Place, ...]] = []
+        terms: list[list[Place]] = []
         for run in listing.runs[code.first : code.first + code.count]:
             for term in listing.terms[run.first : run.first + run.count]:
-                factors = (term.a,) if term.b == NOTHING else (term.a, term.b)
-                terms.append(tuple(map(self._place, factors)))
+                factors = (term.a, term.b) if term.b != NOTHING else (term.a,)
+                terms.append([self._place(factor) for factor in factors])
         out = self._new(code.out)
         if len(terms) <= SHORT:
             expression, operands = [], [out]
-            for factors in terms:
-                names = (f"{{{len(operands) + i}}}" for i in range(len(factors)))
+            for places in terms:
+                names = (f"{{{len(operands) + i}}}" for i in range(len(places)))
                 expression.append(" * ".join(names))
-                operands += factors
+                operands += places
             yield _write(f"{{0}} = {' + '.join(expression)};", *operands)
             return
         yield _write("sum = -0.0;")
-        for factors in terms:
-            yield _write(f"sum += {' * '.join(('{0}', '{1}')[: len(factors)])};", *factors)
+        for places in terms:
+            yield _write(f"sum += {' * '.join(('{0}', '{1}')[: len(places)])};", *places)
         yield _write("{0} = sum;", out)
 
     def _take(self, listing: Any, code: Any) -> Statement:
