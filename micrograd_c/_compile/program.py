@@ -354,16 +354,15 @@ class Program(Recorded):
         the header says what they take. `name` is that of the file, unless given. The parameters
         stand in the order of `parameters`, which may be more than the program's own, or else in
         that of the program. `dtype` is 'double' or 'float'. A row that takes a branch which was not
-        recorded gets the status NOT_RECORDED.
+        recorded gets the status NOT_RECORDED. The function is run once more for each recording, to
+        name its lines in comments.
 
         Raises ValueError for a name that is none in C, for another dtype, and if `parameters` lacks
         one of the program's; OSError if a file cannot be written.
         """
         from .._export.files import write
 
-        title = getattr(self.fn, "__qualname__", type(self.fn).__qualname__)
-        own = self.parameters if parameters is None else tuple(parameters)
-        write(self._np, self._traces, own, title, path, name, dtype)
+        write(self, path, name, parameters, dtype)
 
     def build(self, compiler: str = "cc") -> None:
         """Compile the program as C, to be used for calls of few rows where that is faster.
@@ -375,8 +374,7 @@ class Program(Recorded):
         """
         from .._export.building import build
 
-        for trace in list(self._traces):
-            build(self._np, trace, compiler)
+        build(self, compiler)
         self._ready.clear()
 
     # ---- copying and pickling ----

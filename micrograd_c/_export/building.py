@@ -17,6 +17,7 @@ from typing import Any
 
 from cffi import FFI
 
+from .._compile.recorded import Recorded
 from .._compile.replay import FORWARD, INPUTS, NULL, PARAMETERS, Frame, Trace
 from .._library import ffi, lib
 from .files import Source
@@ -29,9 +30,9 @@ _ROUNDS = 7
 class Built:
     """A trace's C, loaded; `most` is up to how many rows it is faster, by mode."""
 
-    def __init__(self, np: Any, trace: Trace, compiler: str) -> None:
+    def __init__(self, program: Recorded, trace: Trace, compiler: str) -> None:
         self.most = dict.fromkeys((FORWARD, PARAMETERS, INPUTS), 0)
-        source = Source(np, [trace], trace.captured, "built", "model")
+        source = Source(program, [trace], trace.captured, "model")
         text = source.source("model").replace('#include "model.h"', source.header())
         self._library = _compiled(text, compiler)
         self._built = ffi.new("mg_built *")
@@ -72,12 +73,13 @@ def _compiled(text: str, compiler: str) -> Any:
         return _functions.dlopen(str(library))
 
 
-def build(np: Any, trace: Trace, compiler: str) -> None:
-    """Compile a trace's C, and have calls of few rows use it where it is faster."""
-    built = Built(np, trace, compiler)
-    for mode in built.most:
-        built.most[mode] = _most_rows(np, trace, built, mode)
-    trace.built = built
+def build(program: Recorded, compiler: str) -> None:
+    """Compile each trace's C, and have calls of few rows use it where it is faster."""
+    for trace in list(program._traces):
+        built = Built(program, trace, compiler)
+        for mode in built.most:
+            built.most[mode] = _most_rows(program._np, trace, built, mode)
+        trace.built = built
 
 
 def _most_rows(np: Any, trace: Trace, built: Built, mode: int) -> int:

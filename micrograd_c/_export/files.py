@@ -6,10 +6,12 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
+from .._compile.recorded import Recorded
 from .._compile.replay import Trace
+from ..engine import Value
 from .layout import arrange, join_sums
+from .lines import name_lines
 from .source import Writer, as_float, helpers, number, table
 from .statements import Statements
 
@@ -62,10 +64,11 @@ class Source:
     """What the two files say, of a program with these ways through it."""
 
     def __init__(
-        self, np: Any, traces: Sequence[Trace], parameters: Sequence[Any], title: str, name: str
+        self, program: Recorded, traces: Sequence[Trace], parameters: Sequence[Value], name: str
     ) -> None:
-        self.np, self.traces, self.parameters = np, traces, parameters
-        self.title, self.name, self.upper = title, name, name.upper()
+        self.program, self.traces, self.parameters = program, traces, parameters
+        self.title = getattr(program.fn, "__qualname__", type(program.fn).__qualname__)
+        self.name, self.upper = name, name.upper()
         places = {id(p): i for i, p in enumerate(parameters)}
         self.numbers = [[places[id(p)] for p in trace.captured] for trace in traces]
         self.functions: dict[str, tuple[str, str]] = {}
@@ -181,7 +184,8 @@ enum {{
         self, name: str, trace: Trace, numbers: Sequence[int], suffix: str
     ) -> Iterator[str]:
         read = Statements(trace, numbers, gradients=bool(suffix))
-        loops, tables = arrange(self.np, read.nodes)
+        name_lines(self.program, trace, read)
+        loops, tables = arrange(self.program._np, read.nodes)
         writer = Writer(read.constants)
         body = list(writer.lines(join_sums(loops)))
         text = "\n".join(body)
@@ -210,15 +214,14 @@ enum {{
 
 
 def write(
-    np: Any,
-    traces: Sequence[Trace],
-    parameters: Sequence[Any],
-    title: str,
+    program: Recorded,
     path: str | os.PathLike[str],
     name: str | None,
+    parameters: Sequence[Value] | None,
     dtype: str,
 ) -> None:
     """Write the source to path and the header beside it. Raises as Program.export_c says."""
+    traces, own = list(program._traces), program.parameters if parameters is None else parameters
     place = Path(path)
     name = place.stem if name is None else name
     if place.suffix != ".c":
@@ -227,14 +230,14 @@ def write(
         raise ValueError(f"{name!r} is no name for a function in C: give another one by name=")
     if dtype not in TYPES:
         raise ValueError(f"dtype must be 'double' or 'float', not {dtype!r}")
-    known = {id(p) for p in parameters}
+    known = {id(p) for p in own}
     lacking = [p for trace in traces for p in trace.captured if id(p) not in known]
     if lacking:
         raise ValueError(
             f"parameters lacks {len(lacking)} of the Values that the program uses, the first of "
             f"them {lacking[0]!r}"
         )
-    made = Source(np, traces, parameters, title, name)
+    made = Source(program, traces, tuple(own), name)
     text, header = made.source(place.stem), made.header()
     if dtype == "float":
         text, header = as_float(text), as_float(header)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -43,7 +44,7 @@ def _renumbered(
             numbers[array][place] if array in numbers else place
             for array, place in zip(node.arrays, node.places)
         )
-        yield Statement(node.template, node.arrays, tuple(places))
+        yield replace(node, places=tuple(places))
 
 
 def _targets(loops: Sequence[Node], tables: Tables) -> Iterator[tuple[str, int]]:
@@ -108,4 +109,5 @@ def _joined(first: Statement, second: Statement) -> Statement:
     )
     start = first.template.removesuffix(";") + " + "
     start = start.replace("-0.0 + ", "")
-    return Statement(start + term, first.arrays + second.arrays, first.places + second.places)
+    arrays, places = first.arrays + second.arrays, first.places + second.places
+    return Statement(start + term, arrays, places, first.origin or second.origin)

@@ -17,11 +17,12 @@ LONGEST = 1024  # statements in the body of a loop
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A template, the array of each of its places, and the places."""
+    """A template, the array of each of its places, and the places; the line that it comes from."""
 
     template: str
     arrays: tuple[str, ...]
     places: tuple[int, ...]
+    origin: str = ""
 
     @property
     def key(self) -> Any:
@@ -40,6 +41,10 @@ class Loop:
     steps: tuple[int, ...]
     places: tuple[int, ...]
     key: Any = field(repr=False)
+
+    @property
+    def origin(self) -> str:
+        return self.body[0].origin
 
 
 Node = Statement | Loop
@@ -166,7 +171,7 @@ def _with_tables(
     for node in body:
         size = len(node.arrays)
         found = tuple(arrays[k : k + size]), tuple(places[k : k + size])
-        indirect.append(Statement(node.template, *found))
+        indirect.append(Statement(node.template, *found, node.origin))
         k += size
     return _loop(count, indirect, steps, places)
 

@@ -26,6 +26,7 @@ class Writer:
     def __init__(self, constants: Sequence[float]) -> None:
         self.constants = constants
         self.listed: set[str] = set()
+        self._origin = ""  # of the line above
 
     def lines(self, nodes: Sequence[Node]) -> Iterator[str]:
         for node in nodes:
@@ -33,6 +34,9 @@ class Writer:
             yield from self._node(node, places, 1)
 
     def _node(self, node: Node, places: Sequence[Index], depth: int) -> Iterator[str]:
+        if node.origin not in ("", self._origin):
+            self._origin = node.origin
+            yield "    " * depth + f"/* {node.origin} */"
         if isinstance(node, Statement):
             yield "    " * depth + self._statement(node, places)
             return
@@ -46,7 +50,7 @@ class Writer:
             size = len(child.places)
             body += self._node(child, inner[taken : taken + size], depth + 1)
             taken += size
-        if len(node.body) == 1:
+        if len(body) == 1:
             yield start
             yield from body
         else:

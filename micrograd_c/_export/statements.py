@@ -10,7 +10,7 @@ plain integer.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from .._compile.replay import OPERATORS, Trace
@@ -53,9 +53,24 @@ class Statements:
             raise MemoryError("no memory for a program")
         try:
             self.constants = list(self._constants(listing))
-            self.nodes = list(self._read(listing))
+            self.nodes: list[Statement] = []
+            self.entries: list[
+                int | None
+            ] = []  # for each: the trace's entry of which it is the value
+            self._read(listing)
         finally:
             lib.mg_listing_free(listing)
+
+    def meaning(self) -> list[Any]:
+        """Return what two readings have in common if they compute the same."""
+        return [
+            (node.template, node.arrays, [self._meant(*place) for place in pairs])
+            for node in self.nodes
+            for pairs in [zip(node.arrays, node.places)]
+        ]
+
+    def _meant(self, array: str, place: int) -> str | int:
+        return repr(self.constants[place]) if array == "constants" else place
 
     # ---- places ----
 
@@ -107,7 +122,7 @@ class Statements:
 
     # ---- instructions ----
 
-    def _read(self, listing: Any) -> Iterator[Statement]:
+    def _read(self, listing: Any) -> None:
         stores, given = [], set()
         self._claim_answers(listing)
         for i in range(listing.count):
@@ -123,12 +138,17 @@ class Statements:
                 given.add(code.index)
                 stores.append((self._gradient(code.index), self._place(code.x)))
             else:
-                yield from self._computed(listing, code)
-        yield from (_write("{0} = {1};", to, place) for to, place in stores if to != place)
-        if self.gradients:
-            for index in range(self.trace.inputs + len(self.numbers)):
-                if index not in given:
-                    yield _write("{0} = 0.0;", self._gradient(index))
+                valued = not self._reverse and code.out != NOTHING
+                self._append(self._computed(listing, code), code.out if valued else None)
+        self._append(_write("{0} = {1};", to, place) for to, place in stores if to != place)
+        for index in range(self.trace.inputs + len(self.numbers) if self.gradients else 0):
+            if index not in given:
+                self._append([_write("{0} = 0.0;", self._gradient(index))])
+
+    def _append(self, statements: Iterable[Statement], entry: int | None = None) -> None:
+        for statement in statements:
+            self.nodes.append(statement)
+            self.entries.append(entry)
 
     def _gradient(self, index: int) -> Place:
         array, place = self._input(index)
