@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -106,6 +107,26 @@ class ProgramByShape(Program):
     jacobian = _by_shape(Program.jacobian)
     parameter_jacobian = _by_shape(Program.parameter_jacobian)
     objective = _by_shape(Program.objective)
+
+    # ---- as C ----
+
+    def export_c(self, path: str | os.PathLike[str], **options: Any) -> None:
+        """Write the program as C, as one with an example does.
+
+        Raises ValueError unless calls have had arguments of one shape.
+        """
+        programs = list(self._programs.copy().values())
+        if len(programs) != 1:
+            raise ValueError(
+                f"the program has been called with arguments of {len(programs)} shapes, and what "
+                "is exported is for one: give compile an example"
+            )
+        programs[0].export_c(path, **options)
+
+    def build(self, compiler: str = "cc") -> None:
+        """Build the programs for all shapes so far, as a program with an example does."""
+        for program in self._programs.copy().values():
+            program.build(compiler)
 
     # ---- what it is ----
 

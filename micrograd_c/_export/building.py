@@ -33,7 +33,7 @@ class Built:
     def __init__(self, program: Recorded, trace: Trace, compiler: str) -> None:
         self.most = dict.fromkeys((FORWARD, PARAMETERS, INPUTS), 0)
         source = Source(program, [trace], trace.captured, "model")
-        text = source.source("model").replace('#include "model.h"', source.header())
+        text = source.source("model", "double").replace('#include "model.h"', source.header())
         self._library = _compiled(text, compiler)
         self._built = ffi.new("mg_built *")
         self._built.values, self._built.gradients = map(self._address, ("", "_gradient"))

@@ -12,7 +12,7 @@ from .._compile.replay import Trace
 from ..engine import Value
 from .layout import arrange, join_sums
 from .lines import name_lines
-from .source import Writer, as_float, helpers, number, table
+from .source import Writer, as_float, library, number, operators, table
 from .statements import Statements
 
 TYPES = ("double", "float")
@@ -72,6 +72,7 @@ class Source:
         places = {id(p): i for i, p in enumerate(parameters)}
         self.numbers = [[places[id(p)] for p in trace.captured] for trace in traces]
         self.functions: dict[str, tuple[str, str]] = {}
+        self.called: set[str] = set()
 
     def sizes(self) -> tuple[int, int, int]:
         """Return the numbers of inputs, parameters and results."""
@@ -135,27 +136,38 @@ enum {{
 
     # ---- the source ----
 
-    def source(self, header: str) -> str:
+    def source(self, header: str, dtype: str) -> str:
         """Return the source, which includes the header of this name."""
-        functions = [
-            line for gradients in (False, True) for line in self._functions(gradients=gradients)
-        ]
-        lines = [f"/* {header}.c: {self.title} */", f'#include "{header}.h"', ""]
-        lines += ["#include <math.h>"]
-        support = helpers(self.functions)
-        text = "\n".join(support)
-        lines += ["#include <stdbool.h>"] * ("bool" in text)
-        lines += ["#include <stddef.h>"] * ("size_t" in text)
-        lines += ["", *self._parameters(), *support, *functions]
-        return "\n".join(lines)
+        functions = [*self._functions(gradients=False), *self._functions(gradients=True)]
+        support = "\n".join(library(self.called, self.functions))
+        includes = ["math"] + ["stdbool"] * ("bool" in support) + ["stddef"] * ("size_t" in support)
+        head = [f"/* {header}.c: {self.title} */", f'#include "{header}.h"', ""]
+        head += [f"#include <{name}.h>" for name in includes]
+        before = "\n".join([*head, "", *self._parameters(), ""])
+        after = "\n".join([*operators(self.functions), *functions])
+        if dtype == "float":
+            before, after = as_float(before), as_float(after)
+        return f"{before}{support}\n{after}" if support else before + after
 
     def _parameters(self) -> Iterator[str]:
         if not self.parameters:
             return
         yield f"const double {self.name}_parameters[{self.upper}_PARAMETERS] = {{"
-        for p in self.parameters:
-            label = re.sub(r"[^ -~]|\*/|\?\?", "?", str(p.label))[:40].strip()
-            yield f"    {number(p.data)}," + (f" /* {label} */" if label else "")
+        labels = [
+            re.sub(r"[^ -~]|\*/|\?\?", "?", str(p.label))[:40].strip() for p in self.parameters
+        ]
+        line = "   "
+        for p, label in zip(self.parameters, labels):
+            text = f" {number(p.data)},"
+            if len(line) + len(text) > 98 or (label and line.strip()):
+                yield line
+                line = "   "
+            line += text
+            if label:
+                yield f"{line} /* {label} */"
+                line = "   "
+        if line.strip():
+            yield line
         yield "};"
         yield ""
 
@@ -190,6 +202,7 @@ enum {{
         body = list(writer.lines(join_sums(loops)))
         text = "\n".join(body)
         self.functions.update(read.functions)
+        self.called |= read.called
         private = name if len(self.traces) > 1 else ""
         signature = self._signature(suffix, " {", private)
         yield ("static " if private else "") + signature
@@ -231,6 +244,8 @@ def write(
     if dtype not in TYPES:
         raise ValueError(f"dtype must be 'double' or 'float', not {dtype!r}")
     known = {id(p) for p in own}
+    if len(known) < len(own):
+        raise ValueError("parameters has a Value twice")
     lacking = [p for trace in traces for p in trace.captured if id(p) not in known]
     if lacking:
         raise ValueError(
@@ -238,8 +253,6 @@ def write(
             f"them {lacking[0]!r}"
         )
     made = Source(program, traces, tuple(own), name)
-    text, header = made.source(place.stem), made.header()
-    if dtype == "float":
-        text, header = as_float(text), as_float(header)
+    text, header = made.source(place.stem, dtype), made.header()
     place.write_text(text)
-    place.with_suffix(".h").write_text(header)
+    place.with_suffix(".h").write_text(as_float(header) if dtype == "float" else header)

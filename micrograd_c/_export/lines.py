@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from types import FrameType
 from typing import Any
 
@@ -88,6 +89,7 @@ def _marking(marks: list[Value], lines: list[Line]) -> Iterator[None]:
         sys.settrace(before)
 
 
+@cache
 def _text(line: Line) -> str:
     path, number = line
     code = linecache.getline(path, number).strip()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import add
 from typing import Any
 
 LONGEST = 1024  # statements in the body of a loop
@@ -100,11 +101,14 @@ def _roll_period(
     """Return the nodes with loops whose body has `period` of them."""
     rolled: list[Node] = []
     end = 0
+    least = 2 if period >= 4 else 3
     for start, stop in _stretches(np, ids, period):
+        if stop - start < least * period:
+            continue
         at = max(start, end)
         rolled += nodes[end:at]
-        while at + 2 * period <= stop:
-            loop = _loop_at(nodes, at, (stop - at) // period, period, tables)
+        while at + least * period <= stop:
+            loop = _loop_at(nodes, at, (stop - at) // period, period, least, tables)
             if loop is None:
                 rolled += nodes[at : at + period]
                 at += period
@@ -125,21 +129,21 @@ def _stretches(np: Any, ids: Any, period: int) -> Iterator[tuple[int, int]]:
 
 
 def _loop_at(
-    nodes: list[Node], at: int, most: int, period: int, tables: Tables | None
+    nodes: list[Node], at: int, most: int, period: int, least: int, tables: Tables | None
 ) -> Loop | None:
-    """Return a loop over the repetitions from `at` on, or None if they are too few."""
-    least = 2 if period >= 4 else 3
+    """Return a loop over the repetitions from `at` on, or None if they are fewer than `least`."""
     places = _places(nodes, at, period)
     following = _places(nodes, at + period, period)
     steps = [b - a for a, b in zip(places, following)]
     count = 1
     while count < most:
-        ahead = _places(nodes, at + count * period, period)
-        if any(a + count * step != b for a, step, b in zip(places, steps, ahead)):
+        following = tuple(map(add, following, steps)) if count > 1 else following
+        if following != _places(nodes, at + count * period, period):
             break
         count += 1
     body = nodes[at : at + period]
-    if count >= least:
+    alike = count == 2 and len({node.key for node in body}) == 1  # any two grow evenly
+    if count >= least and not alike:
         return _loop(count, body, steps, places)
     if tables is None or most < max(least, 4):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -121,29 +122,27 @@ def table(kind: str, name: str, texts: Sequence[str]) -> Iterator[str]:
 # ---- functions of operators ----
 
 
-def helpers(functions: dict[str, tuple[str, str]]) -> list[str]:
-    """Return the lines of the functions by name, and before them of those that they call."""
-    wanted = " ".join(text for _, text in functions.values())
-    blocks = _blocks(lib.mg_short_functions) + _blocks(lib.mg_long_functions)
-    needed: set[int] = set()
-    words = set(re.findall(r"\w+", wanted)) | set(functions)
-    while True:
-        more = {
-            i
-            for i, (defined, _) in enumerate(blocks)
-            if i not in needed and not words.isdisjoint(defined)
-        }
-        if not more:
-            break
-        needed |= more
-        words |= {word for i in more for word in re.findall(r"\w+", blocks[i][1])}
-    lines = []
-    for i in sorted(needed, key=lambda i: (not blocks[i][1].startswith("#"), i)):
-        lines += [*blocks[i][1].splitlines(), ""]
+def operators(functions: dict[str, tuple[str, str]]) -> Iterator[str]:
+    """Yield the lines of operators' values and derivatives, by name: arguments, and expression."""
     for name, (arguments, text) in functions.items():
         typed = ", ".join(f"double {argument}" for argument in arguments.split(", "))
-        lines += [f"static double {name}({typed}) {{", f"    return {text};", "}", ""]
-    return lines
+        yield from (f"static double {name}({typed}) {{", f"    return {text};", "}", "")
+
+
+def library(called: set[str], functions: dict[str, tuple[str, str]]) -> list[str]:
+    """Return the lines of the library's functions that are called, and of all that these need."""
+    words = called.union(*(re.findall(r"\w+", text) for _, text in functions.values()))
+    blocks = _blocks(lib.mg_short_functions) + _blocks(lib.mg_long_functions)
+    needed: set[int] = set()
+    while True:
+        more = {i for i, (defined, _) in enumerate(blocks) if not words.isdisjoint(defined)}
+        if more == needed:
+            break
+        needed = more
+        words |= {word for i in more for word in re.findall(r"\w+", blocks[i][1])}
+    texts = [blocks[i][1] for i in sorted(needed)]
+    texts.sort(key=lambda text: not text.startswith("#"))
+    return [line for text in texts for line in (*text.splitlines(), "")]
 
 
 def _blocks(source: Any) -> list[tuple[set[str], str]]:
@@ -168,8 +167,18 @@ def _blocks(source: Any) -> list[tuple[set[str], str]]:
 
 
 def as_float(text: str) -> str:
-    """Return generated C for float instead of double, but for the functions of `helpers`."""
-    text = re.sub(r"(?<![\w.])(\d+\.\d*(?:e[+-]?\d+)?|\d+e[+-]?\d+)(?![\w.])", r"\1f", text)
+    """Return generated C for float instead of double; the library's functions stay as they are."""
+    text = re.sub(r"return (.*\bMG_.*);", r"return (float)(\1);", text)
+    literal = r"(?<![\w.])(\d+\.\d*(?:e[+-]?\d+)?|\d+e[+-]?\d+)(?![\w.])"
+    text = re.sub(literal, lambda match: _float(match[1]), text)
     text = re.sub(rf"\b({'|'.join(_LIBRARY)})\(", r"\1f(", text)
     text = re.sub(r"\b(mg_\w+)\(", r"(float)\1(", text)
     return re.sub(r"\bdouble\b", "float", text)
+
+
+def _float(literal: str) -> str:
+    rounded = ctypes.c_float(float(literal)).value
+    if rounded == float("inf"):
+        return "INFINITY"
+    text = f"{rounded:.9g}"
+    return text + ("f" if "." in text or "e" in text else ".0f")

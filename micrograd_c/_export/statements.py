@@ -37,16 +37,19 @@ _EXPONENT = OPERATORS.index("exponent")
 
 
 class Statements:
-    """Reads the instructions of a trace; `functions` are those of operators that it needs.
+    """Reads the instructions of a trace; `functions` are those of operators that it needs, and
+    `called` the library's own.
 
     `numbers` are the places of the trace's captured nodes among the program's parameters.
     """
 
     def __init__(self, trace: Trace, numbers: Sequence[int], *, gradients: bool) -> None:
         self.functions: dict[str, tuple[str, str]] = {}  # by name: arguments, and an expression
+        self.called: set[str] = set()  # other functions
         self.trace, self.numbers, self.gradients = trace, numbers, gradients
         self.sizes = {"v": 0, "d": 0}
         self._places: dict[int, Place] = {}  # of registers
+        self._checked: set[tuple[Place, int]] = set()  # indices, and numbers of elements
         status = ffi.new("mg_status *")
         listing = lib.mg_listing_new(trace.program, gradients, status)
         if not listing:
@@ -163,11 +166,11 @@ class Statements:
             test = f"!({test})" if guard.outcome else test
             yield _write(f"if ({test}) return NOT_RECORDED;", *sides)
         elif kind == lib.MG_CODE_INDEX:
-            test = f"{{0}} >= 0.0 && {{0}} < {code.count}.0 && {{0}} == floor({{0}})"
-            yield _write(f"if (!({test})) return NO_ITEM;", self._place(code.x))
+            yield from self._check(code)
         elif kind == lib.MG_CODE_SUM:
             yield from self._sum(listing, code)
         elif kind == lib.MG_CODE_TAKE:
+            yield from self._check(code)
             yield self._take(listing, code)
         else:
             template, *operands = self._expression(code)
@@ -193,6 +196,14 @@ class Statements:
         for places in terms:
             yield _write(f"sum += {' * '.join(('{0}', '{1}')[: len(places)])};", *places)
         yield _write("{0} = sum;", out)
+
+    def _check(self, code: Any) -> Iterator[Statement]:
+        """Check an index, unless that has been done; a lookup may stand before the program's own."""
+        index = self._place(code.x)
+        if (index, code.count) not in self._checked:
+            self._checked.add((index, code.count))
+            test = f"{{0}} >= 0.0 && {{0}} < {code.count}.0 && {{0}} == floor({{0}})"
+            yield _write(f"if (!({test})) return NO_ITEM;", index)
 
     def _take(self, listing: Any, code: Any) -> Statement:
         elements = [
@@ -277,6 +288,7 @@ class Statements:
             return f"${text}" if used else text, used
         if text.endswith(plain) and text[: -len(plain)].isidentifier():
             function = text[: -len(plain)]
+            self.called.add(function)
         else:
             function = name + ("", "_dx", "_dy")[which]
             self.functions[function] = ", ".join(used), text
