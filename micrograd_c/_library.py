@@ -14,16 +14,9 @@ __all__ = ["POLL", "ffi", "lib"]
 POLL = ffi.addressof(lib, "mg_interrupted")  # for mg_arena_set_poll
 
 _STRUCTS = [
-    *("mg_adam", "mg_call", "mg_column", "mg_entry", "mg_guard", "mg_position"),
-    *(
-        "mg_program_facts",
-        "mg_progress",
-        "mg_rmsprop",
-        "mg_sgd",
-        "mg_statistics",
-        "mg_term",
-        "mg_trap",
-    ),
+    *("mg_adam", "mg_built", "mg_call", "mg_column", "mg_entry", "mg_guard", "mg_instruction"),
+    *("mg_listing", "mg_position", "mg_product", "mg_program_facts", "mg_progress"),
+    *("mg_rmsprop", "mg_run", "mg_sgd", "mg_statistics", "mg_term", "mg_trap"),
 ]
 _OTHERS = [
     *("char[]", "double", "double *", "double[]", "intptr_t", "size_t", "uint32_t", "uint32_t[]"),

@@ -72,6 +72,14 @@ def test_programs_of_a_section_run_below_the_imports(mg: Any, module: ModuleType
         run(program, module)
 
 
+def test_programs_of_the_page_on_c_run_in_order(
+    mg: Any, module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for program in chain(*sections("docs/c.md")):
+        run(program, module)
+
+
 def test_programs_of_the_readme_run_in_order(mg: Any, module: ModuleType) -> None:
     programs = [*chain(*sections("README.md"))]
     assert len(programs) == 4
