@@ -7,18 +7,21 @@ help(micrograd_c.Program). `jit` does so for the function that a loop calls: hel
 They come with numpy, and are not imported by `from micrograd_c import *`.
 """
 
-from pkgutil import extend_path
+import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 # Where this package is the source folder without compiled parts, those of the installed package are
 # found.
-__path__ = extend_path(__path__, __name__)
+if not os.path.exists(os.path.join(__path__[0], "_built.py")):
+    from pkgutil import extend_path
+
+    __path__ = extend_path(__path__, __name__)
 
 from . import _copying, _numpy_names, optim  # noqa: F401
 from ._anomaly import detect_anomaly
 from .derivatives import grad, hessian, hvp, jacobian
 from .engine import Value, atan2, hypot, maximum, minimum, no_grad, polygamma
-from .files import load, save
 from .functional import (
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from ._compile.compiling import compile as compile
     from ._compile.jit import jit as jit
     from ._compile.program import Program as Program
+    from .files import load, save
 
 __version__ = "0.1.0"
 
@@ -94,20 +98,24 @@ __all__ = [
 ]
 
 
-_LAZY = "Program", "compile", "jit", "static"
+_LAZY = {  # name: the module that it is imported from when a program asks for it
+    "Program": "._compile.program",
+    "compile": "._compile.compiling",
+    "jit": "._compile.jit",
+    "static": "._compile.arguments",
+    "load": ".files",
+    "save": ".files",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import `compile` and what belongs to it, which come with numpy, when a program asks for them.
+    """Import what few programs need, and `compile` and `jit`, which come with numpy.
 
-    They are not in __all__: `from micrograd_c import *` leaves Python's own compile alone.
+    These are not in __all__: `from micrograd_c import *` leaves Python's own compile alone.
     """
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ._compile import arguments, compiling, jit
-
-    homes = {"static": arguments, "jit": jit}
-    return getattr(homes.get(name, compiling), name)
+    return getattr(import_module(_LAZY[name], __name__), name)
 
 
 def __dir__() -> list[str]:

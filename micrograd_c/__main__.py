@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from . import __version__
 from ._command import demo, export
-from ._compile import arguments
+from ._compile.needed import numpy
 from .engine import BACKEND
 from .graph import draw_dot
 from .nn import MLP
@@ -214,7 +214,7 @@ def save_figures(place: Path, model: MLP, problem: demo.Problem, history: list[d
 def run(options: argparse.Namespace) -> None:
     """Train, compare and save, as the options say."""
     if options.compile:
-        arguments.numpy()  # raises ImportError, before any training
+        numpy()  # raises ImportError, before any training
     print(f"micrograd_c {__version__}, backend {BACKEND}, Python {platform.python_version()}")
     if options.save:  # first: a directory that cannot be written to is known at once
         save_neuron(options.save)

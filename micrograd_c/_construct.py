@@ -6,37 +6,42 @@ come here.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ._value_methods import ValueMethods, makes_results, real
 
+if TYPE_CHECKING:
+    from typing import Protocol
 
-class Backend(Protocol):
-    """What the functions here need of a backend. A new node is whatever `make` returns."""
+    class Backend(Protocol):
+        """What the functions here need of a backend. A new node is whatever `make` returns."""
 
-    def recorder(self) -> Any:
-        """Return the recorder, which this thread's Values ask; None: no program is recorded."""
+        def recorder(self) -> Any:
+            """Return the recorder, which this thread's Values ask; None: no program is recorded."""
 
-    def make(self, data: float, children: tuple[Any, ...], partials: tuple[float, ...]) -> Any:
-        """Return a new node with n children, and n partials or none; in no_grad a leaf.
+        def make(self, data: float, children: tuple[Any, ...], partials: tuple[float, ...]) -> Any:
+            """Return a new node with n children, and n partials or none; in no_grad a leaf.
 
-        Without children the node is a leaf, too.
-        """
+            Without children the node is a leaf, too.
+            """
 
-    def renew(self, value: Any, made: Any, label: Any, op: str, partials: tuple[Any, ...]) -> None:
-        """Let a Value show `made`: a new node, or the node of a Value that nobody else has.
+        def renew(
+            self, value: Any, made: Any, label: Any, op: str, partials: tuple[Any, ...]
+        ) -> None:
+            """Let a Value show `made`: a new node, or the node of a Value that nobody else has.
 
-        The Value gets this label, operator's name and local gradients, and loses its `_backward`.
-        """
+            The Value gets this label, operator's name and local gradients, and loses its
+            `_backward`.
+            """
 
-    def number_of(self, value: Any) -> float:
-        """Return the data of a Value, also while a program is recorded."""
+        def number_of(self, value: Any) -> float:
+            """Return the data of a Value, also while a program is recorded."""
 
-    def replace(self, result: Any, recorded: Any) -> None:
-        """Let `result` show the node of `recorded`, a Value that nobody else has.
+        def replace(self, result: Any, recorded: Any) -> None:
+            """Let `result` show the node of `recorded`, a Value that nobody else has.
 
-        `result` keeps its data and its label.
-        """
+            `result` keeps its data and its label.
+            """
 
 
 class _NotGiven(tuple):  # type: ignore[type-arg]

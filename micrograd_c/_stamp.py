@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from importlib.util import find_spec
-from zlib import crc32
 
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # of the clone, if this is one
 
 
 def stamp_of(root: str | os.PathLike[str]) -> str:
     """Return a checksum of the C files and the build scripts in a clone, 8 hexadecimal digits."""
+    from zlib import crc32
+
     checksum = 0
     names = ["build_ffi.py", "setup.py"]
     for folder, _, files in os.walk(os.path.join(root, "csrc")):
@@ -37,5 +37,7 @@ def is_stale() -> bool:
     try:
         built = import_module("._built", __package__)
     except ImportError:  # built before there were stamps, or not at all
+        from importlib.util import find_spec
+
         return find_spec("._engine", __package__) is not None
     return bool(stamp_of(ROOT) != built.STAMP)

@@ -7,11 +7,10 @@ change the gradient of no Value. Second derivatives are derivatives of derivativ
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ._compile.stand_ins import Number
-from ._derive import pull
 from ._nesting import leaves_of, like, map_leaves
 from ._value_methods import real
 from .engine import Value, bulk
@@ -50,7 +49,7 @@ def grad(output: Value, inputs: Any, create_graph: bool = False) -> Any:
             raise TypeError(f"grad() takes {what}, not {type(value).__name__!r}")
     recording = bulk.recorder() is not None
     if create_graph or recording:
-        found = pull(output, values, create_graph)
+        found = _pull(output, values, create_graph)
         if not create_graph:  # in a program that is being recorded: each row's own numbers
             found = [Value(derivative.data) for derivative in found]
     else:
@@ -91,7 +90,7 @@ def hessian(fn: Callable[[Any], Any], point: Any) -> Any:
     """
     at = _values_at(point)
     inputs = tuple(leaves_of(at))
-    first = pull(_result(fn(at)), inputs, True)
+    first = _pull(_result(fn(at)), inputs, True)
     return like(point, [_floats(derivative, inputs, point) for derivative in first])
 
 
@@ -111,11 +110,18 @@ def hvp(fn: Callable[[Any], Any], point: Any, vector: Any) -> Any:
     along = [v if type(v) is Number else real(v, "each number of the vector") for v in along]
     if len(along) != len(inputs):
         raise ValueError(f"a vector of {len(along)} numbers for a point of {len(inputs)}")
-    first = pull(_result(fn(at)), inputs, True)
+    first = _pull(_result(fn(at)), inputs, True)
     slope = Value(0.0)
     for derivative, number in zip(first, along):
         slope += derivative * number
     return _floats(slope, inputs, point)
+
+
+def _pull(output: Value, inputs: Sequence[Value], create_graph: bool) -> list[Value]:
+    """Return the derivatives of a Value by the rules, which few programs need."""
+    from ._derive import pull
+
+    return pull(output, inputs, create_graph)
 
 
 def _values_at(point: Any) -> Any:
@@ -132,4 +138,4 @@ def _floats(result: Any, inputs: tuple[Value, ...], point: Any) -> Any:
     """Return the derivatives of a result, nested as the point: in a program each row's own."""
     if bulk.recorder() is None:
         return like(point, bulk.gradients(_result(result), inputs))
-    return like(point, [d.data for d in pull(_result(result), inputs, False)])
+    return like(point, [d.data for d in _pull(_result(result), inputs, False)])

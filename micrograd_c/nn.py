@@ -11,12 +11,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import methodcaller
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ._state import IncompatibleKeys, entries, numbers_of, set_numbers
 from ._value_methods import as_count
 from .engine import Value, bulk
 from .functional import dot, plain_numbers, take
+
+if TYPE_CHECKING:
+    from ._state import IncompatibleKeys
 
 __all__ = ["MLP", "Embedding", "Layer", "Module", "Neuron"]
 
@@ -62,6 +64,8 @@ class Module:
         there in Modules, lists, tuples, dicts, dataclasses and arrays. One at two places has two
         names. Raises ValueError if a parameter is at none, or two entries have one name.
         """
+        from ._state import entries, numbers_of
+
         return numbers_of(entries(self, Module))
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
@@ -72,6 +76,8 @@ class Module:
         there are any, and entries of another shape; TypeError if the state is no dict or an entry
         has something else than numbers. After an error nothing has changed.
         """
+        from ._state import entries, set_numbers
+
         return set_numbers(entries(self, Module), state, strict, type(self).__name__)
 
 

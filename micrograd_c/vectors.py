@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._compile.arguments import numpy
+from ._compile.needed import numpy
 from ._nesting import leaves_of
 from .engine import Value, bulk
 

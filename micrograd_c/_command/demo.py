@@ -70,8 +70,8 @@ class CompiledMoons:
     """Training on two moons by a program compiled from the loss of one point."""
 
     def __init__(self, model: MLP, problem: Problem) -> None:
-        from .._compile.arguments import numpy
         from .._compile.compiling import compile
+        from .._compile.needed import numpy
 
         np = numpy()
         self.params = model.parameters()

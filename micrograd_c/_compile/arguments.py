@@ -16,18 +16,7 @@ from typing import Any, NamedTuple
 from .._nesting import fields_of, is_dataclass, is_namedtuple, open_container, pack
 from .._value_methods import as_real
 from ..engine import Value
-
-
-def numpy() -> Any:
-    """Return numpy, or raise ImportError saying how to get it."""
-    try:
-        import numpy as np
-    except ImportError as error:
-        raise ImportError(
-            "compiled programs take and return numpy arrays, and numpy is not installed: "
-            "pip install 'micrograd_c[compile]'"
-        ) from error
-    return np
+from .needed import numpy
 
 
 class Array(NamedTuple):

@@ -12,6 +12,7 @@ from .._value_methods import as_count
 from ..engine import Value
 from . import arguments
 from .arguments import Shape
+from .needed import numpy
 from .program import OPTIONS, Program, State, _restored
 from .recorded import Common, plural
 
@@ -41,7 +42,7 @@ class ProgramByShape(Program):
         allow_constants: bool,
         max_shapes: int,
     ) -> None:
-        arguments.numpy()
+        numpy()
         self.fn = fn
         self._options = max_specializations, allow_constants
         self._max_shapes = max_shapes

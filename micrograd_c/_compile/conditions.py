@@ -9,10 +9,10 @@ import math
 import operator
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..engine import Value, bulk
-from . import arguments
+from .needed import numpy
 from .rules import EQUAL, RULE_EQUAL, RULE_LESS
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 PRIORITY = -1.0  # numpy's numbers on the left leave operations to stand-ins, its arrays do not
 
 
-class Guard(NamedTuple):
+class Guard:
     """A comparison of two Values' data, and how it came out."""
 
-    relation: int
-    left: Value
-    right: Value
-    outcome: bool
+    __slots__ = ("left", "outcome", "relation", "right")
+
+    def __init__(self, relation: int, left: Value, right: Value, outcome: bool) -> None:
+        self.relation, self.left, self.right, self.outcome = relation, left, right, outcome
 
 
 class Condition:
@@ -169,7 +169,7 @@ class Condition:
         return bool, (bool(self),)
 
     def __array__(self, *args: Any, **names: Any) -> Any:
-        return arguments.numpy().array(bool(self), *args, **names)
+        return numpy().array(bool(self), *args, **names)
 
     def __getattr__(self, name: str) -> Any:
         if not hasattr(bool, name):

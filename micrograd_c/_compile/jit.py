@@ -27,9 +27,10 @@ from .._library import ffi, lib
 from .._value_methods import PACKAGE_FOLDER, as_count, user_line
 from ..engine import Value, bulk, graph, restore
 from . import nesting
-from .arguments import numpy, real_number
+from .arguments import real_number
 from .conditions import Condition
 from .extremes import record_extremes
+from .needed import numpy
 from .recording import Recorder
 from .replay import ALL, FORWARD, NULL, Trace
 from .stand_ins import Number

@@ -29,8 +29,8 @@ from typing import Any
 
 from .._value_methods import as_real
 from ..engine import Value, bulk
-from .arguments import numpy
 from .conditions import Condition
+from .needed import numpy
 from .stand_ins import Number
 
 VALUE, NUMBER = "value", "number"

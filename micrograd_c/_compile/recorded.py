@@ -12,6 +12,7 @@ from ..engine import Value, bulk
 from . import arguments, checks
 from .arguments import Array, Shape
 from .extremes import record_extremes
+from .needed import numpy
 from .recording import Recorder
 from .replay import Trace
 from .rows import Rows, is_as_it_was, look_at, take_rows
@@ -56,7 +57,7 @@ class Recorded:
         common: Common | None = None,
     ) -> None:
         """`names` are the keywords of the last ones of the arguments."""
-        self._np = arguments.numpy()
+        self._np = numpy()
         self.fn = fn
         self._shapes = tuple(shapes)
         self._names = names

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from .._value_methods import user_line
 from ..engine import Value, bulk, maximum, restore
-from . import arguments
 from .conditions import PRIORITY, Condition, negated, own
+from .needed import numpy
 from .reals import as_number, below, is_double, nearest, not_above, real_part
 from .rules import DETACH, DIVIDE, EQUAL, LESS, LESS_EQUAL
 
@@ -175,13 +175,13 @@ class Number:
         """What makes an array of one made of conditions; others become elements as they are."""
         if not self.counts:
             raise AttributeError("'float' object has no attribute '__array__'")
-        return lambda *args, **names: arguments.numpy().array(self._plain(), *args, **names)
+        return lambda *args, **names: numpy().array(self._plain(), *args, **names)
 
     def __getattr__(self, name: str) -> Any:
         """Return the method that numpy looks for: np.exp(number) calls number.exp()."""
         if self.counts and hasattr(type(self.number), name):
             return getattr(self._plain(), name)
-        np = arguments.numpy()
+        np = numpy()
         function = getattr(np, name, None)
         if not isinstance(function, np.ufunc) or function.nin != 1:
             raise AttributeError(f"'float' object has no attribute {name!r}")

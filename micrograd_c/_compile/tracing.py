@@ -8,8 +8,9 @@ from typing import Any
 from .._library import ffi
 from .._nesting import open_container
 from ..engine import Value, bulk
-from .arguments import Array, Members, Shape, numpy, place_in
+from .arguments import Array, Members, Shape, place_in
 from .conditions import Condition, Guard
+from .needed import numpy
 from .recording import Recorder
 from .replay import Trace
 from .rules import NO_RULE

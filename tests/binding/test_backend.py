@@ -60,11 +60,26 @@ def test_importing_the_package_imports_no_slow_module_that_it_may_not_need(mg: A
         "json",
         "numpy",
         "pickle",
+        "pkgutil",
         "safetensors",
+        "tqdm",
     }
-    slow.add("tqdm")
     show = f"import sys, micrograd_c; print(*sorted({slow} & {{*sys.modules}}))"
     assert python(mg, show, mg.engine.BACKEND) == ("", "")
+
+
+def test_importing_the_package_imports_none_of_its_own_modules_that_few_programs_need(
+    mg: Any,
+) -> None:
+    rare = {"_derive", "_export", "_formats", "_rules", "_state", "files", "_compile.arguments"}
+    rare = {f"micrograd_c.{name}" for name in rare}
+    show = f"import sys, micrograd_c; print(*sorted({rare} & {{*sys.modules}}))"
+    assert python(mg, show, mg.engine.BACKEND) == ("", "")
+
+
+def test_importing_the_package_compiles_no_annotations(mg: Any) -> None:
+    program = "import typing; typing.ForwardRef = None; import micrograd_c"
+    assert python(mg, program, mg.engine.BACKEND) == ("", "")
 
 
 def test_fixture_runs_the_backend_it_names(mg: Any, request: pytest.FixtureRequest) -> None:
