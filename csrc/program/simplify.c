@@ -47,13 +47,23 @@ static uint64_t hash_of(const mg_entry *entry) {
     return hash ^ (hash >> 32);
 }
 
-/* Return the first entry that computes what entry i computes, perhaps i itself. */
+static uint32_t later(uint32_t x, uint32_t y) {
+    return x > y ? x : y;
+}
+
+/* Return the first entry that computes what entry i computes, perhaps i itself. The first place to
+ * look at is one of two that are the latest operand's: operands are mostly recent entries, and so
+ * most entries find a place that the processor has in its caches. The hash says the next places, by
+ * strides: beside each other, the places of operands may all be taken. */
 static uint32_t share(const mg_program *program, sharing *known, uint32_t i) {
     const mg_entry entry = canonical(program, i);
-    size_t place = (size_t)hash_of(&entry) & (known->size - 1);
-    for (; known->table[place] != MG_NOTHING; place = (place + 1) & (known->size - 1)) {
+    const uint64_t hash = hash_of(&entry);
+    const size_t last = known->size - 1, stride = (size_t)(hash >> 32) | 1;
+    size_t place = (2 * (size_t)later(later(entry.x, entry.y), entry.z) + (hash >> 63)) & last;
+    for (size_t next = (size_t)hash; known->table[place] != MG_NOTHING; next += stride) {
         const mg_entry other = canonical(program, known->table[place]);
         if (same(&entry, &other)) return known->table[place];
+        place = next & last;
     }
     return known->table[place] = i;
 }
