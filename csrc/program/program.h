@@ -39,11 +39,12 @@ typedef struct {
 typedef struct {
     uint32_t value;  /* the first entry that computes the same value: perhaps this entry itself */
     uint32_t scalar; /* the place of the entry's number among the scalars, unless it is a row's */
+    uint32_t region; /* the rows in which gradients reach the entry: see regions.h */
     uint8_t level;   /* MG_LEVEL_... */
     bool needed;     /* an output or a guard depends on the entry */
     bool reached;    /* the gradient of an output reaches the entry */
-    uint32_t uses;   /* number of uses: by entries, as an operand or a value, outputs and guards */
-    uint32_t region; /* the rows in which gradients reach the entry: see regions.h */
+    uint8_t uses;    /* uses by entries, as an operand or a value, outputs and guards: 0, 1, or 2
+                      * for more */
 } mg_fate;
 
 enum { MG_LEVEL_CONSTANT, MG_LEVEL_SCALAR, MG_LEVEL_ROW };

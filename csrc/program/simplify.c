@@ -150,8 +150,9 @@ static bool find_values(mg_arena *memory, mg_program *program) {
 /* ---- what is needed ---- */
 
 static void use(mg_program *program, uint32_t i) {
-    program->fates[i].needed = true;
-    program->fates[i].uses++;
+    mg_fate *fate = &program->fates[i];
+    fate->needed = true;
+    if (fate->uses < 2) fate->uses++;
 }
 
 /* Mark the entries that outputs and guards depend on, and count the uses of each entry. */
