@@ -34,6 +34,16 @@ def test_disassemble_lists_instructions(mg: Any) -> None:
         program.disassemble("sideways")
 
 
+def test_equal_operations_on_a_value_that_many_use_are_computed_once(mg: Any) -> None:
+    factors = [k + 0.5 for k in range(50)]
+
+    def fn(x: Any) -> Any:
+        return mg.total([(x * k).exp() for k in factors + factors[::-1]])
+
+    text = mg.compile(fn, 1.0).disassemble()
+    assert (text.count("* "), text.count("exp(")) == (50, 50)
+
+
 def test_equal_values_are_computed_once_and_dead_ones_never(mg: Any) -> None:
     def fn(x: Any) -> Any:
         (x * 7).sin()
