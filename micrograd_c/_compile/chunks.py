@@ -122,13 +122,14 @@ def _in_chunks(
 
 def first_row(np: Any, shapes: list[Array], chunks: Chunks, inputs: int) -> Rows:
     """Compute the first row there is; return a batch of it alone, or of none."""
-    compute = sys.modules["dask.array"].compute
+    from dask import compute, delayed
+
     for i, size in enumerate(chunks.sizes):
         last = i == len(chunks.sizes) - 1
         if size == 0 and not last:
             continue
         lazy = [
-            array if one else array.blocks[i][:1]
+            array if one else delayed(_head)(array.to_delayed().ravel()[i])
             for array, one in zip(chunks.arrays, chunks.shared)
         ]
         rows, _ = take_rows(np, [(s, a, "") for s, a in zip(shapes, compute(*lazy))], inputs)

@@ -154,7 +154,9 @@ def test_numbers_of_rows_that_differ_are_refused_at_once(mg: Any) -> None:
     program = mg.compile(both, np.ones(2), 1.0)
     x = chunked(normal(ROWS, 2))
     for other in (normal(ROWS - 1), da.ones(ROWS - 1)):
-        with pytest.raises(ValueError, match="argument 1 has the shape .* the number of rows must"):
+        with pytest.raises(
+            ValueError, match=r"argument 1 has the shape .* the number of rows must"
+        ):
             program(x, other)
     with pytest.raises(ValueError, match=r"seeds\['sum'\] must have the shape \(50,\), not \(\)"):
         program.vjp(x, 1.0, seeds={"sum": 1.0, "all": [1.0, 1.0]})
