@@ -6,7 +6,6 @@ each worker gets them once. What makes a chunk is fused with what is done for it
 
 from __future__ import annotations
 
-from itertools import count
 from math import isnan
 from operator import getitem
 from typing import Any
@@ -21,10 +20,12 @@ _FAN_IN = 16  # sums that one task adds up
 def chunk_tasks(
     parcel: Parcel, call: Call, chunks: Chunks, arrays: list[Any], shared: list[bool], stay: bool
 ) -> Any:
-    """Return a dask array of one axis, whose blocks are the tuples that `run` returns.
+    """Return a dask array whose blocks, along its first axis, are the tuples that `run` returns.
 
-    `arrays` are those of the call, and `shared` says which of them are one row for all rows. With
-    `stay` the parcel stays on the workers of a cluster for the next call.
+    Its other axes are those of all arrays but for the rows, with one block each: without these dask
+    would not fuse a task with what makes its arrays. `arrays` are those of the call, and `shared`
+    says which of them are one row for all rows. With `stay` the parcel stays on the workers of a
+    cluster for the next call.
     """
     from dask.array import Array
     from dask.base import tokenize
@@ -37,16 +38,18 @@ def chunk_tasks(
     inputs = [(sent, True), (_literal(call, f"call-{token}"), True), *lazy]
     places = {(i,): place for i, place in enumerate(_places(chunks.sizes))}
     pairs: list[Any] = [BlockwiseDepDict(places), (0,)]
-    axes = count(1)  # all other axes have one block, and are left out
+    sizes: list[Any] = [chunks.sizes]
     for array, one in inputs:
         rows = 0 if one else 1
-        own = [next(axes) for _ in range(array.ndim - rows)]
-        pairs += [array.name, (*range(rows), *own)]  # axis 0 is that of the chunks
+        own = array.chunks[rows:]
+        pairs += [array.name, (*range(rows), *range(len(sizes), len(sizes) + len(own)))]
+        sizes += own
     name = f"micrograd-{call.method.strip('_')}-{token}"
     numblocks = {array.name: array.numblocks for array, _ in inputs}
-    layer = blockwise(run, name, (0,), *pairs, numblocks=numblocks)
+    axes = tuple(range(len(sizes)))
+    layer = blockwise(run, name, axes, *pairs, numblocks=numblocks, concatenate=True)
     graph = HighLevelGraph.from_collections(name, layer, [array for array, _ in inputs])
-    return Array(graph, name, (chunks.sizes,), dtype=float)
+    return Array(graph, name, tuple(sizes), dtype=float)
 
 
 def _places(sizes: tuple[Any, ...]) -> list[Place]:
@@ -65,9 +68,14 @@ def item(blocks: Any, i: int, shape: tuple[int, ...]) -> Any:
     from dask.highlevelgraph import HighLevelGraph
 
     name, zeros = f"{blocks.name}-{i}", (0,) * len(shape)
-    layer = {(name, k, *zeros): (getitem, (blocks.name, k), i) for k in range(blocks.numblocks[0])}
+    layer = {(name, k, *zeros): (getitem, key, i) for k, key in enumerate(_keys(blocks))}
     graph = HighLevelGraph.from_collections(name, layer, [blocks])
-    return Array(graph, name, (*blocks.chunks, *((size,) for size in shape)), dtype=float)
+    return Array(graph, name, (blocks.chunks[0], *((size,) for size in shape)), dtype=float)
+
+
+def _keys(blocks: Any) -> list[Any]:
+    zeros = (0,) * (blocks.ndim - 1)
+    return [(blocks.name, k, *zeros) for k in range(blocks.numblocks[0])]
 
 
 def summed(blocks: Any, i: int, shape: tuple[int, ...]) -> Any:
@@ -78,9 +86,9 @@ def summed(blocks: Any, i: int, shape: tuple[int, ...]) -> Any:
     name, zeros = f"{blocks.name}-sum-{i}", (0,) * len(shape)
     layer: dict[Any, Any] = {}
     keys: list[Any] = []
-    for k in range(blocks.numblocks[0]):
+    for k, key in enumerate(_keys(blocks)):
         keys.append((f"{name}-part", k))
-        layer[keys[-1]] = (getitem, (blocks.name, k), i)
+        layer[keys[-1]] = (getitem, key, i)
     level = 0
     while level == 0 or len(keys) > 1:
         groups = [keys[k : k + _FAN_IN] for k in range(0, len(keys), _FAN_IN)]

@@ -52,7 +52,7 @@ def run(place: Place, parcel: Parcel, call: Call, *blocks: Any) -> Any:
     For `backward` it has one array: [rows, sum of their weights, sum of results, *its gradient].
     """
     found = iter(blocks)
-    arrays = [_block(next(found)) if one is None else one for one in call.given]
+    arrays = [next(found) if one is None else one for one in call.given]
     with parcel.program(call.numbers) as program, naming(*place):
         if call.method == "backward":
             return (_sums(program, arrays, call),)
@@ -62,13 +62,6 @@ def run(place: Place, parcel: Parcel, call: Call, *blocks: Any) -> Any:
         if call.method == "parameter_jacobian" or "parameters" in call.options:
             leaves = _of_known(leaves, call)
         return tuple(leaves)
-
-
-def _block(block: Any) -> Any:
-    """Return the one block that dask has in nested lists, one for each axis that is left out."""
-    while isinstance(block, list):
-        [block] = block
-    return block
 
 
 def _nest(
