@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import random
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -200,3 +202,21 @@ def test_an_error_on_a_worker_names_the_chunk_and_its_row(
         program.backward(lazy, check=True)
     assert w.grad == 0.0
     assert len(pickle.dumps(program._parcel)) < 100_000
+
+
+@pytest.mark.long
+def test_rows_are_streamed_from_files(
+    mg: Any, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+    monkeypatch.delitem(sys.modules, "benchmarks.cluster", raising=False)
+    benchmark = importlib.import_module("benchmarks.cluster")
+    benchmark.write_files(tmp_path, 25_000, 2_000)
+    found = benchmark.stream(client, tmp_path)
+    monkeypatch.delitem(sys.modules, "benchmarks.cluster")
+    x, y, target = np.concatenate([np.load(path) for path in sorted(tmp_path.iterdir())]).T
+    z = 0.5 * x - 0.5 * y
+    assert (found["files"], found["rows"]) == (13, 25_000)
+    assert found["value"] == pytest.approx(np.mean(np.log1p(np.exp(z)) - target * z), rel=1e-12)
+    slope = 1 / (1 + np.exp(-z)) - target
+    assert found["gradient"] == pytest.approx(np.mean(slope * x), rel=1e-10)
