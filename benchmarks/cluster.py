@@ -65,7 +65,7 @@ def main() -> None:
 def workers(count: int) -> Iterator[Client]:
     """Have a cluster of so many processes with a thread each."""
     options = {"n_workers": count, "threads_per_worker": 1, "processes": True}
-    with LocalCluster(**options, dashboard_address=None) as cluster, Client(cluster) as client:
+    with LocalCluster(**options, dashboard_address=":0") as cluster, Client(cluster) as client:
         client.wait_for_workers(count)
         yield client
 

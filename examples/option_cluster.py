@@ -54,7 +54,7 @@ def cluster(workers: int) -> Iterator[None]:
     """Have dask compute on a cluster of so many processes of this machine."""
     from distributed import Client, LocalCluster
 
-    options = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(**options) as local, Client(local):
         yield
 

@@ -57,10 +57,15 @@ def run(place: Place, parcel: Parcel, call: Call, *blocks: Any) -> Any:
         if call.method == "backward":
             return (_sums(program, arrays, call),)
         args, keywords, further = _nest(program, arrays, call)
-        method = getattr(program, call.method)
-        leaves = list(_leaves(method(*args, **keywords, **further, **call.options)))
-        if call.method == "parameter_jacobian" or "parameters" in call.options:
-            leaves = _of_known(leaves, call)
+        options = dict(call.options)
+        summed = options.pop("parameters", False)
+        leaves = list(
+            _leaves(getattr(program, call.method)(*args, **keywords, **further, **options))
+        )
+        if summed:
+            leaves.append(_of_known(_sums(program, arrays, call)[3:], call))
+        elif call.method == "parameter_jacobian":
+            leaves = [_of_known(leaf, call) for leaf in leaves]
         return tuple(leaves)
 
 
@@ -102,17 +107,14 @@ def _leaves(nesting: Any) -> Iterator[Any]:
         yield from _leaves(item)
 
 
-def _of_known(leaves: list[Any], call: Call) -> list[Any]:
-    """Return arrays of which those by the parameters have the program's parameters alone."""
-    known = call.parameters
-    for i in range(len(leaves)) if call.method == "parameter_jacobian" else (-1,):
-        if leaves[i][..., known:].any():
-            raise RuntimeError(
-                "rows take a branch of the function that uses further parameters: call backward() "
-                "for such rows first"
-            )
-        leaves[i] = leaves[i][..., :known]
-    return leaves
+def _of_known(leaf: Any, call: Call) -> Any:
+    """Return the derivatives by the program's parameters alone."""
+    if leaf[..., call.parameters :].any():
+        raise RuntimeError(
+            "rows take a branch of the function that uses further parameters: call backward() for "
+            "such rows first"
+        )
+    return leaf[..., : call.parameters]
 
 
 # ---- sums over the rows of a chunk ----

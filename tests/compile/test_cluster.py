@@ -30,7 +30,7 @@ def cluster() -> Iterator[Any]:
     quiet = {"distributed.scheduler.allowed-failures": 10}
     with (
         dask.config.set(quiet),
-        distributed.LocalCluster(**options, dashboard_address=None, silence_logs=50) as made,
+        distributed.LocalCluster(**options, dashboard_address=":0", silence_logs=50) as made,
     ):
         yield made
 
@@ -120,6 +120,17 @@ def test_parameters_travel_with_each_call_and_the_program_once(
         assert (total, w.grad) == in_this_process(program, w, *lazy)
         assert objective([number]) == (total, w.grad)
     assert sent == []
+
+
+@pytest.mark.long
+def test_sums_have_the_same_bits_on_a_pool_of_processes(mg: Any, weight: Any) -> None:
+    w = weight()
+    x, y = rows()
+    program = mg.compile(weighted, x[0], y[0])
+    lazy = chunked(x, y)
+    with dask.config.set(scheduler="processes", num_workers=2):
+        total = program.backward(*lazy)
+    assert (total, w.grad) == in_this_process(program, w, *lazy)
 
 
 def die_once(block: Any, marker: str) -> Any:
