@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time, sleep
 from typing import Any
 
 import dask.array as da
@@ -28,6 +28,8 @@ import micrograd_c as mg
 
 from . import cluster_model
 
+TWO = "two workers have {:.2f} times the throughput of one"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -36,16 +38,20 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000_000, help="of the files (10^8)")
     parser.add_argument("--folder", type=Path, help="where to put the files: 24 bytes a row")
     options = parser.parse_args()
-    program, size = parcel()
-    print(f"a program of {program} bytes and {size} parameters travels once per worker")
+    weight, size = parcel()
+    print(f"a program of {weight} bytes and {size} parameters travels once per worker")
     with workers(2) as two:
-        seconds, memory = per_chunk(two)
-        print(f"per chunk: {seconds * 1e6:.0f} us, {memory:.0f} bytes of the scheduler and client")
-        with workers(1) as one:
-            cost, ratio = second_worker(one, two)
+        wall, seconds, memory = per_chunk(two)
         print(
-            f"rows of {cost * 1e6:.0f} us: two workers have {ratio:.2f} times the throughput of one"
+            f"per chunk: {wall * 1e6:.0f} us; of the client and the scheduler "
+            f"{seconds * 1e6:.0f} us of a processor and {memory:.0f} bytes"
         )
+        with workers(1) as one:
+            program, cost = costly(1e-4)
+            ratio = second_worker(one, two, program, ones(40, 500, 2))
+            print(f"rows that take {cost * 1e6:.0f} us of a processor: {TWO.format(ratio)}")
+            ratio = second_worker(one, two, cheap(), slow_rows(40, 500, 1e-4))
+            print(f"rows that are waited for 100 us: {TWO.format(ratio)}")
     folder = Path(tempfile.mkdtemp(dir=options.folder))
     try:
         write_files(folder, options.rows, 1_000_000)
@@ -94,27 +100,35 @@ def _ones(rows: int, columns: int) -> Any:
     return np.ones((rows, columns))
 
 
+def cheap() -> Any:
+    """Return a program of next to no work."""
+    w = mg.Value(1.0)
+    return mg.compile(lambda x: w * x[0] - x[1], np.zeros(2))
+
+
 # ---- what a chunk costs ----
 
 
-def per_chunk(client: Client, few: int = 500, many: int = 5000) -> tuple[float, float]:
-    """Return seconds, and bytes of memory, that a further chunk of next to no work takes.
+def per_chunk(client: Client, few: int = 500, many: int = 5000) -> tuple[float, float, float]:
+    """Return the seconds that a further chunk of next to no work takes, and two more figures.
 
-    The scheduler is in the client's process, and the memory is that of both.
+    These are the seconds of a processor, and the bytes, that the client and the scheduler take for
+    it, which are one process here.
     """
-    w = mg.Value(1.0)
-    program = mg.compile(lambda x: w * x[0] - x[1], np.zeros(2))
+    program, further = cheap(), many - few
+    walls, own = [], []
     with client.as_current():
         program.backward(ones(few, 1, 2))
-        times, before = [], peak_memory()
+        memory = peak_memory()
         for count in (few, many) * 3:
-            start = perf_counter()
+            start, used = perf_counter(), process_time()
             program.backward(ones(count, 1, 2))
-            times.append(perf_counter() - start)
-            if count == many and len(times) == 2:
-                memory = peak_memory() - before
-    further = many - few
-    return (median(times[1::2]) - median(times[::2])) / further, max(0.0, memory / further)
+            walls.append(perf_counter() - start)
+            own.append(process_time() - used)
+            if len(walls) == 2:
+                memory = peak_memory() - memory
+    wall, mine = (median(times[1::2]) - median(times[::2]) for times in (walls, own))
+    return wall / further, mine / further, max(0.0, memory / further)
 
 
 def peak_memory() -> float:
@@ -126,31 +140,33 @@ def peak_memory() -> float:
 # ---- what a second worker adds ----
 
 
-def second_worker(
-    one: Client,
-    two: Client,
-    cost: float = 1e-4,
-    chunks: int = 60,
-    rows: int = 1000,
-    rounds: int = 3,
-) -> tuple[float, float]:
-    """Return the seconds of a row, and how many times as many rows two workers do as one does.
+def second_worker(one: Client, two: Client, program: Any, data: Any, rounds: int = 8) -> float:
+    """Return how many times as many rows two workers do as one does.
 
-    The clusters take turns; the ratio is the median of the rounds'.
+    The clusters take turns. The ratio is that of their shortest times, for the scheduler, the
+    client and whatever else the machine does take their share of the same processors.
     """
-    program, cost = costly(cost)
-    data = ones(chunks, rows, 2)
-    ratios = []
+    times: dict[Client, list[float]] = {one: [], two: []}
     for _ in range(rounds):
-        times = []
-        for client in (one, two):
+        for client, mine in times.items():
             with client.as_current():
-                program.backward(data[: 2 * rows])  # both have the program
+                program.backward(data[:1])  # all workers have the program
                 start = perf_counter()
                 program.backward(data)
-                times.append(perf_counter() - start)
-        ratios.append(times[0] / times[1])
-    return cost, median(ratios)
+                mine.append(perf_counter() - start)
+    return min(times[one]) / min(times[two])
+
+
+def slow_rows(count: int, rows: int, cost: float) -> Any:
+    """Return chunks of rows for which a task waits, as for a disk, so many seconds a row."""
+    return da.map_blocks(
+        _wait, rows, cost, chunks=((rows,) * count, (2,)), dtype=float, meta=np.empty((0, 0))
+    )
+
+
+def _wait(rows: int, cost: float) -> Any:
+    sleep(rows * cost)
+    return np.ones((rows, 2))
 
 
 def costly(cost: float) -> tuple[Any, float]:

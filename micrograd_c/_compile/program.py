@@ -53,6 +53,8 @@ class Program(Recorded):
     `gradient`, `jacobian`, `hessian`, `vjp`, `jvp` and `hvp` return derivatives with respect to the
     arguments, `parameter_jacobian` and `objective` those with respect to the parameters. Results do
     not depend on `threads`. Copies have the same parameters, deep copies and pickles their own.
+    Arguments may be arrays, or columns of dataframes, of dask: results are lazy then, of dask
+    arrays in the chunks of the first; `backward` and an objective compute, by dask's scheduler.
 
     Attributes:
         fn: the function.

@@ -21,6 +21,9 @@ dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
 
+# Older versions of dask warn where a test computes in this process to compare.
+pytestmark = pytest.mark.filterwarnings("ignore:Running on a single-machine scheduler")
+
 ROWS, SIZE = 400, 10
 
 
