@@ -67,7 +67,7 @@ def table(per_chunk: float, memory: float) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for seconds in (1e-7, 1e-5, 1e-4):
-        for size in (1e5, 1e6, 1e7):
+        for size in (1e5, 1e6, 3e6, 1e7):
             work = Work(1e12, seconds, 80.0, 10_000)
             chunks = work.rows / size
             total = simulate(work, size, per_chunk, workers)
@@ -89,4 +89,6 @@ def _bytes(count: float) -> str:
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 3600:.1f} h"
+    if seconds < 600:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min"

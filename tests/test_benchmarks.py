@@ -252,4 +252,4 @@ def test_a_cluster_with_many_short_chunks_takes_as_long_as_its_scheduler() -> No
 @pytest.mark.long
 def test_the_table_of_a_cluster_has_a_row_for_each_size_of_chunk() -> None:
     rows = [line for line in cluster_model.table(1e-1, 1e4).splitlines() if " us | " in line]
-    assert len(rows) == 9 and all(row.count("|") == 9 for row in rows)
+    assert len(rows) == 12 and all(row.count("|") == 9 for row in rows)

@@ -7,16 +7,17 @@ on whatever worker, and however often they are computed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from .._nesting import open_container, pack
 from . import arguments, checks
 from .arguments import Array
 from .batches import nest_gradients, seed_results
-from .calls import replay
+from .calls import Group, replay
 from .chunks import is_dask
 from .jacobians import collect_grads, in_order
 from .parcels import Parcel
@@ -126,43 +127,24 @@ def _sums(program: Recorded, arrays: list[Any], call: Call) -> Any:
     Rows are added up way by way, the ways through the function in the order of their first rows. A
     replay as such would add them up in an order that depends on which ways it has met before.
     """
-    check = call.options["check"]
-    rows = _rows(program, arrays)
-    if check or len(program._traces) == 1:
-        sums, ways = _add_up(program, arrays, rows, call, check)
-        if len(ways) <= 1:
+    flat = [(shape, array, "an argument") for shape, array in zip(program._arrays, arrays)]
+    rows, _ = take_rows(program._np, flat, program._inputs)
+    if len(program._traces) == 1:
+        sums, groups = _add_up(program, arrays, rows, call)
+        if len(groups) <= 1:
             return sums
     else:
-        ways = _find_ways(program, rows, call)
-        if len(ways) <= 1:
-            return _add_up(program, arrays, rows, call, False)[0]
-    total: Any = 0.0
-    for way in sorted(ways, key=lambda way: int(way[0])):
-        mine = [a if one else a[way] for a, one in zip(arrays, _shared(program, arrays))]
-        total = total + _add_up(program, mine, _rows(program, mine), call, False)[0]
-    return total
-
-
-def _shared(program: Recorded, arrays: list[Any]) -> list[bool]:
-    shapes = [array.shape for array in program._arrays]
-    own = [a.shape == shape for a, shape in zip(arrays, shapes)]
-    return own + [False] * (len(arrays) - len(own))
-
-
-def _rows(program: Recorded, arrays: list[Any]) -> Rows:
-    flat = [
-        (shape, a, program._where(i)) for i, (shape, a) in enumerate(zip(program._arrays, arrays))
-    ]
-    return take_rows(program._np, flat, program._inputs)[0]
-
-
-Finish = Callable[[Trace, Frame], None]
+        groups = []
+        collect = partial(_collect_group, program, groups)
+        threads = call.options["threads"]
+        replay(program, FORWARD, rows, lambda frame: None, threads=threads, finish=collect)
+    return _add_up(program, arrays, rows, call, groups)[0]
 
 
 def _add_up(
-    program: Recorded, arrays: list[Any], rows: Rows, call: Call, check: bool
-) -> tuple[Any, list[Any]]:
-    """Return the sums over rows in one replay, and the rows of each way."""
+    program: Recorded, arrays: list[Any], rows: Rows, call: Call, known: list[Group] | None = None
+) -> tuple[Any, list[Group]]:
+    """Return the sums over rows, added up in one replay, and the rows of each way."""
     np, behind = program._np, arrays[len(program._arrays) :]
     weights = behind[0] if call.keyword == "weights" else None
     seeds = None
@@ -170,35 +152,35 @@ def _add_up(
         seeds = arguments.nest_arrays(program._result, iter(behind))
     bind = seed_results(program, rows, "sum", weights, seeds)
     grads: list[tuple[Trace, Any]] = []
-    ways: list[Any] = []
-    collect, divide = collect_grads(np, grads), _collect_ways(np, ways)
+    groups: list[Group] = []
+    collect = collect_grads(np, grads)
 
     def finish(trace: Trace, frame: Frame) -> None:
         collect(trace, frame)
-        divide(trace, frame)
+        _collect_group(program, groups, trace, frame)
 
-    threads = call.options["threads"]
-    total = replay(program, PARAMETERS, rows, bind, threads=threads, check=check, finish=finish)
+    threads, check = call.options["threads"], call.options["check"]
+    total = replay(
+        program,
+        PARAMETERS,
+        rows,
+        bind,
+        threads=threads,
+        check=check,
+        finish=finish,
+        known=known,
+    )
     together = 0.0 if weights is None else float(np.sum(weights, dtype=np.float64))
-    return np.concatenate([[rows.count, together, total], in_order(program, grads)]), ways
+    return np.concatenate([[rows.count, together, total], in_order(program, grads)]), groups
 
 
-def _find_ways(program: Recorded, rows: Rows, call: Call) -> list[Any]:
-    """Return the rows of each way through the function."""
-    ways: list[Any] = []
-    threads = call.options["threads"]
-    finish = _collect_ways(program._np, ways)
-    replay(program, FORWARD, rows, lambda frame: None, threads=threads, finish=finish)
-    return ways
-
-
-def _collect_ways(np: Any, ways: list[Any]) -> Finish:
-    def finish(trace: Trace, frame: Frame) -> None:
-        rows, left, failed = frame.held[:3]
-        mine = np.arange(rows.count) if left is None else np.array(left, int)
-        ways.append(mine if failed is None else mine[failed == 0])
-
-    return finish
+def _collect_group(program: Recorded, groups: list[Group], trace: Trace, frame: Frame) -> None:
+    """Append the rows of a replay that have failed no guard, with their way."""
+    rows, left, failed = frame.held[:3]
+    mine = program._np.arange(rows.count, dtype=program._np.uint32) if left is None else left
+    if failed is not None:
+        mine = mine[failed == 0]
+    groups.append((int(mine[0]), program._ways.to(program._traces.index(trace)), mine))
 
 
 # ---- rows in error ----
