@@ -42,8 +42,8 @@ def replay(
 
     `bind` tells a frame where results go. With `variant` what is replayed is variant(trace).
     `load` gives a frame the numbers of the captured Values, instead of these Values, which have
-    the same ones within `recording`, and `finish` takes their gradients. `known` are the rows by the
-    way that is right for each, if that is known. Returns the sum of seeds times outputs.
+    the same ones within `recording`, and `finish` takes their gradients. `known` are the rows by
+    the way that is right for each, if that is known. Returns the sum of seeds times outputs.
     """
     program._refuse_own_call()
     threads = as_count("threads", threads)
