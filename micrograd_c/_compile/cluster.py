@@ -184,10 +184,10 @@ def sums(
     options = {"threads": as_count("threads", threads), "check": check}
     keyword = "weights" if weights is not None else "seeds" if seeds is not None else None
     flat = [] if keyword is None else _flat(program, keyword, weights if seeds is None else seeds)
-    call = Call("backward", options, keyword)
+    call, known = Call("backward", options, keyword), len(program.parameters)
     blocks, values = _blocks(program, chunks, call, flat, theta, stay=True)
-    rows, together, total, *_ = found = summed(blocks, 0, (3 + len(values),)).compute()
-    gradient = found[3:]
+    found = summed(blocks, 0, (3 + len(values),)).compute()
+    (rows, together, total), gradient = found[:3], found[3:]
     if seeds is None and reduction == "mean":
         if weights is not None and together == 0.0:
             raise ValueError("the mean with weights whose sum is 0")
@@ -195,17 +195,17 @@ def sums(
             raise ValueError("the mean of no rows")
         divisor = rows if weights is None else together
         total, gradient = total / divisor, gradient / divisor
-    _adopt(program, values, gradient)
+    _adopt(program, values[known:], gradient[known:])
     return Sums(float(total), gradient, values)
 
 
 def _adopt(program: Recorded, values: tuple[Value, ...], gradient: Any) -> None:
     """Have Values that a branch on a worker has used be parameters of the program."""
-    known = {id(p) for p in program.parameters}
-    new = [v for v, g in zip(values, gradient) if g != 0.0 and id(v) not in known]
+    new = [value for value, number in zip(values, gradient) if number != 0.0]
     if new:
         with program._common.lock:
-            program._common.parameters += new
+            known = {id(p) for p in program.parameters}
+            program._common.parameters += [value for value in new if id(value) not in known]
 
 
 def backward(
@@ -242,6 +242,7 @@ class ChunkedObjective(Objective):
         self._chunks, self._reduced = chunks, (reduction, weights, seeds)
 
     def __call__(self, theta: Any) -> tuple[float, Any]:
+        """Return the value and its gradient, an array of shape (P,), as an `Objective` does."""
         numbers = self.vector.check(theta, "theta")
         found = sums(self._program, self._chunks, *self._reduced, self._threads, theta=numbers)
         own = len(numbers)

@@ -24,7 +24,7 @@ distributed = pytest.importorskip("distributed")
 # Older versions of dask warn where a test computes in this process to compare.
 pytestmark = pytest.mark.filterwarnings("ignore:Running on a single-machine scheduler")
 
-ROWS, SIZE = 400, 10
+ROWS, SIZE = 200, 10
 
 
 @pytest.fixture(scope="module")
@@ -218,16 +218,31 @@ def test_an_error_on_a_worker_names_the_chunk_and_its_row(
     assert len(pickle.dumps(program._parcel)) < 100_000
 
 
-@pytest.mark.long
-def test_rows_are_streamed_from_files(
-    mg: Any, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def benchmark_module(mg: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """benchmarks/cluster.py, over the package of the test."""
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
     monkeypatch.delitem(sys.modules, "benchmarks.cluster", raising=False)
-    benchmark = importlib.import_module("benchmarks.cluster")
-    benchmark.write_files(tmp_path, 25_000, 2_000)
-    found = benchmark.stream(client, tmp_path)
-    monkeypatch.delitem(sys.modules, "benchmarks.cluster")
+    yield importlib.import_module("benchmarks.cluster")
+    sys.modules.pop("benchmarks.cluster", None)
+
+
+@pytest.mark.long
+def test_the_benchmark_of_chunks_and_workers_finds_figures(
+    client: Any, benchmark_module: Any
+) -> None:
+    figures = benchmark_module.per_chunk(client, 2, 6)
+    assert len(figures) == 3 and np.isfinite(figures).all()
+    waited = benchmark_module.slow_rows(3, 10, 1e-4)
+    assert benchmark_module.second_worker(client, client, benchmark_module.cheap(), waited, 1) > 0
+    size, parameters = benchmark_module.parcel()
+    assert 1000 < size < 100_000 and parameters == 33
+
+
+@pytest.mark.long
+def test_rows_are_streamed_from_files(client: Any, benchmark_module: Any, tmp_path: Path) -> None:
+    benchmark_module.write_files(tmp_path, 25_000, 2_000)
+    found = benchmark_module.stream(client, tmp_path)
     x, y, target = np.concatenate([np.load(path) for path in sorted(tmp_path.iterdir())]).T
     z = 0.5 * x - 0.5 * y
     assert (found["files"], found["rows"]) == (13, 25_000)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -251,6 +253,16 @@ def test_backward_refuses_what_it_refuses_of_numpy(mg: Any) -> None:
     assert program.backward(da.ones(0), reduction="sum") == 0.0
 
 
+def test_a_program_without_parameters_has_a_sum(mg: Any) -> None:
+    assert mg.compile(lambda x: x * x, 1.0).backward(da.arange(4, chunks=2)) == 3.5
+
+
+def test_one_array_may_be_two_arguments(mg: Any) -> None:
+    x = chunked(normal(ROWS))
+    program = mg.compile(lambda x, y: x * y, 1.0, 1.0)
+    check_same(program(x, x), program(x.compute(), x.compute()))
+
+
 def nested_ways(w: Any) -> Any:
     def fn(x: Any) -> Any:
         if x[0] < 0.3:
@@ -410,6 +422,15 @@ def test_a_subclass_of_values_keeps_its_attributes(mg: Any) -> None:
     w.scale = 3.0
     program = mg.compile(lambda x: w * x if x > 0 else w * x * w.scale, 1.0)
     assert program(da.from_array(np.array([1.0, -1.0]), chunks=1)).compute().tolist() == [2.0, -6.0]
+
+
+def test_a_program_of_numpy_imports_no_dask() -> None:
+    code = (
+        "import sys, micrograd_c as mg; "
+        "program = mg.compile(lambda x: x * x, 1.0); program([1.0]), program.backward([1.0]); "
+        "assert not {'dask', 'distributed', 'cloudpickle'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_columns_of_a_dataframe_are_arrays(mg: Any) -> None:
