@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))
 
 from benchmarks import __main__ as command  # noqa: E402
-from benchmarks import conftest, instructions, report, results  # noqa: E402
+from benchmarks import cluster_model, conftest, instructions, report, results  # noqa: E402
 
 GROUP = "operator: a * b + c"
 
@@ -231,3 +231,25 @@ def test_recorded_instructions_are_what_the_next_are_compared_with(
     assert instructions.main([]) == 0
     monkeypatch.setattr(instructions, "count_all", lambda _: {"native": {"a - b": 107.0}})
     assert instructions.main([]) == 1
+
+
+# ---- the model of a cluster ----
+
+
+def test_a_cluster_with_few_long_chunks_takes_as_long_as_its_workers() -> None:
+    work = cluster_model.Work(1e6, 1e-2, 8.0, 10)
+    seconds = cluster_model.simulate(work, 1000, 1e-6, 10)
+    assert seconds == pytest.approx(1e6 * 1e-2 / 10, rel=0.05)
+
+
+def test_a_cluster_with_many_short_chunks_takes_as_long_as_its_scheduler() -> None:
+    work = cluster_model.Work(1e7, 1e-9, 8.0, 10)
+    few, more = (cluster_model.simulate(work, 1000, 1e-3, workers) for workers in (10, 1000))
+    assert few == pytest.approx(1e7 / 1000 * 1e-3, rel=0.05)
+    assert more == pytest.approx(few, rel=0.01)
+
+
+@pytest.mark.long
+def test_the_table_of_a_cluster_has_a_row_for_each_size_of_chunk() -> None:
+    rows = [line for line in cluster_model.table(1e-1, 1e4).splitlines() if " us | " in line]
+    assert len(rows) == 12 and all(row.count("|") == 9 for row in rows)

@@ -133,6 +133,7 @@ def assert_agree(output: str, other: str) -> None:
 def test_every_example_is_tested() -> None:
     compiled = {
         "option",
+        "option_cluster",
         "newton",
         "microgpt_compiled",
         "moons_to_c",

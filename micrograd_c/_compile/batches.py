@@ -56,14 +56,7 @@ def seed_results(
     program: Recorded, rows: Rows, reduction: str, weights: Any, seeds: Any
 ) -> Callable[[Frame], None]:
     """Return a `bind` that gives results their seeds."""
-    if reduction not in ("mean", "sum"):
-        raise ValueError(f"reduction must be 'mean' or 'sum', not {reduction!r}")
-    outputs = len(program._traces[0].outputs)
-    if weights is not None and seeds is not None:
-        raise ValueError("weights and seeds exclude each other")
-    if outputs != 1 and seeds is None:
-        instead = "needs seeds=" if weights is None else "takes seeds=, not weights="
-        raise ValueError(f"the function has {outputs} results: backward() {instead}")
+    check_reduction(program, reduction, weights, seeds)
     seed, arrays = 1.0, []  # arrays with their shapes
     if seeds is not None:
         arrays = _seed_arrays(program, rows, program._result, seeds, "seeds")
@@ -89,6 +82,18 @@ def seed_results(
                 lib.mg_set_columns(frame.seeds + shape.first, place, shape.size, shape.size)
 
     return bind
+
+
+def check_reduction(program: Recorded, reduction: str, weights: Any, seeds: Any) -> None:
+    """Raise ValueError unless the results can be reduced so."""
+    if reduction not in ("mean", "sum"):
+        raise ValueError(f"reduction must be 'mean' or 'sum', not {reduction!r}")
+    outputs = len(program._traces[0].outputs)
+    if weights is not None and seeds is not None:
+        raise ValueError("weights and seeds exclude each other")
+    if outputs != 1 and seeds is None:
+        instead = "needs seeds=" if weights is None else "takes seeds=, not weights="
+        raise ValueError(f"the function has {outputs} results: backward() {instead}")
 
 
 def _seed_arrays(

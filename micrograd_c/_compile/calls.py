@@ -21,6 +21,8 @@ from .rows import Rows
 from .tables import wrong_index
 from .ways import START, Way, part
 
+Group = tuple[int, Way, Any]  # the first row, the way the rows have come, their numbers (None: all)
+
 
 def replay(
     program: Recorded,
@@ -34,21 +36,23 @@ def replay(
     load: Callable[[Trace, Frame], None] | None = None,
     recording: Callable[[], AbstractContextManager[None]] = nullcontext,
     finish: Callable[[Trace, Frame], None] | None = None,
+    known: list[Group] | None = None,
 ) -> float:
     """Replay these rows, each with the trace that is right for the row.
 
     `bind` tells a frame where results go. With `variant` what is replayed is variant(trace).
     `load` gives a frame the numbers of the captured Values, instead of these Values, which have
-    the same ones within `recording`, and `finish` takes their gradients. Returns the sum of
-    seeds times outputs.
+    the same ones within `recording`, and `finish` takes their gradients. `known` are the rows by
+    the way that is right for each, if that is known. Returns the sum of seeds times outputs.
     """
     program._refuse_own_call()
     threads = as_count("threads", threads)
     replayed = ALL if check and mode != FORWARD else mode  # as row-by-row backward() checks
     total = 0.0
-    # Groups of rows: the first row, the way they have come, their numbers (None: all rows). The
-    # group with the lowest first row is next, so rows are recorded in their order.
-    groups: list[tuple[int, Way, Any]] = [(0, START, None)] if rows.count else []
+    # The group with the lowest first row is next, so rows are recorded in their order.
+    groups: list[Group] = [(0, START, None)] if rows.count else []
+    if known is not None:
+        groups = sorted(known, key=lambda group: group[0])
     errors: list[tuple[int, Exception | None]] = []  # None: nan or inf of finite numbers
     done: list[tuple[Trace, Frame]] = []
     try:

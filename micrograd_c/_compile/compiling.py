@@ -12,6 +12,7 @@ from .._value_methods import as_count
 from ..engine import Value
 from . import arguments
 from .arguments import Shape
+from .chunks import Chunks, first_row
 from .needed import numpy
 from .program import OPTIONS, Program, State, _restored
 from .recorded import Common, plural
@@ -87,6 +88,8 @@ class ProgramByShape(Program):
             )
             program._own = self._own
             rows = program._rows_of(program._join(args, keywords))
+            if isinstance(rows, Chunks):
+                rows = first_row(program._np, program._arrays, rows, inputs)
             if not rows.count:
                 raise ValueError("the first call with arguments of a shape needs a row to record")
             self._recording = program

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..engine import Value
-from . import derived, pickling
+from . import cluster, derived, pickling
 from .arguments import Shape
 from .batches import (
     nest_results,
@@ -24,6 +24,7 @@ from .batches import (
     split_columns,
 )
 from .calls import replay
+from .chunks import Chunks
 from .jacobians import (
     collect_grads,
     hessian,
@@ -53,6 +54,8 @@ class Program(Recorded):
     `gradient`, `jacobian`, `hessian`, `vjp`, `jvp` and `hvp` return derivatives with respect to the
     arguments, `parameter_jacobian` and `objective` those with respect to the parameters. Results do
     not depend on `threads`. Copies have the same parameters, deep copies and pickles their own.
+    Arguments may be arrays, or columns of dataframes, of dask: results are lazy then, of dask
+    arrays in the chunks of the first; `backward` and an objective compute, by dask's scheduler.
 
     Attributes:
         fn: the function.
@@ -86,6 +89,8 @@ class Program(Recorded):
         `max_specializations`.
         """
         rows = self._rows_of(self._join(args, keywords))
+        if isinstance(rows, Chunks):
+            return cluster.lazy(self, rows, "__call__", threads, check)
         results, bind = room_for_results(self, rows)
         replay(self, FORWARD, rows, bind, threads=threads, check=check)
         return nest_results(self, results, rows)
@@ -120,6 +125,8 @@ class Program(Recorded):
             total = backward_again(self, rows, reduction)
             if total is not None:
                 return total
+        if isinstance(rows, Chunks):
+            return cluster.backward(self, rows, reduction, weights, seeds, threads, check)
         bind = seed_results(self, rows, reduction, weights, seeds)
         total = replay(self, PARAMETERS, rows, bind, threads=threads, check=check, finish=add_grads)
         if plain and len(self._traces) == 1:
@@ -139,6 +146,8 @@ class Program(Recorded):
         """
         self._require_one_result("use jacobian() or vjp()")
         rows = self._rows_of(self._join(args, keywords))
+        if isinstance(rows, Chunks):
+            return cluster.lazy(self, rows, "gradient", threads, check)
         arrays, bind = room_for_gradients(self, rows)
         replay(self, INPUTS, rows, bind, threads=threads, check=check)
         return nest_summed(self, arrays, rows)
@@ -152,6 +161,8 @@ class Program(Recorded):
         """
         self._require_one_result("use jacobian() or vjp()")
         rows = self._rows_of(self._join(args, keywords))
+        if isinstance(rows, Chunks):
+            return cluster.lazy(self, rows, "value_and_gradient", threads, check)
         results, bind_results = room_for_results(self, rows)
         arrays, bind_gradients = room_for_gradients(self, rows)
         bind = _both(bind_results, bind_gradients)
@@ -175,6 +186,10 @@ class Program(Recorded):
         call does, and ValueError for seeds of another shape.
         """
         rows = self._rows_of(self._join(args, keywords))
+        if isinstance(rows, Chunks):
+            return cluster.lazy(
+                self, rows, "vjp", threads, check, parameters=parameters, seeds=seeds
+            )
         arrays, bind_gradients = room_for_gradients(self, rows)
         bind = _both(seed_results(self, rows, "sum", None, seeds), bind_gradients)
         if not parameters:
@@ -203,6 +218,8 @@ class Program(Recorded):
         tangents nested or shaped otherwise.
         """
         rows = self._rows_of(self._join(args, keywords))
+        if isinstance(rows, Chunks):
+            return cluster.lazy(self, rows, "jvp", threads, check, tangents=tangents)
         wide = with_tangents(self, rows, tangents, "tangents")
         outputs = len(self._traces[0].outputs)
         block = self._np.empty((2 * outputs, rows.count))
@@ -222,6 +239,8 @@ class Program(Recorded):
         """
         self._require_one_result("hvp() is for a function with one result")
         rows = self._rows_of(self._join(args, keywords))
+        if isinstance(rows, Chunks):
+            return cluster.lazy(self, rows, "hvp", threads, check, vectors=vectors)
         wide = with_tangents(self, rows, vectors, "vectors")
         block = self._np.zeros((rows.count, self._inputs))
         replay_along(self, wide, block.T, threads, check, derived.curvature)
@@ -242,6 +261,8 @@ class Program(Recorded):
         """
         self._require_one_result("hessian() is for a function with one result")
         rows = self._rows_of(self._join(args, keywords))
+        if isinstance(rows, Chunks):
+            return cluster.lazy(self, rows, "hessian", threads, check)
         return hessian(self, rows, threads, check)
 
     def jacobian(self, *args: Any, threads: int = 1, check: bool = False, **keywords: Any) -> Any:
@@ -260,6 +281,8 @@ class Program(Recorded):
         [[[3.0, 2.0]], [[1.0, 1.0]]]
         """
         rows = self._rows_of(self._join(args, keywords))
+        if isinstance(rows, Chunks):
+            return cluster.lazy(self, rows, "jacobian", threads, check)
         return jacobian(self, rows, threads, check)
 
     def _require_one_result(self, instead: str) -> None:
@@ -280,6 +303,8 @@ class Program(Recorded):
         Raises as a call does.
         """
         rows = self._rows_of(self._join(args, keywords))
+        if isinstance(rows, Chunks):
+            return cluster.lazy(self, rows, "parameter_jacobian", threads, check)
         found = []
         for i in range(len(self._traces[0].outputs)):
             found.append(parameter_gradients(self, rows, i, threads, check))
@@ -302,6 +327,8 @@ class Program(Recorded):
         Values.
         """
         rows = self._rows_of(self._join(args, keywords))
+        if isinstance(rows, Chunks):
+            return cluster.ChunkedObjective(self, rows, reduction, weights, seeds, threads)
         return Objective(self, rows, seed_results(self, rows, reduction, weights, seeds), threads)
 
     # ---- what it is ----

@@ -6,11 +6,13 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from sys import modules
+from typing import TYPE_CHECKING, Any
 
 from ..engine import Value, bulk
 from . import arguments, checks
 from .arguments import Array, Shape
+from .chunks import chunk
 from .extremes import record_extremes
 from .needed import numpy
 from .recording import Recorder
@@ -18,6 +20,9 @@ from .replay import Trace
 from .rows import Rows, is_as_it_was, look_at, take_rows
 from .tracing import describe_result, make_trace
 from .ways import START, Way, Ways
+
+if TYPE_CHECKING:
+    from .parcels import Parcel
 
 _SMALL = 1 << 14  # a program remembers its arguments up to so many numbers
 
@@ -70,6 +75,7 @@ class Recorded:
         self._own = True  # the Values that fn uses are this program's parameters, not copies
         self._recorder: tuple[Recorder, int] | None = None  # while recording, and its thread
         self._last: tuple[Any, ...] = ()
+        self._parcel: Parcel | None = None  # as it was last sent to workers
         self._ready: list[tuple[Any, ...]] = []
         self._arrays = [array for shape in self._shapes for array in arguments.arrays(shape)]
         self._flat = all(isinstance(shape, Array) for shape in self._shapes)
@@ -201,6 +207,10 @@ class Recorded:
         flat: list[tuple[Array, Any, str]] = []
         for i, (shape, arg) in enumerate(zip(self._shapes, args)):
             arguments.flatten(shape, arg, self._where(i), flat)
+        if "dask.array" in modules:
+            chunks = chunk(self._np, flat)
+            if chunks is not None:
+                return chunks
         rows, arrays = take_rows(self._np, flat, self._inputs)
         # Small arrays are remembered for the next call with them, if no copies had to be made.
         small = rows.count * self._inputs <= _SMALL

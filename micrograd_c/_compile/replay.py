@@ -78,6 +78,11 @@ def _owned(made: Any, what: str, free: Callable[[Any], None]) -> Any:
 # ---- what was recorded ----
 
 
+def is_plain(value: Value) -> bool:
+    """Return whether a Value is a leaf without a closure."""
+    return not value._children and "_backward" not in (attributes(value) or {})
+
+
 class Trace:
     """What was recorded for one example, and the program made of the recording.
 
@@ -107,9 +112,7 @@ class Trace:
         self._passes: tuple[int, int] | None = None
         # Whether all captured Values are leaves without a closure: then their gradients are just
         # added to. From any other Value backward must go on.
-        self.plain = not any(
-            len(v._children) or "_backward" in (attributes(v) or {}) for v in captured
-        )
+        self.plain = all(map(is_plain, captured))
         status = ffi.new("mg_status *")
         parts = (
             ffi.from_buffer("mg_entry[]", entries),

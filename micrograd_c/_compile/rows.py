@@ -56,18 +56,28 @@ def as_array(np: Any, shape: tuple[int, ...], batch: Any, where: str) -> Any:
     """
     rows = batch if type(batch) is np.ndarray else _any_array(np, shape, batch, where)
     if rows.dtype != np.float64:
+        check_kind(rows.dtype, where)
         if rows.dtype.kind == "O":
             rows = np.array([real_number(x, where) for x in rows.flat]).reshape(rows.shape)
-        elif rows.dtype.kind not in "fiub":
-            raise TypeError(f"{where} must consist of real numbers, not {rows.dtype}")
         rows = rows.astype(np.float64)
     if rows.shape != shape and rows.shape[1:] != shape:
-        expected = ", ".join(("N", *map(str, shape))) + ("," if not shape else "")
-        raise ValueError(
-            f"{where} must have the shape ({expected}), not {rows.shape}; "
-            f"one row for all rows has the shape {shape}"
-        )
+        raise wrong_shape(rows.shape, shape, where)
     return rows if rows.flags.c_contiguous and rows.flags.aligned else np.array(rows, order="C")
+
+
+def check_kind(dtype: Any, where: str) -> None:
+    """Raise TypeError unless an array of this dtype may consist of real numbers."""
+    if dtype.kind not in "fiubO":
+        raise TypeError(f"{where} must consist of real numbers, not {dtype}")
+
+
+def wrong_shape(found: tuple[Any, ...], shape: tuple[int, ...], where: str) -> ValueError:
+    """Return the error for an array that has neither rows of this shape nor is one such row."""
+    expected = ", ".join(("N", *map(str, shape))) + ("," if not shape else "")
+    return ValueError(
+        f"{where} must have the shape ({expected}), not {found}; "
+        f"one row for all rows has the shape {shape}"
+    )
 
 
 def _any_array(np: Any, shape: tuple[int, ...], batch: Any, where: str) -> Any:

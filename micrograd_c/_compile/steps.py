@@ -6,12 +6,14 @@ C needs, but for the rows.
 
 from __future__ import annotations
 
+from typing import Any
+
 from .._library import lib
 from ..engine import Value, bulk, restore
 from . import checks
 from .calls import error_of
 from .recorded import Recorded
-from .replay import NULL, PARAMETERS, Frame, Trace
+from .replay import NULL, PARAMETERS, Frame, Trace, is_plain
 from .rows import Rows
 
 
@@ -22,6 +24,14 @@ def add_grads(trace: Trace, frame: Frame) -> None:
         return
     partials = tuple(frame.grads[i] for i in range(len(trace.captured)))
     restore(Value, "custom", 0.0, trace.captured, None, partials).backward()
+
+
+def give_grads(values: tuple[Value, ...], grads: Any) -> None:
+    """Add an array of gradients to Values, and have those that were made from others pass it on."""
+    if all(is_plain(value) for value in values):
+        bulk.add_grads(values, grads)
+    else:
+        restore(Value, "custom", 0.0, values, None, tuple(grads.tolist())).backward()
 
 
 def make_ready(program: Recorded, rows: Rows, reduction: str) -> None:

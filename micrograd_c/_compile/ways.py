@@ -33,6 +33,10 @@ class Ways:
         """Return the place of the recording that a way leads to, or None."""
         return self._ends.get(way)
 
+    def to(self, place: int) -> Way:
+        """Return the way that leads to a recording."""
+        return next(way for way, end in self._ends.items() if end == place)
+
     def add(self, way: Way | None, place: int) -> None:
         """Have a way lead to a recording."""
         if way is not None:
