@@ -10,10 +10,11 @@ from pathlib import Path
 from .._compile.recorded import Recorded
 from .._compile.replay import Trace
 from ..engine import Value
-from .layout import arrange, join_sums
+from .layout import arrange
 from .lines import name_lines
 from .source import Writer, as_float, library, number, operators, table
 from .statements import Statements
+from .sums import join_sums
 
 TYPES = ("double", "float")
 # fmt: off
