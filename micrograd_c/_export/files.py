@@ -14,7 +14,7 @@ from .layout import arrange
 from .lines import name_lines
 from .source import Writer, as_float, library, number, operators, table
 from .statements import Statements
-from .sums import join_sums
+from .sums import join_sums, turn_sums
 
 TYPES = ("double", "float")
 # fmt: off
@@ -200,7 +200,7 @@ enum {{
         name_lines(self.program, trace, read)
         loops, tables = arrange(self.program._np, read.nodes)
         writer = Writer(read.constants)
-        body = list(writer.lines(join_sums(loops)))
+        body = list(writer.lines(turn_sums(join_sums(loops), tables)))
         text = "\n".join(body)
         self.functions.update(read.functions)
         self.called |= read.called

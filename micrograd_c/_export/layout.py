@@ -36,8 +36,9 @@ def _renumbered(
     nodes: Sequence[Statement], loops: Sequence[Node], tables: Tables
 ) -> Iterator[Statement]:
     numbers: dict[str, dict[int, int]] = {array: {} for array in OWN}
-    for array, place in _targets(loops, tables):
-        numbers[array].setdefault(place, len(numbers[array]))
+    for array, place in written(loops, tables):
+        if array in OWN:
+            numbers[array].setdefault(place, len(numbers[array]))
     for node in nodes:
         places = (
             numbers[array][place] if array in numbers else place
@@ -46,13 +47,13 @@ def _renumbered(
         yield replace(node, places=tuple(places))
 
 
-def _targets(loops: Sequence[Node], tables: Tables) -> Iterator[tuple[str, int]]:
+def written(loops: Sequence[Node], tables: Tables) -> Iterator[tuple[str, int]]:
     """Yield what the statements write, one statement after the other, each with all its times."""
     for node in loops:
-        yield from _targets_of(node, [(place, ()) for place in node.places], (), tables)
+        yield from _written_by(node, [(place, ()) for place in node.places], (), tables)
 
 
-def _targets_of(
+def _written_by(
     node: Node,
     places: Sequence[tuple[int, tuple[int, ...]]],
     counts: tuple[int, ...],
@@ -64,10 +65,10 @@ def _targets_of(
         for child in node.body:
             size = len(child.places)
             own = inner[taken : taken + size]
-            yield from _targets_of(child, own, (*counts, node.count), tables)
+            yield from _written_by(child, own, (*counts, node.count), tables)
             taken += size
         return
-    if not node.template.startswith("{0} =") or node.arrays[0].lstrip("@") not in OWN:
+    if not node.template.startswith("{0} ="):
         return
     at, steps = places[0]
     for times in product(*map(range, counts)):

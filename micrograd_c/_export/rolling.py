@@ -144,7 +144,7 @@ def _loop_at(
     body = nodes[at : at + period]
     alike = count == 2 and len({node.key for node in body}) == 1  # any two grow evenly
     if count >= least and not alike:
-        return _loop(count, body, steps, places)
+        return make_loop(count, body, steps, places)
     if tables is None or most < max(least, 4):
         return None
     return _with_tables(nodes, at, most, period, tables)
@@ -177,10 +177,12 @@ def _with_tables(
         found = tuple(arrays[k : k + size]), tuple(places[k : k + size])
         indirect.append(Statement(node.template, *found, node.origin))
         k += size
-    return _loop(count, indirect, steps, places)
+    return make_loop(count, indirect, steps, places)
 
 
-def _loop(count: int, body: Sequence[Node], steps: Sequence[int], places: Sequence[int]) -> Loop:
+def make_loop(
+    count: int, body: Sequence[Node], steps: Sequence[int], places: Sequence[int]
+) -> Loop:
     key = count, tuple(steps), tuple(node.key for node in body)
     return Loop(count, tuple(body), tuple(steps), tuple(places), key)
 
