@@ -23,6 +23,7 @@ WORKLOADS: list[Any] = [
     derivatives.ValueAndGradient,
     derivatives.Hessian,
     derivatives.LotkaVolterra,
+    derivatives.OnePath,
     derivatives.Branches,
 ]
 TRAININGS = [derivatives.LettersByTake, derivatives.LettersInNumpy, derivatives.LettersInJax]
@@ -44,7 +45,10 @@ def check_close(found: Any, expected: Any) -> None:
             workload,
             contender,
             id=f"{workload.__name__}-{contender}",
-            marks=[pytest.mark.benchmark(group=workload.group), *[needs_c] * (contender == C)],
+            marks=[
+                pytest.mark.benchmark(group=workload.group),
+                *[needs_c] * (contender == C or contender.endswith("built")),
+            ],
         )
         for workload in WORKLOADS
         for contender in workload.contenders
