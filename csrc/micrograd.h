@@ -593,9 +593,9 @@ size_t mg_program_list(const mg_program *program, mg_mode mode, char *text, size
 mg_workspace *mg_workspace_new(const mg_program *program, mg_mode mode);
 void mg_workspace_free(mg_workspace *workspace);
 
-/* Write the columns of a matrix, count of them, to out: column i begins at data + i, and from one
- * row to the next it is stride doubles. */
-void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride);
+/* Write the columns of a matrix, count of them, to out: column i begins at data + i * step, and
+ * from one row to the next it is stride doubles. */
+void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t step, ptrdiff_t stride);
 /* Return how many chunks so many rows are. A replay is mg_replay_begin, then mg_replay_some for
  * every chunk once, in any order and by any thread, then mg_replay_end. Sums over rows are added up
  * by chunks, so results do not depend on threads. */
