@@ -107,7 +107,7 @@ RATIOS: list[Named] = [
     ("microgpt exported as C, one document, forward and gradient, times C by hand",
      C_GPT, EXPORTED, C),
     ("10,000 instructions, 100,000 rows, forward and reverse: share of the widest loop",
-     LONG, "the widest loop in C, 1 thread", "forward and reverse, 1 thread"),
+     LONG, "C by hand, the widest loop", "forward and reverse, 1 thread"),
     ("two moons compiled, times faster than numpy by hand", RELU, NUMPY, COMPILED),
     ("two moons compiled, times faster than PyTorch's modules",
      RELU, "torch, its modules", COMPILED),

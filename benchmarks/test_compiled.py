@@ -2,6 +2,7 @@
 
 Every training starts from the same parameters, and its losses are compared with numpy's, or the
 reference's, before it is timed; of a long program two rows are compared with the function itself.
+Beside that stands its limit, a loop that multiplies and adds as often, over as much memory.
 A round of the small ones is many steps; the calls from Python are part of it.
 """
 
@@ -20,7 +21,7 @@ from . import compiled, other_engines, programs  # noqa: E402
 from .conftest import Measure, needs_c  # noqa: E402
 
 COMPILED = "micrograd_c, compiled"
-WIDEST = "the widest loop in C, 1 thread"
+WIDEST = "C by hand, the widest loop"
 STEPS = 500
 INSTRUCTIONS, ROWS = 10_000, 100_000
 NODES = 1_000_000
