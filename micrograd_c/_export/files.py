@@ -17,48 +17,10 @@ from .statements import Statements
 from .sums import join_sums, turn_sums
 
 TYPES = ("double", "float")
-# fmt: off
-_WORDS = {  # that are no names in C
-    "auto",
-    "break",
-    "case",
-    "char",
-    "const",
-    "continue",
-    "default",
-    "do",
-    "double",
-    "else",
-    "enum",
-    "extern",
-    "float",
-    "for",
-    "goto",
-    "if",
-    "inline",
-    "int",
-    "long",
-    "register",
-    "restrict",
-    "return",
-    "short",
-    "signed",
-    "sizeof",
-    "static",
-    "struct",
-    "switch",
-    "typedef",
-    "union",
-    "unsigned",
-    "void",
-    "volatile",
-    "while",
-    "main",
-    "bool",
-    "true",
-    "false",
-}
-# fmt: on
+_KEYWORDS = """
+auto break case char const continue default do double else enum extern float for goto if inline int
+long register restrict return short signed sizeof static struct switch typedef union unsigned void
+volatile while bool true false main"""
 
 
 class Source:
@@ -240,7 +202,7 @@ def write(
     name = place.stem if name is None else name
     if place.suffix != ".c":
         raise ValueError(f"the path must end in .c, not {place.name!r}")
-    if not name.isascii() or not name.isidentifier() or name in _WORDS:
+    if not name.isascii() or not name.isidentifier() or name in _KEYWORDS.split():
         raise ValueError(f"{name!r} is no name for a function in C: give another one by name=")
     if dtype not in TYPES:
         raise ValueError(f"dtype must be 'double' or 'float', not {dtype!r}")

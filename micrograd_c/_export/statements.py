@@ -37,16 +37,17 @@ _EXPONENT = OPERATORS.index("exponent")
 
 
 class Statements:
-    """Reads the instructions of a trace; `functions` are those of operators that it needs, and
-    `called` the library's own.
+    """The statements of a trace, `nodes`, and what they need: functions, constants, places.
 
     `numbers` are the places of the trace's captured nodes among the program's parameters.
     """
 
     def __init__(self, trace: Trace, numbers: Sequence[int], *, gradients: bool) -> None:
+        self.trace, self.numbers, self.gradients = trace, numbers, gradients
+        self.nodes: list[Statement] = []
+        self.entries: list[int | None] = []  # of which entry each statement computes the value
         self.functions: dict[str, tuple[str, str]] = {}  # by name: arguments, and an expression
         self.called: set[str] = set()  # other functions
-        self.trace, self.numbers, self.gradients = trace, numbers, gradients
         self.sizes = {"v": 0, "d": 0}
         self._places: dict[int, Place] = {}  # of registers
         self._checked: set[tuple[Place, int]] = set()  # indices, and numbers of elements
@@ -56,10 +57,6 @@ class Statements:
             raise MemoryError("no memory for a program")
         try:
             self.constants = list(self._constants(listing))
-            self.nodes: list[Statement] = []
-            self.entries: list[
-                int | None
-            ] = []  # for each: the trace's entry of which it is the value
             self._read(listing)
         finally:
             lib.mg_listing_free(listing)
