@@ -744,14 +744,17 @@ void mg_listing_free(mg_listing *listing);
 
 /* --- built programs: functions that were compiled from a program's C --- */
 
-/* What Program.export_c writes. A function returns 0, or what hinders it. */
+/* What Program.export_c writes, but for `room`, so many doubles, which stand for the arrays on the
+ * stack. A function returns 0, or what hinders it. */
 typedef struct {
-    int (*values)(const double *inputs, const double *parameters, double *results);
+    int (*values)(const double *inputs, const double *parameters, double *results, double *room);
     int (*gradients)(const double *inputs, const double *parameters, const double *seeds,
-                     double *results, double *input_gradients, double *parameter_gradients);
+                     double *results, double *input_gradients, double *parameter_gradients,
+                     double *room);
     size_t inputs;
     size_t captured;
     size_t outputs;
+    size_t room;
 } mg_built;
 
 /* Return how many doubles mg_replay_built needs: a room, in one thread at a time. */
