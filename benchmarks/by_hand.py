@@ -19,9 +19,9 @@ from typing import Any
 
 from . import programs
 
-SOURCES = [Path(__file__).with_name(name) for name in ("by_hand.c", "gpt_by_hand.c")]
+NAMES = "by_hand.c", "gpt_by_hand.c", "exported_by_hand.c"
 COMPILER = shutil.which("cc")
-FLAGS = ["-std=c11", "-O3", "-march=native"]
+FLAGS = ["-std=c11", "-O3", "-march=native", "-ffp-contract=off"]
 
 _DOUBLES = ctypes.POINTER(ctypes.c_double)
 _INTS = ctypes.POINTER(ctypes.c_int32)
@@ -44,17 +44,22 @@ _SIGNATURES: dict[str, tuple[list[Any], Any]] = {
 }
 
 
-@cache
-def library() -> Any:
-    """Compile the C files and load them."""
+def build(*sources: Path) -> Any:
+    """Compile C files and load them."""
     if COMPILER is None:
         raise FileNotFoundError("there is no C compiler 'cc'")
     with tempfile.TemporaryDirectory() as folder:
-        built = Path(folder) / "by_hand.so"
-        files = ["-o", str(built), *map(str, SOURCES)]
+        built = Path(folder) / f"{sources[0].stem}.so"
+        files = ["-o", str(built), *map(str, sources)]
         command = [COMPILER, *FLAGS, "-shared", "-fPIC", *files, "-lm"]
         subprocess.run(command, check=True)
-        library = ctypes.CDLL(str(built))
+        return ctypes.CDLL(str(built))
+
+
+@cache
+def library() -> Any:
+    """Return the C files of this folder but that of compiled.py, loaded."""
+    library = build(*(Path(__file__).with_name(name) for name in NAMES))
     for name, (arguments, result) in _SIGNATURES.items():
         function = getattr(library, name)
         function.argtypes, function.restype = arguments, result

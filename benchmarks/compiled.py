@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import random
-import subprocess
-import tempfile
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,7 @@ import numpy as np
 
 import micrograd_c as mg
 
-from . import programs
-from .by_hand import COMPILER, FLAGS
+from . import by_hand, programs
 
 SOURCE = Path(__file__).with_name("compiled_by_hand.c")
 _DOUBLES = ctypes.POINTER(ctypes.c_double)
@@ -27,11 +25,7 @@ _DOUBLES = ctypes.POINTER(ctypes.c_double)
 @cache
 def library() -> Any:
     """Compile compiled_by_hand.c and load it."""
-    with tempfile.TemporaryDirectory() as folder:
-        built = Path(folder) / "compiled_by_hand.so"
-        command = [str(COMPILER), *FLAGS, "-shared", "-fPIC", "-o", str(built), str(SOURCE), "-lm"]
-        subprocess.run(command, check=True)
-        return ctypes.CDLL(str(built))
+    return by_hand.build(SOURCE)
 
 
 def as_arrays(sizes: list[int], first: list[float]) -> tuple[list[Any], list[Any]]:
@@ -163,13 +157,15 @@ class TorchTraining(Training):
 
 
 class Notebook:
-    """The lecture's step on four rows, compiled."""
+    """The lecture's step on four rows, compiled; `built`: and its C, too."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, built: bool = False) -> None:
         model = mg.MLP(3, [4, 4, 1])
         programs.load_numbers(model, programs.initial_numbers(programs.NOTEBOOK_SIZES))
         self.x, self.y = np.array(programs.NOTEBOOK_POINTS), np.array(programs.NOTEBOOK_TARGETS)
         self.program = mg.compile(lambda x, y: (model(x) - y) ** 2, self.x[0], self.y[0])
+        if built:
+            self.program.build()
         self.optimizer = mg.optim.SGD(model.parameters(), lr=programs.NOTEBOOK_RATE)
 
     def run(self, steps: int) -> list[float]:
@@ -200,6 +196,43 @@ def random_program(instructions: int) -> Any:
         return mg.total(pool[-200:])
 
     return fn
+
+
+class WidestLoop:
+    """A multiplication and an addition for each evaluation of a program, over as much memory."""
+
+    lanes = 128  # rows of a block
+
+    def __init__(self, slots: int, evaluations: int, rows: int) -> None:
+        self.sizes = [self.lanes, slots, evaluations, rows // self.lanes]
+        self.numbers = np.random.default_rng(0).normal(size=(slots, self.lanes))
+
+    @classmethod
+    def like(cls, program: Any, rows: int) -> WidestLoop:
+        """Return the loop for a program's gradients."""
+        registers = re.findall(r"\br(\d+)", program.disassemble("gradient"))
+        evaluations = 2 * program._traces[0].facts().instructions
+        return cls(1 + max(map(int, registers)), evaluations, rows)
+
+    @property
+    def evaluations(self) -> int:
+        lanes, _, evaluations, blocks = self.sizes
+        return lanes * evaluations * blocks
+
+    def run(self, factor: float = 2.0**-30) -> None:  # numbers keep their size
+        sizes = map(ctypes.c_size_t, self.sizes)
+        numbers = self.numbers.ctypes.data_as(_DOUBLES)
+        library().widest_loop(numbers, *sizes, ctypes.c_double(factor))
+
+    def by_numpy(self, factor: float) -> Any:
+        """Return what the numbers are after a run."""
+        numbers = self.numbers.copy()
+        _, slots, evaluations, blocks = self.sizes
+        for _ in range(blocks):
+            for k in range(evaluations):
+                slot = k % (slots - 1) + 1
+                numbers[slot] = numbers[slot] * factor + numbers[slot - 1]
+        return numbers
 
 
 def long_function(nodes: int) -> Any:

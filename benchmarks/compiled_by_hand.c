@@ -1,6 +1,7 @@
 /* compiled_by_hand.c: what compiled programs are compared with, row by row. The two-moons step as a C
  * programmer would write it who leaves out what adds nothing: rows beyond the margin, units that are
- * dead. The paths of an equation with their derivatives. Built by compiled.py. */
+ * dead. The paths of an equation with their derivatives. And the limit for a program that computes rows
+ * in blocks: a loop that multiplies and adds. Built by compiled.py. */
 #include <math.h>
 #include <stddef.h>
 
@@ -128,4 +129,16 @@ void lotka_volterra(const double *states, size_t rows, size_t steps, double h, d
             for (int k = 0; k < 6; k++) out[k] = dx[k], out[6 + k] = dy[k];
         }
     }
+}
+
+/* For each block as many evaluations, over and over the slots but the first: all numbers of a slot are
+ * multiplied by a factor and added those of the slot before. */
+void widest_loop(double *numbers, size_t lanes, size_t slots, size_t evaluations, size_t blocks,
+                 double factor) {
+    for (size_t block = 0; block < blocks; block++)
+        for (size_t k = 0, slot = 1; k < evaluations; k++, slot = slot + 1 < slots ? slot + 1 : 1) {
+            const double *restrict x = &numbers[(slot - 1) * lanes];
+            double *restrict out = &numbers[slot * lanes];
+            for (size_t l = 0; l < lanes; l++) out[l] = out[l] * factor + x[l];
+        }
 }

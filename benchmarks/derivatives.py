@@ -224,6 +224,25 @@ class LotkaVolterra:
         return jax_call(jax().vmap(jax().jacfwd(path)), self.states)
 
 
+class OnePath(LotkaVolterra):
+    """The same for one row."""
+
+    group = "derivatives: jacobian of 200 steps of Lotka-Volterra, one row"
+    contenders: ClassVar = {
+        f"{OURS}, jacobian": "jacobian",
+        f"{OURS}, forward mode by hand, built": "built",
+        NUMPY: "by_hand",
+        C: "in_c",
+    }
+    rows = 1
+
+    @cached_property
+    def built(self) -> Contender:
+        program = mg.compile(self.euler_with_tangents, self.states[0])
+        program.build()
+        return lambda: program(self.states)
+
+
 class Branches:
     """A sum of ten terms, each with a branch of its own; its value and gradient."""
 

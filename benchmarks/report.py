@@ -47,7 +47,7 @@ BASELINES = [
     ("times JAX", JAX, False),
 ]
 
-ORDER = ["operator", "two moons", "notebook", "microgpt", "compiled", "derivatives"]
+ORDER = ["operator", "two moons", "notebook", "microgpt", "compiled", "exported", "derivatives"]
 
 LISTS, MOONS = "two moons, own lists", "two moons, MLP"
 NOTEBOOK, GPT = "notebook step", "microgpt step"
@@ -57,8 +57,12 @@ LONG = "compiled: 10,000 instructions over 100,000 rows"
 VALUES = "derivatives: value and gradient of a network, 1,000 rows"
 HESSIAN = "derivatives: hessian of a network of ten inputs, 1,000 rows"
 PATH = "derivatives: jacobian of 200 steps of Lotka-Volterra, 100 rows"
+ONE_PATH = "derivatives: jacobian of 200 steps of Lotka-Volterra, one row"
 BRANCHES = "derivatives: ten branches, value and gradient, 10,000 rows"
 LETTERS = "derivatives: letters looked up in a table, 32 rows"
+C_MOONS = "exported: two moons, forward and gradient"
+C_GPT = "exported: microgpt, forward and gradient"
+EXPORTED = f"{OURS}, exported as C"
 SKIPPING = f"{C}, dead rows skipped"
 TOGETHER = f"{OURS}, value_and_gradient"
 
@@ -88,6 +92,8 @@ RATIOS: list[Named] = [
     ("microgpt step, program unchanged, times its forward pass and Adam on plain floats",
      GPT, OURS, "plain floats, no backward"),
     ("microgpt step compiled, one document, times C by hand", GPT, f"{OURS}, compiled", C),
+    ("microgpt step compiled and built, one document, times C by hand",
+     GPT, f"{OURS}, compiled and built", C),
     ("microgpt step compiled, 32 documents, each times C by hand",
      GPT, f"{OURS}, compiled, 32 names a step, for each", C),
     ("microgpt step with `@jit` and the package's Adam, times C by hand",
@@ -96,6 +102,12 @@ RATIOS: list[Named] = [
      RELU, COMPILED, SKIPPING),
     ("two moons with tanh compiled, times C by hand that skips dead rows",
      TANH, COMPILED, SKIPPING),
+    ("two moons exported as C, one row, forward and gradient, times C by hand",
+     C_MOONS, EXPORTED, C),
+    ("microgpt exported as C, one document, forward and gradient, times C by hand",
+     C_GPT, EXPORTED, C),
+    ("10,000 instructions, 100,000 rows, forward and reverse: share of the widest loop",
+     LONG, "C by hand, the widest loop", "forward and reverse, 1 thread"),
     ("two moons compiled, times faster than numpy by hand", RELU, NUMPY, COMPILED),
     ("two moons compiled, times faster than PyTorch's modules",
      RELU, "torch, its modules", COMPILED),
@@ -134,6 +146,12 @@ FURTHER_RATIOS: list[Named] = [
     ("jacobian of an equation's path, times the forward mode by hand, compiled",
      PATH, f"{OURS}, jacobian", f"{OURS}, forward mode by hand"),
     ("jacobian of an equation's path, times JAX", PATH, f"{OURS}, jacobian", JAX),
+    ("jacobian of an equation's path, one row, times C by hand",
+     ONE_PATH, f"{OURS}, jacobian", C),
+    ("jacobian of an equation's path, one row, the forward mode by hand, built, times C by hand",
+     ONE_PATH, f"{OURS}, forward mode by hand, built", C),
+    ("notebook step compiled, times C by hand", NOTEBOOK, COMPILED, C),
+    ("notebook step compiled and built, times C by hand", NOTEBOOK, f"{COMPILED} and built", C),
     ("ten branches by `where`, times faster than by `if`",
      BRANCHES, f"{OURS}, if", f"{OURS}, where"),
     ("ten branches by `where`, times JAX", BRANCHES, f"{OURS}, where", JAX),

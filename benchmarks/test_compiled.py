@@ -2,6 +2,7 @@
 
 Every training starts from the same parameters, and its losses are compared with numpy's, or the
 reference's, before it is timed; of a long program two rows are compared with the function itself.
+Beside that stands its limit, a loop that multiplies and adds as often, over as much memory.
 A round of the small ones is many steps; the calls from Python are part of it.
 """
 
@@ -20,6 +21,7 @@ from . import compiled, other_engines, programs  # noqa: E402
 from .conftest import Measure, needs_c  # noqa: E402
 
 COMPILED = "micrograd_c, compiled"
+WIDEST = "C by hand, the widest loop"
 STEPS = 500
 INSTRUCTIONS, ROWS = 10_000, 100_000
 NODES = 1_000_000
@@ -63,14 +65,15 @@ class TestMoons:
 
 
 @pytest.mark.benchmark(group="notebook step")
-def test_notebook(measure: Measure) -> None:
-    training = compiled.Notebook()
+@pytest.mark.parametrize("built", [False, pytest.param(True, marks=needs_c)])
+def test_notebook(built: bool, measure: Measure) -> None:
+    training = compiled.Notebook(built=built)
     model = programs.NotebookMLP(_reference.Value, programs.NOTEBOOK_SIZES)
     reference = programs.notebook_training(model)
     np.testing.assert_allclose(training.run(20), [reference.step() for _ in range(20)], rtol=1e-10)
     measure(
         lambda: training.run(STEPS),
-        contender=COMPILED,
+        contender=COMPILED + " and built" * built,
         unit="step",
         count=STEPS,
         timed="whole steps",
@@ -98,6 +101,24 @@ def test_long_program(mode: str, threads: int, measure: Measure) -> None:
         contender=f"{mode}, {threads} thread{'s' * (threads > 1)}",
         unit="node evaluation",
         count=evaluated * ROWS * (1 if mode == "forward" else 2),
+        timed="whole calls",
+    )
+
+
+@needs_c
+@pytest.mark.benchmark(group="compiled: 10,000 instructions over 100,000 rows")
+def test_widest_loop(measure: Measure) -> None:
+    few = compiled.WidestLoop(slots=5, evaluations=11, rows=300)
+    expected = few.by_numpy(0.5)
+    few.run(0.5)
+    np.testing.assert_allclose(few.numbers, expected, rtol=1e-12)
+    program = mg.compile(compiled.random_program(INSTRUCTIONS), *[0.3] * 10)
+    loop = compiled.WidestLoop.like(program, ROWS)
+    measure(
+        loop.run,
+        contender=WIDEST,
+        unit="node evaluation",
+        count=loop.evaluations,
         timed="whole calls",
     )
 

@@ -1,7 +1,7 @@
 """Derivatives of many rows by compiled programs, beside numpy and C by hand and JAX.
 
 The value and the gradient, and the hessian, of a tanh network of ten inputs; the jacobian of an
-equation's path; branches by `where` and by `if`; letters that are looked up in a table, trained.
+equation's path, of one row, too; branches by `where` and by `if`; letters that are looked up in a table, trained.
 All that a contender returns, of the letters 20 losses, is compared with numpy by hand before it is
 timed, numpy's with a program's. A round is one call for all rows, or many steps of the letters.
 """
@@ -23,6 +23,7 @@ WORKLOADS: list[Any] = [
     derivatives.ValueAndGradient,
     derivatives.Hessian,
     derivatives.LotkaVolterra,
+    derivatives.OnePath,
     derivatives.Branches,
 ]
 TRAININGS = [derivatives.LettersByTake, derivatives.LettersInNumpy, derivatives.LettersInJax]
@@ -44,7 +45,10 @@ def check_close(found: Any, expected: Any) -> None:
             workload,
             contender,
             id=f"{workload.__name__}-{contender}",
-            marks=[pytest.mark.benchmark(group=workload.group), *[needs_c] * (contender == C)],
+            marks=[
+                pytest.mark.benchmark(group=workload.group),
+                *[needs_c] * (contender == C or contender.endswith("built")),
+            ],
         )
         for workload in WORKLOADS
         for contender in workload.contenders

@@ -6,7 +6,7 @@ unmodified nn.py. The notebook's network, 3-4-4-1 on its four examples, with the
 and with the lecture's classes. A small GPT in the manner of microgpt, one layer of 16 dimensions,
 on a name of six letters, about 56,000 nodes: as it is written, and with the package's functions.
 In the compiled rows the letters of a name are a row of numbers, looked up by `take`; a step takes
-one name, or 32 times the same.
+one name, or 32 times the same; a built program's C serves the calls of one.
 Beside nn.py stands the forward pass alone of the same loops on plain floats, beside the GPT that
 and Adam's loop: what such a step takes without any derivative. In the rows with jit the loops are
 the same, and the loss is a function with `@mg.jit`.
@@ -178,10 +178,16 @@ def test_jit(group: str, make: Any, form: str, measure: Measure) -> None:
 @needs_numpy
 @pytest.mark.benchmark(group=GPT)
 @pytest.mark.parametrize(
-    ("documents", "form"), [(1, ", compiled"), (32, ", compiled, 32 names a step, for each")]
+    ("documents", "built", "form"),
+    [
+        (1, False, ", compiled"),
+        (32, False, ", compiled, 32 names a step, for each"),
+        pytest.param(1, True, ", compiled and built", marks=needs_c),
+    ],
 )
-def test_compiled_gpt(documents: int, form: str, measure: Measure) -> None:
-    time_steps(compiled_gpt(documents), GPT, OURS[0], measure, form, documents)
+def test_compiled_gpt(documents: int, built: bool, form: str, measure: Measure) -> None:
+    training = compiled_gpt(documents, built=built)
+    time_steps(training, GPT, OURS[0], measure, form, documents)
 
 
 @pytest.mark.benchmark(group=MLP)

@@ -121,8 +121,21 @@ class _Replayed:
         pass
 
 
-def compiled_gpt(documents: int) -> Any:
-    """The small GPT compiled, a name so many times a step: rows of letters, which `take` finds."""
+def compiled_gpt(documents: int, *, built: bool = False) -> Any:
+    """The small GPT compiled, a name so many times a step; `built`: and its C, too."""
+    numpy = import_module("numpy")
+    program, training, compiled = gpt_program()
+    rows = {
+        name: numpy.array([program.tokens_of(name)] * documents, float) for name in program.NAMES
+    }
+    if built:
+        compiled.build()
+    program.loss_of = lambda _, name: _Replayed(compiled.backward(rows[name]))
+    return training
+
+
+def gpt_program() -> tuple[Any, Any, Any]:
+    """Return a copy of gpt.py, its training, and the loss of a row of letters, compiled."""
     mg = import_module(PACKAGE)
     program: Any = own_copy("gpt", GPT)
     training = program.WithOptimizer(mg.Value, mg.optim.Adam)
@@ -138,10 +151,5 @@ def compiled_gpt(documents: int) -> Any:
             losses.append(-mg.take(shares, target).log())
         return sum(losses) / len(losses)
 
-    numpy = import_module("numpy")
-    rows = {
-        name: numpy.array([program.tokens_of(name)] * documents, float) for name in program.NAMES
-    }
-    compiled = mg.compile(loss_of, rows[program.NAMES[0]][0])
-    program.loss_of = lambda _, name: _Replayed(compiled.backward(rows[name]))
-    return training
+    example = import_module("numpy").array(program.tokens_of(program.NAMES[0]), float)
+    return program, training, mg.compile(loss_of, example)

@@ -593,9 +593,9 @@ size_t mg_program_list(const mg_program *program, mg_mode mode, char *text, size
 mg_workspace *mg_workspace_new(const mg_program *program, mg_mode mode);
 void mg_workspace_free(mg_workspace *workspace);
 
-/* Write the columns of a matrix, count of them, to out: column i begins at data + i, and from one
- * row to the next it is stride doubles. */
-void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride);
+/* Write the columns of a matrix, count of them, to out: column i begins at data + i * step, and
+ * from one row to the next it is stride doubles. */
+void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t step, ptrdiff_t stride);
 /* Return how many chunks so many rows are. A replay is mg_replay_begin, then mg_replay_some for
  * every chunk once, in any order and by any thread, then mg_replay_end. Sums over rows are added up
  * by chunks, so results do not depend on threads. */
@@ -744,14 +744,17 @@ void mg_listing_free(mg_listing *listing);
 
 /* --- built programs: functions that were compiled from a program's C --- */
 
-/* What Program.export_c writes. A function returns 0, or what hinders it. */
+/* What Program.export_c writes, but for `room`, so many doubles, which stand for the arrays on the
+ * stack. A function returns 0, or what hinders it. */
 typedef struct {
-    int (*values)(const double *inputs, const double *parameters, double *results);
+    int (*values)(const double *inputs, const double *parameters, double *results, double *room);
     int (*gradients)(const double *inputs, const double *parameters, const double *seeds,
-                     double *results, double *input_gradients, double *parameter_gradients);
+                     double *results, double *input_gradients, double *parameter_gradients,
+                     double *room);
     size_t inputs;
     size_t captured;
     size_t outputs;
+    size_t room;
 } mg_built;
 
 /* Return how many doubles mg_replay_built needs: a room, in one thread at a time. */

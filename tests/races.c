@@ -130,10 +130,10 @@ typedef struct {
 
 static void begin(replay *at) {
     const size_t sums = mg_program_sums(at->program) * mg_replay_chunks(ROWS);
-    mg_set_columns(at->inputs, at->rows, INPUTS, INPUTS);
+    mg_set_columns(at->inputs, at->rows, INPUTS, 1, INPUTS);
     at->results = need(calloc(ROWS * (INPUTS + 1), sizeof(double)));
-    mg_set_columns(&at->output, at->results, 1, INPUTS + 1);
-    mg_set_columns(at->gradients, at->results + 1, INPUTS, INPUTS + 1);
+    mg_set_columns(&at->output, at->results, 1, 1, INPUTS + 1);
+    mg_set_columns(at->gradients, at->results + 1, INPUTS, 1, INPUTS + 1);
     at->call.inputs = at->inputs;
     at->call.count = ROWS;
     at->call.outputs = &at->output;

@@ -199,10 +199,10 @@ static const double bernoulli[] = {1.0 / 6,       -1.0 / 30,      1.0 / 42, -1.0
                                    5.0 / 66,      -691.0 / 2730,  7.0 / 6,  -3617.0 / 510,
                                    43867.0 / 798, -174611.0 / 330};
 
-/* x digamma(x) / (x - root) for x from 3/4 to 3: a polynomial in x - 15/8, to 3e-18. The root is
+/* x digamma(x) / (x - zero) for x from 3/4 to 3: a polynomial in x - 15/8, to 3e-18. The zero is
  * given in two parts. */
-static const double root = 1.4616321449683622, root_rest = 9.549995429965697e-17;
-static const double near_root[] = {
+static const double zero = 1.4616321449683622, zero_rest = 9.549995429965697e-17;
+static const double near_zero[] = {
     1.5369485700734726,      0.2750001097684805,      -0.04671580750390213,
     0.011356244721525717,    -0.003198194151818933,   0.0009726750621667662,
     -0.0003094536279560987,  0.0001012696911262817,   -3.375841929279591e-05,
@@ -228,7 +228,7 @@ double mg_digamma(double x) {
             series = (series + bernoulli[n - 1] / (2.0 * (double)n)) / x / x;
         return log(x) - (0.5 / x + series);
     }
-    double y = x, steps = 0.0, rest = -root_rest;
+    double y = x, steps = 0.0, rest = -zero_rest;
     if (x < 0.75) { /* digamma(x) = digamma(x + 1) - 1 / x */
         y = x + 1.0;
         steps = -1.0 / x;
@@ -239,8 +239,8 @@ double mg_digamma(double x) {
         steps += 1.0 / y;
     }
     double ratio = 0.0;
-    for (size_t i = COUNT(near_root); i-- > 0;) ratio = ratio * (y - 1.875) + near_root[i];
-    return steps + ((y - root) + rest) * ratio / y;
+    for (size_t i = COUNT(near_zero); i-- > 0;) ratio = ratio * (y - 1.875) + near_zero[i];
+    return steps + ((y - zero) + rest) * ratio / y;
 }
 
 /* Return n! / scale^(n + 1) for a natural number n, and the scale: 1, or n / e where powers of n!'s

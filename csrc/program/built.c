@@ -5,7 +5,7 @@
 
 /* Where the numbers of one row lie in the room. */
 typedef struct {
-    double *inputs, *results, *seeds, *input_gradients, *parameter_gradients;
+    double *inputs, *results, *seeds, *input_gradients, *parameter_gradients, *room;
 } row_of_numbers;
 
 static row_of_numbers divide_room(const mg_built *built, double *room) {
@@ -14,6 +14,7 @@ static row_of_numbers divide_room(const mg_built *built, double *room) {
     row.seeds = row.results + built->outputs;
     row.input_gradients = row.seeds + built->outputs;
     row.parameter_gradients = row.input_gradients + built->inputs;
+    row.room = row.parameter_gradients + built->captured;
     return row;
 }
 
@@ -25,11 +26,11 @@ static double *element(const mg_column *column, size_t row) {
 static int compute(const mg_built *built, mg_mode mode, const mg_call *call, size_t row,
                    const row_of_numbers *at) {
     for (size_t i = 0; i < built->inputs; i++) at->inputs[i] = *element(&call->inputs[i], row);
-    if (mode == MG_FORWARD) return built->values(at->inputs, call->captured, at->results);
+    if (mode == MG_FORWARD) return built->values(at->inputs, call->captured, at->results, at->room);
     for (size_t i = 0; i < built->outputs; i++)
         at->seeds[i] = call->seeds[i].data != NULL ? *element(&call->seeds[i], row) : call->seed;
     return built->gradients(at->inputs, call->captured, at->seeds, at->results, at->input_gradients,
-                            at->parameter_gradients);
+                            at->parameter_gradients, at->room);
 }
 
 static void write(const mg_built *built, mg_mode mode, mg_call *call, size_t row,
@@ -46,7 +47,7 @@ static void write(const mg_built *built, mg_mode mode, mg_call *call, size_t row
 }
 
 size_t mg_built_room(const mg_built *built) {
-    return 2 * (built->inputs + built->outputs) + built->captured + 1;
+    return 2 * (built->inputs + built->outputs) + built->captured + built->room + 1;
 }
 
 int mg_replay_built(const mg_built *built, mg_mode mode, mg_call *call, double *room) {

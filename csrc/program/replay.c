@@ -215,8 +215,8 @@ int mg_replay_some(const mg_program *program, mg_mode mode, const mg_call *call,
     return progress->chunk < progress->last;
 }
 
-void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t stride) {
-    for (size_t i = 0; i < count; i++) out[i] = (mg_column){data + i, stride};
+void mg_set_columns(mg_column *out, double *data, size_t count, ptrdiff_t step, ptrdiff_t stride) {
+    for (size_t i = 0; i < count; i++) out[i] = (mg_column){data + (ptrdiff_t)i * step, stride};
 }
 
 /* ---- a replay ---- */

@@ -79,6 +79,7 @@ static PyMemberDef members[] = {
 };
 
 PyObject *value_make_nodes_type(void) {
+    if (nodes_type != NULL) return Py_NewRef((PyObject *)nodes_type); /* imported once more */
     static char doc[] =
         "Nodes(values, /)\n--\n\nA tuple of Values, for functions that need their nodes often.";
     PyType_Slot slots[] = {

@@ -45,9 +45,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--example",
         action="append",
         default=[],
-        type=json.loads,
+        type=_json,
         metavar="JSON",
         help="an argument of the function: a number, or a list; once for each argument",
+    )
+    parser.add_argument(
+        "--parameters",
+        metavar="NAME",
+        help="of the module's: a model, or a list of Values, whose order the parameters have",
     )
     parser.add_argument("--dtype", choices=("double", "float"), default="double")
     return parser.parse_args(arguments)
@@ -60,39 +65,65 @@ def _what(text: str) -> tuple[str, str]:
     return module, name
 
 
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no JSON, such as '[0.5, 1]': {error}"
+        ) from None
+
+
 def _find(module: str, name: str) -> Any:
     """Import the module and return what it has of this name, which may have dots."""
-    sys.path.insert(0, os.getcwd())
     found: Any = importlib.import_module(module)
     for part in name.split("."):
         found = getattr(found, part)
     return found
 
 
+def _program(options: argparse.Namespace) -> Program:
+    """Return the program that is asked for. Raises TypeError where there is none."""
+    module, name = options.what
+    found = _find(module, name)
+    if isinstance(found, Program):
+        if options.example:
+            raise TypeError(f"{module}:{name} is a Program, which takes no --example")
+        return found
+    if not callable(found):
+        raise TypeError(f"{module}:{name} is neither a Program nor a function: {found!r}")
+    program = compile_program(found, *options.example)
+    if not options.example:
+        try:
+            program()  # a function without arguments: recorded by its first call
+        except TypeError as error:
+            raise TypeError(f"{error}; an argument is given by --example") from error
+    return program
+
+
+def _export(options: argparse.Namespace) -> str:
+    """Write the files; return what to say of them."""
+    module, name = options.what
+    program = _program(options)
+    path = options.output or Path(name.split(".")[-1] + ".c")
+    given: Any = None
+    if options.parameters is not None:
+        given = _find(module, options.parameters)
+        given = given.parameters() if hasattr(given, "parameters") else given
+    program.export_c(path, name=options.name, parameters=given, dtype=options.dtype)
+    return f"Wrote {path} and {path.with_suffix('.h')}: {program!r}"
+
+
 def main(arguments: Sequence[str]) -> str | None:
     """Run the command; return what went wrong, or None."""
     options = parse(arguments)
-    module, name = options.what
+    sys.path.insert(0, os.getcwd())
     try:
-        program = _find(module, name)
-        if not isinstance(program, Program):
-            if not callable(program):
-                return f"{module}:{name} is neither a Program nor a function: {program!r}"
-            program = compile_program(program, *options.example)
-            if not options.example:
-                program()  # a function without arguments: recorded by its first call
-        path = options.output or Path(name.split(".")[-1] + ".c")
-        program.export_c(path, name=options.name, dtype=options.dtype)
-    except (
-        ImportError,
-        AttributeError,
-        ArithmeticError,
-        LookupError,
-        TypeError,
-        ValueError,
-    ) as error:
-        return f"{type(error).__name__}: {error}"
+        print(_export(options))
     except OSError as error:
+        if error.filename is None:
+            return f"{type(error).__name__}: {error}"
         return f"cannot write {error.filename}: {error.strerror}"
-    print(f"Wrote {path} and {path.with_suffix('.h')}: {program!r}")
+    except Exception as error:  # of the module or of the function, too
+        return f"{type(error).__name__}: {error}"
     return None

@@ -13,18 +13,16 @@ from .replay import NULL, Frame
 from .rows import Rows, as_array
 
 
-def room_for_results(program: Recorded, rows: Rows) -> tuple[list[Any], Callable[[Frame], None]]:
-    """Return an array of shape (N,) for each number of the results, and a `bind`."""
+def room_for_results(program: Recorded, rows: Rows) -> tuple[Any, Callable[[Frame], None]]:
+    """Return an array with a row of shape (N,) for each number of the results, and a `bind`."""
     outputs, count = len(program._traces[0].outputs), rows.count
     block = program._np.empty((outputs, count))
     place = ffi.from_buffer("double[]", block) if block.size else NULL
 
     def bind(frame: Frame) -> None:
-        lib.mg_set_columns(frame.outputs, place, outputs, 1)
-        for i in range(1, outputs):
-            frame.outputs[i].data = place + i * count
+        lib.mg_set_columns(frame.outputs, place, outputs, count, 1)
 
-    return list(block), bind
+    return block, bind
 
 
 def nest_results(program: Recorded, columns: Sequence[Any], rows: Rows, *rest: int) -> Any:
@@ -47,8 +45,8 @@ def gather(
         if not array.shape:
             found.append(mine[0])
             continue
-        together = np.stack(mine, 1) if array.size else np.empty(0)
-        found.append(together.reshape(count, *array.shape, *rest))
+        together = np.asarray(mine).swapaxes(0, 1) if array.size else np.empty(0)
+        found.append(np.ascontiguousarray(together).reshape(count, *array.shape, *rest))
     return found
 
 
@@ -79,7 +77,7 @@ def seed_results(
         for shape, array in arrays:
             if array.size:
                 place = ffi.from_buffer("double[]", array)
-                lib.mg_set_columns(frame.seeds + shape.first, place, shape.size, shape.size)
+                lib.mg_set_columns(frame.seeds + shape.first, place, shape.size, 1, shape.size)
 
     return bind
 
@@ -121,7 +119,7 @@ def room_for_gradients(program: Recorded, rows: Rows) -> tuple[list[Any], Callab
             if array.size:
                 place = ffi.from_buffer("double[]", array)
                 columns = frame.gradients + shape.first
-                lib.mg_set_columns(columns, place, shape.size, shape.size)
+                lib.mg_set_columns(columns, place, shape.size, 1, shape.size)
 
     return arrays, bind
 

@@ -128,8 +128,14 @@ class ProgramByShape(Program):
         programs[0].export_c(path, **options)
 
     def build(self, compiler: str = "cc") -> None:
-        """Build the programs for all shapes so far, as a program with an example does."""
-        for program in self._programs.copy().values():
+        """Build the programs for all shapes so far, as a program with an example does.
+
+        Raises RuntimeError before the first call.
+        """
+        programs = list(self._programs.copy().values())
+        if not programs:
+            raise RuntimeError("nothing has been recorded yet: call the program first")
+        for program in programs:
             program.build(compiler)
 
     # ---- what it is ----

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import repeat
@@ -12,7 +12,7 @@ from .._library import ffi, lib
 from ..engine import Value, bulk
 from . import arguments, derived
 from .arguments import Array
-from .batches import gather, nest_gradients, room_for_gradients, split_columns, split_nesting
+from .batches import gather, nest_gradients, room_for_gradients, split_nesting
 from .calls import replay
 from .recorded import Recorded
 from .replay import FORWARD, INPUTS, Frame, Trace
@@ -24,12 +24,13 @@ def jacobian(program: Recorded, rows: Rows, threads: int, check: bool) -> Any:
     outputs = len(program._traces[0].outputs)
     forward, reverse = program._traces[0].passes()
     if forward <= reverse and outputs > 1 and not check:
-        found = _jacobian_forward(program, rows, outputs, threads)
+        found: Iterable[Any] = _jacobian_forward(program, rows, outputs, threads)
     else:
-        found = [_gradients_of(program, rows, i, threads, check) for i in range(outputs)]
+        each = [_gradients_of(program, rows, i, threads, check) for i in range(outputs)]
+        found = zip(*each) if each else repeat(())
     gathered = [
         gather(program, columns, rows.count, array.shape)
-        for array, columns in zip(program._arrays, zip(*found) if found else repeat(()))
+        for array, columns in zip(program._arrays, found)
     ]
     nested = []
     for i in range(len(program._outputs)):
@@ -47,13 +48,15 @@ def _gradients_of(
     return arrays
 
 
-def _jacobian_forward(program: Recorded, rows: Rows, outputs: int, threads: int) -> list[list[Any]]:
-    np = program._np
-    block = np.zeros((outputs, rows.count, program._inputs))
+def _jacobian_forward(program: Recorded, rows: Rows, outputs: int, threads: int) -> Iterator[Any]:
+    """Yield an array of shape (outputs, N, *shape) for each one of the arguments."""
+    block = program._np.zeros((outputs, rows.count, program._inputs))
     _each_direction(
         program, rows, derived.slopes, lambda i: block[:, :, i], threads=threads, check=False
     )
-    return [split_columns(program, part) for part in block]
+    for array in program._arrays:
+        part = block[:, :, array.first : array.first + array.size]
+        yield part.reshape(outputs, rows.count, *array.shape)
 
 
 def hessian(program: Recorded, rows: Rows, threads: int, check: bool) -> Any:
@@ -109,9 +112,7 @@ def replay_along(
     def bind(frame: Frame) -> None:
         if block.size:
             place = ffi.cast("double *", block.ctypes.data)
-            for i in range(len(block)):
-                frame.outputs[i].data = place + i * steps[0]
-                frame.outputs[i].stride = steps[1]
+            lib.mg_set_columns(frame.outputs, place, len(block), *steps)
 
     variant = partial(Trace.variant, key=kind, make=kind)
     replay(program, FORWARD, rows, bind, threads=threads, check=check, variant=variant)
@@ -159,9 +160,10 @@ def parameter_gradients(
         columns = ffi.new("mg_column[]", trace.inputs + 1)
         ffi.memmove(columns, rows.columns, program._inputs * ffi.sizeof("mg_column"))
         mine = ffi.from_buffer("double[]", numbers)
-        lib.mg_set_columns(columns + program._inputs, mine, len(numbers), 0)
+        lib.mg_set_columns(columns + program._inputs, mine, len(numbers), 1, 0)
         place = ffi.from_buffer("double[]", block)
-        lib.mg_set_columns(frame.gradients + program._inputs, place, len(numbers), len(numbers))
+        gradients = frame.gradients + program._inputs
+        lib.mg_set_columns(gradients, place, len(numbers), 1, len(numbers))
         frame.call.inputs = columns
         held.append((columns, numbers))
 

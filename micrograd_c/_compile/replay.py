@@ -259,8 +259,9 @@ class Frame:
         self.outputs = ffi.new("mg_column[]", outputs)
         self.seeds = ffi.new("mg_column[]", outputs)
         self.gradients = ffi.new("mg_column[]", trace.inputs + 1)
-        columns = self.outputs, self.seeds, self.gradients
-        self._columns = [(array, bytes(ffi.sizeof(array))) for array in columns]
+        columns = [self.outputs, self.seeds, self.gradients]
+        used = columns[:1] if mode == FORWARD else columns
+        self._columns = [(array, bytes(ffi.sizeof(array))) for array in used]
         self.data_buffer = ffi.buffer(self.data, 8 * captured)
         self.grads_buffer = ffi.buffer(self.grads, 8 * captured)
         call.captured, call.captured_grads = self.data, self.grads

@@ -41,7 +41,7 @@ def take_rows(np: Any, flat: list[tuple[Array, Any, str]], inputs: int) -> tuple
         if array.size:
             view = ffi.from_buffer("double[]", array)
             stride = 0 if one else shape.size
-            lib.mg_set_columns(columns + shape.first, view, shape.size, stride)
+            lib.mg_set_columns(columns + shape.first, view, shape.size, 1, stride)
             held.append(view)
     if count >= 2**32:
         raise ValueError(f"{count} rows are too many for one call")

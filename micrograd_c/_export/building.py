@@ -32,12 +32,13 @@ class Built:
 
     def __init__(self, program: Recorded, trace: Trace, compiler: str) -> None:
         self.most = dict.fromkeys((FORWARD, PARAMETERS, INPUTS), 0)
-        source = Source(program, [trace], trace.captured, "model")
+        source = Source(program, [trace], trace.captured, "model", room=True)
         text = source.source("model", "double").replace('#include "model.h"', source.header())
         self._library = _compiled(text, compiler)
         self._built = ffi.new("mg_built *")
         self._built.values, self._built.gradients = map(self._address, ("", "_gradient"))
         self._built.inputs, self._built.captured, self._built.outputs = source.sizes()
+        self._built.room = source.most_room
 
     def _address(self, suffix: str) -> Any:
         found = _functions.addressof(self._library, "model" + suffix)
@@ -67,16 +68,18 @@ def _compiled(text: str, compiler: str) -> Any:
         source, library = Path(folder, "model.c"), Path(folder, "model.so")
         source.write_text(text)
         parts = [command, *FLAGS, "-o", str(library), str(source), "-lm"]
-        done = subprocess.run(parts, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{compiler} could not compile the program:\n{done.stderr[:2000]}")
+        done = subprocess.run(parts, capture_output=True, check=False)
+        said = done.stderr.decode(errors="replace")[:2000]
+        if done.returncode or not library.exists():
+            raise RuntimeError(f"{compiler} could not compile the program:\n{said}")
         return _functions.dlopen(str(library))
 
 
 def build(program: Recorded, compiler: str) -> None:
     """Compile each trace's C, and have calls of few rows use it where it is faster."""
-    for trace in list(program._traces):
-        built = Built(program, trace, compiler)
+    traces = list(program._traces)
+    made = [Built(program, trace, compiler) for trace in traces]
+    for trace, built in zip(traces, made):
         for mode in built.most:
             built.most[mode] = _most_rows(program._np, trace, built, mode)
         trace.built = built

@@ -10,64 +10,35 @@ from pathlib import Path
 from .._compile.recorded import Recorded
 from .._compile.replay import Trace
 from ..engine import Value
-from .layout import arrange, join_sums
-from .lines import name_lines
-from .source import Writer, as_float, library, number, operators, table
+from .layout import arrange
+from .lines import lines_of
+from .source import Writer, library, operators, table
 from .statements import Statements
+from .sums import join_sums, turn_sums
+from .text import as_float, comment, is_free, number
 
 TYPES = ("double", "float")
-# fmt: off
-_WORDS = {  # that are no names in C
-    "auto",
-    "break",
-    "case",
-    "char",
-    "const",
-    "continue",
-    "default",
-    "do",
-    "double",
-    "else",
-    "enum",
-    "extern",
-    "float",
-    "for",
-    "goto",
-    "if",
-    "inline",
-    "int",
-    "long",
-    "register",
-    "restrict",
-    "return",
-    "short",
-    "signed",
-    "sizeof",
-    "static",
-    "struct",
-    "switch",
-    "typedef",
-    "union",
-    "unsigned",
-    "void",
-    "volatile",
-    "while",
-    "main",
-    "bool",
-    "true",
-    "false",
-}
-# fmt: on
 
 
 class Source:
-    """What the two files say, of a program with these ways through it."""
+    """What the two files say, of a program with these ways through it.
+
+    With `room` the functions get the memory for values and derivatives as a last argument.
+    """
 
     def __init__(
-        self, program: Recorded, traces: Sequence[Trace], parameters: Sequence[Value], name: str
+        self,
+        program: Recorded,
+        traces: Sequence[Trace],
+        parameters: Sequence[Value],
+        name: str,
+        *,
+        room: bool = False,
     ) -> None:
         self.program, self.traces, self.parameters = program, traces, parameters
-        self.title = getattr(program.fn, "__qualname__", type(program.fn).__qualname__)
+        title = getattr(program.fn, "__qualname__", type(program.fn).__qualname__)
+        self.title, self.most_room = comment(title, 60), 0
+        self.room, self.lines = room, [None if room else lines_of(program, t) for t in traces]
         self.name, self.upper = name, name.upper()
         places = {id(p): i for i, p in enumerate(parameters)}
         self.numbers = [[places[id(p)] for p in trace.captured] for trace in traces]
@@ -88,6 +59,10 @@ class Source:
 #ifndef {upper}_H
 #define {upper}_H
 
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
 {macros}
 
 /* What the functions return. Unless it is {upper}_OK, what they write is not to be used. */
@@ -97,13 +72,17 @@ enum {{
     {upper}_NO_ITEM = 2       /* an index names no element of its table */
 }};
 {self._declared_parameters()}
-/* Write {upper}_RESULTS results for {upper}_INPUTS inputs and {upper}_PARAMETERS parameters. */
+/* Write {upper}_RESULTS results for {upper}_INPUTS inputs and {upper}_PARAMETERS parameters.
+ * What is written must not overlap what is read. */
 {self._signature("", ";")}
 
 /* Write the results, and the gradients of the sum of seeds times results, of which there are
  * {upper}_RESULTS each, with respect to inputs and parameters. */
 {self._signature("_gradient", ";")}
 
+#ifdef __cplusplus
+}}
+#endif
 #endif
 """
 
@@ -122,6 +101,7 @@ enum {{
         arguments += ["const double *seeds"] if suffix else []
         arguments += ["double *results"]
         arguments += ["double *input_gradients", "double *parameter_gradients"] if suffix else []
+        arguments += ["double *room"] if self.room else []
         if end != ";":
             arguments = [
                 a if a.startswith("const") else a.replace("*", "*restrict ") for a in arguments
@@ -153,9 +133,7 @@ enum {{
         if not self.parameters:
             return
         yield f"const double {self.name}_parameters[{self.upper}_PARAMETERS] = {{"
-        labels = [
-            re.sub(r"[^ -~]|\*/|\?\?", "?", str(p.label))[:40].strip() for p in self.parameters
-        ]
+        labels = [comment(str(p.label), 40) for p in self.parameters]
         line = "   "
         for p, label in zip(self.parameters, labels):
             text = f" {number(p.data)},"
@@ -176,8 +154,8 @@ enum {{
         names = [self.name]
         if len(self.traces) > 1:
             names = [f"way_{i}" for i in range(len(self.traces))]
-        for name, trace, numbers in zip(names, self.traces, self.numbers):
-            yield from self._function(name, trace, numbers, suffix)
+        for i, name in enumerate(names):
+            yield from self._function(name, i, suffix)
         if len(names) == 1:
             return
         arguments = "inputs, parameters, results"
@@ -192,38 +170,46 @@ enum {{
         yield "}"
         yield ""
 
-    def _function(
-        self, name: str, trace: Trace, numbers: Sequence[int], suffix: str
-    ) -> Iterator[str]:
-        read = Statements(trace, numbers, gradients=bool(suffix))
-        name_lines(self.program, trace, read)
+    def _function(self, name: str, way: int, suffix: str) -> Iterator[str]:
+        trace, numbers, lines = self.traces[way], self.numbers[way], self.lines[way]
+        read = Statements(trace, numbers, len(self.parameters), gradients=bool(suffix))
+        if lines is not None:
+            lines.name(read)
         loops, tables = arrange(self.program._np, read.nodes)
-        writer = Writer(read.constants)
-        body = list(writer.lines(join_sums(loops)))
-        text = "\n".join(body)
+        writer = Writer(read.constants, tables)
+        body = [*writer.lines(turn_sums(join_sums(loops), tables)), f"    return {self.upper}_OK;"]
         self.functions.update(read.functions)
         self.called |= read.called
         private = name if len(self.traces) > 1 else ""
         signature = self._signature(suffix, " {", private)
         yield ("static " if private else "") + signature
-        if "constants" in writer.listed:
-            lines = table("double", "constants", [number(x) for x in read.constants])
-            yield from ("    " + line for line in lines)
-        if "places" in writer.listed:
+        if "constants" in writer.used:
+            yield from table("double", "constants", [number(x) for x in read.constants])
+        if "places" in writer.used:
             kind = "unsigned short" if max(tables.numbers) < 1 << 16 else "unsigned int"
-            lines = table(kind, "places", [str(i) for i in tables.numbers])
-            yield from ("    " + line for line in lines)
-        sizes = [f"{array}[{size}]" for array, size in read.sizes.items() if size]
-        sizes += ["sum"] * ("sum = " in text)
-        if sizes:
-            yield f"    double {', '.join(sizes)};"
+            yield from table(kind, "places", [str(i) for i in tables.numbers])
+        yield from self._variables(read.sizes, writer.used)
         for argument in re.findall(r"\*(?:restrict )?(\w+)", signature):
-            if not re.search(rf"\b{argument}\[", text):
+            if argument not in writer.used:
                 yield f"    (void){argument};"
-        yield re.sub(r"\b(NOT_RECORDED|NO_ITEM);", rf"{self.upper}_\1;", text)
-        yield f"    return {self.upper}_OK;"
+        for line in body:
+            yield re.sub(r"\breturn (NOT_RECORDED|NO_ITEM);$", rf"return {self.upper}_\1;", line)
         yield "}"
         yield ""
+
+    def _variables(self, sizes: dict[str, int], used: set[str]) -> Iterator[str]:
+        kept = {array: size for array, size in sizes.items() if size}
+        self.most_room = max(self.most_room, sum(kept.values()))
+        declared = ["sum"] * ("sum" in used)
+        if not self.room:
+            declared = [f"{array}[{size}]" for array, size in kept.items()] + declared
+        elif kept:
+            used.add("room")
+            starts = {"v": "room", "d": f"room + {sizes['v']}"}
+            places = (f"*const {array} = {starts[array]}" for array in kept)
+            yield f"    double {', '.join(places)};"
+        if declared:
+            yield f"    double {', '.join(declared)};"
 
 
 def write(
@@ -234,15 +220,30 @@ def write(
     dtype: str,
 ) -> None:
     """Write the source to path and the header beside it. Raises as Program.export_c says."""
-    traces, own = list(program._traces), program.parameters if parameters is None else parameters
-    place = Path(path)
+    traces = list(program._traces)
+    own = program.parameters if parameters is None else tuple(parameters)
+    place = Path(os.fsdecode(path))
     name = place.stem if name is None else name
-    if place.suffix != ".c":
-        raise ValueError(f"the path must end in .c, not {place.name!r}")
-    if not name.isascii() or not name.isidentifier() or name in _WORDS:
+    if place.suffix != ".c" or re.search(r'["\\\0-\x1f]', place.name):
+        raise ValueError(f"the path must end in .c, and have no quotes: not {place.name!r}")
+    if not is_free(name):
         raise ValueError(f"{name!r} is no name for a function in C: give another one by name=")
     if dtype not in TYPES:
         raise ValueError(f"dtype must be 'double' or 'float', not {dtype!r}")
+    _check_parameters(own, traces)
+    made = Source(program, traces, own, name)
+    text, header = made.source(place.stem, dtype), made.header()
+    if name in made.functions:
+        raise ValueError(f"the file has a function {name!r} of its own: give another name by name=")
+    place.write_text(text, encoding="ascii")
+    header = as_float(header) if dtype == "float" else header
+    place.with_suffix(".h").write_text(header, encoding="ascii")
+
+
+def _check_parameters(own: Sequence[Value], traces: Sequence[Trace]) -> None:
+    for p in own:
+        if not isinstance(p, Value):
+            raise TypeError(f"parameters must be Values, not {type(p).__name__!r}")
     known = {id(p) for p in own}
     if len(known) < len(own):
         raise ValueError("parameters has a Value twice")
@@ -252,7 +253,3 @@ def write(
             f"parameters lacks {len(lacking)} of the Values that the program uses, the first of "
             f"them {lacking[0]!r}"
         )
-    made = Source(program, traces, tuple(own), name)
-    text, header = made.source(place.stem, dtype), made.header()
-    place.write_text(text)
-    place.with_suffix(".h").write_text(as_float(header) if dtype == "float" else header)

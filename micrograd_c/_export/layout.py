@@ -6,7 +6,6 @@ the loops are known they are numbered anew, statement by statement, and rolled a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
@@ -37,8 +36,9 @@ def _renumbered(
     nodes: Sequence[Statement], loops: Sequence[Node], tables: Tables
 ) -> Iterator[Statement]:
     numbers: dict[str, dict[int, int]] = {array: {} for array in OWN}
-    for array, place in _targets(loops, tables):
-        numbers[array].setdefault(place, len(numbers[array]))
+    for array, place in written(loops, tables):
+        if array in OWN:
+            numbers[array].setdefault(place, len(numbers[array]))
     for node in nodes:
         places = (
             numbers[array][place] if array in numbers else place
@@ -47,13 +47,13 @@ def _renumbered(
         yield replace(node, places=tuple(places))
 
 
-def _targets(loops: Sequence[Node], tables: Tables) -> Iterator[tuple[str, int]]:
+def written(loops: Sequence[Node], tables: Tables) -> Iterator[tuple[str, int]]:
     """Yield what the statements write, one statement after the other, each with all its times."""
     for node in loops:
-        yield from _targets_of(node, [(place, ()) for place in node.places], (), tables)
+        yield from _written_by(node, [(place, ()) for place in node.places], (), tables)
 
 
-def _targets_of(
+def _written_by(
     node: Node,
     places: Sequence[tuple[int, tuple[int, ...]]],
     counts: tuple[int, ...],
@@ -65,10 +65,10 @@ def _targets_of(
         for child in node.body:
             size = len(child.places)
             own = inner[taken : taken + size]
-            yield from _targets_of(child, own, (*counts, node.count), tables)
+            yield from _written_by(child, own, (*counts, node.count), tables)
             taken += size
         return
-    if not node.template.startswith("{0} =") or node.arrays[0].lstrip("@") not in OWN:
+    if not node.template.startswith("{0} ="):
         return
     at, steps = places[0]
     for times in product(*map(range, counts)):
@@ -76,38 +76,3 @@ def _targets_of(
         if node.arrays[0].startswith("@"):
             place = tables.numbers[place]
         yield node.arrays[0].lstrip("@"), place
-
-
-# ---- sums ----
-
-
-def join_sums(nodes: Sequence[Node]) -> list[Node]:
-    """Return the same with the first terms of a sum in one statement."""
-    joined: list[Node] = []
-    for node in nodes:
-        before = joined[-1] if joined else None
-        if isinstance(node, Loop):
-            body = tuple(join_sums(node.body))
-            joined.append(Loop(node.count, body, node.steps, node.places, node.key))
-        elif (
-            isinstance(before, Statement)
-            and before.template.startswith("sum = ")
-            and node.template.startswith("sum += ")
-        ):
-            joined[-1] = _joined(before, node)
-        else:
-            joined.append(node)
-    return joined
-
-
-def _joined(first: Statement, second: Statement) -> Statement:
-    taken = len(first.places)
-    term = re.sub(
-        r"\{(\d+)",
-        lambda match: f"{{{int(match[1]) + taken}",
-        second.template.removeprefix("sum += "),
-    )
-    start = first.template.removesuffix(";") + " + "
-    start = start.replace("-0.0 + ", "")
-    arrays, places = first.arrays + second.arrays, first.places + second.places
-    return Statement(start + term, arrays, places, first.origin or second.origin)

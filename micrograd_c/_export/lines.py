@@ -24,6 +24,7 @@ from .._compile.replay import Trace
 from .._compile.tracing import describe_result, make_trace
 from ..engine import Value
 from .statements import Statements
+from .text import comment
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LONGEST = 80
@@ -31,19 +32,35 @@ _LONGEST = 80
 Line = tuple[str, int]
 
 
-def name_lines(program: Recorded, trace: Trace, read: Statements) -> None:
-    """Give the statements of a trace the lines that they come from, where these can be found."""
+class Lines:
+    """The lines of one recording: a trace with marks, their places among its entries."""
+
+    def __init__(self, program: Recorded, trace: Trace) -> None:
+        """Raises whatever the function raises when it is run again."""
+        self.trace, self.marks, self.lines = _record(program, trace)
+
+    def name(self, read: Statements) -> None:
+        """Give the statements of the trace the lines that they come from.
+
+        Where the function does not do now what it did when it was recorded, no line is named.
+        """
+        if len(self.trace.captured) != len(read.numbers):
+            return
+        again = Statements(self.trace, read.numbers, read.parameters, gradients=read.gradients)
+        if again.meaning() != read.meaning():
+            return
+        for i, entry in enumerate(again.entries):
+            mark = bisect_right(self.marks, entry) - 1 if entry is not None else -1
+            if mark >= 0:
+                read.nodes[i] = replace(read.nodes[i], origin=_text(self.lines[mark]))
+
+
+def lines_of(program: Recorded, trace: Trace) -> Lines | None:
+    """Return the lines of a recording; None where the function cannot be run again."""
     try:
-        marked, marks, lines = _record(program, trace)
-    except Exception:  # the function cannot be run again, and no line can be named
-        return
-    again = Statements(marked, read.numbers, gradients=read.gradients)
-    if again.meaning() != read.meaning():
-        return  # the function does not do now what it did when it was recorded
-    for i, entry in enumerate(again.entries):
-        mark = bisect_right(marks, entry) - 1 if entry is not None else -1
-        if mark >= 0:
-            read.nodes[i] = replace(read.nodes[i], origin=_text(lines[mark]))
+        return Lines(program, trace)
+    except (Exception, SystemExit):
+        return None
 
 
 def _record(program: Recorded, trace: Trace) -> tuple[Trace, tuple[int, ...], list[Line]]:
@@ -93,7 +110,4 @@ def _marking(marks: list[Value], lines: list[Line]) -> Iterator[None]:
 def _text(line: Line) -> str:
     path, number = line
     code = linecache.getline(path, number).strip()
-    text = f"{os.path.basename(path)}:{number}: {code}"
-    text = "".join(c if " " <= c <= "~" else "?" for c in text).replace("*/", "* /")
-    text = text.replace("/*", "/ *").replace("??", "? ?")
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 4] + " ..."
+    return comment(f"{os.path.basename(path)}:{number}{': ' if code else ''}{code}", _LONGEST)

@@ -108,6 +108,10 @@ def _roll_period(
         at = max(start, end)
         rolled += nodes[end:at]
         while at + least * period <= stop:
+            if _cuts_a_sum(nodes[at : at + period]):
+                rolled.append(nodes[at])
+                at += 1
+                continue
             loop = _loop_at(nodes, at, (stop - at) // period, period, least, tables)
             if loop is None:
                 rolled += nodes[at : at + period]
@@ -117,6 +121,21 @@ def _roll_period(
                 at += loop.count * period
         end = at
     return rolled + nodes[end:]
+
+
+def _cuts_a_sum(body: list[Node]) -> bool:
+    """Whether a loop with this body would go on with a sum, and begin another one."""
+    steps = [step for step in map(_step_of_sum, body) if step]
+    return bool(steps) and steps[0] != "=" and set(steps) != {"+="}
+
+
+def _step_of_sum(node: Node) -> str:
+    """Return what comes first, "=" for `sum = ...`, "+=", or "end" for `... = sum`; else ""."""
+    if isinstance(node, Loop):
+        return next(filter(None, map(_step_of_sum, node.body)), "")
+    if node.template.startswith("sum "):
+        return node.template.split(" ", 2)[1]
+    return "end" if node.template == "{0} = sum;" else ""
 
 
 def _stretches(np: Any, ids: Any, period: int) -> Iterator[tuple[int, int]]:
@@ -144,7 +163,7 @@ def _loop_at(
     body = nodes[at : at + period]
     alike = count == 2 and len({node.key for node in body}) == 1  # any two grow evenly
     if count >= least and not alike:
-        return _loop(count, body, steps, places)
+        return make_loop(count, body, steps, places)
     if tables is None or most < max(least, 4):
         return None
     return _with_tables(nodes, at, most, period, tables)
@@ -177,10 +196,12 @@ def _with_tables(
         found = tuple(arrays[k : k + size]), tuple(places[k : k + size])
         indirect.append(Statement(node.template, *found, node.origin))
         k += size
-    return _loop(count, indirect, steps, places)
+    return make_loop(count, indirect, steps, places)
 
 
-def _loop(count: int, body: Sequence[Node], steps: Sequence[int], places: Sequence[int]) -> Loop:
+def make_loop(
+    count: int, body: Sequence[Node], steps: Sequence[int], places: Sequence[int]
+) -> Loop:
     key = count, tuple(steps), tuple(node.key for node in body)
     return Loop(count, tuple(body), tuple(steps), tuple(places), key)
 

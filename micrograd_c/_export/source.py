@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .._library import ffi, lib
-from .rolling import Node, Statement
+from .rolling import Node, Statement, Tables
+from .statements import TAKE
+from .text import number
 
 VARIABLES = "ijklmn"  # of loops, from the outermost one
-_LIBRARY = (
-    *("exp", "log", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh"),
-    *("atanh", "sqrt", "log1p", "expm1", "log2", "log10", "erf", "erfc", "atan2", "fabs", "floor"),
-)
-_PLACE = re.compile(r"\{(\d+)(:?)\}")
+_PLACE = re.compile(r"\{(\d+)\}")
 
 # A place within loops: the number, and the step of each loop around it, from the outermost.
 Index = tuple[int, tuple[int, ...]]
 
 
 class Writer:
-    """Writes the lines of one function's body; `listed` are the tables that the body needs."""
+    """Writes the lines of one function's body; `used` are the arrays and variables in them."""
 
-    def __init__(self, constants: Sequence[float]) -> None:
-        self.constants = constants
-        self.listed: set[str] = set()
+    def __init__(self, constants: Sequence[float], tables: Tables) -> None:
+        self.constants, self.tables = constants, tables
+        self.used: set[str] = set()
         self._origin = ""  # of the line above
 
     def lines(self, nodes: Sequence[Node]) -> Iterator[str]:
@@ -60,12 +57,15 @@ class Writer:
             yield "    " * depth + "}"
 
     def _statement(self, node: Statement, places: Sequence[Index]) -> str:
-        def element(match: re.Match[str]) -> str:
-            k = int(match[1])
-            text = self._element(node.arrays[k], places[k])
-            return text[:-1] if match[2] else text
-
-        return _PLACE.sub(element, node.template)
+        if "sum" in node.template:
+            self.used.add("sum")
+        if node.template == TAKE:
+            out, index, *elements = zip(node.arrays, places)
+            return f"{self._element(*out)} = {self._taken(self._element(*index), elements)};"
+        return _PLACE.sub(
+            lambda match: self._element(node.arrays[int(match[1])], places[int(match[1])]),
+            node.template,
+        )
 
     def _element(self, array: str, place: Index) -> str:
         at, steps = place
@@ -75,11 +75,35 @@ class Writer:
         if array == "constants" and not any(steps):
             return number(self.constants[at])
         if array.startswith("@"):
-            self.listed.add("places")
+            self.used.add("places")
             text, array = f"places[{text}]", array[1:]
-        if array == "constants":
-            self.listed.add("constants")
+        self.used.add(array)
         return f"{array}[{text}]"
+
+    def _taken(self, index: str, elements: Sequence[tuple[str, Index]]) -> str:
+        """Return the element of a table that an index names, of which it is known to name one."""
+        (array, (first, steps)), *others = elements
+        apart = [at - first for _, (at, _) in elements]
+        step = apart[1] if others else 0
+        if array.startswith("@") or any((a, s) != (array, steps) for a, (_, s) in others):
+            chain = [f"{index} == {i}.0 ? {self._element(*e)} : " for i, e in enumerate(elements)]
+            return "".join(chain[:-1]) + self._element(*elements[-1])
+        self.used.add(array)
+        place = f"(int){index}"
+        if apart != [i * step for i in range(len(apart))]:
+            self.used.add("places")
+            least = min(apart)
+            table = self.tables.add([i - least for i in apart])
+            first, place = first + least, f"places[{_sum(str(table), place)}]"
+        elif step != 1:
+            place = f"{step} * {place}" if step else ""
+        return f"{array}[{_sum(_index(first, steps), place)}]"
+
+
+def _sum(first: str, second: str) -> str:
+    if not second or first == "0":
+        return second or first
+    return f"{first} + {second}" if second[0] != "-" else f"{first} - {second[1:]}"
 
 
 def _variable(depth: int) -> str:
@@ -97,26 +121,17 @@ def _index(at: int, steps: tuple[int, ...]) -> str:
     return text
 
 
-def number(value: float) -> str:
-    """Return a double as C has it, to the last bit."""
-    if value != value:
-        return "NAN"
-    if value in (float("inf"), float("-inf")):
-        return "INFINITY" if value > 0 else "-INFINITY"
-    return repr(value)
-
-
 def table(kind: str, name: str, texts: Sequence[str]) -> Iterator[str]:
-    """Yield the lines of a constant array."""
-    yield f"static const {kind} {name}[{len(texts)}] = {{"
-    line = "   "
+    """Yield the lines of a constant array in a function."""
+    yield f"    static const {kind} {name}[{len(texts)}] = {{"
+    line = "       "
     for text in texts:
         if len(line) + len(text) + 2 > 98:
             yield line
-            line = "   "
+            line = "       "
         line += f" {text},"
     yield line
-    yield "};"
+    yield "    };"
 
 
 # ---- functions of operators ----
@@ -139,17 +154,22 @@ def library(called: set[str], functions: dict[str, tuple[str, str]]) -> list[str
         if more == needed:
             break
         needed = more
-        words |= {word for i in more for word in re.findall(r"\w+", blocks[i][1])}
+        code = " ".join(_without_comments(blocks[i][1]) for i in more)
+        words |= set(re.findall(r"\w+", code))
     texts = [blocks[i][1] for i in sorted(needed)]
     texts.sort(key=lambda text: not text.startswith("#"))
     return [line for text in texts for line in (*text.splitlines(), "")]
+
+
+def _without_comments(text: str) -> str:
+    return re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
 
 
 def _blocks(source: Any) -> list[tuple[set[str], str]]:
     """Return the parts of a source file that define something: the names, and the text."""
     blocks = []
     for text in ffi.string(source).decode().split("\n\n"):
-        code = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+        code = _without_comments(text)
         defined = set(re.findall(r"^#define (\w+)", code, re.MULTILINE))
         defined |= set(
             re.findall(
@@ -161,24 +181,3 @@ def _blocks(source: Any) -> list[tuple[set[str], str]]:
         text = re.sub(r"^static inline ", "static ", text, flags=re.MULTILINE)
         blocks.append((defined, re.sub(r"^double ", "static double ", text, flags=re.MULTILINE)))
     return blocks
-
-
-# ---- float ----
-
-
-def as_float(text: str) -> str:
-    """Return generated C for float instead of double; the library's functions stay as they are."""
-    text = re.sub(r"return (.*\bMG_.*);", r"return (float)(\1);", text)
-    literal = r"(?<![\w.])(\d+\.\d*(?:e[+-]?\d+)?|\d+e[+-]?\d+)(?![\w.])"
-    text = re.sub(literal, lambda match: _float(match[1]), text)
-    text = re.sub(rf"\b({'|'.join(_LIBRARY)})\(", r"\1f(", text)
-    text = re.sub(r"\b(mg_\w+)\(", r"(float)\1(", text)
-    return re.sub(r"\bdouble\b", "float", text)
-
-
-def _float(literal: str) -> str:
-    rounded = ctypes.c_float(float(literal)).value
-    if rounded == float("inf"):
-        return "INFINITY"
-    text = f"{rounded:.9g}"
-    return text + ("f" if "." in text or "e" in text else ".0f")

@@ -1,24 +1,27 @@
 """The instructions of a program as statements of C, one for each number that is computed.
 
-A statement's template has `{0}`, `{1}`, ... for its places, elements of arrays, and `{0:}` for an
-element without the bracket that ends it. The arrays have the names that they have in C: `inputs`,
-`parameters`, `seeds`; `v`, the values, and `d`, the derivatives with respect to values; `results`
-and the two arrays of gradients. `constants` stands for numbers, and an array without a name for a
-plain integer.
+A statement's template has `{0}`, `{1}`, ... for its places, elements of arrays. The arrays have the
+names that they have in C: `inputs`, `parameters`, `seeds`; `v`, the values, and `d`, the derivatives
+with respect to values; `results` and the two arrays of gradients. `constants` stands for numbers,
+and an array without a name for a plain integer.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .._compile.replay import OPERATORS, Trace
 from .._library import ffi, lib
 from .rolling import Statement
+from .text import number as as_number
 
 NOTHING, SCALAR = lib.MG_NOTHING, lib.MG_SCALAR
 SHORT = 4  # so many terms of a sum are one expression
+TAKE = "{0} = take({1}, ...);"  # all further places are the elements; see Writer in source.py
+BACKWARD = "the gradients, from the results back"
 RELATIONS = {lib.MG_LESS: "<", lib.MG_LESS_EQUAL: "<=", lib.MG_EQUAL: "=="}
 
 Place = tuple[str, int]
@@ -37,18 +40,23 @@ _EXPONENT = OPERATORS.index("exponent")
 
 
 class Statements:
-    """Reads the instructions of a trace; `functions` are those of operators that it needs, and
-    `called` the library's own.
+    """The statements of a trace, `nodes`, and what they need: functions, constants, places.
 
-    `numbers` are the places of the trace's captured nodes among the program's parameters.
+    `numbers` are the places of the trace's captured nodes among `parameters` of the program.
     """
 
-    def __init__(self, trace: Trace, numbers: Sequence[int], *, gradients: bool) -> None:
+    def __init__(
+        self, trace: Trace, numbers: Sequence[int], parameters: int, *, gradients: bool
+    ) -> None:
+        self.trace, self.numbers, self.gradients = trace, numbers, gradients
+        self.parameters = parameters
+        self.nodes: list[Statement] = []
+        self.entries: list[int | None] = []  # of which entry each statement computes the value
         self.functions: dict[str, tuple[str, str]] = {}  # by name: arguments, and an expression
         self.called: set[str] = set()  # other functions
-        self.trace, self.numbers, self.gradients = trace, numbers, gradients
         self.sizes = {"v": 0, "d": 0}
         self._places: dict[int, Place] = {}  # of registers
+        self._own: set[int] = set()  # registers that depend on inputs
         self._checked: set[tuple[Place, int]] = set()  # indices, and numbers of elements
         status = ffi.new("mg_status *")
         listing = lib.mg_listing_new(trace.program, gradients, status)
@@ -56,10 +64,6 @@ class Statements:
             raise MemoryError("no memory for a program")
         try:
             self.constants = list(self._constants(listing))
-            self.nodes: list[Statement] = []
-            self.entries: list[
-                int | None
-            ] = []  # for each: the trace's entry of which it is the value
             self._read(listing)
         finally:
             lib.mg_listing_free(listing)
@@ -106,8 +110,13 @@ class Statements:
         own = self.trace.inputs
         return ("inputs", index) if index < own else ("parameters", self.numbers[index - own])
 
-    def _new(self, register: int) -> Place:
-        """Return a register's place: one of its own, or the next of values or of derivatives."""
+    def _depends(self, *references: int) -> bool:
+        """Whether one of these depends on inputs; MG_NOTHING does not."""
+        return not self._own.isdisjoint(references)
+
+    def _new(self, code: Any) -> Place:
+        """Return the place of a result: one of its own, or the next of values or derivatives."""
+        register = code.out
         if register in self._places:
             return self._places[register]
         name = "d" if self._reverse else "v"
@@ -131,26 +140,32 @@ class Statements:
         for i in range(listing.count):
             code = listing.code[i]
             self._reverse = i >= listing.forward
+            if self._depends(*self._references(listing, code)):
+                self._own.add(code.out)
             if code.code == lib.MG_CODE_LOAD:
                 self._places[code.out] = self._input(code.index)
+                if code.index < self.trace.inputs:
+                    self._own.add(code.out)
             elif code.code == lib.MG_CODE_SEED:
                 self._places[code.out] = "seeds", code.index
             elif code.code == lib.MG_CODE_STORE:
                 stores.append((("results", code.index), self._place(code.x)))
             elif code.code == lib.MG_CODE_GRADIENT:
-                given.add(code.index)
+                given.add(self._gradient(code.index))
                 stores.append((self._gradient(code.index), self._place(code.x)))
             else:
                 valued = not self._reverse and code.out != NOTHING
                 self._append(self._computed(listing, code), code.out if valued else None)
         self._append(_write("{0} = {1};", to, place) for to, place in stores if to != place)
-        for index in range(self.trace.inputs + len(self.numbers) if self.gradients else 0):
-            if index not in given:
-                self._append([_write("{0} = 0.0;", self._gradient(index))])
+        everything = [("input_gradients", i) for i in range(self.trace.inputs)]
+        everything += [("parameter_gradients", i) for i in range(self.parameters)]
+        for place in everything if self.gradients else []:
+            if place not in given:
+                self._append([_write("{0} = 0.0;", place)])
 
     def _append(self, statements: Iterable[Statement], entry: int | None = None) -> None:
         for statement in statements:
-            self.nodes.append(statement)
+            self.nodes.append(replace(statement, origin=BACKWARD if self._reverse else ""))
             self.entries.append(entry)
 
     def _gradient(self, index: int) -> Place:
@@ -174,7 +189,7 @@ class Statements:
             yield self._take(listing, code)
         else:
             template, *operands = self._expression(code)
-            out = self._new(code.out)
+            out = self._new(code)
             yield _write(f"{{0}} = {template};", out, *operands)
 
     def _sum(self, listing: Any, code: Any) -> Iterator[Statement]:
@@ -183,7 +198,7 @@ class Statements:
             for term in listing.terms[run.first : run.first + run.count]:
                 factors = (term.a, term.b) if term.b != NOTHING else (term.a,)
                 terms.append([self._place(factor) for factor in factors])
-        out = self._new(code.out)
+        out = self._new(code)
         if len(terms) <= SHORT:
             expression, operands = [], [out]
             for places in terms:
@@ -198,7 +213,7 @@ class Statements:
         yield _write("{0} = sum;", out)
 
     def _check(self, code: Any) -> Iterator[Statement]:
-        """Check an index, unless that has been done; a lookup may stand before the program's own."""
+        """Check an index, unless that is done; a lookup may stand before the program's own."""
         index = self._place(code.x)
         if (index, code.count) not in self._checked:
             self._checked.add((index, code.count))
@@ -206,18 +221,9 @@ class Statements:
             yield _write(f"if (!({test})) return NO_ITEM;", index)
 
     def _take(self, listing: Any, code: Any) -> Statement:
-        elements = [
-            self._place(term.a) for term in listing.terms[code.first : code.first + code.count]
-        ]
-        index, out = self._place(code.x), self._new(code.out)
-        names = {name for name, _ in elements}
-        steps = {b - a for (_, a), (_, b) in zip(elements, elements[1:])} or {0}
-        if len(names) == 1 and names != {"constants"} and len(steps) == 1:
-            step = steps.pop()
-            times = "" if step == 1 else f"{step} * "
-            return _write(f"{{0}} = {{2:}} + {times}(int){{1}}];", out, index, elements[0])
-        chain = "".join(f"{{1}} == {i}.0 ? {{{i + 2}}} : " for i in range(len(elements) - 1))
-        return _write(f"{{0}} = {chain}{{{len(elements) + 1}}};", out, index, *elements)
+        terms = listing.terms[code.first : code.first + code.count]
+        elements = [self._place(term.a) for term in terms]
+        return _write(TAKE, self._new(code), self._place(code.x), *elements)
 
     def _expression(self, code: Any) -> tuple[Any, ...]:
         """Return the template of a result, from {1} on, and its places."""
@@ -249,7 +255,7 @@ class Statements:
         sides, places = [], [x]
         for reference, number in ((code.y, 0.0), (code.z, code.number)):
             if reference == NOTHING:
-                sides.append(repr(number))
+                sides.append(as_number(number))
             else:
                 places.append(self._place(reference))
                 sides.append(f"{{{len(places)}}}")
@@ -261,7 +267,7 @@ class Statements:
         """Return the template of an operator's value, or of a derivative times a gradient."""
         which = {lib.MG_CODE_APPLY: 0, lib.MG_CODE_PUSH_X: 1, lib.MG_CODE_PUSH_Y: 2}[code.code]
         given = {"x": code.x, "y": code.y, "z": code.z}
-        call, names = self._call(code.op, which, code.number)
+        call, names = self._call(code, which)
         places = [self._place(given[name]) for name in names]
         for i, name in enumerate(names, 1):
             call = call.replace(f"${name}", f"{{{i}}}")
@@ -274,14 +280,20 @@ class Statements:
             product = f"{{{len(places)}}} != 0.0 ? {product} : 0.0"
         return (product, *places)
 
-    def _call(self, op: int, which: int, number: float) -> tuple[str, list[str]]:
-        """Return a call, with $x, $y or $z for operands, and the names of these."""
+    def _call(self, code: Any, which: int) -> tuple[str, list[str]]:
+        """Return a call, with $x, $y or $z for operands, and the names of these.
+
+        What depends on parameters alone is computed by the table's expressions, as programs do.
+        """
+        op, number = code.op, code.number
+        exact = not self._depends(code.x, code.y, code.z)
         name, text = OPERATORS[op], ffi.string(lib.mg_operator_expression(op, which)).decode()
-        text = text.replace("mg_pow(z, 2.0)", "z * z")
+        text = text if exact else text.replace("mg_pow(z, 2.0)", "z * z")
         if op == _EXPONENT:
-            powers = _POWERS.get(number)
-            text = powers[which] if powers else re.sub(r"\by\b", repr(number), text)
-            name = f"power_{number:g}".replace("-", "minus_").replace(".", "_").replace("+", "")
+            powers = None if exact else _POWERS.get(number)
+            text = powers[which] if powers else re.sub(r"\by\b", as_number(number), text)
+            name = "power_" + repr(number).removesuffix(".0").replace("-", "minus_")
+            name = name.replace(".", "_").replace("+", "") + ("_of_parameter" if exact else "")
         used = [operand for operand in "xyz" if re.search(rf"\b{operand}\b", text)]
         plain = f"({', '.join(used)})"
         if not used or text in used:

@@ -143,6 +143,23 @@ def test_package_imported_anew_in_an_interpreter_has_the_backend_it_had(mg: Any)
     assert python(mg, f"import sys\n{again}\n{SHOW}", shown) == (f"{shown}\n{shown}", "")
 
 
+@pytest.mark.long
+def test_an_optimizer_goes_on_after_the_package_is_imported_anew(mg: Any) -> None:
+    code = """
+import sys, micrograd_c as first
+p = first.Value(1.0)
+optimizer = first.optim.SGD([p], lr=0.5)
+optimizer.zero_grad()
+for name in [*sys.modules]:
+    if 'micrograd_c' in name: del sys.modules[name]
+import micrograd_c as second
+(p * 1.0).backward()
+optimizer.step()
+print(p.data)
+"""
+    assert python(mg, code, mg.engine.BACKEND) == ("0.5", "")
+
+
 def test_forcing_native_where_it_is_not_built_is_a_clear_import_error(mg: Any) -> None:
     output, error = python(mg, WITHOUT_NATIVE + SHOW, "native")
     assert output == ""

@@ -32,7 +32,7 @@ class Exported:
         self.function, self.gradient_function = library[name], library[name + "_gradient"]
 
     def _array(self, size: int) -> Any:
-        return np.zeros(size, self.kind)
+        return np.full(size, np.nan, self.kind)  # nothing may be left as it is
 
     @staticmethod
     def _pointers(*arrays: Any) -> list[Any]:

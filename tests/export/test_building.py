@@ -134,6 +134,53 @@ def test_threads_may_call_a_built_program_at_a_time(mg: Any) -> None:
 
 
 @needs_cc
+def test_a_long_program_needs_no_stack(mg: Any) -> None:
+    def decay(x: Any) -> Any:
+        for _ in range(30_000):
+            x = x * 0.999 + 0.1
+        return x
+
+    program = mg.compile(decay, 1.0)
+    wanted = program.gradient([2.0])[0]
+    program.build()
+    always(program)
+    found: list[float] = []
+    before = threading.stack_size(256 * 1024)
+    try:
+        thread = threading.Thread(target=lambda: found.append(program.gradient([2.0])[0]))
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(before)
+    assert found == [wanted]
+
+
+@needs_cc
+def test_a_lookup_among_results_finds_its_element(mg: Any) -> None:
+    random.seed(1)
+    model = mg.MLP(2, [5])
+    program = mg.compile(lambda x, k: mg.cross_entropy(model(x), k), [0.1, 0.2], 1.0)
+    rows, ks = np.random.default_rng(0).normal(size=(5, 2)), np.arange(5.0)
+    wanted = program(rows, ks)
+    program.build()
+    always(program)
+    np.testing.assert_allclose(program(rows, ks), wanted, rtol=1e-14)
+
+
+@needs_cc
+def test_the_function_is_not_run_again(mg: Any) -> None:
+    runs = []
+    program = mg.compile(lambda x: (runs.append(1), x * 2)[1], 1.0)
+    program.build()
+    assert runs == [1]
+
+
+def test_a_program_without_a_recording_is_not_built(mg: Any) -> None:
+    with pytest.raises(RuntimeError, match="nothing has been recorded yet"):
+        mg.compile(lambda x: x * 2).build()
+
+
+@needs_cc
 def test_what_is_slower_is_not_used(mg: Any) -> None:
     program = mg.compile(lambda x: (x * 2).relu() + 1.0, 1.0)
     program.build()

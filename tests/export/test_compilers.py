@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exported import EXACT, STRICT, compile_c, data_of, needs_cc, np
+from exported import EXACT, STRICT, compile_c, data_of, needs_cc
 from test_export_c import every_operator
 
 ZIG = [sys.executable, "-m", "ziglang", "cc"]
@@ -104,12 +104,15 @@ def test_arithmetic_has_the_same_bits_on_every_processor(
 
 
 @needs_cc
-def test_the_header_serves_cpp(mg: Any, tmp_path: Path) -> None:
+def test_cpp_calls_the_functions(mg: Any, tmp_path: Path) -> None:
     if shutil.which("c++") is None:
         pytest.skip("there is no C++ compiler 'c++'")
-    all_of_it(mg, tmp_path)
-    (tmp_path / "main.cpp").write_text('#include "model.h"\nint main() { return MODEL_OK; }\n')
-    compile_c(
-        ["c++", "-Wall", "-Wextra", "-pedantic"], tmp_path / "main.cpp", out=tmp_path / "main"
+    mg.compile(lambda x: x * 3, 1.0).export_c(tmp_path / "model.c")
+    (tmp_path / "main.cpp").write_text(
+        '#include "model.h"\n#include <cstdio>\n'
+        'int main() { double x = 7, y; model(&x, nullptr, &y); std::printf("%g\\n", y); }\n'
     )
-    assert np.array(printed([str(tmp_path / "main")])).size == 0
+    compile_c(["cc", *STRICT, "-c"], tmp_path / "model.c", out=tmp_path / "model.o")
+    sources = tmp_path / "main.cpp", tmp_path / "model.o"
+    compile_c(["c++", "-Wall", "-Wextra", "-pedantic"], *sources, out=tmp_path / "main")
+    assert printed([str(tmp_path / "main")]) == ["21"]

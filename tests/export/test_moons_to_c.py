@@ -17,6 +17,7 @@ from micrograd_c import Value, compile
 
 w = Value(3.0, label="w")
 number = 5
+both = [Value(1.0), w]
 
 def line(x):
     return x[0] * w + x[1]
@@ -57,6 +58,7 @@ def command(folder: Path, *arguments: str) -> Any:
         (["trained:line", "--example", "[0.0, 1.0]"], "line.c", "line"),
         (["trained:two", "--name", "twice", "--dtype", "float"], "two.c", "twice"),
         (["trained:program", "--output", "x.c"], "x.c", "x"),
+        (["trained:program", "--parameters", "both"], "program.c", "program"),
     ],
 )
 def test_the_command_exports(
@@ -76,7 +78,11 @@ def test_the_command_exports(
         (["trained:nothing"], 1, "AttributeError: module 'trained' has no attribute 'nothing'"),
         (["trained:number"], 1, "trained:number is neither a Program nor a function: 5"),
         (["trained:line"], 1, "TypeError: line() missing 1 required positional argument: 'x'"),
+        (["trained:line"], 1, "an argument is given by --example"),
         (["trained:line", "--example", "[0.0]"], 1, "IndexError"),
+        (["trained:line", "--example", "[0.0"], 2, "'[0.0' is no JSON, such as '[0.5, 1]'"),
+        (["trained:program", "--example", "1"], 1, "is a Program, which takes no --example"),
+        (["trained:program", "--parameters", "number"], 1, "TypeError: 'int' object is not iter"),
         (["trained:program", "--output", "no/x.c"], 1, "cannot write no/x.c: No such file"),
         (["trained:program", "--output", "x.txt"], 1, "ValueError: the path must end in .c"),
     ],

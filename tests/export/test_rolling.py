@@ -57,6 +57,18 @@ def test_a_matrix_by_a_vector_is_two_loops() -> None:
     assert unrolled([loop], Tables()) == plain(nodes)
 
 
+def test_a_loop_begins_with_the_sums_that_it_computes() -> None:
+    nodes = [write("sum = 1;"), write("{0} = sum;", 90)]
+    for i in range(5):
+        nodes.append(write("sum = 0;"))
+        nodes += [write("sum += {0} * {1};", 100 + 7 * i + j, 50 + j) for j in range(7)]
+        nodes.append(write("{0} = sum;", 91 + i))
+    *before, loop = roll(np, list(nodes), Tables())
+    assert before == nodes[:2]
+    assert isinstance(loop, Loop) and loop.count == 5
+    assert unrolled([*before, loop], Tables()) == plain(nodes)
+
+
 def test_two_repetitions_of_little_are_no_loop() -> None:
     nodes = [write("{0} = 1;", 0), write("{0} = 1;", 1)]
     assert roll(np, list(nodes), Tables()) == nodes
