@@ -16,6 +16,8 @@ __path__ = extend_path(__path__, __name__)
 
 from . import _copying, _numpy_names, optim  # noqa: F401
 from ._anomaly import detect_anomaly
+from ._explain.explaining import explain
+from ._explain.watch import Watch
 from .derivatives import grad, hessian, hvp, jacobian
 from .engine import Value, atan2, hypot, maximum, minimum, no_grad, polygamma
 from .files import load, save
@@ -57,6 +59,7 @@ __all__ = [
     "Neuron",
     "Value",
     "Vector",
+    "Watch",
     "atan2",
     "binary_cross_entropy_with_logits",
     "clip_grad_norm",
@@ -65,6 +68,7 @@ __all__ = [
     "detect_anomaly",
     "dot",
     "draw_dot",
+    "explain",
     "grad",
     "gradcheck",
     "hessian",
