@@ -39,7 +39,6 @@ class Graph {
         if (from !== id) edges.set(`${from} ${id}`, [from, id]);
       }
     });
-    // Operands first: by the last node of each shape, for all outputs of a box depend on its inputs.
     const ordered = sorted([...this.shapes.values()], [...edges.values()]);
     for (const shape of ordered) this.measure(shape);
     const layout = place(ordered, [...edges.values()]);
@@ -77,7 +76,8 @@ class Graph {
   }
 
   drawShape(shape, {x, y}) {
-    const kind = shape.box !== null ? 'box' : data.nodes[shape.nodes[0]].operands.length ? '' : 'leaf';
+    const isLeaf = !data.nodes[shape.nodes[0]].operands.length;
+    const kind = shape.box !== null ? 'box' : isLeaf ? 'leaf' : '';
     shape.parts = {};
     const text = (name, x, row, content) => {
       shape.parts[name] = svg('text', {class: name, x, y: row * ROW - 1}, content);
@@ -90,12 +90,15 @@ class Graph {
     if (shape.shown !== null) {
       rows.push(text('key', 8, 2, words.data), text('value data', right, 2, ''));
       rows.push(text('key', 8, 3, words.grad), text('value grad', right, 3, ''));
-    } else if (kind === 'box') rows.push(text('key', 8, 2, say('count', {count: shape.nodes.length})));
+    } else if (kind === 'box') {
+      rows.push(text('key', 8, 2, say('count', {count: shape.nodes.length})));
+    }
+    const choose = () => this.onchoose(shape);
     shape.group = svg(
       'g', {
-        class: `node ${kind}`, transform: `translate(${x} ${y})`, role: 'button', tabindex: -1,
-        'data-id': shape.id, onmouseenter: () => this.onchoose(shape), onfocus: () => this.onchoose(shape),
-        onclick: () => this.toggle(shape),
+        class: `node ${kind}`, transform: `translate(${x} ${y})`, tabindex: -1,
+        role: kind === 'box' ? 'button' : 'img',
+        onmouseenter: choose, onfocus: choose, onclick: () => this.toggle(shape),
       },
       svg('rect', {width: shape.width, height: shape.height, rx: 7}), ...rows,
     );
@@ -119,7 +122,7 @@ class Graph {
     }
     const focus = this.order.find((shape) => now.has(shape.id)) ?? this.order[0];
     focus.group.setAttribute('tabindex', 0);
-    if (now.size) this.reveal(focus);
+    if (now.size) this.reveal(focus, this.order.filter((shape) => near.has(shape.id)));
   }
 
   update(shape, [active, operand, waiting, value, grad]) {
@@ -139,18 +142,21 @@ class Graph {
     return new Set(nodes.map((node) => this.shapeOf(node)));
   }
 
-  /* Scroll so that a shape is seen, and its operands if there is room. */
-  reveal(shape) {
-    const [box, frame] = [shape.group.getBoundingClientRect(), this.scroll.getBoundingClientRect()];
-    const inside = box.left - 60 * this.zoom > frame.left && box.right < frame.right
-      && box.top > frame.top && box.bottom < frame.bottom;
-    if (inside) return;
+  /* Scroll so that a shape is seen, and `others` with it as far as there is room. */
+  reveal(shape, others = []) {
+    const frame = this.scroll.getBoundingClientRect();
+    const main = shape.group.getBoundingClientRect();
+    const boxes = [main, ...others.map((other) => other.group.getBoundingClientRect())];
+    const by = (start, end, length) => {
+      const low = Math.min(...boxes.map((box) => box[start])) - PADDING;
+      const high = Math.max(...boxes.map((box) => box[end])) + PADDING;
+      if (low >= frame[start] && high <= frame[end]) return 0;
+      const room = frame[length] - (high - low);
+      return room > 0 ? low - frame[start] - room / 2 : main[end] + PADDING - frame[end];
+    };
+    const [left, top] = [by('left', 'right', 'width'), by('top', 'bottom', 'height')];
     const behavior = matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth';
-    this.scroll.scrollBy({
-      left: box.left - frame.left - 0.55 * (frame.width - box.width),
-      top: box.top - frame.top - (frame.height - box.height) / 2,
-      behavior,
-    });
+    this.scroll.scrollBy({left, top, behavior});
   }
 
   toggle(shape) {
@@ -159,7 +165,8 @@ class Graph {
 
   /* Open or close a box, or all (null). */
   set(box, on) {
-    for (const i of box === null ? data.boxes.keys() : [box]) on ? this.open.add(i) : this.open.delete(i);
+    const change = (i) => (on ? this.open.add(i) : this.open.delete(i));
+    (box === null ? [...data.boxes.keys()] : [box]).forEach(change);
     this.draw();
     this.onchange();
   }
@@ -173,7 +180,7 @@ class Graph {
       const next = this.order[Math.max(0, Math.min(this.order.length - 1, at + step))];
       next.group.focus();
       this.reveal(next);
-    } else if (event.key === 'Enter' || event.key === ' ') {
+    } else if (this.order[at].box !== null && (event.key === 'Enter' || event.key === ' ')) {
       const [first] = this.order[at].nodes;
       this.toggle(this.order[at]);
       this.shapes.get(this.shapeOf(first)).group.focus();
@@ -187,7 +194,7 @@ function shownNode({box, nodes, isConstant}) {
   if (box === null) return isConstant ? null : nodes[0];
   if (data.boxes[box].kind === 'weights') return null;
   const inside = new Set(nodes);
-  const outputs = nodes.filter((node) => usersOf[node].some((user) => !inside.has(user)) || !usersOf[node].length);
+  const outputs = nodes.filter((node) => !usersOf[node].some((user) => inside.has(user)));
   return outputs.length === 1 ? outputs[0] : null;
 }
 

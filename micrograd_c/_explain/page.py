@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,8 @@ class Page:
 
     def _repr_html_(self) -> str:
         """Return the page in a frame of its own, for notebooks."""
+        from html import escape
+
         style = "width: 100%; height: 720px; border: 1px solid #8886; border-radius: 6px"
         content = escape(self.html, quote=True)
         return f'<iframe sandbox="allow-scripts" style="{style}" srcdoc="{content}"></iframe>'

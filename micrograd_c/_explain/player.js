@@ -23,7 +23,8 @@ function element(name, attributes = {}, ...children) {
 }
 
 function svg(name, attributes = {}, ...children) {
-  return furnished(document.createElementNS('http://www.w3.org/2000/svg', name), attributes, children);
+  const made = document.createElementNS('http://www.w3.org/2000/svg', name);
+  return furnished(made, attributes, children);
 }
 
 function furnished(made, attributes, children) {
@@ -120,7 +121,8 @@ class Player {
     this.slider.value = this.step;
     this.slider.setAttribute('aria-valuetext', place);
     this.place.textContent = `${this.step} / ${this.count - 1}`;
-    this.live.textContent = `${place}. ${text}`;
+    // A listener is not told steps that come faster than a text can be read.
+    if (!playing || this.milliseconds >= 1000) this.live.textContent = `${place}. ${text}`;
     const {first, back, forward, last} = this.buttons;
     first.disabled = back.disabled = this.step === 0;
     forward.disabled = last.disabled = this.step === this.count - 1;

@@ -1,17 +1,21 @@
-/* The page of explain(): steps forward, then backward; the graph, the step's rule, a node's story. */
+/* The page of explain(): steps forward, then backward; the graph, the rule, a node's story. */
 
 const {nodes, backward, boxes} = data;
 const root = nodes.length - 1;
 const uses = nodes.map(() => 0); // how many terms each node's gradient has
 for (const step of backward) for (const term of step.terms) uses[term.operand] += 1;
 
-/* All steps, one node each: the beginning, forward, the turn, backward. A term gets its number among
- * those of its operand. */
+/* All steps, one node each: the beginning, forward, the turn, backward. A term gets its number
+ * among those of its operand. */
 const steps = [
   {kind: 'begin', node: null, operands: []},
-  ...nodes.flatMap((node, i) => (node.operands.length ? [{kind: 'forward', node: i, operands: node.operands}] : [])),
+  ...nodes.map(({operands}, node) => ({kind: 'forward', node, operands})).filter(
+    (step) => step.operands.length,
+  ),
   {kind: 'turn', node: root, operands: []},
-  ...backward.map((step) => ({...step, kind: 'backward', operands: step.terms.map((term) => term.operand)})),
+  ...backward.map((step) => {
+    return {...step, kind: 'backward', operands: step.terms.map((term) => term.operand)};
+  }),
 ];
 const seen = nodes.map(() => 0);
 for (const step of steps) for (const term of step.terms ?? []) term.number = ++seen[term.operand];
@@ -23,7 +27,8 @@ function makeFrames() {
   frames = [];
   let last = null;
   steps.forEach((step, i) => {
-    const shape = step.node === null || step.kind === 'turn' ? null : `${step.kind} ${graph.shapeOf(step.node)}`;
+    const isOne = step.kind === 'forward' || step.kind === 'backward';
+    const shape = isOne ? `${step.kind} ${graph.shapeOf(step.node)}` : null;
     if (shape !== null && shape === last) frames.at(-1)[1] = i;
     else frames.push([i, i]);
     last = shape;
@@ -52,10 +57,11 @@ function fill(node, text) {
   const infix = node.formula.startsWith('{');
   const parts = node.operands.map((operand) => {
     const part = text(nodes[operand]);
-    const plain = infix && (/^[\w.]+$/.test(part) || (/^-[\d.]+$/.test(part) && !node.formula.includes('**')));
-    return plain || !infix ? part : `(${part})`;
+    const isNegative = /^-[\d.]+$/.test(part) && !node.formula.includes('**');
+    return !infix || isNegative || /^[\w.]+$/.test(part) ? part : `(${part})`;
   });
-  return node.formula.replace(/\{(\d+)\}|(\{\{|\}\})/g, (all, place, brace) => (brace ? brace[0] : parts[place]));
+  const place = (all, number, brace) => (brace ? brace[0] : parts[number]);
+  return node.formula.replace(/\{(\d+)\}|(\{\{|\}\})/g, place);
 }
 
 const byName = (node) => node.name;
@@ -129,36 +135,44 @@ function describedBox(first, last) {
   const shape = graph.shapeOf(steps[first].node);
   for (const term of some.flatMap((step) => step.terms)) {
     if (graph.shapeOf(term.operand) === shape) continue;
-    ends.set(term.operand, {before: ends.get(term.operand)?.before ?? term.before, after: term.after});
+    const {before} = ends.get(term.operand) ?? term;
+    ends.set(term.operand, {before, after: term.after});
   }
   const cells = (kind, texts) => element('tr', {}, ...texts.map((t) => element(kind, {}, t)));
-  const rows = [...ends].map(([i, {before, after}]) => cells('td', [gradOf(i), show(before), show(after)]));
+  const rows = [...ends].map(([i, {before, after}]) => {
+    return cells('td', [gradOf(i), show(before), show(after)]);
+  });
   const table = element('table', {}, cells('th', [words.grad, words.before, words.after]), ...rows);
   return [heading, text, ...(rows.length ? [table] : [])];
 }
 
-/* The whole story of a node: what it is, and each term of its gradient so far. */
-function story(shape, until) {
+/* The whole story of a node: what it is, and each term of its gradient, those to come, too. */
+function story(shape, now) {
   const title = element('h2', {}, say('story', {name: shape.name}));
-  if (shape.box !== null) return [title, paragraph(say('box_nodes', {count: shape.nodes.length})), opener(shape.box, true)];
+  if (shape.box !== null) {
+    const text = paragraph(say('box_nodes', {count: shape.nodes.length}));
+    return [title, text, opener(shape.box, true)];
+  }
   const [place] = shape.nodes;
   const node = nodes[place];
   const list = element('ul');
-  const parts = [title, paragraph(`${node.name}: ${definition(node)}`, {class: 'numbers'}), list];
-  if (node.constant) list.append(element('li', {}, say('constant_text', {name: node.name})));
-  if (place === root && steps.slice(0, until + 1).some((step) => step.kind === 'turn')) {
-    list.append(element('li', {}, words.root_term));
-  }
-  for (const step of steps.slice(0, until + 1)) {
+  const add = (step, text, rule) => {
+    const isLater = step > now;
+    const lines = rule ? [element('code', {}, rule), element('br')] : [];
+    const attributes = isLater ? {class: 'faint'} : {};
+    list.append(element('li', attributes, ...lines, isLater ? say('later', {text}) : text));
+  };
+  if (node.constant) add(0, say('constant_text', {name: node.name}));
+  steps.forEach((step, i) => {
+    if (step.kind === 'turn' && place === root) add(i, words.root_term);
     for (const term of step.terms ?? []) {
       if (term.operand !== place) continue;
-      const text = say('from_term', {name: nodes[step.node].name, text: sum(step, term)});
-      list.append(element('li', {}, ...(term.rule ? [element('code', {}, term.rule), element('br')] : []), text));
+      add(i, say('from_term', {name: nodes[step.node].name, text: sum(step, term)}), term.rule);
     }
-  }
-  if (!list.children.length) list.append(element('li', {class: 'faint'}, words.no_terms));
+  });
   const home = graph.homes[place].at(-1);
-  return home === undefined ? parts : [...parts, element('br'), opener(home, false)];
+  const closer = home === undefined ? [] : [element('br'), opener(home, false)];
+  return [title, paragraph(`${node.name}: ${definition(node)}`, {class: 'numbers'}), list, ...closer];
 }
 
 function opener(box, on) {
@@ -184,7 +198,8 @@ const graph = new Graph((shape) => {
 function tell() {
   const shape = graph.shapes.get(chosen);
   for (const other of graph.order) other.group.classList.toggle('chosen', other === shape);
-  tale.replaceChildren(...(shape ? story(shape, frames[player.step][1]) : [paragraph(words.hint, {class: 'faint'})]));
+  const hint = paragraph(words.hint, {class: 'faint'});
+  tale.replaceChildren(...(shape ? story(shape, frames[player.step][1]) : [hint]));
 }
 
 function display(frame) {
@@ -199,16 +214,17 @@ function display(frame) {
     forward: steps[first].kind === 'forward',
   });
   tell();
-  return [title, ...content.map((part) => part.innerText ?? part.textContent)].join(' ').replace(/\s+/g, ' ');
+  return [title, ...content.map((part) => part.innerText)].join(' ').replace(/\s+/g, ' ');
 }
 
 const zoom = (factor) => () => graph.scale(graph.zoom * factor);
-const tools = element('div', {id: 'tools'}, button('−', words.smaller, zoom(0.8)), button('+', words.larger, zoom(1.25)));
-if (boxes.length) {
-  tools.append(
-    element('button', {type: 'button', id: 'open-all', onclick: () => graph.set(null, true)}, words.open_all),
-    element('button', {type: 'button', id: 'close-all', onclick: () => graph.set(null, false)}, words.close_all),
-  );
+const tools = element(
+  'div', {id: 'tools'},
+  button('−', words.smaller, zoom(0.8)), button('+', words.larger, zoom(1.25)),
+);
+for (const [id, text] of [['open-all', words.open_all], ['close-all', words.close_all]]) {
+  const attributes = {type: 'button', id, onclick: () => graph.set(null, id === 'open-all')};
+  if (boxes.length) tools.append(element('button', attributes, text));
 }
 const live = frame(
   words.walk,

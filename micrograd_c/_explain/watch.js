@@ -10,7 +10,8 @@ const finite = (numbers) => numbers.filter((number) => typeof number === 'number
 function colour(number) {
   const dark = document.documentElement.dataset.theme === 'dark';
   const middle = dark ? [30, 34, 41] : [255, 255, 255];
-  const end = number < 0 ? (dark ? [90, 160, 255] : [20, 90, 180]) : dark ? [255, 110, 100] : [190, 40, 40];
+  const [blue, red] = dark ? [[90, 160, 255], [255, 110, 100]] : [[20, 90, 180], [190, 40, 40]];
+  const end = number < 0 ? blue : red;
   const share = Math.min(1, Math.abs(number));
   return middle.map((from, i) => Math.round(from + (end[i] - from) * share));
 }
@@ -51,8 +52,10 @@ function lossChart() {
   const now = svg('circle', {class: 'now', r: 6});
   const drawn = svg(
     'svg', {viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': words.loss},
-    line(top), line(height - bottom), svg('polyline', {class: 'curve', points: curve.join(' ')}), now,
-    label(left - 6, top + 5, show(most), 'end'), label(left - 6, height - bottom + 4, show(least), 'end'),
+    line(top), line(height - bottom),
+    svg('polyline', {class: 'curve', points: curve.join(' ')}), now,
+    label(left - 6, top + 5, show(most), 'end'),
+    label(left - 6, height - bottom + 4, show(least), 'end'),
     label(left, height - 6, `${steps[0].step}`, 'start'),
     label(width - right, height - 6, `${steps.at(-1).step}`, 'end'),
   );
@@ -71,7 +74,8 @@ function lossChart() {
 // ---- boundary ----
 
 function boundaryChart() {
-  const canvas = element('canvas', {width: SIDE, height: SIDE, role: 'img', 'aria-label': words.boundary});
+  const attributes = {width: SIDE, height: SIDE, role: 'img', 'aria-label': words.boundary};
+  const canvas = element('canvas', attributes);
   const small = document.createElement('canvas');
   const size = Math.round(Math.sqrt(steps[0].plane.length));
   const [[x0, x1], [y0, y1]] = ranges;
@@ -79,10 +83,11 @@ function boundaryChart() {
   return {
     drawn: canvas,
     show(i) {
-      // Colours deepen up to a distance of 1 from the boundary, and begin at a third of depth.
+      // A colour begins at a third of its depth, and deepens up to a distance of 1.
       const shades = steps[i].plane.map((score) => {
         const far = score - level;
-        return typeof score === 'number' ? Math.sign(far) * (0.2 + 0.45 * Math.min(1, Math.abs(far))) : score;
+        const depth = 0.2 + 0.45 * Math.min(1, Math.abs(far));
+        return typeof score === 'number' ? Math.sign(far) * depth : score;
       });
       paint(small, shades, [size, size], 1);
       const context = canvas.getContext('2d');
@@ -110,7 +115,7 @@ function boundaryChart() {
 
 /* Two maps for a matrix. Of weights, one scale for all steps; of gradients, each step's own. */
 function maps({name, shape}, which) {
-  const largestOf = (numbers) => Math.max(1e-300, ...finite(numbers).map(Math.abs));
+  const largestOf = (numbers) => Math.max(0, ...finite(numbers).map(Math.abs));
   const overall = Math.max(...steps.map((step) => largestOf(step.weights[which])));
   const parts = ['weights', 'gradients'].map((key) => {
     const canvas = element('canvas', {role: 'img', style: `height: ${14 * shape[0]}px`});
@@ -122,7 +127,8 @@ function maps({name, shape}, which) {
         Math.floor((event.offsetX / canvas.clientWidth) * shape[1]),
       ];
       const number = steps[player.step][key][which][row * shape[1] + column];
-      if (number !== undefined) caption.textContent = say('cell', {row, column, number: show(number)});
+      if (number === undefined) return;
+      caption.textContent = say('cell', {row, column, number: show(number)});
     });
     canvas.addEventListener('pointerleave', () => (caption.textContent = rest()));
     return {
@@ -130,7 +136,7 @@ function maps({name, shape}, which) {
       show(i) {
         const numbers = steps[i][key][which];
         this.largest = key === 'weights' ? overall : largestOf(numbers);
-        paint(canvas, numbers, shape, 1 / this.largest);
+        paint(canvas, numbers, shape, 1 / (this.largest || 1));
         canvas.setAttribute('aria-label', `${name}: ${rest()}`);
         caption.textContent = rest();
       },
@@ -156,7 +162,8 @@ if (points.length) {
 }
 const all = matrices.map(maps);
 charts.push(...all);
-sections.push(element('section', {}, element('h2', {}, words.parameters), ...all.map((map) => map.drawn)));
+const heading = element('h2', {}, words.parameters);
+sections.push(element('section', {}, heading, ...all.map((map) => map.drawn)));
 
 const live = frame(words.watch, element('div', {id: 'charts'}, ...sections));
 

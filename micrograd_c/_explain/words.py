@@ -36,7 +36,7 @@ _ENGLISH = {
     "hint": "Point at a node, or go to it with Tab and the arrow keys, for its whole story.",
     "given": "given: {data}",
     "a_constant": "a number written in the code: {data}",
-    "no_terms": "no gradient has come to it yet",
+    "later": "to come: {text}",
     "root_term": "the walk begins here: grad = 1",
     "from_term": "from {name}: {text}",
     "count": "{count} nodes",
@@ -54,7 +54,6 @@ _ENGLISH = {
     "products": "sum of products {label}",
     "weights": "weights",
     "weights_of": "weights of {label} neurons",
-    "name": "node",
     "before": "before",
     "after": "after",
     # Watch
@@ -105,7 +104,7 @@ _FRENCH = {
     "hint": "Pointez un nœud, ou allez-y par Tab et les flèches, pour toute son histoire.",
     "given": "donné : {data}",
     "a_constant": "un nombre écrit dans le code : {data}",
-    "no_terms": "aucun gradient ne lui est encore parvenu",
+    "later": "à venir : {text}",
     "root_term": "le retour commence ici : grad = 1",
     "from_term": "de {name} : {text}",
     "count": "{count} nœuds",
@@ -123,7 +122,6 @@ _FRENCH = {
     "products": "somme de produits {label}",
     "weights": "poids",
     "weights_of": "poids de {label} neurones",
-    "name": "nœud",
     "before": "avant",
     "after": "après",
     "watch": "Un réseau apprend",
@@ -139,4 +137,13 @@ _FRENCH = {
     "right_text": "{right} exemples sur {count} sont du bon côté.",
 }
 
-WORDS: dict[str, dict[str, str]] = {"en": _ENGLISH, "fr": _FRENCH}
+
+def _with_spaces(text: str) -> str:
+    """Return a French text whose colons and semicolons never begin a line."""
+    return text.replace(" :", "\N{NO-BREAK SPACE}:").replace(" ;", "\N{NO-BREAK SPACE};")
+
+
+WORDS: dict[str, dict[str, str]] = {
+    "en": _ENGLISH,
+    "fr": {key: _with_spaces(text) for key, text in _FRENCH.items()},
+}

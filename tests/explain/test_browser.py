@@ -204,7 +204,7 @@ def test_a_listener_is_told_each_step(mg: Any, page: Browser) -> None:
 
 def test_pointing_at_a_node_tells_its_whole_story(mg: Any, page: Browser) -> None:
     page.open(mg.explain(reused(mg)[2]).html)
-    page.press("End")
+    page.press("End", "ArrowLeft")
     page.run("""for (const node of document.querySelectorAll('.node')) {
         const event = new MouseEvent('mouseenter');
         if (node.querySelector('.title').textContent === 'a') node.dispatchEvent(event);
@@ -212,7 +212,8 @@ def test_pointing_at_a_node_tells_its_whole_story(mg: Any, page: Browser) -> Non
     story = page.text("#story")
     assert "a: given: -2.00" in story
     assert "from d: a.grad 0.00 + (1.00 * -6.00) = -6.00" in story
-    assert "from e: a.grad -6.00 + (3.00 * 1.00) = -3.00" in story
+    assert "to come: from e: a.grad -6.00 + (3.00 * 1.00) = -3.00" in story
+    assert "to come: from d" not in story
 
 
 def test_up_and_down_go_from_node_to_node_with_their_stories(mg: Any, page: Browser) -> None:
@@ -274,7 +275,7 @@ def test_a_page_asks_for_nothing_and_writes_nothing_to_the_console(
 def test_a_page_in_french_has_french_names_and_steps(mg: Any, page: Browser) -> None:
     page.open(mg.explain(reused(mg)[2], lang="fr").html)
     page.press("End")
-    assert page.text("#rules h2") == "Retour : e"
+    assert page.text("#rules h2") == "Retour\N{NO-BREAK SPACE}: e"
     assert "a sert 2 fois" in page.text("#rules")
     assert page.all("[aria-label='Étape suivante']")
 

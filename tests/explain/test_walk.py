@@ -193,6 +193,16 @@ def test_both_languages_have_the_same_texts_with_the_same_places(mg: Any) -> Non
     assert places(words["en"]) == places(words["fr"])
 
 
+def test_every_text_is_used_by_a_page(mg: Any) -> None:
+    package = importlib.import_module(f"{mg.__name__}._explain.page")
+    scripts = "".join(path.read_text() for path in package.FOLDER.glob("*.js"))
+    keys = {*package.WORDS["en"]} - {"walk", "watch"}  # those are titles of pages, too
+    made = {"forward_of", "backward_of", "weights_map", "gradients_map", "data", "grad"}
+    made |= {"neuron", "layer", "softmax", "products", "weights"}  # kinds of boxes
+    unused = [key for key in keys - made if not re.search(rf"words\.{key}\b|'{key}'", scripts)]
+    assert unused == []
+
+
 def test_a_page_is_saved_as_it_is(mg: Any, tmp_path: Any) -> None:
     page = mg.explain(mg.Value(1.0, label="é → \ud800 </script>"))
     page.save(tmp_path / "page.html")
