@@ -30,4 +30,5 @@ def explain(root: Any, lang: str = "en") -> Page:
     >>> 'd(a * b)/da = b' in page.html
     True
     """
-    return make_page("walk", walk(root), check_language(lang))
+    check_language(lang)
+    return make_page("walk", walk(root), lang)

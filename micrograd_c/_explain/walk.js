@@ -118,7 +118,8 @@ function described(step) {
   return [say('backward_of', {name: node.name}), paragraph(given, {class: 'numbers'}), ...lines];
 }
 
-/* Heading and paragraphs of the steps of a closed box: what its operands' gradients become. */
+/* Heading and paragraphs of the steps of a closed box: what the gradients of its operands and of
+ * its weights become. */
 function describedBox(first, last) {
   const name = boxName(boxes[Number(graph.shapeOf(steps[first].node).slice(1))]);
   const {kind} = steps[first];
@@ -134,7 +135,8 @@ function describedBox(first, last) {
   const ends = new Map();
   const shape = graph.shapeOf(steps[first].node);
   for (const term of some.flatMap((step) => step.terms)) {
-    if (graph.shapeOf(term.operand) === shape) continue;
+    const isInside = graph.shapeOf(term.operand) === shape;
+    if (isInside && nodes[term.operand].operands.length) continue; // no input and no weight
     const {before} = ends.get(term.operand) ?? term;
     ends.set(term.operand, {before, after: term.after});
   }

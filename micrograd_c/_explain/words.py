@@ -26,7 +26,7 @@ _ENGLISH = {
     "turn_text": "All gradients are 0, but that of {name}: d{name}/d{name} = 1. Each node now "
     "hands its gradient on to its operands, in the reverse order: times the derivative, added to "
     "what is there.",
-    "own_text": "{name} has a _backward of its own: what it adds is seen, the rule is not.",
+    "own_text": "No rule of {name} is known: this is what its _backward adds.",
     "added": "{name} is used {count} times: this is term {number} of {count}, added to the others.",
     "constant_text": "{name} is a number of the operation: nobody asks for its gradient.",
     "no_gradient": "None of the operands has a gradient that anybody asks for.",
@@ -94,7 +94,7 @@ _FRENCH = {
     "turn_text": "Tous les gradients sont nuls, sauf celui de {name} : d{name}/d{name} = 1. Chaque "
     "nœud transmet maintenant son gradient à ses opérandes, dans l'ordre inverse : multiplié par "
     "la dérivée, ajouté à ce qui s'y trouve.",
-    "own_text": "{name} a son propre _backward : on voit ce qu'il ajoute, pas sa règle.",
+    "own_text": "La règle de {name} n'est pas connue : voici ce qu'ajoute son _backward.",
     "added": "{name} sert {count} fois : voici le terme {number} sur {count}, ajouté aux autres.",
     "constant_text": "{name} est un nombre de l'opération : personne ne demande son gradient.",
     "no_gradient": "Personne ne demande le gradient d'aucun des opérandes.",

@@ -252,11 +252,34 @@ def test_the_step_stays_when_a_box_is_opened(mg: Any, page: Browser) -> None:
     assert step == last
 
 
-def test_a_closed_box_shows_what_its_operands_gradients_become(mg: Any, page: Browser) -> None:
+def test_a_closed_box_shows_what_gradients_of_operands_become(mg: Any, page: Browser) -> None:
     page.open(mg.explain(network_loss(mg)).html)
     page.press("End")
     assert page.text("#rules h2") == "Backward: layer of 4 neurons"
-    assert len(page.all("#rules tr")) == 1 + 16  # four weights and a bias less one: 3 + 1 each
+    assert len(page.all("#rules tr")) == 1 + 4 * (3 + 1)  # weights and biases of four neurons
+
+
+def test_a_closed_box_shows_what_gradients_of_its_own_weights_become(
+    mg: Any, page: Browser
+) -> None:
+    neuron = mg.Neuron(30)
+    out = neuron([1.0] * 30)
+    page.open(mg.explain(out).html)
+    page.press("End")
+    out.backward()
+    rows = [row.text for row in page.all("#rules tr")][1:]
+    assert len(rows) == 31
+    assert f"w7.grad 0.00 {shown(neuron.w[7].grad)}" in rows
+
+
+def test_a_closures_change_is_shown_without_a_rule(mg: Any, page: Browser) -> None:
+    a = mg.Value(2.0, label="a")
+    out = mg.Value(8.0, (a,), "cube")
+    out._backward = lambda a=a, out=out: setattr(a, "grad", a.grad + 12.0 * out.grad)
+    page.open(mg.explain(out).html)
+    out._backward = lambda: None  # else the closure keeps its own node
+    page.press("End")
+    assert page.text("#rules").endswith("what its _backward adds.a.grad 0.00 + 12.00 = 12.00")
 
 
 @pytest.mark.parametrize("kind", ["walk", "watch"])
