@@ -387,6 +387,17 @@ def test_a_softmax_collapses_to_one_box(mg: Any) -> None:
     assert "{ softmax | 13 nodes }" in source
 
 
+def test_the_pure_python_class_collapses_alike(mg: Any) -> None:
+    def two_inputs(cls: Any) -> Any:
+        x = [cls(2.0, label="x0"), cls(3.0, label="x1")]
+        w = [cls(-1.0, label="w0"), cls(0.5, label="w1")]
+        return sum((wi * xi for wi, xi in zip(w, x)), cls(1.0, label="b")).tanh()
+
+    source = mg.draw_dot(two_inputs(PureValue), collapse=True).source
+    assert source == mg.draw_dot(two_inputs(mg.Value), collapse=True).source
+    assert "{ neuron |" in source
+
+
 def test_a_graph_without_boxes_collapses_to_itself(mg: Any) -> None:
     root = (mg.Value(2.0, label="a") * 3.0 + 4.0).tanh()
     assert mg.draw_dot(root, collapse=True).source == mg.draw_dot(root).source

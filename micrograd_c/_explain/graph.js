@@ -84,9 +84,9 @@ class Graph {
       return shape.parts[name];
     };
     const right = shape.width - 8;
-    const op = kind === '' ? cut(data.nodes[shape.shown].op, 8) : '';
-    const room = Math.floor((shape.width - 16) / 8.4) - (op ? op.length + 1 : 0);
-    const rows = [text('title', 8, 1, cut(shape.name, room)), text('op', right, 1, op)];
+    const op = kind === '' ? cut(data.nodes[shape.shown].op, 60) : '';
+    const title = cut(shape.name, right - 8 - (op ? 8 + widthOf(op) : 0));
+    const rows = [text('title', 8, 1, title), text('op', right, 1, op)];
     if (shape.shown !== null) {
       rows.push(text('key', 8, 2, words.data), text('value data', right, 2, ''));
       rows.push(text('key', 8, 3, words.grad), text('value grad', right, 3, ''));
@@ -198,8 +198,20 @@ function shownNode({box, nodes, isConstant}) {
   return outputs.length === 1 ? outputs[0] : null;
 }
 
-function cut(text, length) {
-  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
+const ruler = document.createElement('canvas').getContext('2d');
+
+/* The width of a bold text in pixels. */
+function widthOf(text) {
+  ruler.font = `bold 13px ${getComputedStyle(document.body).fontFamily}`;
+  return ruler.measureText(text).width;
+}
+
+/* The beginning of a text that is so many pixels wide, with a sign where there is more. */
+function cut(text, pixels) {
+  if (text.length < 40 && widthOf(text) <= pixels) return text;
+  const characters = [...text.slice(0, 40)];
+  while (characters.length && widthOf(`${characters.join('')}…`) > pixels) characters.pop();
+  return `${characters.join('')}…`;
 }
 
 function boxName({kind, label}) {

@@ -386,6 +386,17 @@ def test_nothing_overlaps_or_is_cut(mg: Any, page: Browser, width: int) -> None:
     assert player <= 900
 
 
+@pytest.mark.parametrize("label", ["W" * 30, "\u4f60\u597d" * 20, "i" * 300, "x1*w1 + x2*w2"])
+def test_of_a_long_label_the_beginning_is_shown(mg: Any, page: Browser, label: str) -> None:
+    a = mg.Value(1.0, label=label)
+    out = a.softplus()
+    out.label = label
+    page.open(mg.explain(out).html)
+    assert page.run(CUT) == []
+    titles = [title.text for title in page.all(".node .title")]
+    assert all(title[-1] == "\u2026" and label.startswith(title[:-1]) for title in titles)
+
+
 @pytest.mark.parametrize("width", [1280, 380])
 def test_the_node_under_way_is_in_sight(mg: Any, page: Browser, width: int) -> None:
     page.open(mg.explain(network_loss(mg)).html, width=width)
