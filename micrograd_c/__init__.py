@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from ._compile.compiling import compile as compile
     from ._compile.jit import jit as jit
     from ._compile.program import Program as Program
+    from ._explain.explaining import explain as explain
+    from ._explain.watch import Watch as Watch
     from .files import load, save
 
 __version__ = "0.1.0"
@@ -61,6 +63,7 @@ __all__ = [
     "Neuron",
     "Value",
     "Vector",
+    "Watch",
     "atan2",
     "binary_cross_entropy_with_logits",
     "clip_grad_norm",
@@ -69,6 +72,7 @@ __all__ = [
     "detect_anomaly",
     "dot",
     "draw_dot",
+    "explain",
     "grad",
     "gradcheck",
     "hessian",
@@ -99,6 +103,8 @@ __all__ = [
 
 
 _LAZY = {  # name: the module that it is imported from when a program asks for it
+    "Watch": "._explain.watch",
+    "explain": "._explain.explaining",
     "Program": "._compile.program",
     "compile": "._compile.compiling",
     "jit": "._compile.jit",

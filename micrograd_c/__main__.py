@@ -17,7 +17,7 @@ import graphviz
 from tqdm import tqdm
 
 from . import __version__
-from ._command import demo, export
+from ._command import demo, explain, export
 from ._compile.needed import numpy
 from .engine import BACKEND
 from .graph import draw_dot
@@ -37,6 +37,7 @@ examples:
   python -m micrograd_c
   python -m micrograd_c --seed 42 --points 200 --save pictures
   MICROGRAD_C_BACKEND=cffi python -m micrograd_c
+  python -m micrograd_c explain                pages that walk through a computation
   python -m micrograd_c export --help          a compiled program as C
 
 exit status: 0 if all went well, 1 if something failed, 2 for bad arguments."""
@@ -241,8 +242,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if getattr(sys, name) is None:  # the stream was closed when Python began
             setattr(sys, name, StringIO())
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["export"]:
-        message = export.main(arguments[1:])
+    commands = {"explain": explain.main, "export": export.main}
+    if arguments and arguments[0] in commands:
+        message = commands[arguments[0]](arguments[1:])
         return 0 if message is None else fail(message)
     options = parse(arguments)
     try:

@@ -1,8 +1,9 @@
 """Fixtures: the package on each backend, in one process.
 
 The tests lie in the rooms of what they test: graph/ (nodes, memory, backward), binding/ (Value as
-Python sees it), compile/ (compiled programs), and here a file for each public module and for the
-command. fuzz/ is a program of its own: `python tests/fuzz --seconds 60`.
+Python sees it), compile/ (compiled programs), explain/ (pages, in a browser, too), and here a file
+for each other public module and for the command. fuzz/ is a program of its own: `python tests/fuzz
+--seconds 60`.
 
 `mg` is the package `micrograd_c`, once for every backend that is built; `lib` adds the pure-Python
 reference, for tests that state what pure Python does. The environment variable MICROGRAD_C_BACKEND,

@@ -471,3 +471,30 @@ def test_a_compiled_program_learns_the_same(mg: Any, capsys: pytest.CaptureFixtu
     before, after = capsys.readouterr().out.split("Two moons compiled")
     assert losses(before)[-2:] == losses(after)
     assert "337 parameters" in after and "times that" in after
+
+
+def test_explain_writes_two_pages_and_opens_them(
+    mg: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    assert main(mg, "explain", "--output", str(tmp_path / "new")) == 0
+    pages = [tmp_path / "new" / name for name in ("neuron.html", "training_step.html")]
+    assert opened == [page.as_uri() for page in pages]
+    assert capsys.readouterr().out.splitlines() == [f"Wrote {page}" for page in pages]
+    assert "d tanh(n)/dn = 1 - tanh(n)**2" in pages[0].read_text()
+    assert '"loss"' in pages[1].read_text()
+
+
+def test_explain_opens_nothing_if_told_so_and_speaks_french(
+    mg: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda _: pytest.fail("opened"))
+    assert main(mg, "explain", "--no-open", "--lang", "fr", "--output", str(tmp_path)) == 0
+    assert '<html lang="fr">' in (tmp_path / "neuron.html").read_text()
+
+
+def test_explain_says_what_cannot_be_written(mg: Any, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(mg, "explain", "--no-open", "--output", str(tmp_path / "file" / "below")) == 1
+    assert "cannot write" in capsys.readouterr().err

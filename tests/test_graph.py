@@ -304,7 +304,8 @@ def test_a_chain_of_ten_thousand_nodes_is_drawn_without_recursion(mg: Any) -> No
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(len(inspect.stack(0)) + 60)
     try:
-        source = mg.draw_dot(root).source
+        with pytest.warns(UserWarning, match="10,001 nodes"):
+            source = mg.draw_dot(root).source
     finally:
         sys.setrecursionlimit(limit)
     assert source.count("shape=record") == 10_001
@@ -317,9 +318,92 @@ def test_without_the_dot_program_the_source_is_there_all_the_same(
     assert "data 1.0000" in mg.draw_dot(mg.Value(1.0)).source
 
 
-def test_rendering_without_the_dot_program_is_graphvizs_own_error(
+@pytest.mark.parametrize("way", ["pipe", "render"])
+def test_rendering_without_the_dot_program_is_graphvizs_error_with_how_to_install_it(
+    mg: Any, way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(graphviz.ExecutableNotFound) as caught:
+        getattr(mg.draw_dot(mg.Value(1.0)), way)()
+    text = str(caught.value)
+    assert "\n" not in text and caught.value.__suppress_context__
+    for hint in ("apt install graphviz", "brew install graphviz", "winget install graphviz"):
+        assert hint in text
+
+
+def test_a_notebook_without_the_dot_program_shows_how_to_install_it_in_one_line(
     mg: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(graphviz.ExecutableNotFound):
-        mg.draw_dot(mg.Value(1.0)).pipe()
+    shown = mg.draw_dot(mg.Value(1.0))._repr_mimebundle_()
+    assert shown.keys() == {"text/plain"}
+    assert "apt install graphviz" in shown["text/plain"] and "\n" not in shown["text/plain"]
+
+
+@needs_dot
+def test_a_notebook_shows_a_picture(mg: Any) -> None:
+    assert "<svg" in mg.draw_dot(mg.Value(1.0))._repr_mimebundle_()["image/svg+xml"]
+
+
+def test_more_than_500_nodes_are_warned_of_with_their_number_and_what_to_do(mg: Any) -> None:
+    root = mg.total([mg.Value(float(i)) for i in range(250)])  # with the 0 of sum(): 501
+    with pytest.warns(UserWarning, match=r"501 nodes.*collapse=True.*explain") as caught:
+        mg.draw_dot(root)
+    assert caught[0].filename == __file__
+
+
+def test_500_nodes_are_drawn_without_a_word(mg: Any) -> None:
+    root = mg.total([mg.Value(float(i)) for i in range(249)]).tanh()
+    assert mg.draw_dot(root).source.count("shape=record") == 500
+
+
+def test_what_is_counted_is_what_is_drawn(mg: Any) -> None:
+    model = mg.MLP(2, [16, 16, 1])  # some 1,000 nodes in three boxes
+    assert mg.draw_dot(model([1.0, 2.0]), collapse=True).source.count("shape=") == 3
+
+
+def test_a_neuron_collapses_to_a_box_with_its_label_and_numbers(mg: Any) -> None:
+    x = [mg.Value(2.0, label="x0"), mg.Value(3.0, label="x1")]
+    out = mg.Neuron(2)(x)
+    out.backward()
+    lines = mg.draw_dot(out, collapse=True).source.splitlines()
+    assert lines[2].startswith(
+        f'\tb0 [label="{{ neuron out | data {out.data:.4f} | grad 1.0000 }}"'
+    )
+    assert lines[5:] == ["\tn4 -> b0", "\tn6 -> b0", "}"] or len(lines) == 8
+
+
+def test_a_layer_collapses_to_one_box(mg: Any) -> None:
+    loss = mg.total(mg.Layer(2, 4)([1.0, 2.0]))
+    source = mg.draw_dot(loss, collapse=True).source
+    assert "{ layer of 4 neurons | 40 nodes }" in source
+    assert source.count("Mrecord") == 1
+
+
+def test_a_softmax_collapses_to_one_box(mg: Any) -> None:
+    logits = [mg.Value(1.0, label="a"), mg.Value(2.0, label="b")]
+    source = mg.draw_dot(mg.total(mg.softmax(logits)), collapse=True).source
+    assert "{ softmax | 13 nodes }" in source
+
+
+def test_the_pure_python_class_collapses_alike(mg: Any) -> None:
+    def two_inputs(cls: Any) -> Any:
+        x = [cls(2.0, label="x0"), cls(3.0, label="x1")]
+        w = [cls(-1.0, label="w0"), cls(0.5, label="w1")]
+        return sum((wi * xi for wi, xi in zip(w, x)), cls(1.0, label="b")).tanh()
+
+    source = mg.draw_dot(two_inputs(PureValue), collapse=True).source
+    assert source == mg.draw_dot(two_inputs(mg.Value), collapse=True).source
+    assert "{ neuron |" in source
+
+
+def test_a_graph_without_boxes_collapses_to_itself(mg: Any) -> None:
+    root = (mg.Value(2.0, label="a") * 3.0 + 4.0).tanh()
+    assert mg.draw_dot(root, collapse=True).source == mg.draw_dot(root).source
+
+
+@needs_dot
+def test_a_collapsed_picture_is_drawn(mg: Any) -> None:
+    texts = rendered_texts(mg.draw_dot(mg.Layer(2, 2)([1.0, 2.0])[0], collapse=True))
+    assert texts[0][0] == "neuron out"

@@ -80,6 +80,15 @@ def test_programs_of_the_page_on_c_run_in_order(
         run(program, module)
 
 
+def test_programs_of_the_page_on_explain_run_in_order(
+    mg: Any, module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for program in chain(*sections("docs/explain.md")):
+        run(program, module)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["learning.html", "walk.html"]
+
+
 def test_programs_of_the_readme_run_in_order(mg: Any, module: ModuleType) -> None:
     programs = [*chain(*sections("README.md"))]
     assert len(programs) == 4

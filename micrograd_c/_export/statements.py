@@ -1,9 +1,9 @@
 """The instructions of a program as statements of C, one for each number that is computed.
 
-A statement's template has `{0}`, `{1}`, ... for its places, elements of arrays. The arrays have the
-names that they have in C: `inputs`, `parameters`, `seeds`; `v`, the values, and `d`, the derivatives
-with respect to values; `results` and the two arrays of gradients. `constants` stands for numbers,
-and an array without a name for a plain integer.
+A statement's template has `{0}`, `{1}`, ... for its places, elements of arrays. The arrays have
+the names that they have in C: `inputs`, `parameters`, `seeds`; `v`, the values, and `d`, the
+derivatives with respect to values; `results` and the two arrays of gradients. `constants` stands
+for numbers, and an array without a name for a plain integer.
 """
 
 from __future__ import annotations
