@@ -19,6 +19,7 @@ import micrograd_c as mg
 from . import by_hand, programs
 
 SOURCE = Path(__file__).with_name("compiled_by_hand.c")
+REACH = 200  # how far back the operands of a random program are, in values
 _DOUBLES = ctypes.POINTER(ctypes.c_double)
 
 
@@ -184,7 +185,7 @@ def random_program(instructions: int) -> Any:
         generator = random.Random(0)
         pool = list(inputs)
         while len(pool) < instructions // 2:
-            a, b = (pool[-1 - generator.randrange(min(200, len(pool)))] for _ in range(2))
+            a, b = (pool[-1 - generator.randrange(min(REACH, len(pool)))] for _ in range(2))
             kind = generator.random()
             if kind < 0.45:
                 out = a * b * 0.7
@@ -193,19 +194,25 @@ def random_program(instructions: int) -> Any:
             else:
                 out = (a.relu() if kind < 0.95 else a.tanh()) + 0.1
             pool.append(out)
-        return mg.total(pool[-200:])
+        return mg.total(pool[-REACH:])
 
     return fn
 
 
 class WidestLoop:
-    """A multiplication and an addition for each evaluation of a program, over as much memory."""
+    """A multiplication and an addition for each evaluation of `random_program`, and its reverse.
+
+    Blocks of rows and their memory are as there, and so are operands: of two evaluations there one
+    has two of the last values, and one has what the first computed.
+    """
 
     lanes = 128  # rows of a block
 
-    def __init__(self, slots: int, evaluations: int, rows: int) -> None:
-        self.sizes = [self.lanes, slots, evaluations, rows // self.lanes]
-        self.numbers = np.random.default_rng(0).normal(size=(slots, self.lanes))
+    def __init__(self, slots: int, evaluations: int, rows: int, reach: int = REACH) -> None:
+        draw = np.random.default_rng(0)
+        self.sizes = self.lanes, slots, reach, evaluations, rows // self.lanes
+        self.numbers = draw.normal(size=(slots, self.lanes))
+        self.back = draw.integers(1, reach + 1, size=evaluations, dtype=np.uint32)
 
     @classmethod
     def like(cls, program: Any, rows: int) -> WidestLoop:
@@ -216,22 +223,23 @@ class WidestLoop:
 
     @property
     def evaluations(self) -> int:
-        lanes, _, evaluations, blocks = self.sizes
+        lanes, _, _, evaluations, blocks = self.sizes
         return lanes * evaluations * blocks
 
     def run(self, factor: float = 2.0**-30) -> None:  # numbers keep their size
-        sizes = map(ctypes.c_size_t, self.sizes)
         numbers = self.numbers.ctypes.data_as(_DOUBLES)
-        library().widest_loop(numbers, *sizes, ctypes.c_double(factor))
+        back = self.back.ctypes.data_as(ctypes.c_void_p)
+        sizes = map(ctypes.c_size_t, self.sizes)
+        library().widest_loop(numbers, *sizes, back, ctypes.c_double(factor))
 
     def by_numpy(self, factor: float) -> Any:
         """Return what the numbers are after a run."""
         numbers = self.numbers.copy()
-        _, slots, evaluations, blocks = self.sizes
+        _, slots, reach, _, blocks = self.sizes
         for _ in range(blocks):
-            for k in range(evaluations):
-                slot = k % (slots - 1) + 1
-                numbers[slot] = numbers[slot] * factor + numbers[slot - 1]
+            for k, back in enumerate(self.back.astype(int)):
+                slot = reach + k % (slots - reach)
+                numbers[slot] = numbers[slot - back] * factor + numbers[slot - 1]
         return numbers
 
 

@@ -1,9 +1,10 @@
 /* compiled_by_hand.c: what compiled programs are compared with, row by row. The two-moons step as a C
  * programmer would write it who leaves out what adds nothing: rows beyond the margin, units that are
- * dead. The paths of an equation with their derivatives. And the limit for a program that computes rows
- * in blocks: a loop that multiplies and adds. Built by compiled.py. */
+ * dead. The paths of an equation with their derivatives. And what a program that computes rows in
+ * blocks can be as fast as: a loop that multiplies and adds. Built by compiled.py. */
 #include <math.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -131,14 +132,18 @@ void lotka_volterra(const double *states, size_t rows, size_t steps, double h, d
     }
 }
 
-/* For each block as many evaluations, over and over the slots but the first: all numbers of a slot are
- * multiplied by a factor and added those of the slot before. */
-void widest_loop(double *numbers, size_t lanes, size_t slots, size_t evaluations, size_t blocks,
-                 double factor) {
-    for (size_t block = 0; block < blocks; block++)
-        for (size_t k = 0, slot = 1; k < evaluations; k++, slot = slot + 1 < slots ? slot + 1 : 1) {
-            const double *restrict x = &numbers[(slot - 1) * lanes];
+/* For each block as many evaluations, over and over the slots but the first `reach`: the numbers of a
+ * slot are those of one before times a factor, plus those of the one just before. How far the former
+ * is before, at most `reach`, stands in `back`. */
+void widest_loop(double *numbers, size_t lanes, size_t slots, size_t reach, size_t evaluations,
+                 size_t blocks, const uint32_t *back, double factor) {
+    for (size_t block = 0; block < blocks; block++) {
+        size_t slot = reach;
+        for (size_t k = 0; k < evaluations; k++) {
             double *restrict out = &numbers[slot * lanes];
-            for (size_t l = 0; l < lanes; l++) out[l] = out[l] * factor + x[l];
+            const double *x = out - back[k] * lanes, *y = out - lanes;
+            for (size_t l = 0; l < lanes; l++) out[l] = x[l] * factor + y[l];
+            if (++slot == slots) slot = reach;
         }
+    }
 }

@@ -2,7 +2,7 @@
 
 Every training starts from the same parameters, and its losses are compared with numpy's, or the
 reference's, before it is timed; of a long program two rows are compared with the function itself.
-Beside that stands its limit, a loop that multiplies and adds as often, over as much memory.
+Beside that stands a loop that multiplies and adds as often, over memory like its own.
 A round of the small ones is many steps; the calls from Python are part of it.
 """
 
@@ -108,7 +108,7 @@ def test_long_program(mode: str, threads: int, measure: Measure) -> None:
 @needs_c
 @pytest.mark.benchmark(group="compiled: 10,000 instructions over 100,000 rows")
 def test_widest_loop(measure: Measure) -> None:
-    few = compiled.WidestLoop(slots=5, evaluations=11, rows=300)
+    few = compiled.WidestLoop(slots=9, evaluations=11, rows=300, reach=3)
     expected = few.by_numpy(0.5)
     few.run(0.5)
     np.testing.assert_allclose(few.numbers, expected, rtol=1e-12)

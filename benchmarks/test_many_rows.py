@@ -1,9 +1,10 @@
 """Derivatives of many rows by compiled programs, beside numpy and C by hand and JAX.
 
 The value and the gradient, and the hessian, of a tanh network of ten inputs; the jacobian of an
-equation's path, of one row, too; branches by `where` and by `if`; letters that are looked up in a table, trained.
-All that a contender returns, of the letters 20 losses, is compared with numpy by hand before it is
-timed, numpy's with a program's. A round is one call for all rows, or many steps of the letters.
+equation's path, of one row, too; branches by `where` and by `if`; letters that are looked up in a
+table, trained. All that a contender returns, of the letters 20 losses, is compared with numpy by
+hand before it is timed, numpy's with a program's. A round is one call for all rows, or many steps
+of the letters.
 """
 
 from __future__ import annotations
