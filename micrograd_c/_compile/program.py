@@ -394,11 +394,11 @@ class Program(Recorded):
     def build(self, compiler: str = "cc") -> None:
         """Compile the program as C, to be used for calls of few rows where that is faster.
 
-        The compiler takes half a second, and a minute for a hundred thousand operations. How few is
-        measured then, in some milliseconds. Results and gradients of such
-        calls may differ in their last bits from those of other calls. Further recordings, copies
-        and pickles of the program are not built. Raises FileNotFoundError if there is no such
-        compiler, and RuntimeError with the compiler's message if it fails.
+        How few is measured, in some milliseconds; the compiler takes half a second, and a minute
+        for a hundred thousand operations. Results and gradients of such calls may differ in their
+        last bits from those of other calls. Further recordings, copies and pickles of the program
+        are not built. Raises FileNotFoundError if there is no such compiler, and RuntimeError with
+        the compiler's message if it fails.
         """
         from .._export.building import build
 
