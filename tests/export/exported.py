@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,7 +20,9 @@ needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C 
 
 def compile_c(command: list[str], *sources: Path, out: Path) -> None:
     files = [str(source) for source in sources]
-    done = subprocess.run([*command, "-o", str(out), *files, "-lm"], capture_output=True, text=True)
+    own = {name: text for name, text in os.environ.items() if name != "LD_PRELOAD"}
+    parts = [*command, "-o", str(out), *files, "-lm"]
+    done = subprocess.run(parts, capture_output=True, text=True, env=own)
     assert done.returncode == 0, done.stderr[:3000]
 
 
