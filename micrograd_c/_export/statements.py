@@ -198,7 +198,7 @@ class Statements:
         yield _write("{0} = sum;", out)
 
     def _check(self, code: Any) -> Iterator[Statement]:
-        """Check an index, unless that has been done; a lookup may stand before the program's own."""
+        """Check an index unless that has been done: a lookup may stand before the program's own."""
         index = self._place(code.x)
         if (index, code.count) not in self._checked:
             self._checked.add((index, code.count))

@@ -62,7 +62,6 @@ def test_importing_the_package_imports_no_slow_module_that_it_may_not_need(mg: A
         "pickle",
         "safetensors",
     }
-    slow.add("tqdm")
     show = f"import sys, micrograd_c; print(*sorted({slow} & {{*sys.modules}}))"
     assert python(mg, show, mg.engine.BACKEND) == ("", "")
 
