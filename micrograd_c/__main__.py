@@ -42,7 +42,10 @@ QUICK = "10 steps on 20 points, where --steps and --points say nothing else"
 
 NO_COMPARE = "do not time pure Python, which takes most of the time"
 
-GARBAGE = "  (gc: Python's garbage collector searches pure Python's cycles; README's factors are with gc off)"
+GARBAGE = (
+    "  (gc, Python's garbage collector, walks pure Python's cycles;"
+    " README's factors are without it)"
+)
 
 COMPILE = "train on the moons once more with a compiled program (needs numpy)"
 
