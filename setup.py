@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import runpy
+import shutil
 import sys
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import PlatformError
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from build_ffi import COMPILE_ARGS, GRAPH, HEADERS, MATHEMATICS, ROOT, room
+from build_ffi import COMPILE_ARGS, GRAPH, HEADERS, KEEP_GIL, MATHEMATICS, ROOT, room
 
 ACCELERATOR = Extension(
     "micrograd_c._value_type",
@@ -22,6 +25,19 @@ ACCELERATOR = Extension(
     extra_compile_args=COMPILE_ARGS,
     optional=True,
 )
+
+# What provides a C compiler and Python.h. On Windows setuptools itself says what to install.
+PACKAGES = (
+    "xcode-select --install"
+    if sys.platform == "darwin"
+    else "Debian, Ubuntu: apt install gcc libc6-dev python3-dev; Fedora: dnf install gcc "
+    "python3-devel; Alpine: apk add gcc musl-dev python3-dev; Arch: pacman -S gcc; "
+    "openSUSE: zypper install gcc python3-devel"
+)
+
+# The cffi module alone is one wheel for every CPython from 3.11 on but the free-threaded ones.
+WITHOUT_ACCELERATOR = bool(os.environ.get("MICROGRAD_C_NO_ACCELERATOR"))
+FOR_ALL = {"py_limited_api": "cp311"} if WITHOUT_ACCELERATOR and KEEP_GIL else {}
 
 
 class BuildAndSay(build_ext):
@@ -37,11 +53,23 @@ class BuildAndSay(build_ext):
         package = Path(self.build_lib, "micrograd_c")
         accelerator = Path(self.get_ext_filename("micrograd_c._value_type")).name
         asked = any(ext.name.endswith("_value_type") for ext in self.extensions)
-        if not asked or not (package / accelerator).exists():
+        if not asked:  # build/ may have one of an earlier build
+            (package / accelerator).unlink(missing_ok=True)
+        if not (package / accelerator).exists():
             if in_place:  # one of an earlier build must not be taken for it
                 (ROOT / "micrograd_c" / accelerator).unlink(missing_ok=True)
             self.warn("micrograd_c: without the accelerator; the cffi backend will be used")
         self.write_stamp(ROOT / "micrograd_c" if in_place else package)
+
+    def build_extensions(self) -> None:
+        """Build all extensions; if that cannot be, the error's one line says what to install."""
+        if self.compiler.compiler_type == "unix":
+            compiler = self.compiler.compiler_so[0]
+            if shutil.which(compiler) is None:
+                raise PlatformError(f"there is no C compiler {compiler!r}. {PACKAGES}")
+            if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
+                raise PlatformError(f"there is no Python.h. {PACKAGES}")
+        super().build_extensions()
 
     def build_extension(self, ext: Extension) -> None:
         """Build an extension; if that fails, leave none of an earlier build."""
@@ -60,6 +88,7 @@ class BuildAndSay(build_ext):
 
 setup(
     cffi_modules=["build_ffi.py:ffibuilder"],
-    ext_modules=[] if os.environ.get("MICROGRAD_C_NO_ACCELERATOR") else [ACCELERATOR],
+    ext_modules=[] if WITHOUT_ACCELERATOR else [ACCELERATOR],
     cmdclass={"build_ext": BuildAndSay},
+    options={"bdist_wheel": FOR_ALL},
 )

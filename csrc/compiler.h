@@ -22,6 +22,12 @@
 #define MG_FORMAT(string, arguments)
 #endif
 
+#if defined(_MSC_VER)
+#define MG_THREAD_LOCAL __declspec(thread)
+#else
+#define MG_THREAD_LOCAL _Thread_local
+#endif
+
 /* Functions can be compiled for x86-64 processors of several kinds, and chosen when they run. */
 #if defined(__GNUC__) && defined(__x86_64__)
 #define MG_HAS_KINDS

@@ -1,4 +1,7 @@
-"""The command `python -m micrograd_c`: train two small networks, and time their training."""
+"""The command `python -m micrograd_c`: train two small networks, and time their training.
+
+What only some runs need is imported where it is used, so that the first line is there at once.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +10,18 @@ import os
 import platform
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
-from statistics import median
-from subprocess import CalledProcessError
-
-import graphviz
-from tqdm import tqdm
 
 from . import __version__
-from ._command import demo, explain, export
-from ._compile.needed import numpy
+from ._command import demo
 from .engine import BACKEND
-from .graph import draw_dot
 from .nn import MLP
 
 PROG = "python -m micrograd_c"
+COMMANDS = ("explain", "export")
 
 DESCRIPTION = """\
 Train two small networks with micrograd_c, one scalar at a time:
@@ -35,12 +33,22 @@ same step takes with a Value written in pure Python."""
 EPILOG = """\
 examples:
   python -m micrograd_c
+  python -m micrograd_c --quick --no-compare
   python -m micrograd_c --seed 42 --points 200 --save pictures
   MICROGRAD_C_BACKEND=cffi python -m micrograd_c
   python -m micrograd_c explain                pages that walk through a computation
   python -m micrograd_c export --help          a compiled program as C
 
 exit status: 0 if all went well, 1 if something failed, 2 for bad arguments."""
+
+QUICK = "10 steps on 20 points, where --steps and --points say nothing else"
+
+NO_COMPARE = "do not time pure Python, which takes most of the time"
+
+GARBAGE = (
+    "  (gc, Python's garbage collector, walks pure Python's cycles;"
+    " README's factors are without it)"
+)
 
 COMPILE = "train on the moons once more with a compiled program (needs numpy)"
 
@@ -84,13 +92,30 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         ("--steps", 1, 50, "training steps on the moons"),
         ("--points", 2, 100, "points on the two moons together"),
     ):
-        text = f"{meaning} (default: %(default)s)"
-        parser.add_argument(option, type=at_least(least), default=default, metavar="N", help=text)
+        text = f"{meaning} (default: {default})"
+        parser.add_argument(option, type=at_least(least), metavar="N", help=text)
+    parser.set_defaults(seed=7)
+    parser.add_argument("--quick", action="store_true", help=QUICK)
+    parser.add_argument("--no-compare", action="store_true", help=NO_COMPARE)
     parser.add_argument("--compile", action="store_true", help=COMPILE)
     parser.add_argument("--save", type=directory, metavar="DIR", help=SAVE)
     version = f"micrograd_c {__version__} ({BACKEND}, Python {platform.python_version()})"
     parser.add_argument("--version", action="version", version=version)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.steps = options.steps or (10 if options.quick else 50)
+    options.points = options.points or (20 if options.quick else 100)
+    return options
+
+
+def with_bar(rates: list[float]) -> tuple[Iterable[float], Callable[[str], object]]:
+    """Return the learning rates, and a print; on a terminal, with a bar if tqdm is installed."""
+    if sys.stderr.isatty():
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            return rates, print
+        return tqdm(rates, unit="step", leave=False), tqdm.write
+    return rates, print
 
 
 def train(
@@ -106,12 +131,13 @@ def train(
     print(f"  {model}: {len(model.parameters())} parameters, {len(problem.points)} points")
     steps = []
     every = max(1, len(rates) // 10)
-    with demo.collector(on=True), tqdm(rates, unit="step", leave=False, disable=None) as bar:
-        for k, rate in enumerate(bar):
+    shown, write = with_bar(rates)
+    with demo.collector(on=True):
+        for k, rate in enumerate(shown):
             step = problem.step(model, rate) if take_step is None else take_step(rate)
             steps.append(step)
             if k % every == 0 or k == len(rates) - 1:
-                bar.write(f"  step {k:4d}   loss {step.loss:8.4f}   accuracy {step.accuracy:4.0%}")
+                write(f"  step {k:4d}   loss {step.loss:8.4f}   accuracy {step.accuracy:4.0%}")
     return steps
 
 
@@ -149,7 +175,7 @@ def train_compiled(seed: int, steps: int, points: int, recorded: list[demo.Step]
     print(f"  {compiled.program!r}")
     history = train(model, problem, rates, compiled.step)
     print(f"  final accuracy {compiled.accuracy():.0%}")
-    here, there = (median(step.seconds for step in steps) for steps in (history, recorded))
+    here, there = (demo.median(step.seconds for step in steps) for steps in (history, recorded))
     print(
         f"  a step takes {here * 1e3:.3f} ms (median), recorded anew {there / here:.0f} times that"
     )
@@ -164,16 +190,17 @@ def compare(model: MLP, problem: demo.Problem, history: list[demo.Step]) -> None
     difference = demo.largest_difference(problem, model, twin)
     if difference > 1e-9:
         raise ArithmeticError(f"the gradients are not those of pure Python, off by {difference}")
-    here = median(step.seconds for step in history)
+    here = demo.median(step.seconds for step in history)
     print("\nA step on the moons: forward, backward, update (median time)")
     print(f"  {'micrograd_c, ' + BACKEND:20}{here * 1e3:10.2f} ms   of {len(history)}, gc on")
     for gc in ("on", "off"):
         times = demo.step_times(problem, twin, gc_on=gc == "on")
-        there = median(times)
+        there = demo.median(times)
         label, ratio = f"of {len(times)}, gc {gc}", f"{there / here:.1f} times as long"
         print(f"  {'pure Python':20}{there * 1e3:10.2f} ms   {label:12}   {ratio}")
     same = f"to {difference:.0e}" if difference else "to the last bit"
-    print(f"  (the same loss and gradients {same}; gc: Python's cyclic garbage collector)")
+    print(f"  (the same loss and gradients {same})")
+    print(GARBAGE)
 
 
 def save(path: Path, picture: bytes) -> None:
@@ -192,6 +219,12 @@ def save(path: Path, picture: bytes) -> None:
 
 def save_neuron(place: Path) -> None:
     """Write the graph of the lecture's neuron, as SVG if the dot program is there and works."""
+    from subprocess import CalledProcessError
+
+    import graphviz
+
+    from .graph import draw_dot
+
     place.mkdir(parents=True, exist_ok=True)
     graph = draw_dot(demo.lecture_neuron())
     try:
@@ -215,13 +248,17 @@ def save_figures(place: Path, model: MLP, problem: demo.Problem, history: list[d
 def run(options: argparse.Namespace) -> None:
     """Train, compare and save, as the options say."""
     if options.compile:
+        from ._compile.needed import numpy
+
         numpy()  # raises ImportError, before any training
-    print(f"micrograd_c {__version__}, backend {BACKEND}, Python {platform.python_version()}")
+    python = platform.python_version()
+    print(f"micrograd_c {__version__}, backend {BACKEND}, Python {python}", flush=True)
     if options.save:  # first: a directory that cannot be written to is known at once
         save_neuron(options.save)
     train_lecture(options.seed)
     model, problem, history = train_moons(options.seed, options.steps, options.points)
-    compare(model, problem, history)
+    if not options.no_compare:
+        compare(model, problem, history)
     if options.compile:
         train_compiled(options.seed, options.steps, options.points, history)
     if options.save:
@@ -242,9 +279,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if getattr(sys, name) is None:  # the stream was closed when Python began
             setattr(sys, name, StringIO())
     arguments = sys.argv[1:] if arguments is None else arguments
-    commands = {"explain": explain.main, "export": export.main}
-    if arguments and arguments[0] in commands:
-        message = commands[arguments[0]](arguments[1:])
+    if arguments and arguments[0] in COMMANDS:
+        command = import_module(f"._command.{arguments[0]}", __package__)
+        message = command.main(arguments[1:])
         return 0 if message is None else fail(message)
     options = parse(arguments)
     try:

@@ -58,7 +58,7 @@ else:
                 if wanted == "native":
                     raise _missing(
                         "MICROGRAD_C_BACKEND asks for the native backend, "
-                        f"which was not built here ({error})"
+                        f"which cannot be imported here ({error})"
                     ) from error
         try:
             return import_module("._cffi", __package__)

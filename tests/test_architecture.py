@@ -25,6 +25,10 @@ BELOW = {  # by room: the rooms whose headers it may include; . has the public h
     "program": {".", "graph", "program"},
     "python": {".", "graph", "program", "python"},
 }
+MACROS_OF_WINDOWS = (
+    r"\b(far|near|small|hyper|interface|pascal|cdecl|min|max|FAR|NEAR|IN|OUT|ERROR|NO_ERROR|DELETE|"
+    r"OPTIONAL|VOID|CONST|BOOL|TRUE|FALSE|IGNORE|STRICT|THIS)\b"
+)
 NOT_BY_ROOMS = {"program/program.h", "program/block.h", "program/kernels.inc.h"}  # by python
 
 
@@ -57,6 +61,14 @@ def in_order(uses: dict[str, set[str]]) -> None:
 def test_headers_include_each_other_in_one_direction() -> None:
     headers = CSRC.rglob("*.h")
     in_order({header.relative_to(CSRC).as_posix(): includes(header) for header in headers})
+
+
+def test_no_identifier_is_a_macro_of_windows_headers() -> None:
+    for path in CSRC.rglob("*.[ch]"):
+        text = path.read_text()
+        code = re.sub(r'/\*.*?\*/|"(\\.|[^"\\])*"|//.*?$', "", text, flags=re.DOTALL | re.MULTILINE)
+        found = re.search(MACROS_OF_WINDOWS, code)
+        assert found is None, (path.name, found)
 
 
 def symbols(compiled: Path, kind: str) -> set[str]:

@@ -134,6 +134,59 @@ def test_the_ratio_to_pure_python_is_printed(mg: Any, capsys: Any) -> None:
     assert len(re.findall(r"\d+\.\d times as long", printed(mg, capsys, *QUICK))) == 2
 
 
+def test_the_comparison_says_why_its_factor_is_larger_than_readmes(mg: Any, capsys: Any) -> None:
+    last = printed(mg, capsys, *QUICK).splitlines()[-1]
+    assert "garbage collector" in last and "README" in last
+
+
+def test_no_compare_times_no_pure_python(mg: Any, capsys: Any) -> None:
+    text = printed(mg, capsys, *QUICK, "--no-compare")
+    assert "final accuracy" in text and "pure Python" not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [([], (50, 100)), (["--quick"], (10, 20)), (["--quick", "--steps", "3"], (3, 20))],
+)
+def test_quick_means_fewer_steps_and_points_unless_they_are_given(
+    mg: Any, options: list[str], expected: tuple[int, int]
+) -> None:
+    found = module(mg, "__main__").parse(options)
+    assert (found.steps, found.points) == expected
+
+
+def test_the_first_line_waits_for_no_module_that_only_some_runs_need(mg: Any) -> None:
+    slow = {
+        "graphviz",
+        "numpy",
+        "statistics",
+        "subprocess",
+        "tqdm",
+        f"{mg.__name__}._compile.compiling",
+    }
+    code = f"import sys, {mg.__name__}.__main__; print(*sorted({slow} & {{*sys.modules}}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(mg),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "\n"
+
+
+def test_the_first_line_is_written_before_any_training(
+    mg: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = module(mg, "__main__")
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written))
+    monkeypatch.setattr(command, "train_lecture", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        command.run(command.parse(["--quick"]))
+    assert written.getvalue().startswith(b"micrograd_c ")
+
+
 @pytest.mark.long
 def test_the_same_seed_gives_the_same_losses(mg: Any, capsys: Any) -> None:
     first = losses(printed(mg, capsys, *QUICK, "--seed", "3"))
@@ -201,7 +254,15 @@ def test_help_tells_every_option(mg: Any, capsys: Any) -> None:
         main(mg, "--help")
     assert left.value.code == 0
     told = capsys.readouterr().out
-    for option in ("--seed N", "--steps N", "--points N", "--save DIR", "--version"):
+    for option in (
+        "--seed N",
+        "--steps N",
+        "--points N",
+        "--quick",
+        "--no-compare",
+        "--save DIR",
+        "--version",
+    ):
         assert option in told
 
 

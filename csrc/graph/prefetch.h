@@ -46,13 +46,13 @@ static inline mg_page *mg_next_reached(mg_page *page, mg_ahead *ahead) {
 
 /* Return what the sweep asks for while it walks over this page. */
 static inline mg_foresight mg_foresee(const mg_arena *arena, mg_page *page, const mg_ahead *ahead) {
-    const uintptr_t far = MG_NODES_AHEAD * sizeof(mg_node);
+    const uintptr_t distance = MG_NODES_AHEAD * sizeof(mg_node);
     mg_foresight at = {.edge = mg_page_nodes(page) + MG_NODES_AHEAD};
     if (arena->pages > MG_MANY_PAGES) {
-        at.nodes = (uintptr_t)0 - far;
+        at.nodes = (uintptr_t)0 - distance;
         if (page->older != NULL)
-            at.to_older =
-                (uintptr_t)page->older - (uintptr_t)page + MG_PAGE_NODES * sizeof(mg_node) - far;
+            at.to_older = (uintptr_t)page->older - (uintptr_t)page +
+                          MG_PAGE_NODES * sizeof(mg_node) - distance;
     }
     at.pages = (uintptr_t)ahead->page - (uintptr_t)page;
     return at;

@@ -194,7 +194,7 @@ double mg_lgamma(double x) {
 }
 
 /* Where the series in 1/x^2 begin, which the Bernoulli numbers B_2, B_4, ... make */
-#define FAR 9.0
+#define SERIES_FROM 9.0
 static const double bernoulli[] = {1.0 / 6,       -1.0 / 30,      1.0 / 42, -1.0 / 30,
                                    5.0 / 66,      -691.0 / 2730,  7.0 / 6,  -3617.0 / 510,
                                    43867.0 / 798, -174611.0 / 330};
@@ -222,7 +222,7 @@ static double cotangent(double x) {
 
 double mg_digamma(double x) {
     if (x <= 0.0) return mg_digamma(1.0 - x) - cotangent(x);
-    if (x >= FAR) {
+    if (x >= SERIES_FROM) {
         double series = 0.0;
         for (size_t n = COUNT(bernoulli); n > 0; n--)
             series = (series + bernoulli[n - 1] / (2.0 * (double)n)) / x / x;
@@ -261,9 +261,10 @@ static double factorial(double n, double *scale) {
 /* Return the sum of (scale / y)^(n + 1) for y = x, x + 1, x + 2, ..., where x > 0. */
 static double sum_of_powers(double n, double x, double scale) {
     double steps = 0.0, result = 0.0, series = 0.0;
-    while (x + steps < FAR + n && steps < 45.0) steps += 1.0; /* after 45 powers, nothing is left */
+    while (x + steps < SERIES_FROM + n && steps < 45.0)
+        steps += 1.0; /* after 45 powers, nothing is left */
     const double y = x + steps;
-    if (y >= FAR + n) {
+    if (y >= SERIES_FROM + n) {
         for (double k = COUNT(bernoulli); k > 0.0; k -= 1.0) {
             const double pair = (n + 2.0 * k - 2.0) / y * ((n + 2.0 * k - 1.0) / y);
             series = (series + bernoulli[(size_t)k - 1]) * pair / (2.0 * k * (2.0 * k - 1.0));

@@ -342,7 +342,7 @@ TARGET static void pick(const mg_block *at, const mg_instruction *in) {
     else
         EACH_LANE {
             const double number = y_row[l];
-            out[l] = (x_row[l] >= low) & (x_row[l] < high) ? number : 0.0;
+            out[l] = ((x_row[l] >= low) & (x_row[l] < high)) ? number : 0.0;
         }
 }
 

@@ -159,13 +159,13 @@ TARGET MG_NEVER_INLINE static void mg_bell_lanes(const double *restrict x, doubl
     EACH_LANE out[l] = mg_lane_wide_bell(x[l], share);
 }
 
-/* Of a = |x|, or |x| / sqrt 2 if `normal`: near = erf a where a is below 3/4, tail = MG_WIDE erfc a
+/* Of a = |x|, or |x| / sqrt 2 if `normal`: core = erf a where a is below 3/4, tail = MG_WIDE erfc a
  * where a is above 0.47. bell = MG_WIDE e^(-a^2). */
 TARGET MG_NEVER_INLINE static void mg_erf_lanes(const double *restrict x, bool normal,
                                                 const double *restrict bell, size_t lanes,
-                                                double *restrict near, double *restrict tail) {
+                                                double *restrict core, double *restrict tail) {
     const double factor = normal ? MG_ROOT_HALF : 1.0;
-    EACH_LANE near[l] = mg_lane_near_erf(fabs(x[l]) * factor);
+    EACH_LANE core[l] = mg_lane_core_erf(fabs(x[l]) * factor);
     if (normal)
         EACH_LANE tail[l] = mg_lane_scaled_erfc(fabs(x[l]), true) * bell[l];
     else

@@ -350,10 +350,10 @@ MG_INLINE double mg_lane_angle(double y, double x) {
  * bits; *back is its reciprocal. */
 MG_INLINE double mg_lane_scale_of(double x, double y, double *back) {
     const double larger = fabs(x) > fabs(y) ? fabs(x) : fabs(y);
-    const double small = larger < 0x1p-400 ? 0x1p600 : 1.0;
-    const double small_back = larger < 0x1p-400 ? 0x1p-600 : 1.0;
-    *back = larger > 0x1p500 ? 0x1p600 : small_back;
-    return larger > 0x1p500 ? 0x1p-600 : small;
+    const double widening = larger < 0x1p-400 ? 0x1p600 : 1.0;
+    const double widening_back = larger < 0x1p-400 ? 0x1p-600 : 1.0;
+    *back = larger > 0x1p500 ? 0x1p600 : widening_back;
+    return larger > 0x1p500 ? 0x1p-600 : widening;
 }
 
 /* sqrt(x^2 + y^2), or nan where one is nan and the other infinite. */
@@ -383,9 +383,9 @@ MG_INLINE double mg_lane_over_squares(double a, double x, double y) {
 
 /* d atan(x)/dx, 1 / (1 + x^2), without overflow of the square. */
 MG_INLINE double mg_lane_atan_dx(double x) {
-    const bool far = fabs(x) >= 1e150;
-    const double z = 1.0 / (far ? x : 1.0 + x * x);
-    return far ? z * z : z;
+    const bool large = fabs(x) >= 1e150;
+    const double z = 1.0 / (large ? x : 1.0 + x * x);
+    return large ? z * z : z;
 }
 
 /* ---- logarithms and exponentials of numbers near 1 ---- */
@@ -486,7 +486,7 @@ MG_INLINE double mg_lane_wide_bell(double x, double share) {
 
 /* erf x for 0 <= x <= 3/4: x + x p(x^2), where the polynomial p interpolates at Chebyshev's points,
  * to 2^-55. */
-MG_INLINE double mg_lane_near_erf(double x) {
+MG_INLINE double mg_lane_core_erf(double x) {
     const double z = x * x, z2 = z * z, z4 = z2 * z2;
     const double p01 = 0.1283791670955126 + z * -0.37612638903183754;
     const double p23 = 0.11283791670955087 + z * -0.026866170645118446;
@@ -528,31 +528,31 @@ MG_INLINE double mg_lane_scaled_erfc(double size, bool normal) {
     return (0.5641895835477563 + p / q) / (size + 0.5);
 }
 
-/* erf x and erfc x of near = mg_lane_near_erf |x| and tail = MG_WIDE erfc |x|. */
-MG_INLINE double mg_lane_erf(double x, double near, double tail) {
-    const double y = fabs(x) < 0.75 ? near : 1.0 - tail * MG_NARROW;
+/* erf x and erfc x of core = mg_lane_core_erf |x| and tail = MG_WIDE erfc |x|. */
+MG_INLINE double mg_lane_erf(double x, double core, double tail) {
+    const double y = fabs(x) < 0.75 ? core : 1.0 - tail * MG_NARROW;
     return mg_lane_with_sign(y, x);
 }
 
-MG_INLINE double mg_lane_erfc(double x, double near, double tail) {
-    const double small = 1.0 - (x < 0.0 ? -near : near), far = tail * MG_NARROW;
-    return fabs(x) < 0.475 ? small : x < 0.0 ? 2.0 - far : far;
+MG_INLINE double mg_lane_erfc(double x, double core, double tail) {
+    const double inside = 1.0 - (x < 0.0 ? -core : core), outside = tail * MG_NARROW;
+    return fabs(x) < 0.475 ? inside : x < 0.0 ? 2.0 - outside : outside;
 }
 
 /* gelu x = x erfc(-x / sqrt 2) / 2 and its derivative, of the same for |x| / sqrt 2, and of
  * bell = MG_WIDE e^(-x^2 / 2). */
-MG_INLINE double mg_lane_gelu(double x, double near, double tail) {
-    const double half = 0.5 * x, far = half * (2.0 - tail * MG_NARROW);
-    const double small = half * (1.0 + (x < 0.0 ? -near : near));
+MG_INLINE double mg_lane_gelu(double x, double core, double tail) {
+    const double half = 0.5 * x, outside = half * (2.0 - tail * MG_NARROW);
+    const double inside = half * (1.0 + (x < 0.0 ? -core : core));
     const double below = x < -40.0 ? -0.0 : half * tail * MG_NARROW;
-    return fabs(x) < 0.67 ? small : x < 0.0 ? below : far;
+    return fabs(x) < 0.67 ? inside : x < 0.0 ? below : outside;
 }
 
-MG_INLINE double mg_lane_gelu_dx(double x, double near, double tail, double bell) {
+MG_INLINE double mg_lane_gelu_dx(double x, double core, double tail, double bell) {
     const double slope = (x > 40.0 ? 40.0 : x) * 0.3989422804014327 * bell; /* 1 / sqrt(2 pi) */
-    const double small = 0.5 + 0.5 * (x < 0.0 ? -near : near);
-    const double far = x < 0.0 ? 0.5 * tail : MG_WIDE - 0.5 * tail;
-    const double y = ((fabs(x) < 0.67 ? small * MG_WIDE : far) + slope) * MG_NARROW;
+    const double inside = 0.5 + 0.5 * (x < 0.0 ? -core : core);
+    const double outside = x < 0.0 ? 0.5 * tail : MG_WIDE - 0.5 * tail;
+    const double y = ((fabs(x) < 0.67 ? inside * MG_WIDE : outside) + slope) * MG_NARROW;
     return x < -40.0 ? -0.0 : y;
 }
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { FAR = 64 }; /* longer ways are not gone: a union that could be spared does no harm */
+enum { MOST_STEPS = 64 }; /* longer ways are not gone: a union that could be spared does no harm */
 
 static bool is_union(const mg_program *program, uint32_t region) {
     return program->regions[region].second != MG_NOTHING;
@@ -68,9 +68,10 @@ static bool covers(const mg_program *program, uint32_t a, uint32_t b) {
 
 bool mg_region_contains(const mg_program *program, uint32_t region, uint32_t other) {
     if (region == MG_ALL_ROWS) return true;
-    for (int steps = 0; steps < FAR; steps++) {
+    for (int steps = 0; steps < MOST_STEPS; steps++) {
         uint32_t part = region;
-        for (int parts = 0; parts < FAR && part != other && is_union(program, part); parts++) {
+        for (int parts = 0; parts < MOST_STEPS && part != other && is_union(program, part);
+             parts++) {
             if (covers(program, program->regions[part].second, other)) return true;
             part = program->regions[part].first;
         }

@@ -140,7 +140,7 @@ static bool leave_rows_out(mg_arena *memory, mg_schedule *out, uint32_t values,
         visit_operands(out, in, &at, note_live);
         work += (double)each;
         if (at.live_gradients != 1 || work < enough ||
-            work < LEAST_SAVED * (double)(at.live_values + 1))
+            work < (double)(LEAST_SAVED * (at.live_values + 1)))
             continue;
         good = add_cut(memory, &at, &cuts[count++], i, work);
         enough = 2.0 * work;

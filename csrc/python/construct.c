@@ -211,12 +211,14 @@ static int makes_results(PyTypeObject *type) {
 
 /* The result that this thread's innermost construct_result is making. It shows its node already,
  * and Value's __init__ is expected to be called with these arguments. */
-static _Thread_local struct {
+typedef struct {
     PyObject *self;
     mg_node *node;
     PyObject *children;
     PyObject *op;
-} awaited;
+} construction;
+
+static MG_THREAD_LOCAL construction awaited;
 
 /* Call __init__ of a result, which shows its node already, with (data, children, op). -1: an error
  * is set. */
@@ -225,7 +227,7 @@ static int initialize(PyObject *self, PyObject *children, PyObject *op) {
     PyObject *data = PyFloat_FromDouble(value_node(self)->data);
     PyObject *args = data != NULL ? PyTuple_Pack(3, data, children, op) : NULL;
     if (args != NULL) {
-        __typeof__(awaited) outer = awaited;
+        const construction outer = awaited;
         awaited.self = self;
         awaited.node = value_node(self);
         awaited.children = children;

@@ -87,7 +87,7 @@ uint8_t value_class_tag(PyTypeObject *type) {
  * neither waits for the foreign code of another thread nor relies on that thread, which a forked
  * child does not have. */
 MG_COLD void value_drain_orphans(void) {
-    static _Thread_local bool draining;
+    static MG_THREAD_LOCAL bool draining;
     mg_node *node;
     if (draining) return;
     draining = true;
@@ -209,7 +209,7 @@ bool value_are_values(PyObject *tuple) {
 
 /* ---- what this thread records ---- */
 
-static _Thread_local PyObject *recorder; /* a reference; NULL: nothing is recorded */
+static MG_THREAD_LOCAL PyObject *recorder; /* a reference; NULL: nothing is recorded */
 
 PyObject *value_recorder(void) {
     return recorder;

@@ -8,7 +8,7 @@
 #include "python/construct.h"
 #include "python/nodes.h"
 
-static _Thread_local value_blocks *blocks_before; /* the recording */
+static MG_THREAD_LOCAL value_blocks *blocks_before; /* the recording */
 
 int value_interrupted(void) {
     if (!PyOS_InterruptOccurred()) return 0;

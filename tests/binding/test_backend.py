@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,7 +38,9 @@ except ImportError:
 
 def python(mg: Any, program: str, backend: str | None) -> tuple[str, str]:
     """Run a program in a fresh interpreter, and return its output and its last line of errors."""
-    environment = {name: text for name, text in os.environ.items() if name != VARIABLE}
+    environment = {**os.environ}
+    for name in (VARIABLE, "PYTHON_GIL"):
+        environment.pop(name, None)
     if backend is not None:
         environment[VARIABLE] = backend
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(mg.__file__).parent.parent), *sys.path])
@@ -142,6 +145,28 @@ def test_native_belongs_to_the_first_interpreter_of_a_process(mg: Any, order: st
 @pytest.mark.long
 def test_cffi_is_for_every_interpreter_of_a_process(mg: Any) -> None:
     assert python(mg, INTERPRETERS + "there(); here()", "cffi") == ("cffi\ncffi", "")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="no interpreter has a lock of its own")
+def test_an_interpreter_with_a_lock_of_its_own_gets_an_import_error(mg: Any) -> None:
+    lone = INTERPRETERS.replace("isolated=False", "isolated=True").replace("legacy", "isolated")
+    code = f"try:\n    {SHOW}\nexcept ImportError as error:\n    print(error)"
+    show = f"exec({code!r})"
+    output, _ = python(mg, f"{lone}\nshow = {show!r}\nhere(); there(); here()", None)
+    first, second, third = output.splitlines()
+    assert first == third
+    assert second.startswith("the compiled part of micrograd_c cannot be imported (module _engine")
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python is not free-threaded"
+)
+def test_native_gives_a_free_threaded_python_its_lock_back(mg: Any) -> None:
+    if "native" not in BACKENDS:
+        pytest.skip("the native backend is not among those run here")
+    show = f"import sys\n{SHOW}\nprint(sys._is_gil_enabled())"
+    assert python(mg, show, "native")[0] == "native\nTrue"
 
 
 @pytest.mark.long

@@ -1,0 +1,47 @@
+"""What a build says where it cannot be done."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(os.name == "nt", reason="setuptools itself says what to install there"),
+    pytest.mark.skipif(not (ROOT / "setup.py").exists(), reason="there is nothing to build"),
+]
+
+
+def build(folder: Path, **variables: str) -> tuple[int, str]:
+    """Build the compiled parts into a folder; return the status and the last line of errors."""
+    pytest.importorskip("setuptools")
+    pytest.importorskip("cffi")
+    command = [sys.executable, "-W", "ignore", "setup.py", "-q", "build_ext"]
+    done = subprocess.run(
+        [*command, "--build-lib", str(folder / "lib"), "--build-temp", str(folder / "temp")],
+        cwd=ROOT,
+        env={**{name: text for name, text in os.environ.items() if name != "CC"}, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr.splitlines()[-1]
+
+
+def test_without_a_compiler_the_last_line_says_what_to_install(tmp_path: Path) -> None:
+    status, last = build(tmp_path, PATH="")
+    assert status == 1
+    assert last.startswith("error: there is no C compiler")
+    assert "install" in last
+
+
+def test_a_compiler_that_is_not_there_is_named(tmp_path: Path) -> None:
+    status, last = build(tmp_path, CC="no-such-compiler -O1")
+    assert status == 1
+    assert last.startswith("error: there is no C compiler 'no-such-compiler'. ")
