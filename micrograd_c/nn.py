@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ._value_methods import as_count
 from .engine import Value, bulk
-from .functional import dot, plain_numbers, take
+from .functional import Output, dot, plain_numbers, take
 
 if TYPE_CHECKING:
     from ._state import IncompatibleKeys
@@ -141,7 +141,7 @@ class Layer(Module):
             Neuron(nin, activation) for _ in range(as_count("nout", nout))
         ]
 
-    def __call__(self, x: Collection[Value | float]) -> Value | list[Value]:
+    def __call__(self, x: Collection[Value | float]) -> Output:
         """Return a list of `nout` Values for `nin` inputs; if `nout` is 1, the Value itself.
 
         Raises as Neuron does.
@@ -201,7 +201,7 @@ class MLP(Module):
             check_activation(name)
         self.layers: list[Layer] = [Layer(*shape) for shape in zip(sizes, sizes[1:], names)]
 
-    def __call__(self, x: Collection[Value | float]) -> Value | list[Value]:
+    def __call__(self, x: Collection[Value | float]) -> Output:
         """Return the last layer's outputs, `nouts[-1]` Values in a list; if 1, the Value itself.
 
         Raises ValueError if `x` does not have `nin` elements, TypeError if an element is neither a

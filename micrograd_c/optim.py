@@ -31,7 +31,7 @@ __all__ = [
 
 # What an optimizer takes: parameters, or groups of them. A group is a dict: its "params", and the
 # settings in which it differs from the constructor's.
-Params = Iterable[Value] | Iterable[Mapping[str, Any]]
+Params = Iterable[Value | Mapping[str, Any]]
 
 
 class Optimizer:
