@@ -52,6 +52,11 @@ def test_every_method_of_value_has_a_docstring(mg: Any) -> None:
         assert inspect.getdoc(getattr(mg.Value, name)), name
 
 
+def test_help_of_the_package_names_all_that_it_has(mg: Any) -> None:
+    named = set(re.findall(r"\w+", mg.__doc__))
+    assert {*mg.__all__, *mg._LAZY} <= named
+
+
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a module of this Python, and return what it printed and its status."""
     return subprocess.run(
