@@ -82,6 +82,12 @@ class Module:
 
         return set_numbers(entries(self, Module), state, strict, type(self).__name__)
 
+    def _repr_html_(self) -> str:
+        """Return a table of the parts and their parameters, for notebooks."""
+        from ._module_table import module_table
+
+        return module_table(self, Module)
+
 
 class Neuron(Module):
     """A weighted sum of the inputs and a bias, through an activation.
