@@ -1,10 +1,20 @@
 """micrograd_c: a scalar autograd engine in C, a drop-in for the Value of micrograd.
 
-`Value` computes and differentiates, `nn` and `optim` train with it, `save` and `load` keep states
-in files, `grad`, `hessian` and others return derivatives, `draw_dot` draws. `compile` records a
-function once and replays it over many rows, as a `Program`: help(micrograd_c.compile),
-help(micrograd_c.Program). `jit` does so for the function that a loop calls: help(micrograd_c.jit).
-They come with numpy, and are not imported by `from micrograd_c import *`.
+Each name has help of its own: help(micrograd_c.Value), help(micrograd_c.compile), ...
+
+    numbers       Value; maximum, minimum, atan2, hypot, polygamma, normal_cdf; where, take
+    many at once  dot, linear, total, mean, softmax, log_softmax, logsumexp; Vector, vector
+    losses        mse, hinge, cross_entropy, binary_cross_entropy_with_logits
+    networks      MLP, Layer, Neuron, Embedding; Module, their base class
+    training      optim (SGD, Adam, ..., learning rates), clip_grad_norm, clip_grad_value,
+                  no_grad; save, load
+    derivatives   grad, jacobian, hessian, hvp; gradcheck, detect_anomaly
+    to look at    draw_dot, trace; explain, Watch
+    compiled      compile, which records a function once and replays it over many rows, as a
+                  Program; jit, for the function that a loop calls; static
+
+`compile`, `jit`, `static` and `Program` come with numpy, and are not imported by
+`from micrograd_c import *`.
 """
 
 import os

@@ -102,6 +102,11 @@ def entries(module: Any, module_class: type) -> list[Entry]:
     return found
 
 
+def values_below(item: Any, module_class: type) -> list[Value]:
+    """Return the Values in a Module, a container or an array; a Value may be there twice."""
+    return [value for entry in _Search(module_class).find(item, "") for value in entry.values]
+
+
 # ---- saving and loading ----
 
 

@@ -110,6 +110,33 @@ bulk = _backend  # dot, linear, total, ...: see functional.py; record, ...: _com
 BACKEND: str = "native" if _backend.__name__.endswith("_value_type") else "cffi"
 
 Value.__module__ = __name__
+Value.__doc__ = """A float that remembers what it was computed from.
+
+`Value(2.0)` is a leaf. Operators, methods and functions make further Values and record their
+operands; `backward()` of a result adds its derivative by each of these to that one's `grad`.
+
+>>> a, b = Value(2.0, label='a'), Value(-3.0, label='b')
+>>> c = a * b + b**2
+>>> c.backward()
+>>> c.data, a.grad, b.grad
+(3.0, -3.0, -4.0)
+
+Operators are ``+ - * / **`` and ``abs``, with Values and real numbers on both sides, and
+comparisons, which compare the data; ``==`` is identity. Values may have further attributes, and
+the class further methods; it may be subclassed.
+
+Attributes:
+    data: the number, a float; may be assigned.
+    grad: the derivative accumulated so far, a float, 0.0 at first; may be assigned.
+    label: a name of your own, which `draw_dot` shows.
+    _prev, _op: what it was computed from, and by which operator.
+
+An operator made by hand is ``Value(data, children, op)`` with a `_backward` closure that adds
+to its children's gradients, or ``Value(data, children, local_grads=...)`` with its partial
+derivatives. The arguments may also be spelled `_children`, `_prev`, `_op` and `_local_grads`.
+
+Raises TypeError if data is no real number, OverflowError if it is too large for a float.
+"""
 
 
 # Not with annotations: they are text here, and NamedTuple would compile them, which is a tenth of

@@ -42,6 +42,10 @@ __all__ = [
 
 Element = Value | float
 
+# What a network returns: of one output the Value itself. A checker cannot know how many there are,
+# so the losses take either, and raise TypeError for the wrong one.
+Output = Value | list[Value]
+
 
 def dot(ws: Collection[Element], xs: Collection[Element], bias: Element | None = None) -> Value:
     """Return ``sum((w * x for w, x in zip(ws, xs)), bias)``, where bias is 0 if None.
@@ -110,7 +114,7 @@ def mean(values: Collection[Element]) -> Value:
     return result  # type: ignore[no-any-return]
 
 
-def softmax(logits: Collection[Element]) -> list[Value]:
+def softmax(logits: Collection[Element] | Output) -> list[Value]:
     """Return the n shares exp(v) / sum(exp(v)) of n logits, computed without overflow.
 
     The nodes are those of ``top = max(v.data for v in logits); exps = [(v - top).exp() for v in
@@ -128,7 +132,7 @@ def softmax(logits: Collection[Element]) -> list[Value]:
     return result  # type: ignore[no-any-return]
 
 
-def log_softmax(logits: Collection[Element]) -> list[Value]:
+def log_softmax(logits: Collection[Element] | Output) -> list[Value]:
     """Return the logarithms of the n shares of `softmax`, finite for all finite logits.
 
     The nodes are those of ``[v - top + -total.log() for v in logits]``, with top and total as in
@@ -147,7 +151,7 @@ def log_softmax(logits: Collection[Element]) -> list[Value]:
     return result  # type: ignore[no-any-return]
 
 
-def logsumexp(logits: Collection[Element]) -> Value:
+def logsumexp(logits: Collection[Element] | Output) -> Value:
     """Return ``log(sum(exp(v) for v in logits))``: finite for all finite logits.
 
     The nodes are those of ``total.log() + top``, with top and total as in `softmax`. Its derivative
@@ -163,7 +167,7 @@ def logsumexp(logits: Collection[Element]) -> Value:
     return result  # type: ignore[no-any-return]
 
 
-def cross_entropy(logits: Collection[Element], target: Element) -> Value:
+def cross_entropy(logits: Collection[Element] | Output, target: Element) -> Value:
     """Return ``-log(softmax(logits)[target])``: finite for all finite logits.
 
     The nodes are those of ``total.log() - (logits[target] - top)``, with top and total as in
@@ -193,7 +197,7 @@ def cross_entropy(logits: Collection[Element], target: Element) -> Value:
     return result  # type: ignore[no-any-return]
 
 
-def mse(predictions: Collection[Element], targets: Collection[Element]) -> Value:
+def mse(predictions: Collection[Element | Output], targets: Collection[Element]) -> Value:
     """Return ``sum((p - t)**2 for p, t in zip(predictions, targets)) / len(targets)``.
 
     The mean squared error of n predictions and n targets. Raises ValueError if n is 0.
@@ -214,7 +218,7 @@ def mse(predictions: Collection[Element], targets: Collection[Element]) -> Value
     return result  # type: ignore[no-any-return]
 
 
-def hinge(scores: Collection[Element], targets: Collection[Element]) -> Value:
+def hinge(scores: Collection[Element | Output], targets: Collection[Element]) -> Value:
     """Return ``sum((1 + -t * s).relu() for s, t in zip(scores, targets)) / len(targets)``.
 
     The mean max-margin loss of n scores and n targets, each -1 or +1. Raises ValueError if n is 0.
@@ -235,7 +239,7 @@ def hinge(scores: Collection[Element], targets: Collection[Element]) -> Value:
 
 
 def binary_cross_entropy_with_logits(
-    logits: Collection[Element], targets: Collection[Element]
+    logits: Collection[Element | Output], targets: Collection[Element]
 ) -> Value:
     """Return the mean of ``-t * log(p) - (1 - t) * log(1 - p)`` with ``p = z.sigmoid()``.
 
@@ -332,9 +336,7 @@ def normal_cdf(x: Element) -> Value:
     return (_as_value(x) * -math.sqrt(0.5)).erfc() * 0.5
 
 
-def _recorded(
-    record: Callable[[Any], Any], who: str, values: Iterable[Any]
-) -> tuple[Any, Sequence[Any]]:
+def _recorded(record: Callable[[Any], Any], who: str, values: Any) -> tuple[Any, Sequence[Any]]:
     """Return what `record` makes of the values, and the values as the expression takes them.
 
     The first is NotImplemented where the expression is to be evaluated.
@@ -347,12 +349,12 @@ def _recorded(
     return result, values
 
 
-def _listed(values: Iterable[Any]) -> Sequence[Any]:
+def _listed(values: Any) -> Sequence[Any]:
     """Return the values as a list or tuple: unlike a generator it can be read twice.
 
     No iterator of a subclass of list or tuple runs when it is read.
     """
-    return values if type(values) in (list, tuple) else list(values)  # type: ignore[return-value]
+    return values if type(values) in (list, tuple) else list(values)
 
 
 def plain_numbers(values: Iterable[Any], who: str, hint: str = "") -> list[Any]:

@@ -11,26 +11,28 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import methodcaller
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ._value_methods import as_count
 from .engine import Value, bulk
-from .functional import dot, plain_numbers, take
+from .functional import Output, dot, plain_numbers, take
 
 if TYPE_CHECKING:
     from ._state import IncompatibleKeys
 
 __all__ = ["MLP", "Embedding", "Layer", "Module", "Neuron"]
 
-Activation = str | None
-
-_FUNCTIONS = [  # the methods of Value that take nothing else
-    *("tanh", "relu", "sigmoid", "exp", "log", "sin", "cos", "sqrt", "log1p", "expm1", "tan"),
-    *("asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "erf", "erfc"),
-    *("log2", "log10", "softplus", "gelu", "silu", "lgamma", "digamma"),
+# fmt: off
+_Function = Literal[  # the methods of Value that take nothing else
+    "tanh", "relu", "sigmoid", "exp", "log", "sin", "cos", "sqrt", "log1p", "expm1", "tan",
+    "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "erf", "erfc",
+    "log2", "log10", "softplus", "gelu", "silu", "lgamma", "digamma", "abs",
 ]
+# fmt: on
+Activation = _Function | None
+
 ACTIVATIONS: dict[Activation, Callable[[Any], Any]] = {
-    **{name: methodcaller(name) for name in _FUNCTIONS},
+    **{name: methodcaller(name) for name in get_args(_Function)},
     "abs": abs,
     None: lambda value: value,
 }
@@ -80,6 +82,12 @@ class Module:
 
         return set_numbers(entries(self, Module), state, strict, type(self).__name__)
 
+    def _repr_html_(self) -> str:
+        """Return a table of the parts and their parameters, for notebooks."""
+        from ._module_table import module_table
+
+        return module_table(self, Module)
+
 
 class Neuron(Module):
     """A weighted sum of the inputs and a bias, through an activation.
@@ -101,8 +109,8 @@ class Neuron(Module):
         """
         nin = as_count("nin", nin)
         check_activation(activation)
-        self.w = [Value(random.uniform(-1, 1), label=f"w{i}") for i in range(nin)]
-        self.b = Value(random.uniform(-1, 1), label="b")
+        self.w: list[Value] = [Value(random.uniform(-1, 1), label=f"w{i}") for i in range(nin)]
+        self.b: Value = Value(random.uniform(-1, 1), label="b")
         self.activation = activation
 
     def __call__(self, x: Collection[Value | float]) -> Value:
@@ -135,9 +143,11 @@ class Layer(Module):
 
     def __init__(self, nin: int, nout: int, activation: Activation = "tanh") -> None:
         """Draw `nout` neurons of `nin` inputs. Raises as Neuron does, for both sizes."""
-        self.neurons = [Neuron(nin, activation) for _ in range(as_count("nout", nout))]
+        self.neurons: list[Neuron] = [
+            Neuron(nin, activation) for _ in range(as_count("nout", nout))
+        ]
 
-    def __call__(self, x: Collection[Value | float]) -> Any:
+    def __call__(self, x: Collection[Value | float]) -> Output:
         """Return a list of `nout` Values for `nin` inputs; if `nout` is 1, the Value itself.
 
         Raises as Neuron does.
@@ -148,7 +158,7 @@ class Layer(Module):
             out = bulk.layer(self.neurons, x)
         if out is NotImplemented:
             out = [neuron(x) for neuron in self.neurons]
-        return out[0] if len(out) == 1 else out
+        return out[0] if len(out) == 1 else out  # type: ignore[no-any-return]
 
     def parameters(self) -> list[Value]:
         """Return the parameters of the first neuron, then of the second, and so on."""
@@ -195,9 +205,9 @@ class MLP(Module):
             raise ValueError(f"{len(names)} activations for {depth} layers")
         for name in names:
             check_activation(name)
-        self.layers = [Layer(*shape) for shape in zip(sizes, sizes[1:], names)]
+        self.layers: list[Layer] = [Layer(*shape) for shape in zip(sizes, sizes[1:], names)]
 
-    def __call__(self, x: Collection[Value | float]) -> Any:
+    def __call__(self, x: Collection[Value | float]) -> Output:
         """Return the last layer's outputs, `nouts[-1]` Values in a list; if 1, the Value itself.
 
         Raises ValueError if `x` does not have `nin` elements, TypeError if an element is neither a
@@ -211,7 +221,7 @@ class MLP(Module):
             out = x
             for layer in self.layers:
                 out = layer([out] if isinstance(out, Value) else out)
-        return out
+        return out  # type: ignore[no-any-return]
 
     def parameters(self) -> list[Value]:
         """Return the parameters of the first layer, then of the second, and so on."""
@@ -249,7 +259,7 @@ class Embedding(Module):
         Raises ValueError for a count or size below 1, TypeError if one is not an integer.
         """
         count, size = as_count("count", count), as_count("size", size)
-        self.rows = [
+        self.rows: list[list[Value]] = [
             [Value(random.gauss(0.0, 1.0), label=f"e{i}") for i in range(size)]
             for _ in range(count)
         ]

@@ -31,7 +31,7 @@ __all__ = [
 
 # What an optimizer takes: parameters, or groups of them. A group is a dict: its "params", and the
 # settings in which it differs from the constructor's.
-Params = Iterable[Value] | Iterable[Mapping[str, Any]]
+Params = Iterable[Value | Mapping[str, Any]]
 
 
 class Optimizer:
@@ -60,7 +60,7 @@ class Optimizer:
             setattr(cls, name, _memory(name))
 
     def __init__(self, params: Params, **settings: Any) -> None:
-        self.defaults = self.check(settings)
+        self.defaults: dict[str, Any] = self.check(settings)
         self.param_groups: list[dict[str, Any]] = []
         self._schedules = 0  # how many have been made: see LRScheduler
         groups: Any = [{"params": params}]
@@ -316,8 +316,8 @@ class SGD(Optimizer):
     0.8
     """
 
-    settings = ("lr", "momentum", "weight_decay", "dampening", "nesterov", "steps")
-    memories = ("buffer",)
+    settings: tuple[str, ...] = ("lr", "momentum", "weight_decay", "dampening", "nesterov", "steps")
+    memories: tuple[str, ...] = ("buffer",)
     since: Mapping[str, Any] = {"dampening": 0.0, "nesterov": False, "steps": 0}
     lr: float
     momentum: float
@@ -388,8 +388,8 @@ class Adam(Optimizer):
     of v in the last line.
     """
 
-    settings = ("lr", "betas", "eps", "weight_decay", "amsgrad", "steps")
-    memories = ("m", "v", "largest")
+    settings: tuple[str, ...] = ("lr", "betas", "eps", "weight_decay", "amsgrad", "steps")
+    memories: tuple[str, ...] = ("m", "v", "largest")
     since: Mapping[str, Any] = {"amsgrad": False, "largest": 0.0}
     decoupled = False
     lr: float
@@ -478,8 +478,8 @@ class RMSprop(Optimizer):
     and square - mean**2 takes the place of square under the root.
     """
 
-    settings = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered")
-    memories = ("square", "mean", "buffer")
+    settings: tuple[str, ...] = ("lr", "alpha", "eps", "weight_decay", "momentum", "centered")
+    memories: tuple[str, ...] = ("square", "mean", "buffer")
     lr: float
     alpha: float
     eps: float

@@ -32,6 +32,8 @@ class LRScheduler:
     """
 
     settings: tuple[str, ...] = ()  # names of the attributes that state_dict saves
+    base_lrs: list[float]
+    last_epoch: int
 
     def __init__(self, optimizer: Optimizer, **settings: Any) -> None:
         if not hasattr(optimizer, "param_groups"):
@@ -133,7 +135,7 @@ class StepLR(LRScheduler):
     [0.8, 0.8, 0.4, 0.4, 0.2]
     """
 
-    settings = ("step_size", "gamma")
+    settings: tuple[str, ...] = ("step_size", "gamma")
     step_size: int
     gamma: float
 
@@ -152,7 +154,7 @@ class CosineAnnealingLR(LRScheduler):
     int above 0, `eta_min` not negative.
     """
 
-    settings = ("T_max", "eta_min")
+    settings: tuple[str, ...] = ("T_max", "eta_min")
     T_max: int
     eta_min: float
 
@@ -171,7 +173,7 @@ class LinearLR(LRScheduler):
     an int above 0, no factor is negative.
     """
 
-    settings = ("start_factor", "end_factor", "total_iters")
+    settings: tuple[str, ...] = ("start_factor", "end_factor", "total_iters")
     start_factor: float
     end_factor: float
     total_iters: int
@@ -204,7 +206,7 @@ class LambdaLR(LRScheduler):
     def __init__(self, optimizer: Optimizer, lr_lambda: Factor | Sequence[Factor]) -> None:
         given: Any = lr_lambda
         several = not callable(given) and hasattr(type(given), "__iter__")
-        self.lr_lambda = list(given) if several else given
+        self.lr_lambda: Factor | list[Factor] = list(given) if several else given
         for function in self.lr_lambda if several else [given]:
             if not callable(function):
                 raise TypeError(

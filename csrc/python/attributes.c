@@ -223,9 +223,7 @@ PyGetSetDef value_attributes_table[] = {
     {"_local_grads", get_partials, NULL,
      PyDoc_STR("The partial derivatives with respect to _children."), NULL},
     {"_backward", value_get_backward, value_set_backward,
-     PyDoc_STR("Call it to push this node's gradient into its operands; assign a closure to\n"
-               "compute that yourself."),
-     NULL},
+     PyDoc_STR("Push this node's gradient into its operands; may be a closure of your own."), NULL},
     {"__dict__", show_dict, value_set_dict, NULL, NULL},
     {NULL},
 };

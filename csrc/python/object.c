@@ -181,8 +181,8 @@ static PyMemberDef offsets[] = {
 };
 
 PyType_Slot value_object_slots[] = {
-    {Py_tp_doc, (void *)PyDoc_STR("Value(data, children=(), op='', label='')\n--\n\n"
-                                  "A float that remembers what it was computed from.")},
+    /* the parameters alone: micrograd_c/engine.py gives the class its docstring */
+    {Py_tp_doc, (void *)PyDoc_STR("Value(data, children=(), op='', label='', **names)\n--\n\n")},
     {Py_tp_dealloc, dealloc},
     {Py_tp_traverse, traverse},
     {Py_tp_clear, clear},

@@ -455,9 +455,10 @@ MG_OPERATORS(X)
     {#name, value_##name, METH_NOARGS, PyDoc_STR(#name "($self, /)\n--\n\n" about)},
 static PyMethodDef methods[] = {
     {"backward", value_backward, METH_NOARGS,
-     PyDoc_STR("backward($self, /)\n--\n\n"
-               "Set this node's gradient to 1 and add to the gradient of every node it was made\n"
-               "from, in reverse topological order.")},
+     PyDoc_STR(
+         "backward($self, /)\n--\n\n"
+         "Add the derivatives of this node to the gradients of all nodes it was made of.\n\n"
+         "Its own gradient is set to 1 first. The nodes follow in reverse topological order.")},
 #define X(name, symbol, form, finite, value, error, dzdx, from_x, dzdy, from_y, wrong, about) \
     METHOD_##form(name, about)
     MG_OPERATORS(X)
@@ -470,7 +471,12 @@ static PyMethodDef methods[] = {
 #define FUNCTION_MG_FORM_METHOD(name, about)
 #define FUNCTION_MG_FORM_FUNCTION(name, about)                           \
     {#name, (PyCFunction)(void (*)(void))function_##name, METH_FASTCALL, \
-     PyDoc_STR(#name "(a, b, /)\n--\n\n" about)},
+     PyDoc_STR(#name PARAMETERS_##name "\n--\n\n" about)},
+#define PARAMETERS_maximum "(x, y, /, *more)"
+#define PARAMETERS_minimum "(x, y, /, *more)"
+#define PARAMETERS_atan2 "(x, y, /)"
+#define PARAMETERS_hypot "(x, y, /)"
+#define PARAMETERS_polygamma "(n, x, /)"
 PyMethodDef value_functions[] = {
 #define X(name, symbol, form, finite, value, error, dzdx, from_x, dzdy, from_y, wrong, about) \
     FUNCTION_##form(name, about)

@@ -170,7 +170,7 @@ def _data_of(other: Any) -> Any:
 
 @proxies_are
 class Value(Proxy):
-    """A float that remembers what it was computed from."""
+    # ../engine.py gives the class its docstring.
 
     __slots__ = ()
 
@@ -222,7 +222,7 @@ class Value(Proxy):
 
     @property
     def data(self) -> float:
-        """The node's value."""
+        """The node's value, a float."""
         if recorders and here.recorder is not None:
             return here.recorder.read(self)  # type: ignore[no-any-return]
         return lib.mg_node_data(self._node)  # type: ignore[no-any-return]
@@ -238,7 +238,7 @@ class Value(Proxy):
 
     @property
     def grad(self) -> float:
-        """The derivative accumulated so far."""
+        """The derivative accumulated so far, a float."""
         if recorders:
             refuse("reading .grad")
         return lib.mg_node_grad(self._node)  # type: ignore[no-any-return]
@@ -262,6 +262,7 @@ class Value(Proxy):
 
     @property
     def _op(self) -> Any:
+        """The operator that made this node; '' for a leaf."""
         if self._stateful and "_op" in self.__dict__:
             return self.__dict__["_op"]
         return symbol_of(self._node)
@@ -291,7 +292,10 @@ class Value(Proxy):
     # ---- backward ----
 
     def backward(self) -> None:
-        """Set this node's gradient to 1 and add to the gradient of every node it was made from."""
+        """Add the derivatives of this node to the gradients of all nodes it was made of.
+
+        Its own gradient is set to 1 first. The nodes follow in reverse topological order.
+        """
         refuse("calling backward()")
         backward(self)
 
@@ -301,7 +305,7 @@ class Value(Proxy):
 
     @property
     def _backward(self) -> Callable[[], Any]:
-        """Push this node's gradient into its operands, once; assignable."""
+        """Push this node's gradient into its operands; may be a closure of your own."""
         if self._stateful and "_backward" in self.__dict__:
             return self.__dict__["_backward"]  # type: ignore[no-any-return]
         return self._push

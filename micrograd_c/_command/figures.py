@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -51,7 +53,8 @@ def decision_boundary(model: MLP, problem: Problem) -> bytes:
     title = "Two moons: decision boundary (dark: beyond the margin)"
     figure, axes = new_figure(title, (6, 4))
     xs, ys = (ticks([point[i] for point in problem.points]) for i in (0, 1))
-    scores = [[model((x, y)).data for x in xs] for y in ys]
+    score: Callable[..., Any] = model  # one Value: the network has one output
+    scores = [[score((x, y)).data for x in xs] for y in ys]
     axes.contourf(xs, ys, scores, levels=[-1, 0, 1], colors=SHADES, extend="both")
     axes.contour(xs, ys, scores, levels=[0], colors=GREY, linewidths=1.4)
     for target, colour in ((-1, BLUE), (1, RED)):

@@ -15,6 +15,7 @@ from .arguments import Shape
 from .chunks import Chunks, first_row
 from .needed import numpy
 from .program import OPTIONS, Program, State, _restored
+from .program_table import program_table
 from .recorded import Common, plural
 
 __all__ = ["ProgramByShape", "compile"]
@@ -154,6 +155,9 @@ class ProgramByShape(Program):
             f"{plural(len(self.parameters), 'parameter')}, "
             f"{plural(self.specializations, 'specialization')})"
         )
+
+    def _repr_html_(self) -> str | None:
+        return "".join(map(program_table, self._programs.copy().values())) or None
 
     def disassemble(self, mode: str = "forward") -> str:
         """Return the instructions as text, as a program with an example does, shape by shape.

@@ -36,8 +36,8 @@ class Objective:
                 )
         self._program, self._rows, self._bind, self._threads = program, rows, bind, threads
         self._places: dict[int, Any] = {}  # by id of a trace
-        self.vector = Vector(program.parameters)
-        self.x0 = self.vector.get()
+        self.vector: Vector = Vector(program.parameters)
+        self.x0: Any = self.vector.get()
 
     def __call__(self, theta: Any) -> tuple[float, Any]:
         """Return the value and its gradient, an array of shape (P,).

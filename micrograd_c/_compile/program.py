@@ -35,6 +35,7 @@ from .jacobians import (
     with_tangents,
 )
 from .objective import Objective
+from .program_table import program_table
 from .recorded import Common, Recorded, plural
 from .replay import ALL, FORWARD, INPUTS, PARAMETERS, Frame, Trace
 from .steps import add_grads, backward_again, make_ready
@@ -349,6 +350,10 @@ class Program(Recorded):
             f"{plural(facts.scalars + facts.instructions, 'instruction')}, "
             f"{plural(guards, 'guard')}, {plural(len(self._traces), 'specialization')})"
         )
+
+    def _repr_html_(self) -> str | None:
+        """Return tables of the arguments and the recordings, for notebooks; None: use repr()."""
+        return program_table(self)
 
     def disassemble(self, mode: str = "forward") -> str:
         """Return the instructions as text, one a line.

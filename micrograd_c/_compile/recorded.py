@@ -44,7 +44,7 @@ class Common:
 
     def __init__(self) -> None:
         self.parameters: list[Value] = []
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         _commons.add(self)
 
 

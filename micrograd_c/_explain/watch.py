@@ -66,7 +66,8 @@ class Watch:
         self._model, self._lang = model, check_language(lang)
         self._points = [[number(x, "each of X") for x in point] for point in X]
         self._targets = [number(target, "each of y") for target in y]
-        self.every, self.level = as_count("every", every), number(level, "level")
+        self.every: int = as_count("every", every)
+        self.level: float = number(level, "level")
         if any(len(point) != 2 for point in self._points):
             sizes = {len(point) for point in self._points} - {2}
             raise ValueError(
