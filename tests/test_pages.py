@@ -191,6 +191,24 @@ def test_links_lead_somewhere(page: str) -> None:
             assert place in [re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings]
 
 
+def test_every_page_is_in_the_contents() -> None:
+    listed = re.findall(r"^(?:.*<)?([\w/-]+)>?$", text_of("docs/index.md"), re.MULTILINE)
+    pages = [Path(page).relative_to("docs").with_suffix("") for page in (*PAGES[1:], *NOTEBOOKS)]
+    assert {page.as_posix() for page in pages} - {"index"} <= {*listed}
+
+
+def test_every_public_name_is_in_the_reference(mg: Any) -> None:
+    text = "\n".join(path.read_text() for path in ROOT.glob("docs/reference/*.rst"))
+    listed = re.findall(r"^\.\. auto\w+:: micrograd_c\.([\w.]+)", text, re.MULTILINE)
+    public = {*mg.__all__, "Program", "compile", "jit", "static"}
+    public |= {f"optim.{name}" for name in mg.optim.__all__} - {
+        "optim.clip_grad_norm",  # there as micrograd_c.clip_grad_norm
+        "optim.clip_grad_value",
+    }
+    assert public - {*listed} == set()
+    assert len(listed) == len({*listed})
+
+
 @pytest.mark.long
 def test_examples_of_docstrings_give_what_they_say(mg: Any) -> None:
     for name in ("compile", "jit"):
