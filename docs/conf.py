@@ -54,7 +54,7 @@ def escape_plain_text(
         in_doctest = bool(line.strip()) and (in_doctest or line.lstrip().startswith(">>>"))
         if not in_doctest:
             parts = re.split(r"(``.+?``|`.+?`)", line)
-            parts[::2] = [re.sub(r"([*|_\\])", r"\\\1", part) for part in parts[::2]]
+            parts[::2] = [re.sub(r"([*|\\]|_(?!\w))", r"\\\1", part) for part in parts[::2]]
             lines[i] = "".join(parts)
 
 
@@ -67,7 +67,16 @@ def offer_notebook(app: Sphinx, doctree: nodes.document) -> None:
         title.parent.insert(1, nodes.paragraph("", "", link))
 
 
+def tell_language(
+    app: Sphinx, page: str, template: str, context: dict[str, object], doctree: object
+) -> None:
+    """Tell browsers, and those that read pages aloud, which page is in French."""
+    if page == "course/fr":
+        context["language"] = "fr"
+
+
 def setup(app: Sphinx) -> None:
     app.connect("source-read", link_to_included_pages)
     app.connect("autodoc-process-docstring", escape_plain_text, priority=400)  # before napoleon
+    app.connect("html-page-context", tell_language)
     app.connect("doctree-read", offer_notebook, priority=400)  # before downloads are collected
