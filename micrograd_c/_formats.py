@@ -192,6 +192,8 @@ def from_safetensors(content: bytes) -> Any:
         raise ValueError(f"safetensors finds: {error}") from error
     if any(tensor.dtype != "float64" for tensor in tensors.values()):
         raise ValueError("a tensor in it has another type than F64")
+    if any(tensor.size == 0 for tensor in tensors.values()):
+        raise ValueError("a tensor in it has no numbers")
     header = _parse(content[8 : 8 + int.from_bytes(content[:8], "little")])
     metadata = header.get("__metadata__") or {}
     if OWN not in metadata:

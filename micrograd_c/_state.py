@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import sys
 from array import array
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ._nesting import open_container
+from ._nesting import is_dataclass
 from ._value_methods import number
 from .engine import Value, bulk
 
@@ -38,38 +39,63 @@ class IncompatibleKeys(NamedTuple):
 
 
 class _Search:
-    """A walk over attributes. `module_class` is Module: nn.py, which defines it, imports this."""
+    """A walk over attributes. `module_class` is Module: nn.py, which defines it, imports this.
 
-    def __init__(self, module_class: type) -> None:
+    A Module that several paths lead to has the shortest one as its name, so that Modules may refer
+    to each other.
+    """
+
+    def __init__(self, root: Any, module_class: type) -> None:
         self.module_class = module_class
-        self.modules: list[Any] = []  # those that were met
+        self.modules: list[Any] = []
+        self._names: dict[int, str] = {}  # of Modules, by id
+        met: set[int] = set()
+        waiting = deque([(root, "")])
+        while waiting:
+            item, name = waiting.popleft()
+            if id(item) in met or isinstance(item, Value):
+                continue
+            met.add(id(item))
+            if isinstance(item, module_class):
+                self.modules.append(item)
+                self._names[id(item)] = name
+            waiting += [(part, own) for own, part in self.parts(item, name)]
 
     def find(self, item: Any, name: str, above: frozenset[int] = frozenset()) -> list[Entry]:
         """Return the entries of what has this name; `above` has the ids of what it lies in."""
-        numpy = sys.modules.get("numpy")
-        if numpy is not None and isinstance(item, numpy.ndarray) and item.dtype == object:
-            item = item.tolist()
         if isinstance(item, Value):
             return [] if item._prev else [Entry(name, (), [item])]
-        if id(item) in above:  # the Values are found by the way that leads here
-            return []
-        keys, items = self.open(item)
-        prefix = name + "." if name else ""
-        names = [f"{prefix}{key}" for key in (range(len(items)) if keys is None else keys)]
+        if id(item) in above or self._names.get(id(item), name) != name:
+            return []  # the Values are found by another way that leads here
+        pairs = self.parts(item, name)
         above |= {id(item)}
-        parts = [self.find(*pair, above) for pair in zip(items, names)]
-        if keys is None and _are_alike(parts, names):
+        parts = [self.find(part, own, above) for own, part in pairs]
+        names = [own for own, _ in pairs]
+        if is_sequence(item) and _are_alike(parts, names):
             shape = (len(parts), *parts[0][0].shape)
             return [Entry(name, shape, [v for [entry] in parts for v in entry.values])]
         return [entry for part in parts for entry in part]
 
-    def open(self, item: Any) -> tuple[tuple[str, ...] | None, list[Any]]:
-        """Return names and items of a Module or a container; no names for a list or a tuple."""
-        if isinstance(item, self.module_class):
-            self.modules.append(item)
-            return tuple(vars(item)), list(vars(item).values())
-        opened = open_container(item)
-        return opened[1:] if opened is not None else ((), [])
+    def parts(self, item: Any, name: str) -> list[tuple[str, Any]]:
+        """Return what a Module or a container has, each part with its name."""
+        if isinstance(item, self.module_class) or is_dataclass(type(item)):
+            keys, items = list(vars(item)), list(vars(item).values())
+        elif is_sequence(item):
+            items = list(item)
+            keys = [str(i) for i in range(len(items))]
+        elif isinstance(item, dict):
+            keys, items = [str(key) for key in item], list(item.values())
+        else:
+            return []
+        prefix = name + "." if name else ""
+        return [(f"{prefix}{key}", part) for key, part in zip(keys, items)]
+
+
+def is_sequence(item: Any) -> bool:
+    """Whether what an item has goes by numbers: a list, a tuple, an array of objects."""
+    numpy = sys.modules.get("numpy")
+    is_array = numpy is not None and isinstance(item, numpy.ndarray) and item.dtype == object
+    return isinstance(item, (list, tuple)) or (is_array and item.ndim > 0)
 
 
 def _are_alike(parts: list[list[Entry]], names: list[str]) -> bool:
@@ -83,8 +109,11 @@ def _are_alike(parts: list[list[Entry]], names: list[str]) -> bool:
 
 def entries(module: Any, module_class: type) -> list[Entry]:
     """Return what a Module holds. Raises ValueError as Module.state_dict says."""
-    search = _Search(module_class)
-    found = search.find(module, "")
+    try:
+        search = _Search(module, module_class)
+        found = search.find(module, "")
+    except RecursionError:
+        raise ValueError("lists, dicts or arrays are nested too deeply in this Module") from None
     names = set()
     for entry in found:
         if entry.name in names:
@@ -104,7 +133,7 @@ def entries(module: Any, module_class: type) -> list[Entry]:
 
 def values_below(item: Any, module_class: type) -> list[Value]:
     """Return the Values in a Module, a container or an array; a Value may be there twice."""
-    return [value for entry in _Search(module_class).find(item, "") for value in entry.values]
+    return [value for entry in _Search(item, module_class).find(item, "") for value in entry.values]
 
 
 # ---- saving and loading ----

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from stat import S_IMODE
+from errno import EINVAL
+from stat import S_IMODE, S_ISDIR, S_ISREG
 from typing import Any
 
 __all__ = ["load", "save"]
@@ -39,7 +40,11 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
     """
     path = os.fsdecode(path)
     to_bytes, _ = _format(path)
-    _replace(path, to_bytes(state))
+    try:
+        content = to_bytes(state)
+    except RecursionError:
+        raise ValueError("the state is nested too deeply, or in itself") from None
+    _replace(path, content)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -77,17 +82,25 @@ def _format(path: str) -> tuple[Any, Any]:
 def _replace(path: str, content: bytes) -> None:
     """Make this the content of a file, with the permissions that open(path, "wb") would leave."""
     path = os.path.realpath(path)  # a link stays one
-    mode = None
-    with suppress(FileNotFoundError), open(path, "r+b") as old:
-        mode = S_IMODE(os.fstat(old.fileno()).st_mode)
+    before = None
+    with suppress(FileNotFoundError):
+        before = os.stat(path)
+    if before is not None:
+        if not (S_ISREG(before.st_mode) or S_ISDIR(before.st_mode)):
+            raise OSError(EINVAL, "this is no regular file", path)
+        open(path, "r+b").close()  # raises for a folder, and what may not be written to
     folder, name = os.path.split(path)
     new = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.tmp")
     try:
         with open(new, "xb") as file:
             file.write(content)
             file.flush()
-            if mode is not None:
-                os.chmod(new, mode)
+            if before is not None:
+                with suppress(
+                    OSError, AttributeError
+                ):  # only a privileged user may, on some systems
+                    os.chown(new, before.st_uid, before.st_gid)
+                os.chmod(new, S_IMODE(before.st_mode))
             os.fsync(file.fileno())
         os.replace(new, path)
     except BaseException:

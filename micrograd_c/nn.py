@@ -63,8 +63,8 @@ class Module:
         {'layers.0.neurons.0.w': 2}
 
         All Values count that are no results of operations, parameters or not, in attributes, and
-        there in Modules, lists, tuples, dicts, dataclasses and arrays. One at two places has two
-        names. Raises ValueError if a parameter is at none, or two entries have one name.
+        there in Modules, lists, tuples, dicts, dataclasses and arrays. A Value at two places has
+        two names, a Module the shortest one. Raises ValueError if a parameter is at none, or two entries have one name.
         """
         from ._state import entries, numbers_of
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from micrograd_c import files
+from micrograd_c import _formats, files
 
 
 @pytest.fixture(params=[".json", ".safetensors"])
@@ -187,3 +187,14 @@ def test_a_pickle_is_refused_and_not_run(path: Path) -> None:
     with pytest.raises(ValueError, match=r"is damaged, or no file of micrograd_c\.save"):
         files.load(path)
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_tensor_without_numbers_is_refused_at_once(tmp_path: Path) -> None:
+    shape = (50_000_000, 0)
+    document = _formats._document({"__tensor__": "a"}, {"a": np.zeros(shape)}).decode()
+    tensor = {"dtype": "F64", "shape": shape, "data_offsets": (0, 0)}
+    header = json.dumps({"__metadata__": {"micrograd_c": document}, "a": tensor}).encode()
+    path = tmp_path / "state.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(ValueError, match="a tensor in it has no numbers"):
+        files.load(path)

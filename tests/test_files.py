@@ -303,6 +303,28 @@ def test_a_file_keeps_its_permissions(path: Path) -> None:
     assert files.load(path) == [1.0]
 
 
+def test_what_is_no_regular_file_is_left_alone(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "state.json"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with pytest.raises(OSError, match="no regular file"):
+            files.save(1.0, link)
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert sorted(tmp_path.iterdir()) == [pipe, link]
+
+
+def test_a_state_in_itself_is_a_value_error(path: Path) -> None:
+    state: list[Any] = [1.0]
+    state.append(state)
+    with pytest.raises(ValueError, match="nested too deeply|levels deep"):
+        files.save(state, path)
+    assert not path.exists()
+
+
 def test_a_link_stays_one_and_the_file_it_leads_to_is_written(path: Path) -> None:
     (path.parent / "far").mkdir()
     target = path.parent / "far" / path.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -98,6 +98,49 @@ def test_modules_that_refer_to_each_other_are_met_once(mg: Any) -> None:
     parent.child, child.parent = child, parent
     parent.all = [parent]
     assert parent.state_dict() == {"child.w": 1.0}
+
+
+def test_a_module_is_saved_once_by_its_shortest_name(mg: Any) -> None:
+    class Cell(mg.Module):
+        def __init__(self) -> None:
+            self.others: list[Any] = []
+            self.v = mg.Value(1.0)
+
+    class Grid(mg.Module):
+        def __init__(self) -> None:
+            self.cells = [Cell() for _ in range(12)]
+            for cell in self.cells:
+                cell.others = [other for other in self.cells if other is not cell]
+
+    assert [*Grid().state_dict()] == [f"cells.{i}.v" for i in range(12)]
+
+
+def test_fields_of_dataclasses_are_found_whoever_sets_them(mg: Any) -> None:
+    @dataclass
+    class Part:
+        a: Any
+        b: Any = field(init=False)
+        c: Any = field(init=False)
+
+        def __post_init__(self) -> None:
+            self.b = mg.Value(2.0)
+
+    class Whole(mg.Module):
+        def __init__(self) -> None:
+            self.part = Part(mg.Value(1.0))
+
+    assert Whole().state_dict() == {"part.a": 1.0, "part.b": 2.0}
+
+
+def test_what_is_nested_too_deeply_is_a_value_error(mg: Any) -> None:
+    class Deep(mg.Module):
+        def __init__(self) -> None:
+            self.v: Any = mg.Value(1.0)
+            for _ in range(5000):
+                self.v = [self.v]
+
+    with pytest.raises(ValueError, match="nested too deeply"):
+        Deep().state_dict()
 
 
 def test_results_of_operations_are_no_state(mg: Any) -> None:

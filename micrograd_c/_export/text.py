@@ -11,7 +11,7 @@ _LIBRARY = (
 )
 
 # Names that a function cannot have: C's keywords, macros and functions of <math.h> (with f or l at
-# the end, too), and functions that compilers know.
+# the end, too), functions that compilers know, and C++'s keywords.
 _TAKEN = """
 auto break case char const continue default do double else enum extern float for goto if inline int
 long register restrict return short signed sizeof static struct switch typedef union unsigned void
@@ -22,14 +22,19 @@ isunordered acos asin atan atan2 cos sin tan acosh asinh atanh cosh sinh tanh ex
 frexp ilogb ldexp log log10 log1p log2 logb modf scalb scalbn scalbln significand cbrt fabs hypot
 pow pow10 sqrt erf erfc lgamma tgamma gamma ceil floor nearbyint rint lrint llrint round lround
 llround trunc fmod drem remainder remquo copysign nan nextafter nexttoward fdim fmax fmin fma sincos
-j0 j1 jn y0 y1 yn finite abs labs llabs printf puts putchar malloc calloc realloc free memcpy memset
+j0 j1 jn y0 y1 yn asm typeof linux unix class new delete this template private public protected friend
+virtual operator namespace using try catch throw typename explicit export mutable and or not xor
+nullptr constexpr decltype noexcept finite abs labs llabs printf puts putchar malloc calloc realloc free memcpy memset
 exit abort"""
+
+
+_PREFIXES = ("_", "M_", "mg_", "way_")
 
 
 def is_free(name: str) -> bool:
     """Whether an exported function can have this name, as far as C and its library go."""
     taken = set(_TAKEN.split())
-    if not name.isascii() or not name.isidentifier() or name.startswith(("_", "mg_", "way_")):
+    if not name.isascii() or not name.isidentifier() or name.startswith(_PREFIXES):
         return False
     return name not in taken and not (name[-1] in "fl" and name[:-1] in taken)
 

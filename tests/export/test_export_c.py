@@ -377,6 +377,8 @@ def test_the_header_tells_the_sizes(mg: Any, tmp_path: Path) -> None:
         ({"name": "while"}, "'while' is no name for a function in C"),
         ({"name": "größe"}, "is no name for a function in C"),
         ({"name": "sinf"}, "'sinf' is no name for a function in C"),
+        ({"name": "class"}, "'class' is no name for a function in C"),
+        ({"name": "M_PI"}, "'M_PI' is no name for a function in C"),
         ({"name": "mg_model"}, "'mg_model' is no name for a function in C"),
         ({"name": "power_2_5"}, "the file has a function 'power_2_5' of its own"),
         ({"path": 'q".c'}, "the path must end in .c, and have no quotes"),
