@@ -211,9 +211,9 @@ static void replay(const recording *at, mg_program *program, mg_mode mode, int k
     static double rows[ROWS * INPUTS];
     mg_column inputs[INPUTS], outputs[MOST], gradients[INPUTS];
     make_rows(rows, mode, 2);
-    mg_set_columns(inputs, rows, INPUTS, INPUTS);
-    mg_set_columns(outputs, out->outputs, at->count, MOST);
-    mg_set_columns(gradients, out->gradients, INPUTS, INPUTS);
+    mg_set_columns(inputs, rows, INPUTS, 1, INPUTS);
+    mg_set_columns(outputs, out->outputs, at->count, 1, MOST);
+    mg_set_columns(gradients, out->gradients, INPUTS, 1, INPUTS);
     const size_t sums = mg_program_sums(program) * mg_replay_chunks(ROWS);
     mg_call call = {.captured = at->captured,
                     .inputs = inputs,
