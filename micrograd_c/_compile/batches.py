@@ -62,7 +62,8 @@ def seed_results(
         arrays = _seed_arrays(program, rows, Array((), 0, 1), weights, "weights")
         if reduction == "mean":
             [(shape, array)] = arrays
-            together = float(array.sum())
+            with program._np.errstate(over="ignore", invalid="ignore"):
+                together = float(array.sum())
             if together == 0.0:
                 raise ValueError("the mean with weights whose sum is 0")
             with program._np.errstate(invalid="ignore"):

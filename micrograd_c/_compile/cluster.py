@@ -187,16 +187,18 @@ def sums(
     call, known = Call("backward", options, keyword), len(program.parameters)
     blocks, values = _blocks(program, chunks, call, flat, theta, stay=True)
     found = summed(blocks, 0, (3 + len(values),)).compute()
-    (rows, together, total), gradient = found[:3], found[3:]
+    (rows, together, total), gradient = found[:3].tolist(), found[3:]
+    _adopt(program, values[known:], gradient[known:])
     if seeds is None and reduction == "mean":
         if weights is not None and together == 0.0:
             raise ValueError("the mean with weights whose sum is 0")
         if not rows:
             raise ValueError("the mean of no rows")
         divisor = rows if weights is None else together
-        total, gradient = total / divisor, gradient / divisor
-    _adopt(program, values[known:], gradient[known:])
-    return Sums(float(total), gradient, values)
+        total /= divisor
+        with program._np.errstate(invalid="ignore"):
+            gradient[gradient != 0.0] /= divisor  # what no row uses keeps 0, whatever the weights
+    return Sums(total, gradient, values)
 
 
 def _adopt(program: Recorded, values: tuple[Value, ...], gradient: Any) -> None:

@@ -11,6 +11,7 @@ from operator import getitem
 from typing import Any
 
 from .chunks import Chunks, is_dask
+from .needed import numpy
 from .parcels import Parcel
 from .tasks import Call, Place, run
 
@@ -102,8 +103,9 @@ def summed(blocks: Any, i: int, shape: tuple[int, ...]) -> Any:
 
 def _add(parts: list[Any]) -> Any:
     total = parts[0]
-    for part in parts[1:]:
-        total = total + part
+    with numpy().errstate(over="ignore", invalid="ignore"):
+        for part in parts[1:]:
+            total = total + part
     return total
 
 

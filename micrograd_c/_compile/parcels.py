@@ -1,9 +1,10 @@
 """Programs on their way to workers: what is packed, and the copies that a process makes of it.
 
 A parcel is the pickle of a program whose function is there by value, by cloudpickle, so that a
-branch can be recorded wherever a row takes it. A Value in it is a number in a list, for the Values
-of all processes are those of the program at home: their data come with each call, as one vector,
-and gradients go back as one vector in the same order.
+branch can be recorded wherever a row takes it. A Value in it is a place in a list, and its class if
+that is a subclass; behind the program are the labels and attributes of the list's Values, in which
+further Values may be found. The Values of all processes are those of the program at home: their
+data come with each call, as one vector, and gradients go back as one vector in the same order.
 
 A process has as many copies of the program as it has threads that replay it at the same time: each
 has parameters of its own, which are set for a task and for no other.
@@ -17,12 +18,13 @@ import pickle
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from ..engine import Value, bulk
+from .._copying import get_state
+from ..engine import Value, attributes, bulk, restore
 
 if TYPE_CHECKING:
     from .recorded import Recorded
@@ -38,14 +40,14 @@ class Parcel:
         sent: a client of distributed whose workers have the parcel, and the dask array with it.
     """
 
-    def __init__(self, token: str, body: bytes, values: bytes) -> None:
+    def __init__(self, token: str, body: bytes) -> None:
         self.token = token
         self.sent: tuple[Any, Any] = (None, None)
-        self._body, self._values = body, values
+        self._body = body
         self._free: list[tuple[Recorded, tuple[Value, ...]]] = []
 
     def __reduce__(self) -> Any:
-        return _arrived, (self.token, self._body, self._values)
+        return _arrived, (self.token, self._body)
 
     @contextmanager
     def program(self, numbers: Any) -> Iterator[Recorded]:
@@ -64,11 +66,9 @@ class Parcel:
             self._free.append((program, values))
 
     def _unpack(self) -> tuple[Recorded, tuple[Value, ...]]:
-        values = tuple(
-            item if isinstance(item, Value) else Value(0.0, label=item)
-            for item in pickle.loads(self._values)
-        )
-        program: Recorded = _Unpickler(io.BytesIO(self._body), values).load()
+        unpickler = _Unpickler(io.BytesIO(self._body))
+        program: Recorded = unpickler.load()
+        values = unpickler.load_states()
         # All Values that travel are parameters: one met on a branch is among them already, and one
         # that is not is a Value of the worker's own, which no number reaches: an error.
         program._common.parameters[:] = values
@@ -79,10 +79,10 @@ _arrivals: OrderedDict[str, Parcel] = OrderedDict()
 _arrivals_lock = threading.Lock()
 
 
-def _arrived(token: str, body: bytes, values: bytes) -> Parcel:
+def _arrived(token: str, body: bytes) -> Parcel:
     """Return the parcel that this process has of a program, with the copies made already."""
     with _arrivals_lock:
-        parcel = _arrivals.get(token) or Parcel(token, body, values)
+        parcel = _arrivals.get(token) or Parcel(token, body)
         _arrivals[token] = parcel
         _arrivals.move_to_end(token)
         while len(_arrivals) > _KEPT:
@@ -91,12 +91,42 @@ def _arrived(token: str, body: bytes, values: bytes) -> Parcel:
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: Any, values: tuple[Value, ...]) -> None:
-        super().__init__(file)
-        self._found = values
+    """Make a copy of a program: with Values of its own, and with classes of its own."""
 
-    def persistent_load(self, place: int) -> Value:
+    def __init__(self, file: Any) -> None:
+        super().__init__(file)
+        self._found: dict[int, Value] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        found = super().find_class(module, name)
+        return functools.partial(_make_class, found) if name.startswith("_make_skel") else found
+
+    def persistent_load(self, where: Any) -> Value:
+        place, kind = where if type(where) is tuple else (where, Value)
+        if place not in self._found:
+            self._found[place] = restore(kind, "leaf", 0.0, (), None, ())
         return self._found[place]
+
+    def load_states(self) -> tuple[Value, ...]:
+        """Give the Values the states behind the program; return the Values in order."""
+        done = 0
+        while done < len(self._found):
+            for state in self.load():
+                if state is not None:
+                    self._found[done].__setstate__(state)
+                done += 1
+        return tuple(self._found[place] for place in range(done))
+
+
+def _make_class(make: Callable[..., type], *parts: Any) -> type:
+    """Make a class that has come by value, by cloudpickle's function for it.
+
+    That would find the class of the same origin which this process has, and give it the methods of
+    the copy, with the copy's Values. Exceptions are shared nevertheless: they leave the copy.
+    """
+    *rest, _, extra = parts
+    made = make(*rest, None, extra)
+    return make(*parts) if issubclass(made, BaseException) else made
 
 
 def pack(program: Recorded) -> tuple[Parcel, tuple[Value, ...]]:
@@ -107,27 +137,22 @@ def pack(program: Recorded) -> tuple[Parcel, tuple[Value, ...]]:
     """
     values = list(program.parameters)
     body = _pickled(program, values)
-    labels = [item if type(item) is not Value else item.label for item in map(_bare, values)]
-    names = repr([(type(value).__qualname__, value.label) for value in values])
-    token = blake2b(body + names.encode(), digest_size=16).hexdigest()
+    token = blake2b(body, digest_size=16).hexdigest()
     known = program._parcel
     if known is None or known.token != token:
-        import cloudpickle
-
-        known = program._parcel = Parcel(token, body, cloudpickle.dumps(labels))
+        known = program._parcel = Parcel(token, body)
     return known, tuple(values)
 
 
-def _bare(value: Value) -> Value:
-    """Return a Value as it travels: without what it was made from."""
-    return Value(value.data, label=value.label) if value._children else value
-
-
 def _pickled(program: Recorded, values: list[Value]) -> bytes:
-    """Return a program's pickle; the Values that are met in it are appended to the list."""
+    """Return the pickle of a program, followed by the states of the Values in it.
+
+    Values that are met on the way are appended to the list.
+    """
     import cloudpickle
 
     places = {id(value): i for i, value in enumerate(values)}
+    states = list(map(_state, values))  # first: to ask for a state adds names of slots to a class
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         def persistent_id(self, thing: Any) -> Any:
@@ -136,16 +161,34 @@ def _pickled(program: Recorded, values: list[Value]) -> bytes:
             if id(thing) not in places:
                 places[id(thing)] = len(values)
                 values.append(thing)
-            return places[id(thing)]
+                states.append(_state(thing))
+            place = places[id(thing)]
+            return place if type(thing) is Value else (place, type(thing))
 
     file = io.BytesIO()
     with _by_value(program.fn):
         try:
-            Pickler(file).dump(program)
+            pickler, done = Pickler(file), 0
+            pickler.dump(program)
+            while done < len(states):
+                done, new = len(states), states[done:]
+                pickler.dump(new)
         except Exception as error:
             error.add_note("the function of a program travels to workers, by cloudpickle")
             raise
     return file.getvalue()
+
+
+_MADE_FROM = frozenset(("_backward", "_op"))
+
+
+def _state(value: Value) -> Any:
+    """Return the state of a Value as it travels: without what it was made from."""
+    state = get_state(value)
+    if _MADE_FROM.isdisjoint(attributes(value) or ()) or type(state) is not tuple:
+        return state
+    label, own, slots = state
+    return label, {name: own[name] for name in own if name not in _MADE_FROM}, slots
 
 
 _by_value_lock = threading.Lock()

@@ -170,7 +170,8 @@ def _add_up(
         finish=finish,
         known=known,
     )
-    together = 0.0 if weights is None else float(np.sum(weights, dtype=np.float64))
+    with np.errstate(over="ignore", invalid="ignore"):
+        together = 0.0 if weights is None else float(np.sum(weights, dtype=np.float64))
     return np.concatenate([[rows.count, together, total], in_order(program, grads)]), groups
 
 

@@ -100,6 +100,17 @@ def test_seeds_may_be_chunked_and_tangents_be_lazy(mg: Any) -> None:
     )
 
 
+ONE_OF_EACH = da.from_array(np.array([1.0, -1.0]), chunks=1)  # rows that take two ways
+
+
+def subclass(mg: Any, factor: float = 1.0) -> Any:
+    class Weight(mg.Value):  # type: ignore[misc,name-defined]
+        def scaled(self) -> Any:
+            return self * factor
+
+    return Weight
+
+
 @dataclass
 class Market:
     spot: Any
@@ -170,6 +181,14 @@ def test_arrays_of_another_shape_or_of_text_are_refused_at_once(mg: Any) -> None
         program(da.ones((50, 3)))
     with pytest.raises(TypeError, match="argument 0 must consist of real numbers, not <U1"):
         program(da.from_array(np.array([["a", "b"]])))
+
+
+def test_delayed_objects_are_refused_as_other_objects_are(mg: Any) -> None:
+    thing = dask.delayed(np.ones(3))
+    with pytest.raises(TypeError, match="argument 0 must consist of real numbers, not 'Delayed"):
+        mg.compile(lambda x: x * x, 1.0)(thing)
+    with pytest.raises(TypeError, match="argument 0 must be a number, an array, or .*'Delayed"):
+        mg.compile(lambda x: x * x)(thing)
 
 
 def test_integers_are_computed_as_floats(mg: Any) -> None:
@@ -251,6 +270,25 @@ def test_backward_refuses_what_it_refuses_of_numpy(mg: Any) -> None:
         program.backward(da.ones(0))
     assert w.grad == 0.0
     assert program.backward(da.ones(0), reduction="sum") == 0.0
+
+
+@pytest.mark.parametrize("weights", [(1.0, np.nan), (1.0, np.inf), (np.inf, -np.inf)])
+def test_weights_that_are_not_finite_reach_only_what_rows_use(mg: Any, weights: Any) -> None:
+    for size in (1, 2):
+        a, unused, never = mg.Value(2.0), mg.Value(3.0), mg.Value(4.0)
+        program = mg.compile(lambda x: a * x if x < 5 else (never * x if x < 7 else unused), 1.0)
+        program([6.0])
+        assert program.parameters == (a, never)
+        x = da.from_array(np.array([1.0, 2.0]), chunks=size)
+        program.backward(x, weights=np.array(weights))
+        assert not np.isfinite(a.grad)
+        assert (never.grad, unused.grad) == (0.0, 0.0) and program.parameters == (a, never)
+
+
+def test_weights_of_numpy_that_are_not_finite_warn_of_nothing(mg: Any) -> None:
+    w = mg.Value(2.0)
+    program = mg.compile(lambda x: w * x, 1.0)
+    assert np.isnan(program.backward([1.0, 2.0], weights=[np.inf, -np.inf])) and np.isnan(w.grad)
 
 
 def test_a_program_without_parameters_has_a_sum(mg: Any) -> None:
@@ -422,6 +460,70 @@ def test_a_subclass_of_values_keeps_its_attributes(mg: Any) -> None:
     w.scale = 3.0
     program = mg.compile(lambda x: w * x if x > 0 else w * x * w.scale, 1.0)
     assert program(da.from_array(np.array([1.0, -1.0]), chunks=1)).compute().tolist() == [2.0, -6.0]
+
+
+def test_an_attribute_of_a_value_that_has_changed_travels_anew(mg: Any) -> None:
+    w = subclass(mg)(2.0)
+    w.scale = 3.0
+    program = mg.compile(lambda x: w * x if x > 0 else w * x * w.scale, 1.0)
+    assert program(ONE_OF_EACH).compute().tolist() == [2.0, -6.0]
+    token = program._parcel.token
+    w.data = 4.0
+    assert program(ONE_OF_EACH).compute().tolist() == [4.0, -12.0]
+    assert program._parcel.token == token
+    w.scale = 5.0
+    assert program(ONE_OF_EACH).compute().tolist() == [4.0, -20.0]
+
+
+def test_a_class_with_another_method_makes_another_program_to_be_sent(mg: Any) -> None:
+    tokens = set()
+    for factor in (2.0, 3.0):
+        w = subclass(mg, factor)(2.0)
+        program = mg.compile(lambda x, w=w: w * x if x > 0 else w.scaled() * x, 1.0)
+        assert program(ONE_OF_EACH).compute().tolist() == [2.0, -2.0 * factor]
+        tokens.add(program._parcel.token)
+    assert len(tokens) == 2
+
+
+def test_values_in_the_attributes_of_a_value_are_parameters(mg: Any) -> None:
+    for kind in (mg.Value, subclass(mg)):
+        w = kind(2.0)
+        w.scale, w.itself = mg.Value(3.0, label="scale"), w
+        w.scale.bias = mg.Value(4.0)
+        program = mg.compile(
+            lambda x, w=w: w * x if x > 0 else w.itself * x * w.scale + w.scale.bias, 1.0
+        )
+        assert program(ONE_OF_EACH).compute().tolist() == [2.0, -2.0]
+        program.backward(ONE_OF_EACH, reduction="sum")
+        assert (w.grad, w.scale.grad, w.scale.bias.grad) == (-2.0, -2.0, 1.0)
+        assert program.parameters == (w, w.scale, w.scale.bias)
+
+
+def test_a_value_travels_without_what_it_was_made_from(mg: Any) -> None:
+    import threading
+
+    lock = threading.Lock()
+    v = subclass(mg)(3.0)
+    w = v * v
+    w._backward = lambda: lock
+    program = mg.compile(lambda x: w * x if x > 0 else w * w * x, 1.0)
+    assert program(ONE_OF_EACH).compute().tolist() == [9.0, -81.0]
+
+
+def test_a_class_here_is_left_alone_by_its_copies(mg: Any) -> None:
+    w = mg.Value(2.0)
+
+    class Model:
+        def score(self, x: Any) -> Any:
+            return w * x if x > 0 else w * w * x
+
+    model, method = Model(), Model.score
+    program = mg.compile(lambda x: model.score(x), 1.0)
+    with dask.config.set(scheduler="threads"):
+        assert program(da.arange(-9, 10, chunks=1)).compute()[0] == -36.0
+    assert Model.score is method
+    w.data = 3.0
+    assert program([-1.0]).tolist() == [-9.0] and program.parameters == (w,)
 
 
 def test_a_program_of_numpy_imports_no_dask() -> None:
