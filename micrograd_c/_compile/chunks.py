@@ -51,7 +51,9 @@ class Chunks(Rows):
 def is_dask(batch: Any) -> bool:
     """Return whether a batch is an array or a dataframe, or a column of one, of dask."""
     dask = sys.modules.get("dask.array")
-    return dask is not None and (isinstance(batch, dask.Array) or hasattr(batch, "to_dask_array"))
+    if dask is None:
+        return False
+    return isinstance(batch, dask.Array) or hasattr(type(batch), "to_dask_array")
 
 
 def chunk(np: Any, flat: Flat) -> Chunks | None:

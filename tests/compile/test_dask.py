@@ -183,6 +183,14 @@ def test_arrays_of_another_shape_or_of_text_are_refused_at_once(mg: Any) -> None
         program(da.from_array(np.array([["a", "b"]])))
 
 
+def test_delayed_objects_are_refused_as_other_objects_are(mg: Any) -> None:
+    thing = dask.delayed(np.ones(3))
+    with pytest.raises(TypeError, match="argument 0 must consist of real numbers, not 'Delayed"):
+        mg.compile(lambda x: x * x, 1.0)(thing)
+    with pytest.raises(TypeError, match=r"argument 0 must be a number, an array, or .*'Delayed"):
+        mg.compile(lambda x: x * x)(thing)
+
+
 def test_integers_are_computed_as_floats(mg: Any) -> None:
     program = mg.compile(lambda x: x / 2, 1.0)
     assert program(da.arange(5, chunks=2)).compute().tolist() == [0.0, 0.5, 1.0, 1.5, 2.0]
@@ -262,6 +270,27 @@ def test_backward_refuses_what_it_refuses_of_numpy(mg: Any) -> None:
         program.backward(da.ones(0))
     assert w.grad == 0.0
     assert program.backward(da.ones(0), reduction="sum") == 0.0
+
+
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("weights", [(1.0, np.nan), (1.0, np.inf), (np.inf, -np.inf)])
+def test_weights_that_are_not_finite_reach_only_what_rows_use(
+    mg: Any, weights: Any, size: int
+) -> None:
+    a, known, other = mg.Value(2.0), mg.Value(3.0), mg.Value(4.0)
+    program = mg.compile(lambda x: a * x if x < 5 else (known if x < 7 else other) * x, 1.0)
+    program([6.0])
+    assert program.parameters == (a, known)
+    x = da.from_array(np.array([1.0, 2.0]), chunks=size)
+    program.backward(x, weights=np.array(weights))
+    assert not np.isfinite(a.grad)
+    assert (known.grad, other.grad) == (0.0, 0.0) and program.parameters == (a, known)
+
+
+def test_weights_of_numpy_that_are_not_finite_warn_of_nothing(mg: Any) -> None:
+    w = mg.Value(2.0)
+    program = mg.compile(lambda x: w * x, 1.0)
+    assert np.isnan(program.backward([1.0, 2.0], weights=[np.inf, -np.inf])) and np.isnan(w.grad)
 
 
 def test_a_program_without_parameters_has_a_sum(mg: Any) -> None:
