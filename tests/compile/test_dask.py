@@ -528,6 +528,45 @@ def test_a_class_here_is_left_alone_by_its_copies(mg: Any) -> None:
     assert program([-1.0]).tolist() == [-9.0] and program.parameters == (w,)
 
 
+_scores: dict[str, Any] = {}
+
+
+def score(x: Any) -> Any:
+    if x > 0:
+        return _scores["w"] * x
+    return _scores["v"] * x if x > -2 else _scores["score"](x / 2)
+
+
+def test_a_jitted_function_meets_branches_on_workers(
+    mg: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w, v = mg.Value(2.0), mg.Value(3.0)
+    jitted = mg.jit(score)
+    monkeypatch.setitem(globals(), "score", jitted)  # as the decorator does
+    monkeypatch.setitem(globals(), "_scores", {"w": w, "v": v, "score": jitted})
+    program = mg.compile(lambda x: score(x) + 1, 1.0)
+    x = da.from_array(np.array([1.0, -1.0, -4.0]), chunks=1)
+    assert program(x).compute().tolist() == [3.0, -2.0, -2.0]
+    program.backward(x, reduction="sum")
+    assert (w.grad, v.grad) == (1.0, -2.0)
+
+
+def test_a_jitted_function_in_a_closure_travels(mg: Any) -> None:
+    w = mg.Value(2.0)
+    for jitted in (
+        mg.jit(lambda x: w * x if x > 0 else -x),
+        mg.jit(fallback=True)(lambda x: w * x),
+    ):
+        program = mg.compile(lambda x, jitted=jitted: jitted(x), 1.0)
+        assert program(ONE_OF_EACH).compute().tolist() == program([1.0, -1.0]).tolist()
+
+
+def test_a_jitted_function_may_be_the_program(mg: Any) -> None:
+    w = mg.Value(2.0)
+    program = mg.compile(mg.jit(lambda x: w * x if x > 0 else w * w * x), 1.0)
+    assert program(ONE_OF_EACH).compute().tolist() == [2.0, -4.0]
+
+
 def test_a_program_of_numpy_imports_no_dask() -> None:
     code = (
         "import sys, micrograd_c as mg; "
