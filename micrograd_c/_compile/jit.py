@@ -31,6 +31,7 @@ from .arguments import real_number
 from .conditions import Condition
 from .extremes import record_extremes
 from .needed import numpy
+from .parcels import BY_VALUE
 from .recording import Recorder
 from .replay import ALL, FORWARD, NULL, Trace
 from .stand_ins import Number
@@ -459,7 +460,7 @@ class Jit:
     """A jitted function, which is called as the function itself is. See `jit`.
 
     `clear()` forgets the recordings, `specializations` counts them. It is pickled and copied as the
-    function that it is, by its name.
+    function that it is, by its name; on the way to workers of dask, by value.
     """
 
     def __init__(self, fn: Callable[..., Any], fallback: bool, max_specializations: int) -> None:
@@ -625,6 +626,17 @@ class Jit:
     def __reduce__(self) -> str:
         """Pickle and copy it as the function that it is: by its name."""
         return str(getattr(self, "__qualname__", self._name))
+
+
+def _reduce_by_value(jitted: Jit) -> Any:
+    """Reduce a jitted function to its function and options, without recordings.
+
+    A program does not need these: while one is recorded, the function itself is run.
+    """
+    return Jit, (jitted._fn, jitted._fallback, jitted._most)
+
+
+BY_VALUE[Jit] = _reduce_by_value
 
 
 def _advise(error: Exception) -> None:

@@ -17,11 +17,11 @@ import io
 import pickle
 import sys
 import threading
-from collections import OrderedDict
+from collections import ChainMap, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._copying import get_state
 from ..engine import Value, attributes, bulk, restore
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from .recorded import Recorded
 
 _KEPT = 8  # parcels that a process keeps of those that have arrived
+
+# What reduces objects of a type, on their way to workers, that are else pickled by name.
+BY_VALUE: dict[type, Callable[[Any], Any]] = {}
 
 
 class Parcel:
@@ -155,6 +158,8 @@ def _pickled(program: Recorded, values: list[Value]) -> bytes:
     states = list(map(_state, values))  # first: to ask for a state adds names of slots to a class
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        dispatch_table: ClassVar[Any] = ChainMap(BY_VALUE, cloudpickle.Pickler.dispatch_table)
+
         def persistent_id(self, thing: Any) -> Any:
             if not isinstance(thing, Value):
                 return None

@@ -187,7 +187,7 @@ def test_delayed_objects_are_refused_as_other_objects_are(mg: Any) -> None:
     thing = dask.delayed(np.ones(3))
     with pytest.raises(TypeError, match="argument 0 must consist of real numbers, not 'Delayed"):
         mg.compile(lambda x: x * x, 1.0)(thing)
-    with pytest.raises(TypeError, match="argument 0 must be a number, an array, or .*'Delayed"):
+    with pytest.raises(TypeError, match=r"argument 0 must be a number, an array, or .*'Delayed"):
         mg.compile(lambda x: x * x)(thing)
 
 
@@ -272,17 +272,19 @@ def test_backward_refuses_what_it_refuses_of_numpy(mg: Any) -> None:
     assert program.backward(da.ones(0), reduction="sum") == 0.0
 
 
+@pytest.mark.parametrize("size", [1, 2])
 @pytest.mark.parametrize("weights", [(1.0, np.nan), (1.0, np.inf), (np.inf, -np.inf)])
-def test_weights_that_are_not_finite_reach_only_what_rows_use(mg: Any, weights: Any) -> None:
-    for size in (1, 2):
-        a, unused, never = mg.Value(2.0), mg.Value(3.0), mg.Value(4.0)
-        program = mg.compile(lambda x: a * x if x < 5 else (never * x if x < 7 else unused), 1.0)
-        program([6.0])
-        assert program.parameters == (a, never)
-        x = da.from_array(np.array([1.0, 2.0]), chunks=size)
-        program.backward(x, weights=np.array(weights))
-        assert not np.isfinite(a.grad)
-        assert (never.grad, unused.grad) == (0.0, 0.0) and program.parameters == (a, never)
+def test_weights_that_are_not_finite_reach_only_what_rows_use(
+    mg: Any, weights: Any, size: int
+) -> None:
+    a, known, other = mg.Value(2.0), mg.Value(3.0), mg.Value(4.0)
+    program = mg.compile(lambda x: a * x if x < 5 else (known if x < 7 else other) * x, 1.0)
+    program([6.0])
+    assert program.parameters == (a, known)
+    x = da.from_array(np.array([1.0, 2.0]), chunks=size)
+    program.backward(x, weights=np.array(weights))
+    assert not np.isfinite(a.grad)
+    assert (known.grad, other.grad) == (0.0, 0.0) and program.parameters == (a, known)
 
 
 def test_weights_of_numpy_that_are_not_finite_warn_of_nothing(mg: Any) -> None:
@@ -524,6 +526,45 @@ def test_a_class_here_is_left_alone_by_its_copies(mg: Any) -> None:
     assert Model.score is method
     w.data = 3.0
     assert program([-1.0]).tolist() == [-9.0] and program.parameters == (w,)
+
+
+_scores: dict[str, Any] = {}
+
+
+def score(x: Any) -> Any:
+    if x > 0:
+        return _scores["w"] * x
+    return _scores["v"] * x if x > -2 else _scores["score"](x / 2)
+
+
+def test_a_jitted_function_meets_branches_on_workers(
+    mg: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w, v = mg.Value(2.0), mg.Value(3.0)
+    jitted = mg.jit(score)
+    monkeypatch.setitem(globals(), "score", jitted)  # as the decorator does
+    monkeypatch.setitem(globals(), "_scores", {"w": w, "v": v, "score": jitted})
+    program = mg.compile(lambda x: score(x) + 1, 1.0)
+    x = da.from_array(np.array([1.0, -1.0, -4.0]), chunks=1)
+    assert program(x).compute().tolist() == [3.0, -2.0, -2.0]
+    program.backward(x, reduction="sum")
+    assert (w.grad, v.grad) == (1.0, -2.0)
+
+
+def test_a_jitted_function_in_a_closure_travels(mg: Any) -> None:
+    w = mg.Value(2.0)
+    for jitted in (
+        mg.jit(lambda x: w * x if x > 0 else -x),
+        mg.jit(fallback=True)(lambda x: w * x),
+    ):
+        program = mg.compile(lambda x, jitted=jitted: jitted(x), 1.0)
+        assert program(ONE_OF_EACH).compute().tolist() == program([1.0, -1.0]).tolist()
+
+
+def test_a_jitted_function_may_be_the_program(mg: Any) -> None:
+    w = mg.Value(2.0)
+    program = mg.compile(mg.jit(lambda x: w * x if x > 0 else w * w * x), 1.0)
+    assert program(ONE_OF_EACH).compute().tolist() == [2.0, -4.0]
 
 
 def test_a_program_of_numpy_imports_no_dask() -> None:
