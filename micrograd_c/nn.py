@@ -64,7 +64,8 @@ class Module:
 
         All Values count that are no results of operations, parameters or not, in attributes, and
         there in Modules, lists, tuples, dicts, dataclasses and arrays. A Value at two places has
-        two names, a Module the shortest one. Raises ValueError if a parameter is at none, or two entries have one name.
+        two names, a Module the shortest one. Raises ValueError if a parameter is at none, or two
+        entries have one name.
         """
         from ._state import entries, numbers_of
 

@@ -13,19 +13,19 @@ _LIBRARY = (
 # Names that a function cannot have: C's keywords, macros and functions of <math.h> (with f or l at
 # the end, too), functions that compilers know, and C++'s keywords.
 _TAKEN = """
-auto break case char const continue default do double else enum extern float for goto if inline int
-long register restrict return short signed sizeof static struct switch typedef union unsigned void
-volatile while bool true false main NULL NAN INFINITY HUGE_VAL OVERFLOW UNDERFLOW DOMAIN SING PLOSS
-TLOSS float_t double_t size_t ptrdiff_t wchar_t max_align_t offsetof signgam exception fpclassify
-isfinite isinf isnan isnormal signbit isgreater isgreaterequal isless islessequal islessgreater
-isunordered acos asin atan atan2 cos sin tan acosh asinh atanh cosh sinh tanh exp exp2 exp10 expm1
-frexp ilogb ldexp log log10 log1p log2 logb modf scalb scalbn scalbln significand cbrt fabs hypot
-pow pow10 sqrt erf erfc lgamma tgamma gamma ceil floor nearbyint rint lrint llrint round lround
-llround trunc fmod drem remainder remquo copysign nan nextafter nexttoward fdim fmax fmin fma sincos
-j0 j1 jn y0 y1 yn asm typeof linux unix class new delete this template private public protected friend
-virtual operator namespace using try catch throw typename explicit export mutable and or not xor
-nullptr constexpr decltype noexcept finite abs labs llabs printf puts putchar malloc calloc realloc free memcpy memset
-exit abort"""
+auto break case char const continue default do double else enum extern float for goto if inline
+int long register restrict return short signed sizeof static struct switch typedef union unsigned
+void volatile while bool true false main NULL NAN INFINITY HUGE_VAL OVERFLOW UNDERFLOW DOMAIN SING
+PLOSS TLOSS float_t double_t size_t ptrdiff_t wchar_t max_align_t offsetof signgam exception
+fpclassify isfinite isinf isnan isnormal signbit isgreater isgreaterequal isless islessequal
+islessgreater isunordered acos asin atan atan2 cos sin tan acosh asinh atanh cosh sinh tanh exp
+exp2 exp10 expm1 frexp ilogb ldexp log log10 log1p log2 logb modf scalb scalbn scalbln significand
+cbrt fabs hypot pow pow10 sqrt erf erfc lgamma tgamma gamma ceil floor nearbyint rint lrint llrint
+round lround llround trunc fmod drem remainder remquo copysign nan nextafter nexttoward fdim fmax
+fmin fma sincos j0 j1 jn y0 y1 yn asm typeof linux unix class new delete this template private
+public protected friend virtual operator namespace using try catch throw typename explicit export
+mutable and or not xor nullptr constexpr decltype noexcept finite abs labs llabs printf puts
+putchar malloc calloc realloc free memcpy memset exit abort"""
 
 
 _PREFIXES = ("_", "M_", "mg_", "way_")
