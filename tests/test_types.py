@@ -75,7 +75,8 @@ def check(*options: str | Path) -> list[str]:
 @pytest.mark.skipif("native" not in BACKENDS, reason="the stub is that of the native backend")
 def test_the_stub_says_what_the_accelerator_has() -> None:
     pytest.importorskip("mypy")
-    done = run("mypy.stubtest", "micrograd_c._value_type")
+    config = "--mypy-config-file", str(ROOT / "pyproject.toml")
+    done = run("mypy.stubtest", *config, "micrograd_c._value_type")
     assert done.returncode == 0, done.stdout
 
 

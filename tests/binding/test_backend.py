@@ -63,7 +63,6 @@ def test_importing_the_package_imports_no_slow_module_that_it_may_not_need(mg: A
         "json",
         "numpy",
         "pickle",
-        "pkgutil",
         "safetensors",
         "tqdm",
     }
