@@ -20,7 +20,7 @@ pytestmark = [
 
 def build(folder: Path, **variables: str) -> tuple[int, str]:
     """Build the compiled parts into a folder; return the status and the last line of errors."""
-    pytest.importorskip("setuptools")
+    pytest.importorskip("setuptools", minversion="77")
     pytest.importorskip("cffi")
     command = [sys.executable, "-W", "ignore", "setup.py", "-q", "build_ext"]
     done = subprocess.run(
