@@ -188,12 +188,13 @@ def sums(
     blocks, values = _blocks(program, chunks, call, flat, theta, stay=True)
     found = summed(blocks, 0, (3 + len(values),)).compute()
     (rows, together, total), gradient = found[:3].tolist(), found[3:]
+    mean = seeds is None and reduction == "mean"
+    if mean and weights is not None and together == 0.0:
+        raise ValueError("the mean with weights whose sum is 0")
+    if mean and not rows:
+        raise ValueError("the mean of no rows")
     _adopt(program, values[known:], gradient[known:])
-    if seeds is None and reduction == "mean":
-        if weights is not None and together == 0.0:
-            raise ValueError("the mean with weights whose sum is 0")
-        if not rows:
-            raise ValueError("the mean of no rows")
+    if mean:
         divisor = rows if weights is None else together
         total /= divisor
         with program._np.errstate(invalid="ignore"):
