@@ -7,14 +7,13 @@ numbers, and `b`, a number.
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ._nesting import is_dataclass
-from ._value_methods import number
+from ._value_methods import loaded, number
 from .engine import Value, bulk
 
 Shape = tuple[int, ...]
@@ -93,9 +92,9 @@ class _Search:
 
 def is_sequence(item: Any) -> bool:
     """Whether what an item has goes by numbers: a list, a tuple, an array of objects."""
-    numpy = sys.modules.get("numpy")
-    is_array = numpy is not None and isinstance(item, numpy.ndarray) and item.dtype == object
-    return isinstance(item, (list, tuple)) or (is_array and item.ndim > 0)
+    if isinstance(item, loaded("numpy", "ndarray")):
+        return bool(item.dtype == object and item.ndim > 0)
+    return isinstance(item, (list, tuple))
 
 
 def _are_alike(parts: list[list[Entry]], names: list[str]) -> bool:

@@ -44,6 +44,19 @@ def user_line() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
+def loaded(module: str, name: str) -> Any:
+    """Return a class of a package for isinstance, without importing the package.
+
+    It is () as long as the package has not defined the class; another thread may just import it.
+    """
+    return getattr(sys.modules.get(module), name, ())
+
+
+def is_bool(item: object) -> bool:
+    """Return whether an item is a bool or one of numpy's."""
+    return isinstance(item, (bool, loaded("numpy", "bool_")))
+
+
 def as_real(number: object) -> Any:
     """Return a real number as a float, and NotImplemented for anything else.
 
@@ -58,8 +71,7 @@ def as_real(number: object) -> Any:
         return float(number)  # type: ignore[arg-type]
     from decimal import Decimal
 
-    numpy = sys.modules.get("numpy")
-    if issubclass(type(number), Decimal) or (numpy and isinstance(number, numpy.bool_)):
+    if issubclass(type(number), Decimal) or isinstance(number, loaded("numpy", "bool_")):
         return float(number)  # type: ignore[arg-type]
     return NotImplemented
 
@@ -79,8 +91,7 @@ def real(number: Any, what: str) -> float:
 
 def truth(condition: object, who: str) -> bool:
     """Return a bool, or one of numpy's, as a bool. Raises TypeError for anything else."""
-    numpy = sys.modules.get("numpy")
-    if isinstance(condition, bool) or (numpy is not None and isinstance(condition, numpy.bool_)):
+    if is_bool(condition):
         return bool(condition)
     kind = condition.__class__.__name__
     hint = ": ~ of a bool is an int, write c ^ True" if condition in (-1, -2) else ""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
+from .._value_methods import loaded
 from .arguments import Array
 from .rows import Rows, as_array, check_kind, take_rows, wrong_shape
 
@@ -50,10 +51,7 @@ class Chunks(Rows):
 
 def is_dask(batch: Any) -> bool:
     """Return whether a batch is an array or a dataframe, or a column of one, of dask."""
-    dask = sys.modules.get("dask.array")
-    if dask is None:
-        return False
-    return isinstance(batch, dask.Array) or hasattr(type(batch), "to_dask_array")
+    return isinstance(batch, loaded("dask.array", "Array")) or hasattr(type(batch), "to_dask_array")
 
 
 def chunk(np: Any, flat: Flat) -> Chunks | None:

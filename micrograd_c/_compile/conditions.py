@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import operator
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .._value_methods import is_bool
 from ..engine import Value, bulk
 from .needed import numpy
 from .rules import EQUAL, RULE_EQUAL, RULE_LESS
@@ -99,7 +99,7 @@ class Condition:
 
     def _combine(self, other: Any, plain: Callable[[Any, Any], Any]) -> Any:
         """Return plain(this, other), a condition; of what is no bool, with this one's truth."""
-        if not isinstance(other, bool) and not _is_numpy_bool(other):
+        if not is_bool(other):
             return plain(bool(self), other)
         if type(other) is not Condition or other.recorder is not self.recorder:
             other = self.recorder.compare(EQUAL, Value(float(bool(other))), Value(1.0), bool(other))
@@ -135,7 +135,7 @@ class Condition:
         if type(other) is Condition and other.recorder is self.recorder:
             outcome = self.holds is other.holds
             return self.recorder.compare(EQUAL, self.value, other.value, outcome)
-        if isinstance(other, bool) or _is_numpy_bool(other):
+        if is_bool(other):
             return self if other else ~self
         return self.count() == other
 
@@ -175,11 +175,6 @@ class Condition:
         if not hasattr(bool, name):
             raise AttributeError(f"'bool' object has no attribute {name!r}")
         return getattr(bool(self), name)
-
-
-def _is_numpy_bool(other: Any) -> bool:
-    numpy = sys.modules.get("numpy")
-    return numpy is not None and isinstance(other, numpy.bool_)
 
 
 def _of_bool(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from decimal import Decimal
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -176,3 +179,13 @@ def test_standard_deviation_has_its_gradient(mg: Any) -> None:
     np.std(values).backward()
     expected = (numbers - numbers.mean()) / (len(numbers) * numbers.std())
     assert [v.grad for v in values] == pytest.approx(expected.tolist(), rel=1e-14, abs=1e-16)
+
+
+def test_another_thread_may_just_be_importing_numpy(
+    mg: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = mg.Layer(1, 1)
+    monkeypatch.setitem(sys.modules, "numpy", ModuleType("numpy"))
+    assert mg.Value(Decimal("0.5")).data == 0.5
+    assert mg.where(mg.Value(1.0) < 2, 3.0, 4.0).data == 3.0
+    assert [*layer.state_dict()] == ["neurons.0.w", "neurons.0.b"]

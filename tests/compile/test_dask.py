@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -574,6 +575,15 @@ def test_a_program_of_numpy_imports_no_dask() -> None:
         "assert not {'dask', 'distributed', 'cloudpickle'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_another_thread_may_just_be_importing_dask(
+    mg: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = mg.compile(lambda x: x * x, 1.0)
+    monkeypatch.setitem(sys.modules, "dask.array", ModuleType("dask.array"))
+    assert program([3.0]).tolist() == [9.0]
+    assert program.gradient([3.0]).tolist() == [6.0]
 
 
 def test_columns_of_a_dataframe_are_arrays(mg: Any) -> None:
