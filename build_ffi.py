@@ -38,7 +38,8 @@ COMPILE_ARGS = (
     if os.name == "nt"
     else [
         "-std=gnu11",
-        "-O3",
+        "-O2",
+        "-fno-asynchronous-unwind-tables",
         "-ffp-contract=off",
         "-fno-math-errno",
         "-fno-trapping-math",
