@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from ._explain.watch import Watch as Watch
     from .files import load, save
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "MLP",
