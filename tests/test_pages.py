@@ -109,7 +109,14 @@ def test_programs_of_the_readme_run_in_order(mg: Any, module: ModuleType) -> Non
         run(program, module)
 
 
-@pytest.mark.parametrize("page", ["docs/operators.md", "docs/coming-from.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "docs/operators.md",
+        "docs/coming-from.md",
+        pytest.param("docs/derivatives.md", marks=pytest.mark.long),
+    ],
+)
 def test_programs_of_a_page_run_in_order(
     mg: Any, module: ModuleType, page: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
