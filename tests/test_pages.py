@@ -93,6 +93,7 @@ def test_programs_of_the_page_on_c_run_in_order(
         run(program, module)
 
 
+@pytest.mark.long
 def test_programs_of_the_page_on_explain_run_in_order(
     mg: Any, module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

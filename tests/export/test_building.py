@@ -134,6 +134,7 @@ def test_threads_may_call_a_built_program_at_a_time(mg: Any) -> None:
 
 
 @needs_cc
+@pytest.mark.long
 def test_a_long_program_needs_no_stack(mg: Any) -> None:
     def decay(x: Any) -> Any:
         for _ in range(30_000):

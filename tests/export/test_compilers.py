@@ -61,6 +61,7 @@ def all_of_it(mg: Any, folder: Path, dtype: str = "double") -> Path:
 
 @needs_cc
 @pytest.mark.parametrize("dtype", ["double", "float"])
+@pytest.mark.long
 def test_cc_warns_of_nothing(mg: Any, tmp_path: Path, dtype: str) -> None:
     source = all_of_it(mg, tmp_path, dtype)
     compile_c(["cc", *STRICT, "-O2", "-Wshadow", "-c"], source, out=tmp_path / "model.o")
@@ -69,6 +70,7 @@ def test_cc_warns_of_nothing(mg: Any, tmp_path: Path, dtype: str) -> None:
 @needs_zig
 @pytest.mark.parametrize("dtype", ["double", "float"])
 @pytest.mark.parametrize("target", [[], MICROCONTROLLER, *(["-target", t] for t in TARGETS)])
+@pytest.mark.long
 def test_clang_warns_of_nothing(mg: Any, tmp_path: Path, dtype: str, target: list[str]) -> None:
     source = all_of_it(mg, tmp_path, dtype)
     compile_c([*ZIG, *target, *STRICT, "-O2", "-c"], source, out=tmp_path / "model.o")
@@ -82,6 +84,7 @@ def printed(command: list[str]) -> list[str]:
 @needs_cc
 @needs_zig
 @pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.long
 def test_arithmetic_has_the_same_bits_on_every_processor(
     mg: Any, tmp_path: Path, target: str
 ) -> None:

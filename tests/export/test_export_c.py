@@ -237,6 +237,7 @@ def test_powers_of_parameters_have_the_bits_of_the_program(mg: Any, tmp_path: Pa
         np.testing.assert_allclose(dp, [w.grad], rtol=1e-14)
 
 
+@pytest.mark.long
 def test_every_operator_alone_compiles_without_a_warning(mg: Any, tmp_path: Path) -> None:
     count = len(every_operator(mg, mg.Value(0.5), mg.Value(0.25)))
     sources = []
