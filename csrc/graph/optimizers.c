@@ -4,6 +4,8 @@
  * parameter, 0 at first. */
 #include "graph/optimizers.h"
 
+#include "for_speed.h"
+
 /* With p a parameter, g its gradient, b its buffer:
  * g = g + weight_decay p,  b = momentum b + (1 - dampening) g,  p = p - lr b;
  * Nesterov's:  p = p - lr (g + momentum b) */

@@ -7,10 +7,7 @@
  *
  * No kind fuses multiplications with additions, and none changes their order: results are the same
  * to the last bit. */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("O3") /* loops over lanes are vectors; everything else is compiled for size \
-                            */
-#endif
+#include "for_speed.h"
 #include "program/block.h"
 #include "program/lane_operators.h"
 

@@ -1,6 +1,7 @@
 /* one_row.c: replays of packs, one row at a time. */
 #include <string.h>
 
+#include "for_speed.h"
 #include "program/block.h"
 #include "program/packs.h"
 

@@ -1,4 +1,5 @@
 /* pack_run.c: the instructions that packs alone have. */
+#include "for_speed.h"
 #include "program/block.h"
 
 void mg_set_lanes(mg_block *at, const mg_instruction *in) {

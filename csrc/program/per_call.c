@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "for_speed.h"
 #include "program/regions.h"
 #include "program/sums.h"
 
