@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import shutil
 import sys
@@ -38,6 +39,20 @@ PACKAGES = (
 # The cffi module alone is one wheel for every CPython from 3.11 on but the free-threaded ones.
 WITHOUT_ACCELERATOR = bool(os.environ.get("MICROGRAD_C_NO_ACCELERATOR"))
 FOR_ALL = {"py_limited_api": "cp311"} if WITHOUT_ACCELERATOR and KEEP_GIL else {}
+
+# A package index shows README without the files that it links to. A release says where they are.
+PAGES = os.environ.get("MICROGRAD_C_PAGES", "")
+
+
+def description() -> str:
+    """Return README, its links below PAGES, a code host's .../blob/v1.2.3, if that is given."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    if PAGES:
+        text = re.sub(
+            r"(!\[[^]]*\])\((?!https?:)", rf"\1({PAGES.replace('/blob/', '/raw/')}/", text
+        )
+        text = re.sub(r"\]\((?!https?:|#)", f"]({PAGES}/", text)
+    return text
 
 
 class BuildAndSay(build_ext):
@@ -87,6 +102,8 @@ class BuildAndSay(build_ext):
 
 
 setup(
+    long_description=description(),
+    long_description_content_type="text/markdown",
     cffi_modules=["build_ffi.py:ffibuilder"],
     ext_modules=[] if WITHOUT_ACCELERATOR else [ACCELERATOR],
     cmdclass={"build_ext": BuildAndSay},

@@ -1,8 +1,9 @@
-"""What a build says where it cannot be done."""
+"""What a build says where it cannot be done, and what a package index shows."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+IMAGES = ["docs/explain.png", "benchmarks/results.svg"]  # of README
 
 pytestmark = [
     pytest.mark.long,
@@ -45,3 +47,19 @@ def test_a_compiler_that_is_not_there_is_named(tmp_path: Path) -> None:
     status, last = build(tmp_path, CC="no-such-compiler -O1")
     assert status == 1
     assert last.startswith("error: there is no C compiler 'no-such-compiler'. ")
+
+
+def test_links_of_a_releases_description_lead_to_the_files(tmp_path: Path) -> None:
+    pytest.importorskip("setuptools", minversion="77")
+    pytest.importorskip("cffi")
+    pages = "https://host.example/someone/micrograd_c/blob/v1.2.3"
+    command = [sys.executable, "-W", "ignore", "setup.py", "-q", "egg_info", "--egg-base", tmp_path]
+    variables = {**os.environ, "MICROGRAD_C_PAGES": pages}
+    subprocess.run(command, cwd=ROOT, env=variables, check=True)
+    text = (tmp_path / "micrograd_c.egg-info" / "PKG-INFO").read_text(encoding="utf-8")
+    links = re.findall(r"\]\((.+?)\)", text)
+    images = re.findall(r"!\[[^]]*\]\((.+?)\)", text)
+    assert f"{pages}/docs/training.md" in links
+    assert images == [f"{pages.replace('blob', 'raw')}/{name}" for name in IMAGES]
+    for link in links:
+        assert (ROOT / link.split("/v1.2.3/")[1]).exists(), link

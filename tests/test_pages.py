@@ -103,7 +103,10 @@ def test_programs_of_the_page_on_explain_run_in_order(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["learning.html", "walk.html"]
 
 
-def test_programs_of_the_readme_run_in_order(mg: Any, module: ModuleType) -> None:
+def test_programs_of_the_readme_run_in_order(
+    mg: Any, module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     programs = [*chain(*sections("README.md"))]
     assert len(programs) == 4
     for program in programs:
