@@ -21,6 +21,8 @@ html_theme = "furo"
 html_show_copyright = False
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
+html_static_path = ["_static"]
+html_css_files = ["pictures.css"]
 
 # ---- Markdown and notebooks ----
 myst_heading_anchors = 4  # a heading can be linked to by its text, as on a code host
@@ -59,6 +61,19 @@ def escape_plain_text(
             lines[i] = "".join(parts)
 
 
+def name_activation(
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: object,
+    options: object,
+    given: str | None,
+    returned: str | None,
+) -> tuple[str | None, str | None]:
+    """Have signatures name the type Activation, a list of some thirty strings, as the code does."""
+    return given and re.sub(r"[\w.~]*Literal\['tanh'[^]]*\] \| None", "Activation", given), returned
+
+
 def offer_notebook(app: Sphinx, doctree: nodes.document) -> None:
     """Put a link below the title of a page that is a notebook, by which it can be downloaded."""
     file = Path(app.env.doc2path(app.env.docname))
@@ -79,5 +94,6 @@ def tell_language(
 def setup(app: Sphinx) -> None:
     app.connect("source-read", link_to_included_pages)
     app.connect("autodoc-process-docstring", escape_plain_text, priority=400)  # before napoleon
+    app.connect("autodoc-process-signature", name_activation)
     app.connect("html-page-context", tell_language)
     app.connect("doctree-read", offer_notebook, priority=400)  # before downloads are collected
