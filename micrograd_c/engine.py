@@ -129,7 +129,8 @@ Attributes:
     data: the number, a float; may be assigned.
     grad: the derivative accumulated so far, a float, 0.0 at first; may be assigned.
     label: a name of your own, which `draw_dot` shows.
-    _prev, _op: what it was computed from, and by which operator.
+    _prev: the Values it was computed from.
+    _op: the operator that made it, a string.
 
 An operator made by hand is ``Value(data, children, op)`` with a `_backward` closure that adds
 to its children's gradients, or ``Value(data, children, local_grads=...)`` with its partial

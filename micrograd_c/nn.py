@@ -4,6 +4,9 @@ Everything here is plain Python over `Value`. Weights and biases are drawn with
 `random.uniform(-1, 1)`, neuron by neuron, the weights first and then the bias, so that
 `random.seed(k)` gives the same network as the classes written by hand in the lecture. Embeddings
 are drawn with `random.gauss(0, 1)`, as PyTorch draws them.
+
+A Layer and an MLP return a list, or one Value where they have one output. A type checker does not
+know which: `assert isinstance(out, Value)` tells it. Losses take both.
 """
 
 from __future__ import annotations

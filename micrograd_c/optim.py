@@ -3,7 +3,7 @@
 The updates are PyTorch's (torch.optim.SGD, Adam, AdamW, RMSprop): the same definitions, the same
 defaults where the papers leave them open. The learning rate and every other setting can be assigned
 between steps: for all parameters as an attribute, `optimizer.lr = 0.1`, for one group of parameters
-as an entry, `optimizer.param_groups[0]["lr"] = 0.1`. Schedules of learning rates: schedules.py.
+as an entry, `optimizer.param_groups[0]["lr"] = 0.1`. StepLR and others do so over time.
 """
 
 from __future__ import annotations

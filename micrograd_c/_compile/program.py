@@ -336,7 +336,7 @@ class Program(Recorded):
 
     @property
     def specializations(self) -> int:
-        """The number of recordings: one, and one for each further way that rows have gone."""
+        """How many recordings there are, one and one more for each further way of rows."""
         return len(self._traces)
 
     def __repr__(self) -> str:
@@ -382,7 +382,7 @@ class Program(Recorded):
     ) -> None:
         """Write the program as C99 to `path`, "model.c", and its header beside it, "model.h".
 
-        The functions `name` and `name`_gradient compute the results and the gradients of a row;
+        The functions `name` and `name_gradient` compute the results and the gradients of a row;
         the header says what they take. `name` is that of the file, unless given. The parameters
         stand in the order of `parameters`, which may be more than the program's own, or else in
         that of the program. `dtype` is 'double' or 'float'. A row that takes a branch which was not
