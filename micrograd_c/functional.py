@@ -189,7 +189,13 @@ def cross_entropy(logits: Collection[Element] | Output, target: Element) -> Valu
             loss: Value = _as_value(sum(exps)).log() - record(shifted, number)
             return loss
         target = place_of(number, len(logits))
-    place = index(target)
+    try:
+        place = index(target)
+    except TypeError:
+        kind = type(target).__name__
+        raise TypeError(
+            f"cross_entropy()'s target is an int, one example's class, not {kind!r}"
+        ) from None
     result, logits = _recorded(lambda v: bulk.cross_entropy(v, place), "cross_entropy()", logits)
     if result is NotImplemented:
         shifted, exps, _ = _exponentials(logits)
