@@ -173,6 +173,16 @@ def test_an_assigned_learning_rate_is_the_next_step_s(mg: Any, rule: str) -> Non
     assert p.data == 1.0
 
 
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop"])
+def test_without_decay_an_infinite_parameter_stays_infinite(mg: Any, name: str) -> None:
+    p = mg.Value(math.inf)
+    optimizer = getattr(mg.optim, name)([p], lr=0.1, weight_decay=0.0)
+    for _ in range(2):
+        p.grad = 1.0
+        optimizer.step()
+    assert p.data == math.inf
+
+
 def test_zero_grad_clears_every_gradient(mg: Any) -> None:
     params = [mg.Value(1.0), mg.Value(2.0)]
     for p in params:

@@ -1,7 +1,7 @@
 /* optimizers.c: gradient descent over many parameters in one call, as PyTorch defines it
  * (torch.optim.SGD, Adam, AdamW, RMSprop; torch.nn.utils.clip_grad_norm_, clip_grad_value_). What
  * an optimizer remembers of each parameter lies in arrays of the caller's, one number for each
- * parameter, 0 at first. */
+ * parameter, 0 at first. A decay of 0 adds nothing: 0 times an infinite parameter would be nan. */
 #include "graph/optimizers.h"
 
 #include "for_speed.h"
@@ -14,7 +14,8 @@ void mg_update_sgd(mg_node *const *nodes, size_t count, const mg_sgd *how, doubl
     const double taken = 1.0 - with.dampening;
     for (size_t i = 0; i < count; i++) {
         mg_node *p = nodes[i];
-        double step = p->grad + with.weight_decay * p->data;
+        double step = p->grad;
+        if (with.weight_decay != 0.0) step += with.weight_decay * p->data;
         if (with.momentum != 0.0) {
             const double b = buffer[i] = with.momentum * buffer[i] + taken * step;
             step = with.nesterov ? step + with.momentum * b : b;
@@ -33,9 +34,9 @@ MG_INLINE void step_of_adam(size_t count, const mg_adam *how, double rate, doubl
     const double decay = how->weight_decay, shrunk = how->lr * how->weight_decay;
     const double beta1 = how->beta1, beta2 = how->beta2, eps = how->eps;
     const double *squares = v;
-    if (how->decoupled)
+    if (decay != 0.0 && how->decoupled)
         for (size_t i = 0; i < count; i++) p[i] -= shrunk * p[i];
-    else
+    if (decay != 0.0 && !how->decoupled)
         for (size_t i = 0; i < count; i++) g[i] += decay * p[i];
     for (size_t i = 0; i < count; i++) {
         m[i] = beta1 * m[i] + (1.0 - beta1) * g[i];
@@ -106,7 +107,8 @@ void mg_update_rmsprop(mg_node *const *nodes, size_t count, const mg_rmsprop *ho
                        double *mean, double *buffer) {
     for (size_t i = 0; i < count; i++) {
         mg_node *p = nodes[i];
-        const double g = p->grad + how->weight_decay * p->data;
+        double g = p->grad;
+        if (how->weight_decay != 0.0) g += how->weight_decay * p->data;
         square[i] = how->alpha * square[i] + (1.0 - how->alpha) * g * g;
         double spread = square[i];
         if (how->centered) {
