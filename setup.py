@@ -15,7 +15,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import PlatformError
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from build_ffi import COMPILE_ARGS, GRAPH, HEADERS, KEEP_GIL, MATHEMATICS, ROOT, room
+from build_ffi import COMPILE_ARGS, GRAPH, HEADERS, KEEP_GIL, LINK_ARGS, MATHEMATICS, ROOT, room
 
 ACCELERATOR = Extension(
     "micrograd_c._value_type",
@@ -24,6 +24,7 @@ ACCELERATOR = Extension(
     include_dirs=["csrc"],
     libraries=MATHEMATICS,
     extra_compile_args=COMPILE_ARGS,
+    extra_link_args=LINK_ARGS,
     optional=True,
 )
 
