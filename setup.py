@@ -91,9 +91,12 @@ class BuildAndSay(build_ext):
         """Build an extension; if that fails, leave none of an earlier build."""
         try:
             super().build_extension(ext)
-        except Exception:
+        except Exception as error:
             Path(self.get_ext_fullpath(ext.name)).unlink(missing_ok=True)
-            raise
+            if self.compiler.compiler_type != "unix":
+                raise
+            # Such as a compiler without the C library's headers, or macOS' stand-in for one.
+            raise PlatformError(f"{error} What it may lack: {PACKAGES}") from error
 
     def write_stamp(self, package: Path) -> None:
         stamp_of = runpy.run_path(str(ROOT / "micrograd_c" / "_stamp.py"))["stamp_of"]

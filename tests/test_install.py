@@ -49,6 +49,16 @@ def test_a_compiler_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert last.startswith("error: there is no C compiler 'no-such-compiler'. ")
 
 
+def test_where_the_compiler_fails_the_last_line_says_what_it_may_lack(tmp_path: Path) -> None:
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\nexit 1\n")
+    compiler.chmod(0o755)
+    status, last = build(tmp_path, CC=str(compiler))
+    assert status == 1
+    assert last.startswith("error: ")
+    assert "What it may lack: " in last and "install" in last
+
+
 def test_fast_math_of_cflags_is_undone_by_what_follows(tmp_path: Path) -> None:
     log, compiler = tmp_path / "log", tmp_path / "cc"
     touch = 'while [ "$1" != -o ]; do shift; done; touch "$2"'
