@@ -32,13 +32,16 @@ HEADERS = room("**/*.h")
 # Where Python has no interpreter's lock, each arena has a lock of its own.
 KEEP_GIL = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
-# The results must be those of Python's own arithmetic: no contraction to fused multiply-adds.
+# The results must be those of Python's own arithmetic: no contraction to fused multiply-adds, nor,
+# whatever CFLAGS say, -ffast-math, which also has the linker round small numbers to 0 in the whole
+# process.
 COMPILE_ARGS = (
     ["/std:c11", "/O2", "/fp:precise"]
     if os.name == "nt"
     else [
         "-std=gnu11",
         "-O2",
+        "-fno-fast-math",
         "-fno-asynchronous-unwind-tables",
         "-ffp-contract=off",
         "-fno-math-errno",
@@ -46,7 +49,7 @@ COMPILE_ARGS = (
         "-fvisibility=hidden",
     ]
 )
-
+LINK_ARGS = [] if os.name == "nt" else ["-O2", "-fno-fast-math"]
 
 # Without libm the linker leaves open which version of a function is meant, and the oldest one is
 # taken.
@@ -87,6 +90,7 @@ ffibuilder.set_source(
     libraries=MATHEMATICS,
     define_macros=[("MG_KEEP_GIL", None)] if KEEP_GIL else [],
     extra_compile_args=COMPILE_ARGS,
+    extra_link_args=LINK_ARGS,
 )
 
 if __name__ == "__main__":

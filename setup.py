@@ -15,7 +15,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import PlatformError
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from build_ffi import COMPILE_ARGS, GRAPH, HEADERS, KEEP_GIL, MATHEMATICS, ROOT, room
+from build_ffi import COMPILE_ARGS, GRAPH, HEADERS, KEEP_GIL, LINK_ARGS, MATHEMATICS, ROOT, room
 
 ACCELERATOR = Extension(
     "micrograd_c._value_type",
@@ -24,6 +24,7 @@ ACCELERATOR = Extension(
     include_dirs=["csrc"],
     libraries=MATHEMATICS,
     extra_compile_args=COMPILE_ARGS,
+    extra_link_args=LINK_ARGS,
     optional=True,
 )
 
@@ -90,9 +91,12 @@ class BuildAndSay(build_ext):
         """Build an extension; if that fails, leave none of an earlier build."""
         try:
             super().build_extension(ext)
-        except Exception:
+        except Exception as error:
             Path(self.get_ext_fullpath(ext.name)).unlink(missing_ok=True)
-            raise
+            if self.compiler.compiler_type != "unix":
+                raise
+            # Such as a compiler without the C library's headers, or macOS' stand-in for one.
+            raise PlatformError(f"{error} What it may lack: {PACKAGES}") from error
 
     def write_stamp(self, package: Path) -> None:
         stamp_of = runpy.run_path(str(ROOT / "micrograd_c" / "_stamp.py"))["stamp_of"]

@@ -12,11 +12,12 @@ import random
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
-from io import StringIO
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 
 from . import __version__
 from ._command import demo
+from ._command.writing import save
 from .engine import BACKEND
 from .nn import MLP
 
@@ -203,20 +204,6 @@ def compare(model: MLP, problem: demo.Problem, history: list[demo.Step]) -> None
     print(GARBAGE)
 
 
-def save(path: Path, picture: bytes) -> None:
-    """Write a picture to a file; remove the file if it cannot be written to the end."""
-    file = path.open("wb")
-    try:
-        with file:
-            file.write(picture)
-    except BaseException as error:
-        path.unlink(missing_ok=True)
-        if isinstance(error, OSError):  # a full disk's error, say, names no file
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
-    print(f"Wrote {path}")
-
-
 def save_neuron(place: Path) -> None:
     """Write the graph of the lecture's neuron, as SVG if the dot program is there and works."""
     from subprocess import CalledProcessError
@@ -278,14 +265,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the stream was closed when Python began
             setattr(sys, name, StringIO())
+    if isinstance(sys.stdout, TextIOWrapper):  # a folder's name may have letters that it lacks
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments and arguments[0] in COMMANDS:
-        command = import_module(f"._command.{arguments[0]}", __package__)
-        message = command.main(arguments[1:])
-        return 0 if message is None else fail(message)
-    options = parse(arguments)
     try:
-        run(options)
+        if arguments and arguments[0] in COMMANDS:
+            command = import_module(f"._command.{arguments[0]}", __package__)
+            message = command.main(arguments[1:])
+            sys.stdout.flush()
+            return 0 if message is None else fail(message)
+        run(parse(arguments))
     except KeyboardInterrupt:
         return fail("interrupted", status=130)
     except (ArithmeticError, ImportError) as error:

@@ -559,3 +559,37 @@ def test_explain_says_what_cannot_be_written(mg: Any, tmp_path: Path, capsys: An
     (tmp_path / "file").write_text("")
     assert main(mg, "explain", "--no-open", "--output", str(tmp_path / "file" / "below")) == 1
     assert "cannot write" in capsys.readouterr().err
+
+
+@needs_full
+def test_explain_says_that_there_is_no_space_for_a_page(
+    mg: Any, tmp_path: Path, capsys: Any
+) -> None:
+    (tmp_path / "neuron.html").symlink_to("/dev/full")
+    assert main(mg, "explain", "--no-open", "--output", str(tmp_path)) == 1
+    name = tmp_path / "neuron.html"
+    assert f"cannot write {name}: No space left on device" in capsys.readouterr().err
+
+
+@pytest.mark.long
+@needs_full
+def test_explain_says_that_it_cannot_print(mg: Any, tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", mg.__name__, "explain", "--no-open", "--output", tmp_path],
+            env=environment(mg),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    said = "python -m micrograd_c: error: cannot print: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.long
+def test_letters_that_the_output_lacks_are_escaped(mg: Any, tmp_path: Path) -> None:
+    options = ["explain", "--no-open", "--output", str(tmp_path / "\N{SNOWMAN}")]
+    done = command(mg, *options, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"\u2603" in done.stdout

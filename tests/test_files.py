@@ -284,6 +284,9 @@ for call in (lambda: mg.save([1.0], "a.safetensors"), lambda: mg.load("b.safeten
 # ---- writing ----
 
 
+posix = pytest.mark.skipif(os.name != "posix", reason="permissions and files of POSIX systems")
+
+
 def permissions(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
@@ -295,6 +298,7 @@ def test_a_new_file_has_the_permissions_that_open_gives(path: Path) -> None:
     assert permissions(path) == permissions(other)
 
 
+@posix
 def test_a_file_keeps_its_permissions(path: Path) -> None:
     files.save({}, path)
     path.chmod(0o640)
@@ -303,6 +307,7 @@ def test_a_file_keeps_its_permissions(path: Path) -> None:
     assert files.load(path) == [1.0]
 
 
+@posix
 def test_what_is_no_regular_file_is_left_alone(tmp_path: Path) -> None:
     pipe, link = tmp_path / "pipe", tmp_path / "state.json"
     os.mkfifo(pipe)
@@ -336,6 +341,7 @@ def test_a_link_stays_one_and_the_file_it_leads_to_is_written(path: Path) -> Non
     assert os.listdir(target.parent) == [target.name]
 
 
+@posix  # PermissionError elsewhere
 def test_a_folder_in_the_place_of_the_file_is_an_error(path: Path) -> None:
     path.mkdir()
     for call in (lambda: files.save({}, path), lambda: files.load(path)):

@@ -33,7 +33,7 @@ def build(folder: Path, **variables: str) -> tuple[int, str]:
         text=True,
         check=False,
     )
-    return done.returncode, done.stderr.splitlines()[-1]
+    return done.returncode, ("", *done.stderr.splitlines())[-1]
 
 
 def test_without_a_compiler_the_last_line_says_what_to_install(tmp_path: Path) -> None:
@@ -47,6 +47,33 @@ def test_a_compiler_that_is_not_there_is_named(tmp_path: Path) -> None:
     status, last = build(tmp_path, CC="no-such-compiler -O1")
     assert status == 1
     assert last.startswith("error: there is no C compiler 'no-such-compiler'. ")
+
+
+def test_where_the_compiler_fails_the_last_line_says_what_it_may_lack(tmp_path: Path) -> None:
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\nexit 1\n")
+    compiler.chmod(0o755)
+    status, last = build(tmp_path, CC=str(compiler))
+    assert status == 1
+    assert last.startswith("error: ")
+    assert "What it may lack: " in last and "install" in last
+
+
+def test_fast_math_of_cflags_is_undone_by_what_follows(tmp_path: Path) -> None:
+    log, compiler = tmp_path / "log", tmp_path / "cc"
+    touch = 'while [ "$1" != -o ]; do shift; done; touch "$2"'
+    compiler.write_text(f'#!/bin/sh\necho "$*" >> "{log}"\n{touch}\n')
+    compiler.chmod(0o755)
+    status, _ = build(
+        tmp_path, CC=str(compiler), LDSHARED=str(compiler), CFLAGS="-Ofast -ffast-math"
+    )
+    assert status == 0
+    lines = log.read_text().splitlines()
+    assert sum(" -c " not in line for line in lines) == 2  # links
+    for line in lines:
+        flags = line.split()
+        assert flags.index("-fno-fast-math") > flags.index("-ffast-math")
+        assert [flag for flag in flags if flag.startswith("-O")][-1] == "-O2"
 
 
 def test_links_of_a_releases_description_lead_to_the_files(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from .._explain.words import WORDS
 from ..engine import Value
 from ..nn import MLP
 from . import demo
+from .writing import save
 
 PROG = "python -m micrograd_c explain"
 
@@ -53,18 +54,13 @@ def training_step() -> Value:
     return loss
 
 
-def main(arguments: Sequence[str]) -> str | None:
-    """Run the command; return what went wrong, or None."""
+def main(arguments: Sequence[str]) -> None:
+    """Run the command. Raises OSError if a page cannot be written."""
     options = parse(arguments)
     roots = {"neuron": demo.lecture_neuron(), "training_step": training_step()}
-    try:
-        options.output.mkdir(parents=True, exist_ok=True)
-        for name, root in roots.items():
-            path = options.output / f"{name}.html"
-            explain(root, lang=options.lang).save(path)
-            print(f"Wrote {path}")
-            if not options.no_open:
-                webbrowser.open(path.resolve().as_uri())
-    except OSError as error:
-        return f"cannot write {error.filename}: {error.strerror}"
-    return None
+    options.output.mkdir(parents=True, exist_ok=True)
+    for name, root in roots.items():
+        path = options.output / f"{name}.html"
+        save(path, explain(root, lang=options.lang).html.encode())
+        if not options.no_open:
+            webbrowser.open(path.resolve().as_uri())

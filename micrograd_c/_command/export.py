@@ -119,11 +119,12 @@ def main(arguments: Sequence[str]) -> str | None:
     options = parse(arguments)
     sys.path.insert(0, os.getcwd())
     try:
-        print(_export(options))
+        written = _export(options)
     except OSError as error:
         if error.filename is None:
             return f"{type(error).__name__}: {error}"
         return f"cannot write {error.filename}: {error.strerror}"
     except Exception as error:  # of the module or of the function, too
         return f"{type(error).__name__}: {error}"
+    print(written)
     return None
