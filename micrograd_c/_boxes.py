@@ -22,6 +22,8 @@ from typing import NamedTuple
 
 from .nn import OUT
 
+OPERANDS = {"+": 2, "*": 2, "exp": 1, "**-1": 1}  # of operators that are looked for
+
 
 class Node(NamedTuple):
     """What is looked at of a Value: `operands` are the places of others, all before this one."""
@@ -59,7 +61,13 @@ class _Graph:
     """Nodes, by whom each is used, and in which box each is so far."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
-        self.nodes = nodes
+        # A name alone says little: an operator of somebody's own may be called '*', too.
+        self.nodes = [
+            node
+            if len(node.operands) == OPERANDS.get(node.op, len(node.operands))
+            else node._replace(op="")
+            for node in nodes
+        ]
         self.users: list[list[int]] = [[] for _ in nodes]
         for place, node in enumerate(nodes):
             for operand in dict.fromkeys(node.operands):
@@ -80,7 +88,7 @@ class _Graph:
         return [top, *reversed(right_ones)] if sums else [], sums
 
     def _is_sum(self, place: int) -> bool:
-        return self.nodes[place].op == "+" and len(self.nodes[place].operands) == 2
+        return self.nodes[place].op == "+"
 
     def box(self, kind: str, label: str, members: Sequence[int], parent: int | None) -> Box:
         self.boxed.update(members)

@@ -538,7 +538,7 @@ def test_explain_writes_two_pages_and_opens_them(
     mg: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
     assert main(mg, "explain", "--output", str(tmp_path / "new")) == 0
     pages = [tmp_path / "new" / name for name in ("neuron.html", "training_step.html")]
     assert opened == [page.as_uri() for page in pages]
@@ -553,6 +553,15 @@ def test_explain_opens_nothing_if_told_so_and_speaks_french(
     monkeypatch.setattr("webbrowser.open", lambda _: pytest.fail("opened"))
     assert main(mg, "explain", "--no-open", "--lang", "fr", "--output", str(tmp_path)) == 0
     assert '<html lang="fr">' in (tmp_path / "neuron.html").read_text()
+
+
+def test_explain_says_that_there_is_no_browser(
+    mg: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda _: False)
+    assert main(mg, "explain", "--output", str(tmp_path)) == 0
+    said = "No browser was found: open the pages in one"
+    assert capsys.readouterr().out.splitlines()[2:] == [said]
 
 
 def test_explain_says_what_cannot_be_written(mg: Any, tmp_path: Path, capsys: Any) -> None:

@@ -59,8 +59,11 @@ def main(arguments: Sequence[str]) -> None:
     options = parse(arguments)
     roots = {"neuron": demo.lecture_neuron(), "training_step": training_step()}
     options.output.mkdir(parents=True, exist_ok=True)
+    opened = True
     for name, root in roots.items():
         path = options.output / f"{name}.html"
         save(path, explain(root, lang=options.lang).html.encode())
         if not options.no_open:
-            webbrowser.open(path.resolve().as_uri())
+            opened = webbrowser.open(path.resolve().as_uri()) and opened
+    if not opened:
+        print("No browser was found: open the pages in one")

@@ -2,6 +2,7 @@
 
 const PADDING = 16;
 const ROW = 17;
+const LARGEST_FIT = 1.6; // a small graph is drawn so many times larger, as far as there is room
 
 /* By node: the nodes that it is an operand of. */
 const usersOf = data.nodes.map(() => []);
@@ -48,12 +49,19 @@ class Graph {
     });
     for (const shape of ordered) this.drawShape(shape, layout.at.get(shape.id));
     const move = {transform: `translate(${PADDING} ${PADDING})`};
-    this.svg.replaceChildren(svg(
+    this.svg.replaceChildren(arrow('forward'), arrow('backward'), svg(
       'g', move, ...this.edges.map((edge) => edge.path), ...ordered.map((shape) => shape.group),
     ));
     this.order = ordered;
     this.svg.setAttribute('aria-label', say('graph', {count: data.nodes.length}));
     this.scale(this.zoom);
+  }
+
+  /* Draw a graph that is smaller than its frame as large as there is room. */
+  fit() {
+    const {clientWidth, clientHeight} = this.scroll;
+    const room = Math.min(clientWidth / this.size[0], clientHeight / this.size[1]);
+    this.scale(Math.max(1, Math.min(LARGEST_FIT, room)));
   }
 
   scale(zoom) {
@@ -71,7 +79,7 @@ class Graph {
     shape.isConstant = !isBox && node.constant;
     shape.name = isBox ? boxName(data.boxes[shape.box]) : node.name;
     shape.shown = shownNode(shape);
-    shape.width = shape.isConstant ? 20 + 8 * shape.name.length : isBox ? 190 : 124;
+    shape.width = shape.isConstant ? 20 + 8 * shape.name.length : isBox ? 190 : 132;
     shape.height = shape.isConstant ? 26 : shape.shown === null ? 2 * ROW + 8 : 3 * ROW + 8;
   }
 
@@ -117,7 +125,9 @@ class Graph {
       shape.group.setAttribute('tabindex', -1);
     }
     for (const {from, to, path} of this.edges) {
-      path.classList.toggle('active', near.has(from) && now.has(to));
+      const isActive = near.has(from) && now.has(to);
+      if (isActive) this.order[0].group.before(path); // above other edges, below all nodes
+      path.classList.toggle('active', isActive);
       path.classList.toggle('forward', forward);
     }
     const focus = this.order.find((shape) => now.has(shape.id)) ?? this.order[0];
@@ -163,12 +173,13 @@ class Graph {
     if (shape.box !== null) this.set(shape.box, true);
   }
 
-  /* Open or close a box, or all (null). */
+  /* Open or close a box, and go to what shows its first node then; or all (null). */
   set(box, on) {
     const change = (i) => (on ? this.open.add(i) : this.open.delete(i));
     (box === null ? [...data.boxes.keys()] : [box]).forEach(change);
     this.draw();
     this.onchange();
+    if (box !== null) this.shapes.get(this.shapeOf(data.boxes[box].members[0])).group.focus();
   }
 
   key(event) {
@@ -181,9 +192,7 @@ class Graph {
       next.group.focus();
       this.reveal(next);
     } else if (this.order[at].box !== null && (event.key === 'Enter' || event.key === ' ')) {
-      const [first] = this.order[at].nodes;
       this.toggle(this.order[at]);
-      this.shapes.get(this.shapeOf(first)).group.focus();
     } else return;
     event.preventDefault();
   }
@@ -196,6 +205,15 @@ function shownNode({box, nodes, isConstant}) {
   const inside = new Set(nodes);
   const outputs = nodes.filter((node) => !usersOf[node].some((user) => inside.has(user)));
   return outputs.length === 1 ? outputs[0] : null;
+}
+
+/* The head of an arrow, for the edges under way: results are forward, operands backward. */
+function arrow(name) {
+  const attributes = {
+    id: name, class: `arrow ${name}`, viewBox: '0 0 8 8', refX: 7, refY: 4, orient: 'auto-start-reverse',
+    markerWidth: 13, markerHeight: 13, markerUnits: 'userSpaceOnUse',
+  };
+  return svg('marker', attributes, svg('path', {d: 'M0 0l8 4-8 4z'}));
 }
 
 const ruler = document.createElement('canvas').getContext('2d');

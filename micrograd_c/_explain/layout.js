@@ -5,7 +5,7 @@
  * there as nodes do; the edges of one operand share bends. Nodes of a layer are ordered by the mean
  * of their neighbours, then moved as near to it as the others let them. */
 
-const GAP = {layer: 54, node: 14, bend: 10};
+const GAP = {layer: 46, node: 14, bend: 10};
 const SWEEPS = 12;
 const REACH = 20; // layers that an edge is led through; beyond them it is two stubs, not a line
 const STUB = 24;
@@ -97,6 +97,7 @@ function placeLayers(layers) {
     let y = 0;
     for (const item of layer) {
       item.x = x + (width - item.width) / 2;
+      [item.start, item.end] = [x, x + width]; // lines are level in a layer, not behind its nodes
       item.y = y + item.height / 2;
       y += item.height + (item.isBend ? GAP.bend : GAP.node);
     }
@@ -143,15 +144,16 @@ function path(from, to, bends) {
     const [x0, y0, x1, y1] = [from.x + from.width, from.y, to.x - STUB, to.y].map(Math.round);
     return `M${x0},${y0}h${STUB}M${x1},${y1}h${STUB}`;
   }
-  const points = [[from.x + from.width, from.y]];
+  const points = [[from.x + from.width, from.y], [from.end, from.y]];
   for (let layer = from.layer + 1; layer < to.layer; layer++) {
     const bend = bends.get(from).get(layer);
-    points.push([bend.x, bend.y]);
+    points.push([bend.start, bend.y], [bend.end, bend.y]);
   }
-  points.push([to.x, to.y]);
+  points.push([to.start, to.y], [to.x, to.y]);
   let text = `M${points[0].map(Math.round)}`;
   for (let i = 1; i < points.length; i++) {
     const [[x0, y0], [x1, y1]] = [points[i - 1], points[i]];
+    if (x0 === x1) continue;
     const middle = Math.round((x0 + x1) / 2);
     text += `C${middle},${Math.round(y0)} ${middle},${Math.round(y1)} ${[x1, y1].map(Math.round)}`;
   }

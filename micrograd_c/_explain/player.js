@@ -8,13 +8,14 @@ function say(key, parts = {}) {
   return words[key].replace(/\{(\w+)\}/g, (whole, name) => (name in parts ? parts[name] : whole));
 }
 
-/* A number as shown: two decimals if these are all, four otherwise; powers of ten where these would
- * hide it. "inf" and "nan" come as text. */
+/* A number as shown: two decimals if these are all or it is large, four otherwise; powers of ten
+ * where these would hide it. "inf" and "nan" come as text. */
 function show(number) {
   if (typeof number === 'string') return number;
   const size = Math.abs(number);
   if (size !== 0 && (size < 1e-3 || size >= 1e6)) return number.toExponential(2);
-  return number.toFixed(Math.abs(number * 100 - Math.round(number * 100)) < 1e-9 ? 2 : 4);
+  const isShort = size >= 1e3 || Math.abs(number * 100 - Math.round(number * 100)) < 1e-9;
+  return number.toFixed(isShort ? 2 : 4);
 }
 
 /* An element with attributes and children. `on...` are functions, texts become text. */
@@ -102,7 +103,7 @@ class Player {
       type: 'range', min: 0, value: 0, 'aria-label': words.slider,
       oninput: () => this.go(Number(this.slider.value)),
     });
-    this.place = element('output');
+    this.place = element('output', {'aria-live': 'off'}); // `live` tells it
     document.body.append(element(
       'div', {id: 'player', role: 'group', 'aria-label': words.slider},
       ...Object.values(this.buttons), this.slider, this.place,

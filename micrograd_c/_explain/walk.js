@@ -141,7 +141,7 @@ function describedBox(first, last) {
     ends.set(term.operand, {before, after: term.after});
   }
   const cells = (kind, texts) => element('tr', {}, ...texts.map((t) => element(kind, {}, t)));
-  const rows = [...ends].map(([i, {before, after}]) => {
+  const rows = [...ends].sort(([i], [j]) => i - j).map(([i, {before, after}]) => {
     return cells('td', [gradOf(i), show(before), show(after)]);
   });
   const table = element('table', {}, cells('th', [words.grad, words.before, words.after]), ...rows);
@@ -199,9 +199,15 @@ const graph = new Graph((shape) => {
 
 function tell() {
   const shape = graph.shapes.get(chosen);
-  for (const other of graph.order) other.group.classList.toggle('chosen', other === shape);
-  const hint = paragraph(words.hint, {class: 'faint'});
-  tale.replaceChildren(...(shape ? story(shape, frames[player.step][1]) : [hint]));
+  for (const other of graph.order) {
+    other.group.classList.toggle('chosen', other === shape);
+    if (other === shape) other.group.setAttribute('aria-describedby', 'story');
+    else other.group.removeAttribute('aria-describedby');
+  }
+  const hints = [
+    paragraph(words.hint, {class: 'faint'}), paragraph(words.keys, {class: 'faint', id: 'keys'}),
+  ];
+  tale.replaceChildren(...(shape ? story(shape, frames[player.step][1]) : hints));
 }
 
 function display(frame) {
@@ -219,7 +225,10 @@ function display(frame) {
   return [title, ...content.map((part) => part.innerText)].join(' ').replace(/\s+/g, ' ');
 }
 
-const zoom = (factor) => () => graph.scale(graph.zoom * factor);
+const zoom = (factor) => () => {
+  graph.scale(graph.zoom * factor);
+  display(player.step); // in sight
+};
 const tools = element(
   'div', {id: 'tools'},
   button('−', words.smaller, zoom(0.8)), button('+', words.larger, zoom(1.25)),
@@ -235,6 +244,7 @@ const live = frame(
 );
 const player = new Player(live, display, 1200);
 graph.draw();
+graph.fit();
 makeFrames();
 player.count = frames.length;
 player.go(0);

@@ -9,8 +9,9 @@ The data of a page, a dict for JSON:
     nodes       in an order in which operands come before results:
                 name, label, op, operands (places), data, formula ("{0} * {1}"),
                 constant (whether it is a number that an operation has of its own, the 3 of 3 * x)
-    backward    for each node with operands, from the root on: node (a place), grad, and for each
-                operand, but constants, a term:
+    backward    for each node with operands or a `_backward` of the user's own, from the root on:
+                node (a place), grad, and for each operand, but constants, and for each other node
+                whose gradient has changed, a term:
                 operand, before, after, change, partials, rule ("d(a * b)/da = b")
     boxes       _boxes.py
 """
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 from .. import _boxes
@@ -73,17 +75,18 @@ def _listed(root: Value) -> list[Value]:
 
 def _described(values: Sequence[Value], places: dict[Value, int]) -> list[dict[str, Any]]:
     nodes: list[dict[str, Any]] = []
-    unnamed = 0
+    labels = {str(value.label) for value in values}
+    unused = filter(lambda other: other not in labels, map("v{}".format, count(1)))
     for value in values:
         name, data, children, exponent, _ = bulk.recorded(value)
         label = str(value.label)
+        label = label if label.strip() else ""
         label = label if len(label) <= LONGEST else label[: LONGEST - 3] + "..."
         constant = not children and not label and bulk.serial(value) != 0
-        unnamed += not (label or constant)
         op = str(value._op)
         nodes.append(
             {
-                "name": label or (f"{data:.6g}" if constant else f"v{unnamed}"),
+                "name": label or (f"{data:.6g}" if constant else next(unused)),
                 "label": label,
                 "op": op,
                 "operands": [places[child] for child in children],
@@ -103,10 +106,12 @@ def _backward(
     with _gradients_set_aside(values):
         values[-1].grad = 1.0
         for value in reversed(values):
-            if not value._children:
+            operands = dict.fromkeys(value._children)
+            own = _has_own_backward(value)
+            if not (operands or own):
                 continue
-            operands = list(dict.fromkeys(value._children))
-            before = [operand.grad for operand in operands]
+            # A function of the user's own may reach any node, itself and no operand, say.
+            seen = [(v, v.grad) for v in (values if own else operands)]
             grad = value.grad
             _backward_of(value)()
             terms = [
@@ -117,8 +122,9 @@ def _backward(
                     "change": _number(operand.grad - earlier),
                     **_rule(value, operand, places, nodes),
                 }
-                for operand, earlier in zip(operands, before)
+                for operand, earlier in seen
                 if not nodes[places[operand]]["constant"]
+                and (operand in operands or str(operand.grad) != str(earlier))
             ]
             steps.append({"node": places[value], "grad": _number(grad), "terms": terms})
     return steps
@@ -137,6 +143,10 @@ def _gradients_set_aside(values: Sequence[Value]) -> Iterator[None]:
             value.grad = grad
 
 
+def _has_own_backward(value: Value) -> bool:
+    return "_backward" in (bulk.attributes(value) or {})
+
+
 def _rule(
     value: Value, operand: Value, places: dict[Value, int], nodes: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
@@ -146,7 +156,7 @@ def _rule(
     """
     children = value._children
     sides = [side for side, child in enumerate(children) if child is operand]
-    own = "_backward" in (bulk.attributes(value) or {})
+    own = _has_own_backward(value)
     partials = [] if own else [value._local_grads[side] for side in sides if value._local_grads]
     name, _, _, exponent, _ = bulk.recorded(value)
     if own or (name == "custom" and not partials):

@@ -1,8 +1,9 @@
 /* The page of Watch: loss, decision boundary, weights and gradients of each recorded step. */
 
-const {steps, matrices, points, targets, ranges, level} = data;
+const {steps, matrices, points, targets, ranges, level, middle} = data;
 const SIDE = 420; // pixels of the boundary's canvas
 const finite = (numbers) => numbers.filter((number) => typeof number === 'number');
+const largest = (numbers) => numbers.reduce((a, b) => Math.max(a, b), -Infinity); // of any number
 
 // ---- colours ----
 
@@ -33,7 +34,8 @@ function paint(canvas, numbers, [rows, columns], scale) {
 
 const CHART = {width: 400, height: 240, left: 62, right: 12, top: 12, bottom: 26};
 const losses = steps.map((step) => step.loss);
-const [least, most] = [Math.min(...finite(losses)), Math.max(...finite(losses))];
+const known = finite(losses);
+const [least, most] = [-largest(known.map((loss) => -loss)), largest(known)];
 const isSteep = least > 0 && most > 30 * least; // then on a logarithmic scale
 const scaled = isSteep ? Math.log : (loss) => loss;
 
@@ -54,17 +56,17 @@ function lossChart() {
     'svg', {viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': words.loss},
     line(top), line(height - bottom),
     svg('polyline', {class: 'curve', points: curve.join(' ')}), now,
-    label(left - 6, top + 5, show(most), 'end'),
-    label(left - 6, height - bottom + 4, show(least), 'end'),
+    ...(most > least ? [label(left - 10, top + 5, show(most), 'end')] : []),
+    ...(known.length ? [label(left - 10, height - bottom + 4, show(least), 'end')] : []),
     label(left, height - 6, `${steps[0].step}`, 'start'),
-    label(width - right, height - 6, `${steps.at(-1).step}`, 'end'),
+    ...(steps.length > 1 ? [label(width - right, height - 6, `${steps.at(-1).step}`, 'end')] : []),
   );
   return {
     drawn,
     show(i) {
-      const known = typeof losses[i] === 'number';
-      now.setAttribute('visibility', known ? 'visible' : 'hidden');
-      const [x, y] = known ? at(i, losses[i]) : [0, 0];
+      const isKnown = typeof losses[i] === 'number';
+      now.setAttribute('visibility', isKnown ? 'visible' : 'hidden');
+      const [x, y] = isKnown ? at(i, losses[i]) : [0, 0];
       now.setAttribute('cx', x);
       now.setAttribute('cy', y);
     },
@@ -79,7 +81,6 @@ function boundaryChart() {
   const small = document.createElement('canvas');
   const size = Math.round(Math.sqrt(steps[0].plane.length));
   const [[x0, x1], [y0, y1]] = ranges;
-  const middle = (Math.min(...targets) + Math.max(...targets)) / 2;
   return {
     drawn: canvas,
     show(i) {
@@ -95,10 +96,12 @@ function boundaryChart() {
       context.translate(0, SIDE);
       context.scale(1, -1); // y goes up
       context.imageSmoothingEnabled = true;
-      context.drawImage(small, 0, 0, SIDE, SIDE);
+      // The plane's numbers are those at the middles of pixels, the outermost at its ends.
+      context.drawImage(small, 0.5, 0.5, size - 1, size - 1, 0, 0, SIDE, SIDE);
       context.restore();
       points.forEach(([x, y], k) => {
-        const [red, green, blue] = colour(targets.length && targets[k] > middle ? 1 : -1);
+        const [red, green, blue] = targets.length
+          ? colour(targets[k] > middle ? 1 : -1) : [128, 128, 128];
         context.beginPath();
         context.arc(((x - x0) / (x1 - x0)) * SIDE, SIDE * (1 - (y - y0) / (y1 - y0)), 6, 0, 7);
         context.fillStyle = `rgb(${red} ${green} ${blue})`;
@@ -115,8 +118,8 @@ function boundaryChart() {
 
 /* Two maps for a matrix. Of weights, one scale for all steps; of gradients, each step's own. */
 function maps({name, shape}, which) {
-  const largestOf = (numbers) => Math.max(0, ...finite(numbers).map(Math.abs));
-  const overall = Math.max(...steps.map((step) => largestOf(step.weights[which])));
+  const largestOf = (numbers) => Math.max(0, largest(finite(numbers).map(Math.abs)));
+  const overall = largest(steps.map((step) => largestOf(step.weights[which])));
   const parts = ['weights', 'gradients'].map((key) => {
     const canvas = element('canvas', {role: 'img', style: `height: ${14 * shape[0]}px`});
     const caption = element('p', {});
@@ -127,7 +130,7 @@ function maps({name, shape}, which) {
         Math.floor((event.offsetX / canvas.clientWidth) * shape[1]),
       ];
       const number = steps[player.step][key][which][row * shape[1] + column];
-      if (number === undefined) return;
+      if (number === undefined || number === null) return;
       caption.textContent = say('cell', {row, column, number: show(number)});
     });
     canvas.addEventListener('pointerleave', () => (caption.textContent = rest()));
@@ -154,16 +157,23 @@ function maps({name, shape}, which) {
 const charts = [lossChart()];
 const now = element('p', {id: 'now'});
 const sections = [element('section', {}, element('h2', {}, words.loss), now, charts[0].drawn)];
+if (isSteep) sections[0].append(element('p', {class: 'faint'}, words.logarithmic));
 if (points.length) {
   const chart = boundaryChart();
   charts.push(chart);
-  const text = element('p', {class: 'faint'}, say('boundary_text', {level: `${level}`}));
+  const [x0, x1, y0, y1] = ranges.flat().map((end) => `${Number(end.toPrecision(3))}`);
+  const texts = [
+    say('boundary_text', {level: `${level}`, x0, x1, y0, y1}),
+    targets.length ? words.targets_text : words.examples_text,
+  ];
+  const text = element('p', {class: 'faint'}, texts.join(' '));
   sections.push(element('section', {}, element('h2', {}, words.boundary), chart.drawn, text));
 }
 const all = matrices.map(maps);
 charts.push(...all);
 const heading = element('h2', {}, words.parameters);
-sections.push(element('section', {}, heading, ...all.map((map) => map.drawn)));
+const legend = element('p', {class: 'faint'}, words.parameters_text);
+sections.push(element('section', {}, heading, legend, ...all.map((map) => map.drawn)));
 
 const live = frame(words.watch, element('div', {id: 'charts'}, ...sections));
 

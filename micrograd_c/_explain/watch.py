@@ -58,16 +58,16 @@ class Watch:
         and above it for the other; 0.5 for a sigmoid. Each recorded step evaluates it at 784
         points and takes some kilobytes: `every` leaves steps out. `lang` is 'en' or 'fr'.
 
-        Raises TypeError if `model` is no Module, ValueError for examples of another size and for
-        another number of targets than of examples.
+        Raises TypeError if `model` is no Module, ValueError for examples of another size, for
+        numbers that are not finite and for another number of targets than of examples.
         """
         if not isinstance(model, Module):
             raise TypeError(f"Watch() takes a Module, such as an MLP, not {type(model).__name__!r}")
         self._model, self._lang = model, check_language(lang)
-        self._points = [[number(x, "each of X") for x in point] for point in X]
-        self._targets = [number(target, "each of y") for target in y]
+        self._points = [[_finite(x, "each of X") for x in point] for point in X]
+        self._targets = [_finite(target, "each of y") for target in y]
         self.every: int = as_count("every", every)
-        self.level: float = number(level, "level")
+        self.level: float = _finite(level, "level")
         if any(len(point) != 2 for point in self._points):
             sizes = {len(point) for point in self._points} - {2}
             raise ValueError(
@@ -90,8 +90,8 @@ class Watch:
             {
                 "step": step,
                 "loss": here if here - here == 0.0 else str(here),
-                "weights": [[_short(p.data) for row in rows for p in row] for rows in matrices],
-                "gradients": [[_short(p.grad) for row in rows for p in row] for rows in matrices],
+                "weights": [_flat(rows, "data") for rows in matrices],
+                "gradients": [_flat(rows, "grad") for rows in matrices],
                 **self._seen(),
             }
         )
@@ -124,6 +124,7 @@ class Watch:
             "points": self._points,
             "targets": self._targets,
             "level": self.level,
+            "middle": self._middle(),
         }
         return make_page("watch", data, self._lang)
 
@@ -134,9 +135,14 @@ class Watch:
         xs, ys = self._ranges
         plane = [_short(self._score([x, y])) for y in ys for x in xs]
         scores = [self._score(point) for point in self._points]
-        middle = (min(self._targets) + max(self._targets)) / 2 if self._targets else 0.0
+        middle = self._middle()
         sides = [(s > self.level) == (t > middle) for s, t in zip(scores, self._targets)]
         return {"plane": plane, "right": sum(sides)}
+
+    def _middle(self) -> float:
+        """Return what is between the targets of two classes; `level` where there is one class."""
+        least, most = min(self._targets, default=0.0), max(self._targets, default=0.0)
+        return (least + most) / 2 if least < most else self.level
 
     def _score(self, point: list[float]) -> float:
         with no_grad():
@@ -159,6 +165,21 @@ def _matrices(model: Module) -> dict[str, list[list[Value]]]:
             rows = range(0, len(entry.values), width)
             found[entry.name] = {str(i): entry.values[i : i + width] for i in rows}
     return {name: list(rows.values()) for name, rows in found.items()}
+
+
+def _flat(rows: list[list[Value]], name: str) -> list[float | str | None]:
+    """Return data or grad of a matrix row by row, rows as long as the longest one, with Nones."""
+    width = max(map(len, rows))
+    numbers = ([_short(getattr(p, name)) for p in row] for row in rows)
+    return [number for row in numbers for number in [*row, *[None] * (width - len(row))]]
+
+
+def _finite(given: object, name: str) -> float:
+    """Return a real number as a float. Raises TypeError for none, ValueError for inf and nan."""
+    found = number(given, name)
+    if found - found != 0.0:
+        raise ValueError(f"{name} must be finite, not {found}")
+    return found
 
 
 def _ticks(coordinates: Sequence[float]) -> list[float]:

@@ -35,9 +35,9 @@ _ENGLISH = {
     "story": "The story of {name}",
     "hint": "Point at a node, or go to it with Tab and the arrow keys, for its whole story.",
     "given": "given: {data}",
-    "a_constant": "a number written in the code: {data}",
+    "a_constant": "a plain number: {data}",
     "later": "to come: {text}",
-    "root_term": "the walk begins here: grad = 1",
+    "root_term": "backward begins here: grad = 1",
     "from_term": "from {name}: {text}",
     "count": "{count} nodes",
     "box_nodes": "{count} nodes; a click or Enter opens it",
@@ -47,7 +47,7 @@ _ENGLISH = {
     "close_all": "Close all",
     "smaller": "Smaller",
     "larger": "Larger",
-    "box_steps": "{count} nodes at once. Open the box for each of them.",
+    "box_steps": "{count} steps at once. Open the box to see each of them.",
     "neuron": "neuron {label}",
     "layer": "layer of {label} neurons",
     "softmax": "softmax",
@@ -59,15 +59,19 @@ _ENGLISH = {
     # Watch
     "watch": "A network learns",
     "loss": "Loss",
+    "logarithmic": "The scale is logarithmic.",
     "boundary": "Decision boundary",
-    "boundary_text": "The network's output over the plane: blue below {level}, red above. Dots are "
-    "the examples, in the colour of their target.",
+    "boundary_text": "The network's output for x from {x0} to {x1} and y from {y0} to {y1}: blue "
+    "below {level}, red above.",
+    "examples_text": "Dots are the examples.",
+    "targets_text": "Dots are the examples, in the colour of their target.",
     "parameters": "Weights and gradients",
+    "parameters_text": "Blue is negative, red positive.",
     "weights_map": "weights, up to {largest}",
     "gradients_map": "gradients, up to {largest}",
     "cell": "row {row}, column {column}: {number}",
     "watch_text": "Step {step} of the training: loss {loss}.",
-    "right_text": "{right} of {count} examples are on their side.",
+    "right_text": "On the right side of the boundary: {right} of {count} examples.",
 }
 
 _FRENCH = {
@@ -103,7 +107,7 @@ _FRENCH = {
     "story": "L'histoire de {name}",
     "hint": "Survolez un nœud, ou atteignez-le avec Tab et les flèches, pour lire son histoire.",
     "given": "donné : {data}",
-    "a_constant": "un nombre écrit dans le code : {data}",
+    "a_constant": "un simple nombre : {data}",
     "later": "à venir : {text}",
     "root_term": "le retour commence ici : grad = 1",
     "from_term": "de {name} : {text}",
@@ -115,7 +119,7 @@ _FRENCH = {
     "close_all": "Tout fermer",
     "smaller": "Plus petit",
     "larger": "Plus grand",
-    "box_steps": "{count} nœuds à la fois. Ouvrez la boîte pour voir chacun d'eux.",
+    "box_steps": "{count} étapes à la fois. Ouvrez la boîte pour voir chacune d'elles.",
     "neuron": "neurone {label}",
     "layer": "couche de {label} neurones",
     "softmax": "softmax",
@@ -126,15 +130,19 @@ _FRENCH = {
     "after": "après",
     "watch": "Un réseau apprend",
     "loss": "Perte",
+    "logarithmic": "L'échelle est logarithmique.",
     "boundary": "Frontière de décision",
-    "boundary_text": "La sortie du réseau dans le plan : bleue sous {level}, rouge au-dessus. Les "
-    "points sont les exemples, de la couleur de leur cible.",
+    "boundary_text": "La sortie du réseau pour x de {x0} à {x1} et y de {y0} à {y1} : bleue sous "
+    "{level}, rouge au-dessus.",
+    "examples_text": "Les points sont les exemples.",
+    "targets_text": "Les points sont les exemples, de la couleur de leur cible.",
     "parameters": "Poids et gradients",
+    "parameters_text": "Bleu : négatif ; rouge : positif.",
     "weights_map": "poids, jusqu'à {largest}",
     "gradients_map": "gradients, jusqu'à {largest}",
     "cell": "ligne {row}, colonne {column} : {number}",
     "watch_text": "Étape {step} de l'entraînement : perte {loss}.",
-    "right_text": "{right} exemples sur {count} sont du bon côté.",
+    "right_text": "Du bon côté de la frontière : {right} sur {count} exemples.",
 }
 
 

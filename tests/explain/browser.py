@@ -105,4 +105,5 @@ def shown(number: float) -> str:
     if number != 0.0 and not 1e-3 <= abs(number) < 1e6:
         mantissa, exponent = f"{number:.2e}".split("e")
         return f"{mantissa}e{int(exponent):+d}"
-    return f"{number:.2f}" if abs(number * 100 - round(number * 100)) < 1e-9 else f"{number:.4f}"
+    is_short = abs(number) >= 1e3 or abs(number * 100 - round(number * 100)) < 1e-9
+    return f"{number:.2f}" if is_short else f"{number:.4f}"

@@ -82,6 +82,16 @@ def test_a_neuron_whose_weights_are_results_is_no_box(mg: Any) -> None:
     assert boxes(mg, mg.dot(w, x).tanh()) == []
 
 
+@pytest.mark.parametrize("count", [0, 1, 3])
+@pytest.mark.parametrize("op", ["*", "+", "exp", "**-1"])
+def test_an_operator_of_ones_own_may_have_any_name(mg: Any, op: str, count: int) -> None:
+    own = mg.Value(6.0, tuple(values(mg, *range(count))), op)
+    share = (own + mg.Value(1.0).exp()) ** -1
+    root = (own + mg.Value(1.0) * mg.Value(2.0)).tanh() + own * share
+    assert all(kind == "softmax" for kind, _, _ in boxes(mg, root))
+    assert "digraph" in mg.draw_dot(root, collapse=True).source
+
+
 def by_hand(mg: Any, logits: list[Any]) -> list[Any]:
     """The softmax of the lecture's exercise."""
     counts = [logit.exp() for logit in logits]

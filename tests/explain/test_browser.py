@@ -193,6 +193,7 @@ def test_all_controls_are_reached_by_tab_and_named(mg: Any, page: Browser) -> No
 def test_a_listener_is_told_each_step(mg: Any, page: Browser) -> None:
     page.open(mg.explain(reused(mg)[2]).html)
     assert page.all("#live")[0].get_attribute("aria-live") == "polite"
+    assert page.all("output")[0].get_attribute("aria-live") == "off"
     page.press("ArrowRight")
     assert page.text("#live") == "Step 1 of 7. Forward: e e = a * b = -2.00 * 3.00 = -6.00"
     page.press("End")
@@ -224,6 +225,8 @@ def test_up_and_down_go_from_node_to_node_with_their_stories(mg: Any, page: Brow
         page.press(key)
         seen.append(page.text("#story h2"))
     assert seen == [f"The story of {name}" for name in ("a", "b", "e", "b")]
+    [node] = page.all("[aria-describedby=story]")
+    assert node.get_attribute("aria-label").startswith("b, ")
 
 
 def test_a_box_opens_by_enter_and_closes_again(mg: Any, page: Browser) -> None:
@@ -239,6 +242,16 @@ def test_a_box_opens_by_enter_and_closes_again(mg: Any, page: Browser) -> None:
     page.run("document.querySelector('.node.box').dispatchEvent(new Event('click'))")
     page.run("document.getElementById('close-all').click()")
     assert len(page.all(".node")) == closed
+
+
+def test_a_box_that_the_story_opened_and_closes_keeps_the_focus(mg: Any, page: Browser) -> None:
+    page.open(mg.explain(network_loss(mg)).html)
+    page.run("document.querySelector('.node.box').focus()")
+    for _ in range(2):
+        page.run("document.querySelector('#story button').focus()")
+        page.press("Enter")
+        assert page.run("return document.activeElement.classList.contains('node')")
+        assert page.all("#story button")
 
 
 def test_the_step_stays_when_a_box_is_opened(mg: Any, page: Browser) -> None:
@@ -270,6 +283,14 @@ def test_a_closed_box_shows_what_gradients_of_its_own_weights_become(
     rows = [row.text for row in page.all("#rules tr")][1:]
     assert len(rows) == 31
     assert f"w7.grad 0.00 {shown(neuron.w[7].grad)}" in rows
+
+
+def test_a_closed_box_lists_weights_neuron_by_neuron(mg: Any, page: Browser) -> None:
+    page.open(mg.explain(network_loss(mg)).html)
+    page.press("End")
+    rows = [row.text.split(".")[0] for row in page.all("#rules td:first-child")]
+    assert len(rows) == 16
+    assert all(sorted(rows[i : i + 4]) == ["b", "w0", "w1", "w2"] for i in range(0, 16, 4))
 
 
 def test_a_closures_change_is_shown_without_a_rule(mg: Any, page: Browser) -> None:
@@ -386,7 +407,7 @@ def test_nothing_overlaps_or_is_cut(mg: Any, page: Browser, width: int) -> None:
     assert player <= 900
 
 
-@pytest.mark.parametrize("label", ["W" * 30, "\u4f60\u597d" * 20, "i" * 300, "x1*w1 + x2*w2"])
+@pytest.mark.parametrize("label", ["W" * 30, "\u4f60\u597d" * 20, "i" * 300, "x1*w1 + x2*w2 + b"])
 def test_of_a_long_label_the_beginning_is_shown(mg: Any, page: Browser, label: str) -> None:
     a = mg.Value(1.0, label=label)
     out = a.softplus()
@@ -395,6 +416,63 @@ def test_of_a_long_label_the_beginning_is_shown(mg: Any, page: Browser, label: s
     assert page.run(CUT) == []
     titles = [title.text for title in page.all(".node .title")]
     assert all(title[-1] == "\u2026" and label.startswith(title[:-1]) for title in titles)
+
+
+@pytest.mark.parametrize("data", [-99999.126, -999999.126, 12345.678, 1e300, -1.5e-300])
+def test_large_numbers_stand_beside_their_names(mg: Any, page: Browser, data: float) -> None:
+    x = mg.Value(data, label="x")
+    page.open(mg.explain(mg.Value(1.0, (x,), "f", local_grads=(data,))).html)
+    page.press("End")
+    assert page.numbers("x") == {"data": shown(data), "grad": shown(data)}
+    assert (
+        page.run("""return [...document.querySelectorAll('.node')].flatMap((node) => {
+        const boxes = (name) => [...node.querySelectorAll(name)]
+          .map((text) => text.getBoundingClientRect());
+        const numbers = boxes('.value');
+        return boxes('.key').filter((key, i) => key.right + 2 > numbers[i].left);
+    })""")
+        == []
+    )
+
+
+def test_a_small_graph_is_drawn_larger_where_there_is_room(mg: Any, page: Browser) -> None:
+    widths = []
+    for width in (1280, 380):
+        page.open(mg.explain(reused(mg)[2]).html, width=width)
+        rect = "document.querySelector('.node rect')"
+        widths.append(round(page.run(f"return {rect}.getBoundingClientRect().width")))
+    assert widths == [211, 132]
+
+
+THROUGH = """
+    const boxes = [...document.querySelectorAll('.node rect')]
+      .map((rect) => rect.getBoundingClientRect());
+    return [...document.querySelectorAll('.edge')].filter((edge) => {
+      const matrix = edge.getScreenCTM();
+      const length = edge.getTotalLength();
+      for (let at = 0; at < length; at += 5) {
+        const {x, y} = edge.getPointAtLength(at).matrixTransform(matrix);
+        if (boxes.some((box) => box.left + 2 < x && x < box.right - 2
+          && box.top + 2 < y && y < box.bottom - 2)) return true;
+      }
+      return false;
+    }).length"""
+
+
+def test_no_line_runs_behind_a_node(mg: Any, page: Browser) -> None:
+    page.open(mg.explain(network_loss(mg)).html)
+    page.run("document.getElementById('open-all').click()")
+    assert page.run(THROUGH) == 0
+
+
+def test_lines_under_way_have_arrows_as_numbers_go(mg: Any, page: Browser) -> None:
+    page.open(mg.explain(reused(mg)[2]).html)
+    ends = """const style = getComputedStyle(document.querySelector('.edge.active'));
+        return [style.markerStart, style.markerEnd]"""
+    page.press("ArrowRight")
+    assert page.run(ends) == ["none", 'url("#forward")']
+    page.press("End")
+    assert page.run(ends) == ['url("#backward")', "none"]
 
 
 @pytest.mark.parametrize("width", [1280, 380])
@@ -453,6 +531,50 @@ def test_a_weight_is_named_with_its_number_where_it_is_pointed_at(mg: Any, page:
         y,
     )
     assert f"row 3, column 2: {shown(step['weights'][0][-1])}" in page.text(".maps p")
+
+
+@pytest.mark.parametrize("losses", [["nan"], ["nan", "inf", "1.0"], ["2.0", "2.0"], ["100", "1"]])
+def test_a_loss_chart_names_the_ends_that_there_are(
+    mg: Any, page: Browser, losses: list[str]
+) -> None:
+    watch = mg.Watch(mg.MLP(2, [1]))
+    for loss in losses:
+        watch(float(loss))
+    page.open(watch.html)
+    numbers = sorted({float(loss) for loss in losses} - {float("inf")}, reverse=True)
+    known = [shown(number) for number in numbers if number == number]
+    steps = ["0", str(len(losses) - 1)][: len(losses)]
+    assert [text.text for text in page.all("#charts text")] == known + steps
+    assert ("logarithmic" in page.text("#charts section")) == (losses == ["100", "1"])
+    assert page.errors() == []
+
+
+def test_examples_without_targets_have_the_colour_of_neither_class(mg: Any, page: Browser) -> None:
+    watch = mg.Watch(mg.MLP(2, [1]), [[0.0, 0.0], [1.0, 1.0]])
+    watch(1.0)
+    page.open(watch.html)
+    assert "Dots are the examples." in page.text("#charts")
+    at = round(420 * 0.15 / 1.3)
+    pixel = f"getContext('2d').getImageData({at}, {420 - at}, 1, 1).data"
+    assert page.run(f"return [...document.querySelector('canvas').{pixel}]") == [128, 128, 128, 255]
+
+
+def test_a_matrix_of_many_numbers_is_shown(mg: Any, page: Browser) -> None:
+    watch = mg.Watch(mg.MLP(400, [400]))
+    watch(1.0)
+    page.open(watch.html)
+    assert page.errors() == []
+    assert "weights, up to 1.00" in page.text(".maps")
+
+
+@pytest.mark.parametrize("width", [1280, 800, 700, 380])
+def test_the_slider_and_its_number_share_a_line(mg: Any, page: Browser, width: int) -> None:
+    page.open(mg.explain(reused(mg)[2]).html, width=width)
+    middles = page.run("""return ['input', 'output'].map((name) => {
+        const {top, bottom} = document.querySelector(`#player ${name}`).getBoundingClientRect();
+        return (top + bottom) / 2;
+    })""")
+    assert middles[0] == pytest.approx(middles[1], abs=2)
 
 
 @pytest.mark.parametrize("width", [1280, 380])

@@ -143,6 +143,39 @@ def test_names_of_several_words_are_grouped_in_rules(mg: Any) -> None:
     assert terms_of(walk(mg, a * b), "b")[0]["rule"] == "d((x1*w1) * b)/db = (x1*w1)"
 
 
+def test_nodes_without_a_label_have_names_that_no_label_is(mg: Any) -> None:
+    a = mg.Value(2.0, label="v1")
+    found = walk(mg, (a * 2).tanh())
+    assert sorted(node["name"] for node in found["nodes"]) == ["2", "v1", "v2", "v3"]
+    rules = [term["rule"] for step in found["backward"] for term in step["terms"]]
+    assert rules == ["d tanh(v2)/dv2 = 1 - tanh(v2)**2", "d(v1 * 2)/dv1 = 2"]
+
+
+def test_a_blank_label_is_none(mg: Any) -> None:
+    assert walk(mg, mg.Value(2.0, label=" \n"))["nodes"][0]["name"] == "v1"
+
+
+def test_a_leafs_own_backward_and_what_it_reaches_are_walked(mg: Any) -> None:
+    a, b = mg.Value(2.0, label="a"), mg.Value(3.0, label="b")
+    a._backward = lambda a=a, b=b: setattr(b, "grad", b.grad + 5.0 * a.grad)
+    found = walk(mg, a * b)
+    first, second = terms_of(found, "b")
+    assert (first["after"], second["before"], second["after"]) == (2.0, 2.0, 17.0)
+    assert second["rule"] == ""
+    a._backward = lambda: None  # else the closure keeps its own node
+
+
+def test_a_closure_that_clips_its_own_gradient_is_seen_to_do_so(mg: Any) -> None:
+    a = mg.Value(2.0, label="a")
+    b = a * 10.0
+    b.label = "b"
+    b._backward = lambda a=a, b=b: (setattr(b, "grad", 1.0), setattr(a, "grad", 10.0))
+    found = walk(mg, b * 7.0)
+    assert [term["after"] for term in terms_of(found, "b")] == [7.0, 1.0]
+    assert terms_of(found, "a")[0]["after"] == 10.0
+    b._backward = lambda: None
+
+
 @pytest.mark.parametrize("data", [math.inf, -math.inf, math.nan])
 def test_numbers_that_json_lacks_are_texts(mg: Any, data: float) -> None:
     found = walk(mg, mg.Value(data) + mg.Value(1.0))

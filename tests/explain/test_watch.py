@@ -120,6 +120,42 @@ def test_more_targets_than_examples_are_a_value_error(mg: Any) -> None:
         mg.Watch(mg.MLP(2, [1]), XS, [*Y, 1.0])
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["X", "y", "level"])
+def test_numbers_that_are_not_finite_are_a_value_error_naming_them(
+    mg: Any, name: str, number: float
+) -> None:
+    given: dict[str, Any] = {"X": [[0.0, 1.0]], "y": [1.0], "level": 0.5}
+    given[name] = {"X": [[0.0, number]], "y": [number], "level": number}[name]
+    with pytest.raises(ValueError, match=f"{name} must be finite, not {number}"):
+        mg.Watch(mg.MLP(2, [1]), **given)
+
+
+@pytest.mark.parametrize("target", [1.0, -1.0])
+def test_examples_of_one_class_are_on_the_side_of_their_target(mg: Any, target: float) -> None:
+    model = mg.MLP(2, [1])
+    watch = mg.Watch(model, XS, [target] * 3)
+    watch(0.0)
+    right = sum((model(x).data > 0) == (target > 0) for x in XS)
+    data = recorded(watch)
+    assert (data["steps"][0]["right"], data["middle"]) == (right, 0.0)
+
+
+def test_rows_of_several_lengths_are_filled_up(mg: Any) -> None:
+    class Two(mg.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            self.neurons = [mg.Neuron(1), mg.Neuron(2)]
+
+        def parameters(self) -> list[Any]:
+            return [p for neuron in self.neurons for p in neuron.parameters()]
+
+    watch = mg.Watch(Two())
+    watch(0.0)
+    data = recorded(watch)
+    assert data["matrices"] == [{"name": "neurons", "shape": [2, 3]}]
+    assert data["steps"][0]["gradients"] == [[0.0, 0.0, None, 0.0, 0.0, 0.0]]
+
+
 def test_a_boundary_of_two_outputs_is_a_value_error(mg: Any) -> None:
     watch = mg.Watch(mg.MLP(2, [2]), XS, Y)
     with pytest.raises(ValueError, match="a network of one output"):
