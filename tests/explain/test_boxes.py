@@ -86,10 +86,14 @@ def test_a_neuron_whose_weights_are_results_is_no_box(mg: Any) -> None:
 @pytest.mark.parametrize("op", ["*", "+", "exp", "**-1"])
 def test_an_operator_of_ones_own_may_have_any_name(mg: Any, op: str, count: int) -> None:
     own = mg.Value(6.0, tuple(values(mg, *range(count))), op)
-    share = (own + mg.Value(1.0).exp()) ** -1
-    root = (own + mg.Value(1.0) * mg.Value(2.0)).tanh() + own * share
-    assert all(kind == "softmax" for kind, _, _ in boxes(mg, root))
-    assert "digraph" in mg.draw_dot(root, collapse=True).source
+    sum_of_products = (own + mg.Value(1.0) * mg.Value(2.0)).tanh()
+    other = mg.Value(1.0).exp()
+    inverse = (mg.Value(6.0, tuple(values(mg, *range(count))), op) + other) ** -1
+    softmax = inverse._children[0]._children[0] * inverse + other * inverse
+    for root in (sum_of_products, softmax):
+        is_real = root is softmax and (op, count) == ("exp", 1)
+        assert [kind for kind, _, _ in boxes(mg, root)] == ["softmax"] * is_real
+        assert "digraph" in mg.draw_dot(root, collapse=True).source
 
 
 def by_hand(mg: Any, logits: list[Any]) -> list[Any]:
