@@ -34,7 +34,7 @@ KEEP_GIL = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 # The results must be those of Python's own arithmetic: no contraction to fused multiply-adds, nor,
 # whatever CFLAGS say, -ffast-math, which also has the linker round small numbers to 0 in the whole
-# process.
+# process. Unwind tables would be for exceptions, which C has not, and a tenth of a wheel.
 COMPILE_ARGS = (
     ["/std:c11", "/O2", "/fp:precise"]
     if os.name == "nt"

@@ -17,9 +17,7 @@ class _Node(NamedTuple):
     value: Value
     name: str
     children: tuple[Value, ...]
-    number: (
-        Any  # an exponent, or what kind of a custom node it is; see _compile/jit_way.py for a tuple
-    )
+    number: Any  # an exponent, or the kind of a custom node; a tuple: see _compile/jit_way.py
     partials: Sequence[Any]  # that a custom node was given
 
 
