@@ -520,7 +520,6 @@ typedef struct {
 
 /* What a replay reads and where it writes. All arrays are the caller's. */
 typedef struct {
-    const double *captured;  /* the data of captured nodes: one number for each */
     const mg_column *inputs; /* one for each input */
     const uint32_t *rows;    /* count numbers of rows; NULL: 0 to count - 1 */
     size_t count;
@@ -532,14 +531,15 @@ typedef struct {
     uint32_t *failed;           /* count numbers, 0 before: of the first guard that the row fails;
                                  * may be NULL if the program has no guards */
     uint32_t all_fail;          /* written: the first guard that all rows fail; 0: none */
-    double *scalars;            /* room for mg_program_scalars numbers */
-    double *sums;               /* room for mg_program_sums numbers for each chunk, at least one */
-    double *captured_grads;     /* MG_PARAMETERS, MG_ALL: written, one number for each */
-    double total;               /* MG_PARAMETERS, MG_ALL: the sum of seeds times outputs */
-    int check;                  /* 1: fill trap; otherwise with MG_NO_ITEM alone */
-    int kind;                   /* of processor: 0 is this one. For tests 1, 2, ... are its
-                                 * predecessors, as far as it has any, down to the plainest */
-    mg_trap trap;               /* of the first row that would raise; status MG_OK: none */
+    double *scalars;        /* mg_program_scalars numbers: the data of captured nodes, one number
+                             * for each, and room */
+    double *sums;           /* room for mg_program_sums numbers for each chunk, at least one */
+    double *captured_grads; /* MG_PARAMETERS, MG_ALL: written, one number for each */
+    double total;           /* MG_PARAMETERS, MG_ALL: the sum of seeds times outputs */
+    int check;              /* 1: fill trap; otherwise with MG_NO_ITEM alone */
+    int kind;               /* of processor: 0 is this one. For tests 1, 2, ... are its
+                             * predecessors, as far as it has any, down to the plainest */
+    mg_trap trap;           /* of the first row that would raise; status MG_OK: none */
 } mg_call;
 
 typedef struct {
@@ -707,8 +707,7 @@ typedef struct {
     uint32_t y;
     uint32_t z;
     uint32_t g;
-    uint32_t index; /* of an input, output or guard. MG_CODE_REDUCE: any so many terms, one after
-                     * the other, add to different adjoints */
+    uint32_t index; /* of an input, output or guard */
     uint32_t first; /* MG_CODE_SUM: the first run; MG_CODE_REDUCE, _KEEP, _TAKE, _SCATTER: the first
                      * term; MG_CODE_PICK: the first place */
     uint32_t count; /* number of runs, terms or places */

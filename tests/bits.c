@@ -215,8 +215,7 @@ static void replay(const recording *at, mg_program *program, mg_mode mode, int k
     mg_set_columns(outputs, out->outputs, at->count, 1, MOST);
     mg_set_columns(gradients, out->gradients, INPUTS, 1, INPUTS);
     const size_t sums = mg_program_sums(program) * mg_replay_chunks(ROWS);
-    mg_call call = {.captured = at->captured,
-                    .inputs = inputs,
+    mg_call call = {.inputs = inputs,
                     .count = ROWS,
                     .outputs = outputs,
                     .seeds = seeds,
@@ -227,6 +226,7 @@ static void replay(const recording *at, mg_program *program, mg_mode mode, int k
                     .sums = need(calloc(sums, sizeof(double))),
                     .captured_grads = out->parameters,
                     .kind = kind};
+    memcpy(call.scalars, at->captured, at->captures * sizeof(double));
     memset(out, 0, sizeof *out);
     mg_workspace *workspace = need(mg_workspace_new(program, mode));
     mg_replay(program, mode, &call, workspace);

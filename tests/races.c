@@ -119,6 +119,7 @@ static void *record_and_go_back(void *argument) {
 typedef struct {
     mg_program *program;
     mg_mode mode;
+    const double *parameters;
     double *rows;
     mg_call call;
     mg_column inputs[INPUTS], output, seed, gradients[INPUTS];
@@ -143,6 +144,7 @@ static void begin(replay *at) {
     at->call.failed = at->failed;
     at->call.captured_grads = at->grads;
     at->call.scalars = need(calloc(mg_program_scalars(at->program), sizeof(double)));
+    memcpy(at->call.scalars, at->parameters, PARAMETERS * sizeof(double));
     at->call.sums = need(calloc(sums, sizeof(double)));
 }
 
@@ -232,7 +234,8 @@ static bool replay_all(mg_program *program, const double *data, double *rows) {
             all[k] = (replay){.program = program,
                               .mode = mode,
                               .rows = rows,
-                              .call = {.captured = data, .check = mode == MG_ALL}};
+                              .parameters = data,
+                              .call = {.check = mode == MG_ALL}};
         run_together(replay_alone, all, sizeof(replay)); /* the first of them prepares the mode */
         replay_together(&all[THREADS]);
         for (size_t k = 1; k <= THREADS; k++) good &= same(&all[0], &all[k]);

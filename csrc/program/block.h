@@ -18,7 +18,7 @@ typedef struct mg_block {
     mg_mode mode;
     double *slots;         /* stride doubles for each slot */
     const double *scalars; /* the call's */
-    double *sums;          /* MG_LANES partial sums for each adjoint that rows add to */
+    double *sums;          /* the chunk's, of each adjoint, in the call */
     const double *ones;    /* 1.0 for each lane */
     uint32_t *rows;        /* the row of each lane */
     size_t first;          /* the place of the block's first row in the call's list */
@@ -62,22 +62,17 @@ static inline mg_lanes_of mg_operand_lanes(const mg_block *at, uint32_t referenc
 
 /* ---- the interpreters, one for each kind of processor ---- */
 
-typedef struct {
-    /* Evaluate the instructions from, from + 1, ..., to - 1 of the schedule. */
-    void (*run)(mg_block *at, size_t from, size_t to);
-    /* Add up the MG_LANES partial sums of each of `count` sums: sums has count * MG_LANES numbers,
-     * out has count. */
-    void (*add_lanes)(const double *sums, size_t count, double *out);
-} mg_kernels;
+/* Evaluates the instructions from, from + 1, ..., to - 1 of the schedule. */
+typedef void mg_interpreter(mg_block *at, size_t from, size_t to);
 
-extern const mg_kernels mg_kernels_plain;
+mg_interpreter mg_run_plain;
 #if defined(MG_HAS_KINDS)
-extern const mg_kernels mg_kernels_avx2;
-extern const mg_kernels mg_kernels_avx512;
+mg_interpreter mg_run_avx2;
+mg_interpreter mg_run_avx512;
 #endif
 
 /* Return the interpreter for this processor; kind: see mg_call. In replay.c. */
-const mg_kernels *mg_choose_kernels(int kind);
+mg_interpreter *mg_choose_interpreter(int kind);
 
 /* ---- between rows and lanes ---- */
 

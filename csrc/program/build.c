@@ -18,7 +18,6 @@ void mg_drop_program(mg_program *program) {
     mg_deallocate(memory, program->guards);
     mg_deallocate(memory, program->constants);
     mg_deallocate(memory, program->is_constant);
-    mg_deallocate(memory, program->places);
     mg_deallocate(memory, program->steps);
     mg_deallocate(memory, program->scalar_terms);
     mg_deallocate(memory, program->adjoints);
@@ -177,13 +176,21 @@ size_t mg_program_work(const mg_program *program, mg_mode mode) {
     return program->schedules[mode].count + program->schedules[mode].term_count;
 }
 
+/* Return the number of captured nodes that are needed. */
+static size_t count_captured(const mg_program *program) {
+    size_t count = 0;
+    for (size_t i = 0; i < program->count; i++)
+        count += program->entries[i].op == MG_TRACE_CAPTURED && program->fates[i].needed;
+    return count;
+}
+
 void mg_program_describe(const mg_program *program, mg_program_facts *out) {
     *out = (mg_program_facts){
         .inputs = program->inputs,
         .captured = program->captured,
         .outputs = program->output_count,
         .guards = program->guard_count,
-        .scalars = program->place_count + program->step_count,
+        .scalars = count_captured(program) + program->step_count,
         .instructions = program->row_count,
     };
 }

@@ -26,10 +26,10 @@ static double *element(const mg_column *column, size_t row) {
 static int compute(const mg_built *built, mg_mode mode, const mg_call *call, size_t row,
                    const row_of_numbers *at) {
     for (size_t i = 0; i < built->inputs; i++) at->inputs[i] = *element(&call->inputs[i], row);
-    if (mode == MG_FORWARD) return built->values(at->inputs, call->captured, at->results, at->room);
+    if (mode == MG_FORWARD) return built->values(at->inputs, call->scalars, at->results, at->room);
     for (size_t i = 0; i < built->outputs; i++)
         at->seeds[i] = call->seeds[i].data != NULL ? *element(&call->seeds[i], row) : call->seed;
-    return built->gradients(at->inputs, call->captured, at->seeds, at->results, at->input_gradients,
+    return built->gradients(at->inputs, call->scalars, at->seeds, at->results, at->input_gradients,
                             at->parameter_gradients, at->room);
 }
 

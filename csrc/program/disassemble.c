@@ -326,9 +326,10 @@ static void write_scalar(writer *to, const mg_scalar_step *step) {
 size_t mg_program_list(const mg_program *program, mg_mode mode, char *text, size_t size) {
     writer to = {program, &program->schedules[mode], text, size, 0};
     write_text(&to, "once a call:\n");
-    for (size_t i = 0; i < program->place_count; i++)
-        write_text(&to, "    s%lu = parameter %lu\n", (unsigned long)program->places[i].scalar,
-                   (unsigned long)program->places[i].captured);
+    for (size_t i = 0; i < program->count; i++)
+        if (program->entries[i].op == MG_TRACE_CAPTURED && program->fates[i].needed)
+            write_text(&to, "    s%lu = parameter %lu\n", (unsigned long)program->entries[i].x,
+                       (unsigned long)program->entries[i].x);
     for (size_t i = 0; i < program->step_count; i++) write_scalar(&to, &program->steps[i]);
     write_text(&to, "for each row:\n");
     for (size_t i = 0; i < to.schedule->count; i++) write_instruction(&to, &to.schedule->code[i]);

@@ -3,7 +3,7 @@
  *
  *     TARGET      the attribute that lets the compiler use the instructions of that processor
  *     PACK_BYTES  the size of its vectors; 8: there are none
- *     KERNELS     the name of the result, a mg_kernels
+ *     RUN         the name of the result, a mg_interpreter
  *
  * No kind fuses multiplications with additions, and none changes their order: results are the same
  * to the last bit. */
@@ -116,20 +116,33 @@ static const uint64_t row_masks[2 * MG_LANES] = {~(uint64_t)0, ~(uint64_t)0, ~(u
 #else
 typedef long long mask_pack __attribute__((vector_size(PACK_BYTES), may_alias, aligned(8)));
 #define MASK(product, mask) ((pack)((mask_pack)(product) & *(const mask_pack *)(mask)))
+typedef double four_lanes __attribute__((vector_size(32), may_alias, aligned(8)));
+typedef double two_lanes __attribute__((vector_size(16), may_alias, aligned(8)));
 #endif
 
-/* For each of `count` terms add b * g, or g where b is MG_NOTHING, to the partial sums of adjoint
- * a: lane l of the block to partial sum l modulo MG_LANES. Lanes beyond the rows add 0. The terms
- * have different adjoints. */
+/* Return the sum of MG_LANES lanes: the second half is added to the first, until there is one. */
+TARGET MG_INLINE double add_lanes(const double *lanes) {
+#if PACK_BYTES == 8
+    return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) +
+           ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+#else
+    const four_lanes fours = ((const four_lanes *)lanes)[0] + ((const four_lanes *)lanes)[1];
+    const two_lanes twos = ((const two_lanes *)&fours)[0] + ((const two_lanes *)&fours)[1];
+    return twos[0] + twos[1];
+#endif
+}
+
+/* For each of `count` terms add the sum over rows of b * g, or of g where b is MG_NOTHING, to the
+ * sum of adjoint a. Lanes beyond the rows add 0. Lane l is added to partial sum l modulo MG_LANES.
+ */
 TARGET MG_INLINE void reduce_terms(const mg_block *at, const mg_product *terms, const int count,
                                    const double *g) {
     const size_t rest = at->used % MG_LANES, whole = at->used - rest;
     const double *b[TOGETHER];
     pack sum[TOGETHER][WIDTH];
     for (int t = 0; t < count; t++) {
-        const pack *from = (const pack *)(at->sums + (size_t)terms[t].a * MG_LANES);
         b[t] = terms[t].b == MG_NOTHING ? at->ones : mg_slot(at, terms[t].b);
-        for (int k = 0; k < WIDTH; k++) sum[t][k] = from[k];
+        for (int k = 0; k < WIDTH; k++) sum[t][k] = SPREAD(0.0);
     }
     for (size_t l = 0; l < whole; l += MG_LANES)
         for (int k = 0; k < WIDTH; k++) {
@@ -142,53 +155,24 @@ TARGET MG_INLINE void reduce_terms(const mg_block *at, const mg_product *terms, 
         for (int t = 0; t < count; t++)
             sum[t][k] += MASK(((const pack *)(b[t] + whole))[k] * gradient, mask);
     }
-    for (int t = 0; t < count; t++) {
-        pack *to = (pack *)(at->sums + (size_t)terms[t].a * MG_LANES);
-        for (int k = 0; k < WIDTH; k++) to[k] = sum[t][k];
-    }
+    for (int t = 0; t < count; t++) at->sums[terms[t].a] += add_lanes((const double *)sum[t]);
 }
 
-/* Do a reduction, with as many terms at once as fill eight registers with their partial sums, if
- * that many terms always have different adjoints. */
+/* Do a reduction, with as many terms at once as fill eight registers with their partial sums. */
 TARGET static inline void reduce_rows(const mg_block *at, const mg_instruction *in) {
     const mg_product *term = at->schedule->terms + in->first;
     const mg_product *const end = term + in->count;
     const double *g = mg_slot(at, in->g);
 #define REDUCE(count) \
     for (; end - term >= (count); term += (count)) reduce_terms(at, term, count, g)
-    if (in->index >= TOGETHER) {
-        REDUCE(TOGETHER);
-        REDUCE((TOGETHER + 1) / 2);
-        REDUCE((TOGETHER + 3) / 4);
-    }
+    REDUCE(TOGETHER);
+    REDUCE((TOGETHER + 1) / 2);
+    REDUCE((TOGETHER + 3) / 4);
     REDUCE(1);
 #undef REDUCE
 }
 
-enum { BATCH = 16 }; /* so many sums have their partial sums added up at a time */
-
-TARGET static void add_lanes(const double *sums, size_t count, double *out) {
-    double pairs[4 * BATCH], fours[2 * BATCH];
-    for (; count >= BATCH; count -= BATCH) {
-        for (int i = 0; i < 4 * BATCH; i++) pairs[i] = sums[2 * i] + sums[2 * i + 1];
-        for (int i = 0; i < 2 * BATCH; i++) fours[i] = pairs[2 * i] + pairs[2 * i + 1];
-        for (int i = 0; i < BATCH; i++) out[i] = fours[2 * i] + fours[2 * i + 1];
-        sums += MG_LANES * BATCH;
-        out += BATCH;
-    }
-    for (; count > 0; count--, sums += MG_LANES)
-        *out++ = ((sums[0] + sums[1]) + (sums[2] + sums[3])) +
-                 ((sums[4] + sums[5]) + (sums[6] + sums[7]));
-}
-
 /* ---- rows that are left out ---- */
-
-/* Whether all scalars are finite. */
-TARGET static bool are_finite(const double *scalars, size_t count) {
-    uint64_t bits = 0;
-    for (size_t i = 0; i < count; i++) bits |= mg_lane_bits(scalars[i] * 0.0) << 1;
-    return bits == 0; /* 0 * x is 0 or -0 where x is finite, otherwise nan; the sign is dropped */
-}
 
 /* Compute the tests of `width` packs of lanes, from lane l on: nan where a value is not finite,
  * otherwise the gradient x. */
@@ -210,7 +194,7 @@ TARGET static void keep(mg_block *at, const mg_instruction *in) {
     _Alignas(64) double tests[MG_MOST_LANES];
     const mg_product *const terms = at->schedule->terms + in->first, *const end = terms + in->count;
     if (mg_lanes_to_keep(at, in, mg_count_zeros(at, mg_slot(at, in->x))) == at->lanes) return;
-    if (at->finite < 0) at->finite = are_finite(at->scalars, at->program->scalar_count);
+    if (at->finite < 0) at->finite = mg_are_finite(at->scalars, at->program->scalar_count);
     if (!at->finite) return;
     if (at->lanes >= 4 * PACK)
         TILES(TEST_TILE, 4);
@@ -347,7 +331,6 @@ TARGET static void pick(const mg_block *at, const mg_instruction *in) {
         }
 }
 
-/* Lane l of the block is added to partial sum l modulo MG_LANES, as in a reduction. */
 TARGET static void scatter(const mg_block *at, const mg_instruction *in) {
     uint32_t places[MG_MOST_LANES];
     const mg_product *const terms = at->schedule->terms + in->first;
@@ -355,11 +338,11 @@ TARGET static void scatter(const mg_block *at, const mg_instruction *in) {
     find_places(at, in, places);
     for (size_t l = 0; l < at->used; l++) {
         const uint32_t to = places[l] < in->count ? terms[places[l]].a : MG_NOTHING;
-        if (to != MG_NOTHING) at->sums[(size_t)to * MG_LANES + l % MG_LANES] += g[l];
+        if (to != MG_NOTHING) at->sums[to] += g[l];
     }
 }
 
-TARGET static void run(mg_block *at, size_t from, size_t to) {
+TARGET void RUN(mg_block *at, size_t from, size_t to) {
     for (size_t i = from; i < to; i++) {
         const mg_instruction *in = &at->schedule->code[i];
         if (at->check) mg_check_lanes(at, in);
@@ -459,5 +442,3 @@ TARGET static void run(mg_block *at, size_t from, size_t to) {
         }
     }
 }
-
-const mg_kernels KERNELS = {run, add_lanes};

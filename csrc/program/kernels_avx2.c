@@ -4,7 +4,7 @@
 #if defined(MG_HAS_KINDS)
 #define TARGET __attribute__((target("avx2")))
 #define PACK_BYTES 32
-#define KERNELS mg_kernels_avx2
+#define RUN mg_run_avx2
 #include "program/kernels.inc.h"
 #else
 typedef int mg_no_avx2; /* C demands a declaration in every file */

@@ -6,5 +6,5 @@
 #else
 #define PACK_BYTES 8
 #endif
-#define KERNELS mg_kernels_plain
+#define RUN mg_run_plain
 #include "program/kernels.inc.h"

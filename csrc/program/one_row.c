@@ -14,7 +14,7 @@ static void run_packs(const mg_packs *packs, int kind, double *room, mg_trap *tr
         .stride = 1,
         .trap = trap,
     };
-    mg_choose_kernels(kind)->run(&at, 0, packs->schedule.count);
+    mg_choose_interpreter(kind)(&at, 0, packs->schedule.count);
 }
 
 static void put_constants(const mg_packs *packs, double *room) {
@@ -90,7 +90,7 @@ static void take_row(const mg_packs *packs, mg_mode mode, mg_call *call, const d
 
 int mg_replay_row(const mg_packs *packs, mg_mode mode, mg_call *call, double *room) {
     mg_trap errors = {.status = MG_OK}; /* that only a call with `check` would tell */
-    memcpy(room + packs->inputs, call->captured, packs->captured * sizeof(double));
+    memcpy(room + packs->inputs, call->scalars, packs->captured * sizeof(double));
     put_constants(packs, room);
     put_row(packs, call, room);
     call->all_fail = 0;

@@ -22,42 +22,16 @@ static bool is_scalar_level(const mg_program *program, size_t i) {
            program->entries[i].op != MG_TRACE_ITEM;
 }
 
-static void place_adjoint(mg_program *program, uint32_t i, uint32_t *next) {
-    if (is_scalar_level(program, i) && program->adjoints[i] == MG_NOTHING)
-        program->adjoints[i] = (*next)++;
-}
-
-/* Place the adjoints of the operands that an entry of rows passes gradients to. */
-static void place_targets(mg_program *program, const mg_entry *entry, uint32_t *next) {
-    uint32_t targets[2];
-    if (entry->op != MG_TRACE_TAKE) {
-        const unsigned count = mg_entry_targets(entry, targets);
-        for (unsigned k = 0; k < count; k++) place_adjoint(program, targets[k], next);
-        return;
-    }
-    const mg_entry *item = &program->entries[entry->y];
-    for (uint32_t left = item->z; left > 0; left--, item = &program->entries[item->y])
-        place_adjoint(program, item->x, next);
-    mg_gives_up(program->memory, program->entries[entry->y].z);
-}
-
-/* Give the adjoints of scalars places: the first places to the scalars that rows use or that are
- * outputs, whose adjoints are sums over rows. */
+/* Give the adjoints of scalars places. */
 static void place_adjoints(mg_program *program) {
-    uint32_t *adjoints = program->adjoints;
-    uint32_t next = 0;
-    memset(adjoints, 0xff, program->count * sizeof(uint32_t));
-    for (size_t i = 0; i < program->output_count; i++)
-        place_adjoint(program, program->outputs[i], &next);
-    for (size_t i = 0; i < program->count; i++) {
-        const mg_fate *fate = &program->fates[i];
-        if (mg_gives_up(program->memory, 1)) return;
-        if (!fate->needed || fate->level != MG_LEVEL_ROW || !fate->reached) continue;
-        if (program->entries[i].op != MG_TRACE_ITEM)
-            place_targets(program, &program->entries[i], &next);
+    uint32_t next = (uint32_t)program->captured;
+    for (uint32_t i = 0; i < program->count; i++) {
+        const mg_entry *entry = &program->entries[i];
+        if (!is_scalar_level(program, i))
+            program->adjoints[i] = MG_NOTHING;
+        else
+            program->adjoints[i] = entry->op == MG_TRACE_CAPTURED ? entry->x : next++;
     }
-    program->sum_count = next;
-    for (uint32_t i = 0; i < program->count; i++) place_adjoint(program, i, &next);
     program->adjoint_count = next;
 }
 
@@ -140,19 +114,15 @@ static void place_steps(mg_program *program, const bool *absorbed, uint32_t *ter
         }
         if (fate->value != i) {
             fate->scalar = program->fates[fate->value].scalar;
+        } else if (entry->op == MG_TRACE_CAPTURED) {
+            fate->scalar = entry->x;
         } else {
             fate->scalar = (uint32_t)program->scalar_count++;
             program->is_constant[fate->scalar] = entry->op == MG_TRACE_CONSTANT;
             program->constants[fate->scalar] = entry->op == MG_TRACE_CONSTANT ? entry->number : 0.0;
         }
-        if (fate->level != MG_LEVEL_SCALAR || absorbed[i]) continue;
-        if (entry->op == MG_TRACE_CAPTURED) {
-            mg_place *place = &program->places[program->place_count++];
-            place->captured = entry->x;
-            place->scalar = fate->scalar;
-            place->adjoint = fate->reached ? program->adjoints[i] : MG_NOTHING;
+        if (fate->level != MG_LEVEL_SCALAR || entry->op == MG_TRACE_CAPTURED || absorbed[i])
             continue;
-        }
         mg_scalar_step *step = &program->steps[program->step_count++];
         *step = step_of(program, i);
         if (entry->op == MG_OP_add && fate->value == i)
@@ -165,7 +135,8 @@ bool mg_place_scalars(mg_arena *memory, mg_program *program) {
     const size_t most = program->count + 1;
     bool *absorbed = mg_allocate(memory, most * sizeof(bool));
     uint32_t *terms = mg_allocate(memory, most * sizeof(uint32_t));
-    size_t scalars = 0, steps = 0, elements = 0;
+    size_t scalars = program->captured, steps = 0, elements = 0;
+    program->scalar_count = program->captured;
     for (size_t i = 0; i < program->count; i++) {
         const mg_fate *fate = &program->fates[i];
         if (!fate->needed || fate->level == MG_LEVEL_ROW) continue;
@@ -178,12 +149,11 @@ bool mg_place_scalars(mg_arena *memory, mg_program *program) {
     place_adjoints(program);
     program->constants = mg_allocate(memory, (scalars + 1) * sizeof(double));
     program->is_constant = mg_allocate(memory, (scalars + 1) * sizeof(bool));
-    program->places = mg_allocate(memory, (steps + 1) * sizeof(mg_place));
     program->steps = mg_allocate(memory, (steps + 1) * sizeof(mg_scalar_step));
     program->scalar_terms =
         mg_allocate(memory, (2 * steps + elements + 1) * sizeof(mg_scalar_term));
     bool good = program->constants != NULL && program->is_constant != NULL &&
-                program->places != NULL && program->steps != NULL && program->scalar_terms != NULL;
+                program->steps != NULL && program->scalar_terms != NULL;
     good = good && absorbed != NULL && terms != NULL;
     if (good) place_steps(program, absorbed, terms);
     mg_deallocate(memory, absorbed);
@@ -248,8 +218,6 @@ static void take_scalar(const mg_program *program, mg_call *call, const mg_scala
 void mg_evaluate_scalars(const mg_program *program, mg_call *call) {
     double *const scalars = call->scalars;
     const mg_scalar_step *const end = program->steps + program->step_count;
-    for (size_t i = 0; i < program->place_count; i++)
-        scalars[program->places[i].scalar] = call->captured[program->places[i].captured];
     for (const mg_scalar_step *step = program->steps; step < end; step++) {
         mg_status status = MG_OK;
         if (step->shared) continue;
@@ -281,10 +249,9 @@ void mg_evaluate_scalars(const mg_program *program, mg_call *call) {
     }
 }
 
-void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints) {
+/* Push the adjoints of scalars down to captured nodes. */
+static void push_scalars(const mg_program *program, mg_call *call, double *adjoints) {
     const double *const scalars = call->scalars;
-    const bool again = call->scale != 1.0; /* see mg_replay_end */
-    for (size_t i = 0; !again && i < program->captured; i++) call->captured_grads[i] = 0.0;
     for (const mg_scalar_step *step = program->steps + program->step_count;
          step-- > program->steps;) {
         const double g = adjoints[step->adjoint];
@@ -318,13 +285,16 @@ void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints)
         if (step->adjoint_x != MG_NOTHING) adjoints[step->adjoint_x] += dx * g;
         if (step->adjoint_y != MG_NOTHING) adjoints[step->adjoint_y] += dy * g;
     }
-    for (size_t i = 0; i < program->place_count; i++) {
-        const mg_place *place = &program->places[i];
-        double *grad = &call->captured_grads[place->captured];
-        if (place->adjoint == MG_NOTHING) continue;
-        if (!again)
-            *grad = adjoints[place->adjoint];
-        else if (!isfinite(*grad))
-            *grad = adjoints[place->adjoint] / call->scale;
+}
+
+bool mg_push_scalars(const mg_program *program, mg_call *call) {
+    double *const grads = call->captured_grads;
+    push_scalars(program, call, call->sums);
+    if (call->scale == 1.0) {
+        memcpy(grads, call->sums, program->captured * sizeof(double));
+        return call->count > 1 && !mg_are_finite(grads, program->captured);
     }
+    for (size_t i = 0; i < program->captured; i++)
+        if (!isfinite(grads[i])) grads[i] = call->sums[i] / call->scale;
+    return false;
 }

@@ -9,8 +9,9 @@
 bool mg_place_scalars(mg_arena *memory, mg_program *program);
 /* Compute the scalars of a call. */
 void mg_evaluate_scalars(const mg_program *program, mg_call *call);
-/* Push the adjoints of scalars, adjoint_count numbers of which the first are sums over rows, down
- * to the captured nodes: into call->captured_grads. */
-void mg_push_scalars(const mg_program *program, mg_call *call, double *adjoints);
+/* Push the adjoints of scalars, which are in call->sums, down to those of captured nodes, and write
+ * these to call->captured_grads; in a replay with smaller seeds, to those that were not finite.
+ * Return whether some are not, and the rows are to be replayed so. */
+bool mg_push_scalars(const mg_program *program, mg_call *call);
 
 #endif

@@ -3,7 +3,8 @@
  *
  * An entry of the trace has one of three levels: a constant; a scalar, which depends on captured
  * nodes alone and is evaluated once a call; or a row's own value. The numbers of scalars and of
- * constants lie in one array, the scalars. Rows are replayed in blocks: a row's value lies in a
+ * constants lie in one array, the scalars, in which those of captured nodes come first; so do their
+ * adjoints among those of scalars. Rows are replayed in blocks: a row's value lies in a
  * slot of the workspace, which has a double for each lane of the block.
  *
  * A program has code for each mode: straight-line instructions, forward, then reverse. The reverse
@@ -12,6 +13,8 @@
  * add them. */
 #ifndef MG_PROGRAM_H
 #define MG_PROGRAM_H
+
+#include <string.h>
 
 #include "graph/memory.h"
 
@@ -48,13 +51,6 @@ typedef struct {
 } mg_fate;
 
 enum { MG_LEVEL_CONSTANT, MG_LEVEL_SCALAR, MG_LEVEL_ROW };
-
-/* The place of a captured node's number among the scalars, and of its adjoint. */
-typedef struct {
-    uint32_t captured; /* which captured node */
-    uint32_t scalar;
-    uint32_t adjoint; /* MG_NOTHING: no gradient passes to the node */
-} mg_place;
 
 /* A term of a sum of scalars: a * b, or a where b is MG_NOTHING. Places of scalars and adjoints. */
 typedef struct {
@@ -110,10 +106,8 @@ struct mg_program {
     size_t guard_count;
     mg_guard *guards; /* guard_count */
     size_t scalar_count;
-    double *constants; /* scalar_count numbers; 0.0 where the scalar is no constant */
-    bool *is_constant; /* scalar_count */
-    mg_place *places;  /* place_count: of captured nodes that are needed */
-    size_t place_count;
+    double *constants;     /* scalar_count numbers; 0.0 where the scalar is no constant */
+    bool *is_constant;     /* scalar_count */
     mg_scalar_step *steps; /* step_count, in order */
     size_t step_count;
     mg_scalar_term *scalar_terms; /* scalar_term_count */
@@ -121,7 +115,6 @@ struct mg_program {
     uint32_t *adjoints;   /* for each entry: the place of its adjoint if it is a scalar's, or
                            * MG_NOTHING */
     size_t adjoint_count; /* number of adjoints of scalars */
-    size_t sum_count;     /* number of those that rows add to; they come first */
     size_t row_count;     /* number of entries evaluated for each row */
     size_t item_count;    /* number of items of tables */
     mg_region *regions;   /* region_count; none where gradients reach all entries in all rows */
@@ -174,6 +167,18 @@ static inline uint32_t mg_place_among(double index, uint32_t count) {
     const double inside = index >= 0.0 && index < (double)count ? index : (double)count;
     const uint32_t place = (uint32_t)(int32_t)inside;
     return (double)place == inside ? place : count;
+}
+
+/* Whether all numbers are finite. */
+static inline bool mg_are_finite(const double *numbers, size_t count) {
+    uint64_t bits = 0, some;
+    for (size_t i = 0; i < count; i++) {
+        const double zero =
+            numbers[i] * 0.0; /* nan where the number is not finite, otherwise 0 or -0 */
+        memcpy(&some, &zero, sizeof some);
+        bits |= some << 1;
+    }
+    return bits == 0;
 }
 
 /* Write the operands of an entry to out and return how many there are. */

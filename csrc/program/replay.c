@@ -4,11 +4,11 @@
  * divided into blocks of as many rows as the cache has room for. Within a block each instruction is
  * a loop over the block's lanes.
  *
- * A sum over rows is kept in MG_LANES partial sums, and the lane of a row, modulo MG_LANES, decides
- * to which of them the row is added. The lane of a row depends on the width of blocks, which
- * depends on the program, and on which rows of the block are gone through in reverse. Partial sums
- * are added up chunk by chunk. So the bits of a result depend on program, parameters and rows
- * alone, not on which thread replays which chunk.
+ * A sum over rows is that of its chunks' sums, in order, and a chunk's is that of its blocks'. In a
+ * block the lane of a row, modulo MG_LANES, decides to which of MG_LANES partial sums the row is
+ * added. The lane of a row depends on the width of blocks, which depends on the program, and on
+ * which rows of the block are gone through in reverse. So the bits of a result depend on program,
+ * parameters and rows alone, not on which thread replays which chunk.
  *
  * Threads share nothing that any of them writes. Program and call are only read. A workspace and a
  * trap are one thread's own. Of what the call points to, outputs, gradients and failed have a place
@@ -36,7 +36,6 @@ struct mg_workspace {
     mg_arena *memory;
     size_t lanes;     /* the widest block that a slot has room for */
     double *slots;    /* lanes doubles for each slot, aligned */
-    double *sums;     /* MG_LANES partial sums for each adjoint that rows add to */
     double *ones;     /* 1.0 for each lane: a factor for gradients that are summed alone */
     uint32_t *rows;   /* the row of each lane */
     uint32_t *failed; /* for each lane: the number of the first guard that its row fails, or 0 */
@@ -46,14 +45,14 @@ struct mg_workspace {
 
 /* ---- the kind of processor ---- */
 
-const mg_kernels *mg_choose_kernels(int kind) {
+mg_interpreter *mg_choose_interpreter(int kind) {
 #if defined(MG_HAS_KINDS)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && kind-- <= 0) return &mg_kernels_avx512;
-    if (__builtin_cpu_supports("avx2") && kind-- <= 0) return &mg_kernels_avx2;
+    if (__builtin_cpu_supports("avx512f") && kind-- <= 0) return mg_run_avx512;
+    if (__builtin_cpu_supports("avx2") && kind-- <= 0) return mg_run_avx2;
 #endif
     (void)kind;
-    return &mg_kernels_plain;
+    return mg_run_plain;
 }
 
 /* ---- a block ---- */
@@ -134,13 +133,13 @@ static bool next_stage(mg_block *at) {
 }
 
 /* Run a block until *work is done, which is counted down; true: the block is done. */
-static bool run_block(mg_block *at, const mg_kernels *kernels, size_t *work) {
+static bool run_block(mg_block *at, mg_interpreter *run, size_t *work) {
     const mg_schedule *schedule = at->schedule;
     while (*work != 0) {
         const size_t end = at->stage == MG_STAGE_REST ? schedule->count : schedule->decided;
         const size_t cost = at->lanes * schedule->terms_each, left = end - at->next;
         const size_t step = left * cost <= *work ? left : *work / cost + 1;
-        kernels->run(at, at->next, at->next + step);
+        run(at, at->next, at->next + step);
         at->next += step;
         *work -= step * cost < *work ? step * cost : *work;
         if ((at->next == end || at->used == 0) && !next_stage(at)) return true;
@@ -160,38 +159,34 @@ size_t mg_replay_chunks(size_t rows) {
 }
 
 /* Run the chunk under way until *work is done, which is counted down, or the chunk is done. */
-static void run_chunk(mg_block *at, const mg_kernels *kernels, size_t widest, mg_progress *progress,
+static void run_chunk(mg_block *at, mg_interpreter *run, size_t widest, mg_progress *progress,
                       size_t *work) {
     const mg_program *program = at->program;
     const size_t size = chunk_rows(at->call->count), first = progress->chunk * size;
     const size_t count = at->call->count - first < size ? at->call->count - first : size;
     const size_t blocks = (count + widest - 1) / widest;
     const size_t width = round_up((count + blocks - 1) / blocks, MG_LANES);
+    const size_t sums = program->adjoint_count + 1; /* the last one is the total */
+    if (mg_adds_up(at->mode)) at->sums = at->call->sums + progress->chunk * sums;
     if (progress->done == 0 && at->stage == MG_STAGE_NONE) {
         at->total = 0.0;
-        if (mg_adds_up(at->mode))
-            memset(at->sums, 0, program->sum_count * MG_LANES * sizeof(double));
+        if (mg_adds_up(at->mode)) memset(at->sums, 0, sums * sizeof(double));
     }
     for (; progress->done < count; progress->done += at->count) {
         const size_t left = count - progress->done;
         if (at->stage == MG_STAGE_NONE)
             start_block(at, first + progress->done, left < width ? left : width);
-        if (!run_block(at, kernels, work)) return;
+        if (!run_block(at, run, work)) return;
         at->stage = MG_STAGE_NONE;
     }
-    if (mg_adds_up(at->mode)) {
-        double *sums = at->call->sums + progress->chunk * (program->adjoint_count + 1);
-        kernels->add_lanes(at->sums, program->sum_count, sums);
-        for (size_t i = program->sum_count; i < program->adjoint_count; i++) sums[i] = 0.0;
-        sums[program->adjoint_count] = at->total;
-    }
+    if (mg_adds_up(at->mode)) at->sums[program->adjoint_count] = at->total;
     progress->chunk++;
     progress->done = 0;
 }
 
 int mg_replay_some(const mg_program *program, mg_mode mode, const mg_call *call,
                    mg_workspace *workspace, mg_progress *progress, size_t work, mg_trap *trap) {
-    const mg_kernels *kernels = mg_choose_kernels(call->kind);
+    mg_interpreter *const run = mg_choose_interpreter(call->kind);
     mg_block *at = &workspace->block;
     if (!progress->under_way)
         *at = (mg_block){
@@ -201,7 +196,6 @@ int mg_replay_some(const mg_program *program, mg_mode mode, const mg_call *call,
             .mode = mode,
             .slots = workspace->slots,
             .scalars = call->scalars,
-            .sums = workspace->sums,
             .ones = workspace->ones,
             .rows = workspace->rows,
             .failed = workspace->failed,
@@ -210,7 +204,7 @@ int mg_replay_some(const mg_program *program, mg_mode mode, const mg_call *call,
         };
     progress->under_way = 1;
     while (progress->chunk < progress->last && work != 0)
-        run_chunk(at, kernels, workspace->lanes, progress, &work);
+        run_chunk(at, run, workspace->lanes, progress, &work);
     progress->failures = at->failures;
     return progress->chunk < progress->last;
 }
@@ -237,7 +231,9 @@ static uint32_t first_to_fail(const mg_program *program, const double *scalars, 
 }
 
 int mg_replay_begin(const mg_program *program, mg_call *call) {
-    memcpy(call->scalars, program->constants, program->scalar_count * sizeof(double));
+    const size_t captured = program->captured;
+    memcpy(call->scalars + captured, program->constants + captured,
+           (program->scalar_count - captured) * sizeof(double));
     call->trap.status = MG_OK;
     mg_evaluate_scalars(program, call);
     bool first;
@@ -247,12 +243,6 @@ int mg_replay_begin(const mg_program *program, mg_call *call) {
     return 0;
 }
 
-static bool are_finite(const double *numbers, size_t count) {
-    size_t i = 0;
-    while (i < count && isfinite(numbers[i])) i++;
-    return i == count;
-}
-
 int mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call) {
     const size_t chunks = mg_replay_chunks(call->count), width = program->adjoint_count + 1;
     if (!mg_adds_up(mode)) return 0;
@@ -260,9 +250,7 @@ int mg_replay_end(const mg_program *program, mg_mode mode, mg_call *call) {
     for (size_t chunk = 1; chunk < chunks; chunk++)
         for (size_t i = 0; i < width; i++) call->sums[i] += call->sums[chunk * width + i];
     call->total = call->sums[width - 1];
-    mg_push_scalars(program, call, call->sums);
-    const bool again = call->scale == 1.0 && call->count > 1 &&
-                       !are_finite(call->captured_grads, program->captured);
+    const bool again = mg_push_scalars(program, call);
     call->scale = 1.0;
     while (again && call->scale * (double)call->count > 1.0) call->scale *= 0.5;
     return again;
@@ -311,7 +299,7 @@ mg_workspace *mg_workspace_new(const mg_program *program, mg_mode mode) {
     size_t lanes = CACHE / sizeof(double) / (slots + 1) / MG_LANES * MG_LANES;
     if (lanes < LEAST_LANES) lanes = LEAST_LANES;
     if (lanes > MG_MOST_LANES) lanes = MG_MOST_LANES;
-    const size_t doubles = (slots + 1) * lanes + program->sum_count * MG_LANES;
+    const size_t doubles = (slots + 1) * lanes;
     const size_t size =
         sizeof(mg_workspace) + doubles * sizeof(double) + 64 + 2 * lanes * sizeof(uint32_t);
     if (slots > SIZE_MAX / 64 / MG_MOST_LANES) return NULL;
@@ -322,8 +310,7 @@ mg_workspace *mg_workspace_new(const mg_program *program, mg_mode mode) {
     workspace->memory = memory;
     workspace->lanes = lanes;
     workspace->slots = (double *)(((uintptr_t)workspace->room + 63) & ~(uintptr_t)63);
-    workspace->sums = workspace->slots + slots * lanes;
-    workspace->ones = workspace->sums + program->sum_count * MG_LANES;
+    workspace->ones = workspace->slots + slots * lanes;
     workspace->rows = (uint32_t *)(workspace->ones + lanes);
     workspace->failed = workspace->rows + lanes;
     for (size_t l = 0; l < lanes; l++) workspace->ones[l] = 1.0;

@@ -138,16 +138,6 @@ static uint32_t mask_once(mg_scheduler *at, mg_masked *last, uint32_t region, ui
 
 /* ---- reverse ---- */
 
-/* Return the largest n up to MG_LANES for which any n terms, one after the other, add to different
- * adjoints. */
-static uint32_t count_different(const mg_product *terms, size_t count) {
-    uint32_t least = MG_LANES;
-    for (size_t i = 0; i < count; i++)
-        for (uint32_t k = 1; k < least && k <= i; k++)
-            if (terms[i].a == terms[i - k].a) least = k;
-    return least;
-}
-
 /* Emit the reduction under way, if there is one. */
 static void flush(mg_scheduler *at) {
     mg_schedule *out = at->out;
@@ -156,7 +146,6 @@ static void flush(mg_scheduler *at) {
     reduce.g = at->pending_g;
     reduce.first = (uint32_t)out->term_count;
     reduce.count = (uint32_t)at->pending_count;
-    reduce.index = count_different(at->pending, at->pending_count);
     for (size_t i = 0; i < at->pending_count; i++) {
         if (!MG_GROW_OR_FAIL(at, out->terms, out->term_count, out->term_room)) return;
         out->terms[out->term_count++] = at->pending[i];

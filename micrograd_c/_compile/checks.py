@@ -42,7 +42,7 @@ def first_suspect(
     A row whose gradients of parameters alone are not finite is found by replaying parts of the
     rows. A row with arguments that are not finite is none, and no row is where parameters are not.
     """
-    if not len(replayed) or not np.isfinite(list(frame.data[0:captured])).all():
+    if not len(replayed) or not np.isfinite(list(frame.scalars[0:captured])).all():
         return None
     asked = replayed[_are_finite(np, frame.call.inputs, inputs, replayed)]
     good = _are_finite(np, frame.outputs, len(frame.outputs), asked)

@@ -253,7 +253,6 @@ class Frame:
         self.trace: Trace | None = None  # while the frame is taken
         captured, outputs = len(trace.captured), len(trace.outputs)
         self.call = call = ffi.new("mg_call *")
-        self.data = ffi.new("double[]", captured + 1)
         self.grads = ffi.new("double[]", captured + 1)
         self.scalars = ffi.new("double[]", lib.mg_program_scalars(trace.program))
         self.outputs = ffi.new("mg_column[]", outputs)
@@ -262,10 +261,10 @@ class Frame:
         columns = [self.outputs, self.seeds, self.gradients]
         used = columns[:1] if mode == FORWARD else columns
         self._columns = [(array, bytes(ffi.sizeof(array))) for array in used]
-        self.data_buffer = ffi.buffer(self.data, 8 * captured)
+        self.data_buffer = ffi.buffer(self.scalars, 8 * captured)
         self.grads_buffer = ffi.buffer(self.grads, 8 * captured)
-        call.captured, call.captured_grads = self.data, self.grads
-        call.scalars, call.outputs, call.seeds = self.scalars, self.outputs, self.seeds
+        call.captured_grads, call.scalars = self.grads, self.scalars
+        call.outputs, call.seeds = self.outputs, self.seeds
         call.gradients, call.kind, call.scale = self.gradients, KIND, 1.0
         self.held: Any = None  # the other objects whose memory the call refers to
         self.numbers = ffi.new("uint32_t[]", len(trace.guards) + 1)  # room for groups: see ways.py

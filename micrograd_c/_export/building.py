@@ -20,6 +20,7 @@ from cffi import FFI
 from .._compile.recorded import Recorded
 from .._compile.replay import FORWARD, INPUTS, NULL, PARAMETERS, Frame, Trace
 from .._library import ffi, lib
+from ..engine import bulk
 from .files import Source
 
 FLAGS = ("-std=c99", "-O3", "-march=native", "-ffp-contract=off", "-shared", "-fPIC")
@@ -126,8 +127,7 @@ def _bind(np: Any, frame: Frame, numbers: Any, mode: int) -> list[Any]:
         call.gradients[i].stride = 1
     call.failed = ffi.from_buffer("uint32_t[]", kept[3])
     frame.make_room(lib.mg_replay_chunks(count))
-    for i, value in enumerate(trace.captured):
-        frame.data[i] = value.data
+    bulk.get_numbers(trace.nodes, frame.data_buffer)
     return [*kept, numbers]
 
 
