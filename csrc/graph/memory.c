@@ -4,6 +4,10 @@
 
 #include <stdlib.h>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 struct mg_allocation {
     mg_allocation *previous;
     mg_allocation *next;
@@ -33,10 +37,24 @@ static bool fails(mg_arena *arena, size_t size) {
     return arena->fail_after != 0 && --arena->fail_after == 0;
 }
 
+/* Let a large block lie in large pages, if the system has them. To get small ones, one after the
+ * other, takes a third of the time in which a long program is made. */
+static void want_large_pages(void *memory, size_t size) {
+#if defined(MADV_HUGEPAGE)
+    const uintptr_t page = (uintptr_t)1 << 21, first = ((uintptr_t)memory + page - 1) & ~(page - 1);
+    const uintptr_t end = ((uintptr_t)memory + size) & ~(page - 1);
+    if (size >= 2 * page) (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
+#else
+    (void)memory;
+    (void)size;
+#endif
+}
+
 void *mg_allocate(mg_arena *arena, size_t size) {
     if (fails(arena, size)) return NULL;
     mg_allocation *block = calloc(1, sizeof(mg_allocation) + size);
     if (block == NULL) return NULL;
+    want_large_pages(block, size);
     block->size = size;
     link_block(arena, block);
     return block + 1;

@@ -16,17 +16,19 @@
 
 #include <string.h>
 
+#include "compiler.h"
+
 enum { MOST_CUTS = 32, LEAST_SAVED = 4 };
 
 /* What visit_operands does with each reference to a register that an instruction has, except `out`.
  */
 typedef void (*visitor)(void *context, uint32_t *reference);
 
-static void visit(void *context, uint32_t *reference, visitor how) {
+MG_INLINE void visit(void *context, uint32_t *reference, visitor how) {
     if (*reference != MG_NOTHING && (*reference & MG_SCALAR) == 0) how(context, reference);
 }
 
-static void visit_operands(mg_schedule *out, mg_instruction *in, void *context, visitor how) {
+MG_INLINE void visit_operands(mg_schedule *out, mg_instruction *in, void *context, visitor how) {
     uint32_t *const fields[] = {&in->x, &in->y, &in->z, &in->g, &in->mask};
     for (size_t k = 0; k < 5; k++) visit(context, fields[k], how);
     if (in->code == MG_CODE_REDUCE)
@@ -164,17 +166,15 @@ static void note_use(void *context, uint32_t *reference) {
     at->last[*reference] = at->place;
 }
 
-/* Free the slot of an operand whose last use is the instruction under way. */
-static void free_slot(void *context, uint32_t *reference) {
-    slots *at = context;
-    if (at->last[*reference] != at->place) return;
-    at->spare[at->spares++] = at->slot_of[*reference];
-    at->last[*reference] = MG_NOTHING; /* an operand named twice is freed once */
-}
-
+/* Replace an operand by its slot, which is free again if the instruction under way is the last use.
+ */
 static void take_slot(void *context, uint32_t *reference) {
-    const slots *at = context;
-    *reference = at->slot_of[*reference];
+    slots *at = context;
+    const uint32_t operand = *reference;
+    *reference = at->slot_of[operand];
+    if (at->last[operand] != at->place) return;
+    at->spare[at->spares++] = *reference;
+    at->last[operand] = MG_NOTHING; /* an operand named twice is freed once */
 }
 
 /* Replace registers by slots in all instructions. The registers before `kept` that are used in
@@ -199,7 +199,6 @@ static bool assign_slots(mg_arena *memory, mg_schedule *out, size_t kept, size_t
             at.slot_of[result] = at.spares != 0 ? at.spare[--at.spares] : (uint32_t)out->slots++;
             in->out = at.slot_of[result];
         }
-        visit_operands(out, in, &at, free_slot);
         visit_operands(out, in, &at, take_slot);
         if (result != MG_NOTHING && at.last[result] == MG_NOTHING)
             at.spare[at.spares++] = at.slot_of[result]; /* a result without a use */
