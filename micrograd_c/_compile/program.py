@@ -23,7 +23,7 @@ from .batches import (
     seed_results,
     split_columns,
 )
-from .calls import replay
+from .calls import replay, replay_again
 from .chunks import Chunks
 from .jacobians import (
     collect_grads,
@@ -38,7 +38,7 @@ from .objective import Objective
 from .program_table import program_table
 from .recorded import Common, Recorded, plural
 from .replay import ALL, FORWARD, INPUTS, PARAMETERS, Frame, Trace
-from .steps import add_grads, backward_again, make_ready
+from .steps import add_grads
 
 __all__ = ["Program"]
 
@@ -46,6 +46,8 @@ __all__ = ["Program"]
 OPTIONS = frozenset(
     ("check", "parameters", "reduction", "seeds", "tangents", "threads", "vectors", "weights")
 )
+
+_CALL, _GRADIENT, _BOTH = object(), object(), object()  # keys of replays; of backward: reductions
 
 
 class Program(Recorded):
@@ -93,7 +95,7 @@ class Program(Recorded):
         if isinstance(rows, Chunks):
             return cluster.lazy(self, rows, "__call__", threads, check)
         results, bind = room_for_results(self, rows)
-        replay(self, FORWARD, rows, bind, threads=threads, check=check)
+        replay(self, FORWARD, rows, bind, threads=threads, check=check, key=_CALL)
         return nest_results(self, results, rows)
 
     # ---- gradients of parameters ----
@@ -120,19 +122,25 @@ class Program(Recorded):
         without seeds. After an error no gradient has been changed.
         """
         args = self._join(args, keywords)
-        plain = weights is None and seeds is None and threads == 1 and not check
         rows = self._rows_of(args)
-        if plain and self._ready:
-            total = backward_again(self, rows, reduction)
+        plain = weights is None and seeds is None and threads == 1 and not check
+        if plain:
+            total = replay_again(self, reduction, rows, finish=add_grads)
             if total is not None:
                 return total
         if isinstance(rows, Chunks):
             return cluster.backward(self, rows, reduction, weights, seeds, threads, check)
         bind = seed_results(self, rows, reduction, weights, seeds)
-        total = replay(self, PARAMETERS, rows, bind, threads=threads, check=check, finish=add_grads)
-        if plain and len(self._traces) == 1:
-            make_ready(self, rows, reduction)
-        return total
+        return replay(
+            self,
+            PARAMETERS,
+            rows,
+            bind,
+            threads=threads,
+            check=check,
+            finish=add_grads,
+            key=reduction if plain else None,
+        )
 
     # ---- derivatives by arguments ----
 
@@ -150,7 +158,7 @@ class Program(Recorded):
         if isinstance(rows, Chunks):
             return cluster.lazy(self, rows, "gradient", threads, check)
         arrays, bind = room_for_gradients(self, rows)
-        replay(self, INPUTS, rows, bind, threads=threads, check=check)
+        replay(self, INPUTS, rows, bind, threads=threads, check=check, key=_GRADIENT)
         return nest_summed(self, arrays, rows)
 
     def value_and_gradient(
@@ -167,7 +175,7 @@ class Program(Recorded):
         results, bind_results = room_for_results(self, rows)
         arrays, bind_gradients = room_for_gradients(self, rows)
         bind = _both(bind_results, bind_gradients)
-        replay(self, INPUTS, rows, bind, threads=threads, check=check)
+        replay(self, INPUTS, rows, bind, threads=threads, check=check, key=_BOTH)
         return nest_results(self, results, rows), nest_summed(self, arrays, rows)
 
     def vjp(

@@ -75,8 +75,8 @@ class Recorded:
         self._own = True  # the Values that fn uses are this program's parameters, not copies
         self._recorder: tuple[Recorder, int] | None = None  # while recording, and its thread
         self._last: tuple[Any, ...] = ()
+        self._ready: dict[Any, list[Any]] = {}  # frames, by the key of calls: see calls.py
         self._parcel: Parcel | None = None  # as it was last sent to workers
-        self._ready: list[tuple[Any, ...]] = []
         self._arrays = [array for shape in self._shapes for array in arguments.arrays(shape)]
         self._flat = all(isinstance(shape, Array) for shape in self._shapes)
         self._set_result(Array((), 0, 1))

@@ -255,12 +255,11 @@ class Frame:
         self.call = call = ffi.new("mg_call *")
         self.grads = ffi.new("double[]", captured + 1)
         self.scalars = ffi.new("double[]", lib.mg_program_scalars(trace.program))
-        self.outputs = ffi.new("mg_column[]", outputs)
-        self.seeds = ffi.new("mg_column[]", outputs)
-        self.gradients = ffi.new("mg_column[]", trace.inputs + 1)
-        columns = [self.outputs, self.seeds, self.gradients]
-        used = columns[:1] if mode == FORWARD else columns
-        self._columns = [(array, bytes(ffi.sizeof(array))) for array in used]
+        self._columns = columns = ffi.new("mg_column[]", 2 * outputs + trace.inputs + 1)
+        self.outputs, self.seeds = columns[0:outputs], columns[outputs : 2 * outputs]
+        self.gradients = columns + 2 * outputs
+        used = outputs if mode == FORWARD else len(columns)
+        self._nothing = bytes(used * ffi.sizeof("mg_column"))
         self.data_buffer = ffi.buffer(self.scalars, 8 * captured)
         self.grads_buffer = ffi.buffer(self.grads, 8 * captured)
         call.captured_grads, call.scalars = self.grads, self.scalars
@@ -270,6 +269,7 @@ class Frame:
         self.numbers = ffi.new("uint32_t[]", len(trace.guards) + 1)  # room for groups: see ways.py
         self.ends = ffi.new("uint32_t[]", len(trace.guards) + 1)
         self.idle = True
+        self.again: Callable[[], int] | None = None  # the last replay, if it can be done once more
         self.width = lib.mg_program_sums(trace.program)
         self.chunks = 0
         self.make_room(1)
@@ -313,8 +313,7 @@ class Frame:
 
     def forget(self) -> None:
         """Clear the columns of outputs, seeds and gradients, which an earlier replay has set."""
-        for columns, nothing in self._columns:
-            ffi.memmove(columns, nothing, len(nothing))
+        ffi.memmove(self._columns, self._nothing, len(self._nothing))
 
     def make_room(self, chunks: int) -> None:
         """Make room for the sums of so many chunks."""
@@ -335,6 +334,8 @@ class Frame:
         threads = 1 if sys.is_finalizing() else min(threads, chunks)
         self.idle = False
         whole = self.whole() if threads <= 1 else None
+        every = call.rows == NULL and call.failed == NULL and not call.check
+        self.again = whole if every else None
         if whole is not None:
             failed = bool(whole())
         elif not lib.mg_replay_begin(program, call):

@@ -35,6 +35,40 @@ def test_backward_adds_the_gradient_of_the_mean_and_returns_it(mg: Any) -> None:
     np.testing.assert_allclose(found, 2 * np.array(expected), rtol=1e-12, atol=1e-15)
 
 
+def flat(nesting: Any) -> list[float]:
+    parts = nesting if isinstance(nesting, tuple) else (nesting,)
+    return [x for part in parts for x in (flat(part) if part is not nesting else np.ravel(part))]
+
+
+def test_calls_of_all_kinds_may_take_turns(mg: Any) -> None:
+    w = mg.Value(0.5)
+    program = mg.compile(lambda x, y: (w * x).tanh() + x * y, 0.0, 0.0)
+    generator, kept = np.random.default_rng(3), []
+    for turn in range(100):
+        w.data, w.grad = turn / 10, 0.0
+        kind = generator.choice(
+            ["__call__", "gradient", "value_and_gradient", "mean", "sum", "bad"]
+        )
+        x, y = args = generator.normal(size=(2, generator.choice([1, 4, 5, 40])))
+        t = np.tanh(w.data * x)
+        value, slopes = t + x * y, (w.data * (1 - t * t) + y, x)
+        if kind in ("mean", "sum"):
+            reduce = getattr(np, kind)
+            expected: Any = (reduce(value), reduce(x * (1 - t * t)))
+            found: Any = (program.backward(*args, reduction=kind), w.grad)
+        elif kind == "bad":
+            for reduction in ("max", "gradient", 1, ["sum"]):
+                with pytest.raises(ValueError, match="reduction"):
+                    program.backward(*args, reduction=reduction)
+            found, expected = w.grad, 0.0
+        else:
+            both = {"__call__": value, "gradient": slopes, "value_and_gradient": (value, slopes)}
+            found, expected = getattr(program, kind)(*args), both[kind]
+        kept.append((found, flat(expected)))
+    for found, numbers in kept:  # of which no later call has changed one
+        assert flat(found) == pytest.approx(numbers, rel=1e-12, abs=1e-12)
+
+
 def test_gradient_has_the_arguments_shapes(mg: Any) -> None:
     _, loss, points, targets, program = moons(mg)
     d_points, d_targets = program.gradient(points, targets)
