@@ -132,6 +132,62 @@ void lotka_volterra(const double *states, size_t rows, size_t steps, double h, d
     }
 }
 
+typedef struct {
+    double x, y;
+} pair;
+
+/* The same equation's slopes. */
+static pair slopes(const double *abcd, pair at) {
+    return (pair){(abcd[0] - abcd[1] * at.y) * at.x, (abcd[3] * at.x - abcd[2]) * at.y};
+}
+
+/* Given the gradient of the slopes: add that of a, b, c, d, and return that of x, y. */
+static pair slopes_back(const double *abcd, pair at, pair g, double *gradient) {
+    gradient[0] += g.x * at.x;
+    gradient[1] -= g.x * at.y * at.x;
+    gradient[2] -= g.y * at.y;
+    gradient[3] += g.y * at.x * at.y;
+    return (pair){g.x * (abcd[0] - abcd[1] * at.y) + g.y * abcd[3] * at.y,
+                  g.y * (abcd[3] * at.x - abcd[2]) - g.x * abcd[1] * at.x};
+}
+
+static pair ahead(pair at, double h, pair slope) {
+    return (pair){at.x + h * slope.x, at.y + h * slope.y};
+}
+
+/* x^2 + y^2 after some steps, at most 1,000, of Runge and Kutta's method, and its gradient by x0,
+ * y0, a, b, c, d: forward, then back through the places that slopes were computed at. */
+void runge_kutta(const double *state, size_t steps, double h, double *value, double *gradient) {
+    static pair places[1000][4];
+    const double *abcd = state + 2;
+    pair at = {state[0], state[1]};
+    for (size_t step = 0; step < steps; step++) {
+        pair *place = places[step];
+        const pair one = slopes(abcd, place[0] = at);
+        const pair two = slopes(abcd, place[1] = ahead(at, h / 2, one));
+        const pair three = slopes(abcd, place[2] = ahead(at, h / 2, two));
+        const pair four = slopes(abcd, place[3] = ahead(at, h, three));
+        at.x += h / 6 * (one.x + 2 * two.x + 2 * three.x + four.x);
+        at.y += h / 6 * (one.y + 2 * two.y + 2 * three.y + four.y);
+    }
+    *value = at.x * at.x + at.y * at.y;
+    double of_abcd[4] = {0.0};
+    pair g = {2.0 * at.x, 2.0 * at.y};
+    for (size_t step = steps; step-- > 0;) {
+        const pair *place = places[step];
+        const pair sixth = {h / 6 * g.x, h / 6 * g.y}, third = {h / 3 * g.x, h / 3 * g.y};
+        const pair four = slopes_back(abcd, place[3], sixth, of_abcd);
+        const pair three = slopes_back(abcd, place[2], ahead(third, h, four), of_abcd);
+        const pair two = slopes_back(abcd, place[1], ahead(third, h / 2, three), of_abcd);
+        const pair one = slopes_back(abcd, place[0], ahead(sixth, h / 2, two), of_abcd);
+        g.x += one.x + two.x + three.x + four.x;
+        g.y += one.y + two.y + three.y + four.y;
+    }
+    gradient[0] = g.x;
+    gradient[1] = g.y;
+    for (int k = 0; k < 4; k++) gradient[2 + k] = of_abcd[k];
+}
+
 /* For each block as many evaluations, over and over the slots but the first `reach`: the numbers of a
  * slot are those of one before times a factor, plus those of the one just before. How far the former
  * is before, at most `reach`, stands in `back`. */

@@ -224,23 +224,87 @@ class LotkaVolterra:
         return jax_call(jax().vmap(jax().jacfwd(path)), self.states)
 
 
-class OnePath(LotkaVolterra):
-    """The same for one row."""
+class OnePath:
+    """The same by Runge and Kutta's method: a number of one path's end, and its gradient."""
 
-    group = "derivatives: jacobian of 200 steps of Lotka-Volterra, one row"
+    group = "derivatives: value and gradient of 200 steps of Runge and Kutta, one row"
     contenders: ClassVar = {
-        f"{OURS}, jacobian": "jacobian",
-        f"{OURS}, forward mode by hand, built": "built",
+        OURS: "of_the_package",
+        f"{OURS}, built": "built",
         NUMPY: "by_hand",
         C: "in_c",
     }
-    rows = 1
+    rows, steps, h = 1, 200, 0.05
+    state = np.array([[10.0, 5.0, 1.1, 0.1, 0.4, 0.02]])
+
+    @staticmethod
+    def slopes(at: Any, abcd: Any) -> Any:
+        (x, y), (a, b, c, d) = at, abcd
+        return (a - b * y) * x, (d * x - c) * y
+
+    def end(self, state: Any) -> Any:
+        """Return the sum of the squares of what is there after the last step."""
+        at, abcd = state[:2], state[2:]
+        for _ in range(self.steps):
+            one = self.slopes(at, abcd)
+            two = self.slopes([z + self.h / 2 * s for z, s in zip(at, one)], abcd)
+            three = self.slopes([z + self.h / 2 * s for z, s in zip(at, two)], abcd)
+            four = self.slopes([z + self.h * s for z, s in zip(at, three)], abcd)
+            at = [
+                z + self.h / 6 * (s1 + 2 * s2 + 2 * s3 + s4)
+                for z, s1, s2, s3, s4 in zip(at, one, two, three, four)
+            ]
+        return at[0] * at[0] + at[1] * at[1]
+
+    @cached_property
+    def of_the_package(self) -> Contender:
+        program = mg.compile(self.end, self.state[0])
+        return lambda: program.value_and_gradient(self.state)
 
     @cached_property
     def built(self) -> Contender:
-        program = mg.compile(self.euler_with_tangents, self.states[0])
+        program = mg.compile(self.end, self.state[0])
         program.build()
-        return lambda: program(self.states)
+        return lambda: program.value_and_gradient(self.state)
+
+    def by_hand(self) -> Any:
+        """Forward: a number is an array of its value and its six derivatives."""
+        found = self.end([_Dual(np.array([x, *row])) for x, row in zip(self.state[0], np.eye(6))])
+        return found.numbers[:1], found.numbers[None, 1:]
+
+    @cached_property
+    def in_c(self) -> Contender:
+        found = value, gradient = np.empty(1), np.empty((1, 6))
+        state, *places = (a.ctypes.data_as(_DOUBLES) for a in (self.state, value, gradient))
+        steps, h = ctypes.c_size_t(self.steps), ctypes.c_double(self.h)
+        runge_kutta = compiled.library().runge_kutta
+
+        def run() -> Any:
+            runge_kutta(state, steps, h, *places)
+            return found
+
+        return run
+
+
+class _Dual:
+    """A number and its derivatives, in one array."""
+
+    def __init__(self, numbers: Any) -> None:
+        self.numbers = numbers
+
+    def __add__(self, other: Any) -> Any:
+        return _Dual(self.numbers + other.numbers)
+
+    def __sub__(self, other: Any) -> Any:
+        return _Dual(self.numbers - other.numbers)
+
+    def __mul__(self, other: Any) -> Any:
+        product = self.numbers[0] * other.numbers
+        product[1:] += other.numbers[0] * self.numbers[1:]
+        return _Dual(product)
+
+    def __rmul__(self, factor: float) -> Any:
+        return _Dual(factor * self.numbers)
 
 
 class Branches:
