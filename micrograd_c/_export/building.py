@@ -23,7 +23,7 @@ from .._library import ffi, lib
 from ..engine import bulk
 from .files import Source
 
-FLAGS = ("-std=c99", "-O3", "-march=native", "-ffp-contract=off", "-shared", "-fPIC")
+FLAGS = ("-std=c99", "-O3", "-ffp-contract=off", "-shared", "-fPIC")
 MOST_ROWS = 64
 _ROUNDS = 7
 
@@ -68,12 +68,13 @@ def _compiled(text: str, compiler: str) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         source, library = Path(folder, "model.c"), Path(folder, "model.so")
         source.write_text(text)
-        parts = [command, *FLAGS, "-o", str(library), str(source), "-lm"]
-        done = subprocess.run(parts, capture_output=True, check=False)
+        for native in (["-march=native"], []):  # which some compilers do not know
+            parts = [command, *FLAGS, *native, "-o", str(library), str(source), "-lm"]
+            done = subprocess.run(parts, capture_output=True, check=False)
+            if not done.returncode and library.exists():
+                return _functions.dlopen(str(library))
         said = done.stderr.decode(errors="replace")[:2000]
-        if done.returncode or not library.exists():
-            raise RuntimeError(f"{compiler} could not compile the program:\n{said}")
-        return _functions.dlopen(str(library))
+        raise RuntimeError(f"{compiler} could not compile the program:\n{said}")
 
 
 def build(program: Recorded, compiler: str) -> None:

@@ -206,3 +206,14 @@ def test_a_compiler_that_fails_tells_why(mg: Any, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="could not compile the program:\nno space left"):
         program.build(compiler=str(broken))
     assert program([1.0]).tolist() == [2.0]
+
+
+@needs_cc
+def test_a_compiler_that_does_not_know_this_processor_will_do(mg: Any, tmp_path: Path) -> None:
+    older = tmp_path / "cc"
+    older.write_text('#!/bin/sh\ncase "$*" in *native*) exit 1;; esac\nexec cc "$@"\n')
+    older.chmod(0o755)
+    program = mg.compile(lambda x: x * 2, 1.0)
+    program.build(compiler=str(older))
+    always(program)
+    assert program([1.0]).tolist() == [2.0]
