@@ -16,11 +16,11 @@ from . import arguments
 from .arguments import Array
 from .batches import check_reduction, nest_gradients, split_nesting
 from .chunks import Chunks, Flat
+from .gradients import give_grads
 from .graphs import chunk_tasks, item, summed
 from .objective import Objective
 from .parcels import pack
 from .recorded import Recorded
-from .steps import give_grads
 from .tasks import Call
 
 # ---- what methods return ----

@@ -25,6 +25,7 @@ from .batches import (
 )
 from .calls import replay, replay_again
 from .chunks import Chunks
+from .gradients import add_grads
 from .jacobians import (
     collect_grads,
     hessian,
@@ -38,7 +39,6 @@ from .objective import Objective
 from .program_table import program_table
 from .recorded import Common, Recorded, plural
 from .replay import ALL, FORWARD, INPUTS, PARAMETERS, Frame, Trace
-from .steps import add_grads
 
 __all__ = ["Program"]
 

@@ -1,4 +1,4 @@
-"""A step of training: gradients of parameters."""
+"""Gradients given to parameters."""
 
 from __future__ import annotations
 
