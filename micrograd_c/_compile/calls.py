@@ -111,9 +111,10 @@ def replay(
         for trace, frame in done if finish is not None else ():
             finish(trace, frame)  # type: ignore[misc]
         if alike is not None and len(done) == len(program._traces) == 1 and frame.again is not None:
-            rest = frame, frame.call, trace.nodes, frame.again
-            program._ready.setdefault(alike, []).append((rows.count, *rest))
             done.clear()
+            frame.held = None
+            ready = rows.count, frame, frame.call, trace.nodes, frame.again
+            program._ready.setdefault(alike, []).append(ready)
     finally:
         for trace, frame in done:
             trace.give_frame(replayed, frame)
@@ -132,7 +133,8 @@ def replay_again(
     The frame of that call already has all that C needs, but for the arrays.
     """
     try:
-        ready = program._ready[key].pop()  # no other thread has the frame now
+        frames = program._ready[key]
+        ready = frames.pop()  # no other thread has the frame now
     except (KeyError, IndexError, TypeError):
         return None
     count, frame, call, nodes, whole = ready
@@ -151,7 +153,7 @@ def replay_again(
     if finish is not None:
         finish(frame.trace, frame)
     total: float = call.total
-    program._ready[key].append(ready)
+    frames.append(ready)
     return total
 
 
