@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-pytest.importorskip("numpy")
+np = pytest.importorskip("numpy")
 
 
 def test_no_node_outlives_a_recording(mg: Any) -> None:
@@ -16,6 +18,41 @@ def test_no_node_outlives_a_recording(mg: Any) -> None:
     program([1.0, -1.0])
     after = mg.engine.statistics()
     assert (after.nodes, after.leaves) == (before.nodes, before.leaves)
+
+
+@pytest.mark.parametrize("kind", ["__call__", "gradient", "value_and_gradient", "backward"])
+def test_a_call_keeps_neither_arguments_nor_results(mg: Any, kind: str) -> None:
+    w = mg.Value(2.0)
+    program = mg.compile(lambda x: w * x[0] * x[1], [1.0, 1.0])
+    rows = np.ones((20_000, 2))  # more numbers than a program remembers
+    for _ in range(2):
+        results = getattr(program, kind)(rows)
+        arrays = [
+            a for a in (results if isinstance(results, tuple) else [results]) if kind[0] != "b"
+        ]
+        seen = [weakref.ref(array if array.base is None else array.base) for array in arrays]
+        del results, arrays
+        assert [ref() for ref in seen] == [None] * len(seen)
+    argument = weakref.ref(rows)
+    del rows
+    assert argument() is None
+
+
+def test_a_call_does_not_mind_that_frames_are_dropped_meanwhile(
+    mg: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from micrograd_c._compile import calls
+
+    w = mg.Value(2.0)
+    program, real = mg.compile(lambda x: w * x, 1.0), calls.bulk
+
+    def get_numbers(*args: Any) -> None:
+        program._ready.clear()  # as build() in another thread does
+        real.get_numbers(*args)
+
+    program.backward([1.0, 3.0])
+    monkeypatch.setattr(calls, "bulk", SimpleNamespace(get_numbers=get_numbers))
+    assert program.backward([1.0, 3.0]) == 4.0 and w.grad == 4.0
 
 
 # ---- allocation failure ----
