@@ -19,7 +19,7 @@ from .rows import Rows, as_array, check_kind, take_rows, wrong_shape
 Flat = list[tuple[Array, Any, str]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Chunks(Rows):
     """The arguments of a call of which some are dask arrays: there are no rows to be read yet."""
 

@@ -9,7 +9,7 @@ from .._library import ffi, lib
 from .arguments import Array, real_number
 
 
-@dataclass(frozen=True)
+@dataclass
 class Rows:
     """The arguments of a call, as C reads them."""
 
@@ -26,16 +26,18 @@ def take_rows(np: Any, flat: list[tuple[Array, Any, str]], inputs: int) -> tuple
     Raises as `as_array` does, and ValueError if the numbers of rows differ.
     """
     arrays = [as_array(np, shape.shape, batch, where) for shape, batch, where in flat]
-    shared = [array.shape == shape.shape for (shape, _, _), array in zip(flat, arrays)]
-    counts = [len(array) for array, one in zip(arrays, shared) if not one]
-    count = counts[0] if counts else 1
     columns = ffi.new("mg_column[]", inputs + 1)
-    held: list[Any] = list(arrays)
-    for (shape, _, where), array, one in zip(flat, arrays, shared):
-        if not one and len(array) != count:
-            first = shared.index(False)
+    held: list[Any] = [*arrays]
+    shared: list[bool] = []
+    count, first = 1, ("", ())  # the argument that has given the number of rows
+    for (shape, _, where), array in zip(flat, arrays):
+        one = array.shape == shape.shape
+        shared.append(one)
+        if not one and not first[0]:
+            count, first = len(array), (where, array.shape)
+        elif not one and len(array) != count:
             raise ValueError(
-                f"{where} has the shape {array.shape}, {flat[first][2]} {arrays[first].shape}: "
+                f"{where} has the shape {array.shape}, {first[0]} {first[1]}: "
                 "the number of rows must be the same"
             )
         if array.size:
@@ -45,7 +47,7 @@ def take_rows(np: Any, flat: list[tuple[Array, Any, str]], inputs: int) -> tuple
             held.append(view)
     if count >= 2**32:
         raise ValueError(f"{count} rows are too many for one call")
-    return Rows(count, columns, held, shared, not counts), arrays
+    return Rows(count, columns, held, shared, not first[0]), arrays
 
 
 def as_array(np: Any, shape: tuple[int, ...], batch: Any, where: str) -> Any:
