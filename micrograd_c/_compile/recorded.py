@@ -79,6 +79,8 @@ class Recorded:
         self._parcel: Parcel | None = None  # as it was last sent to workers
         self._arrays = [array for shape in self._shapes for array in arguments.arrays(shape)]
         self._flat = all(isinstance(shape, Array) for shape in self._shapes)
+        numbered: list[int | str] = list(range(len(self._shapes) - len(names)))
+        self._places = [f"argument {name!r}" for name in (*numbered, *names)]  # in errors
         self._set_result(Array((), 0, 1))
 
     @property
@@ -188,11 +190,6 @@ class Recorded:
             )
         return args + tuple(keywords[name] for name in self._names)
 
-    def _where(self, i: int) -> str:
-        """Return what errors call an argument."""
-        named = i - (len(self._shapes) - len(self._names))
-        return f"argument {i}" if named < 0 else f"argument {self._names[named]!r}"
-
     def _rows_of(self, args: tuple[Any, ...]) -> Rows:
         """Return the rows of the arguments, joined, as C reads them."""
         recorder = bulk.recorder()
@@ -204,9 +201,11 @@ class Recorded:
             return last[2]  # type: ignore[no-any-return]
         if len(args) != len(self._shapes):
             raise TypeError(f"the program takes {len(self._shapes)} arguments, not {len(args)}")
-        flat: list[tuple[Array, Any, str]] = []
-        for i, (shape, arg) in enumerate(zip(self._shapes, args)):
-            arguments.flatten(shape, arg, self._where(i), flat)
+        flat: list[tuple[Any, Any, str]] = list(zip(self._shapes, args, self._places))
+        if not self._flat:
+            nested, flat = flat, []
+            for shape, arg, where in nested:
+                arguments.flatten(shape, arg, where, flat)
         if "dask.array" in modules:
             chunks = chunk(self._np, flat)
             if chunks is not None:
