@@ -197,23 +197,25 @@ def test_a_missing_compiler_is_named(mg: Any) -> None:
     assert program([1.0]).tolist() == [2.0]
 
 
+def compiler(folder: Path, *commands: str) -> str:
+    """Return the path of a compiler that does this."""
+    command = folder / "cc"
+    command.write_text("\n".join(["#!/bin/sh", *commands, ""]))
+    command.chmod(0o755)
+    return str(command)
+
+
 @needs_cc
 def test_a_compiler_that_fails_tells_why(mg: Any, tmp_path: Path) -> None:
-    broken = tmp_path / "cc"
-    broken.write_text("#!/bin/sh\necho 'no space left' >&2\nexit 1\n")
-    broken.chmod(0o755)
     program = mg.compile(lambda x: x * 2, 1.0)
     with pytest.raises(RuntimeError, match="could not compile the program:\nno space left"):
-        program.build(compiler=str(broken))
+        program.build(compiler(tmp_path, "echo 'no space left' >&2", "exit 1"))
     assert program([1.0]).tolist() == [2.0]
 
 
 @needs_cc
 def test_a_compiler_that_does_not_know_this_processor_will_do(mg: Any, tmp_path: Path) -> None:
-    older = tmp_path / "cc"
-    older.write_text('#!/bin/sh\ncase "$*" in *native*) exit 1;; esac\nexec cc "$@"\n')
-    older.chmod(0o755)
     program = mg.compile(lambda x: x * 2, 1.0)
-    program.build(compiler=str(older))
+    program.build(compiler(tmp_path, 'case "$*" in *native*) exit 1;; esac', 'exec cc "$@"'))
     always(program)
     assert program([1.0]).tolist() == [2.0]
