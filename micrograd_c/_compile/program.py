@@ -123,7 +123,8 @@ class Program(Recorded):
         """
         args = self._join(args, keywords)
         rows = self._rows_of(args)
-        plain = weights is None and seeds is None and threads == 1 and not check
+        one = threads == 1 and type(threads) is int
+        plain = weights is None and seeds is None and one and not check
         if plain:
             total = replay_again(self, reduction, rows, finish=add_grads)
             if total is not None:

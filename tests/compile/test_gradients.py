@@ -60,6 +60,8 @@ def test_calls_of_all_kinds_may_take_turns(mg: Any) -> None:
             for reduction in ("max", "gradient", 1, ["sum"]):
                 with pytest.raises(ValueError, match="reduction"):
                     program.backward(*args, reduction=reduction)
+            with pytest.raises(TypeError, match="threads"):
+                program.backward(*args, threads=1.0)
             found, expected = w.grad, 0.0
         else:
             both = {"__call__": value, "gradient": slopes, "value_and_gradient": (value, slopes)}
