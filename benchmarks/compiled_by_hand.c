@@ -155,7 +155,7 @@ static pair ahead(pair at, double h, pair slope) {
     return (pair){at.x + h * slope.x, at.y + h * slope.y};
 }
 
-/* x^2 + y^2 after some steps, at most 1,000, of Runge and Kutta's method, and its gradient by x0,
+/* x^2 + y^2 after some steps of RK4, Runge-Kutta's method, at most 1,000, and its gradient by x0,
  * y0, a, b, c, d: forward, then back through the places that slopes were computed at. */
 void runge_kutta(const double *state, size_t steps, double h, double *value, double *gradient) {
     static pair places[1000][4];

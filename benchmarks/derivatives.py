@@ -225,9 +225,9 @@ class LotkaVolterra:
 
 
 class OnePath:
-    """The same by Runge and Kutta's method: a number of one path's end, and its gradient."""
+    """The same equation by RK4, Runge-Kutta's method: a number of its end, and the gradient."""
 
-    group = "derivatives: value and gradient of 200 steps of Runge and Kutta, one row"
+    group = "derivatives: value and gradient of 200 RK4 steps of Lotka-Volterra, one row"
     contenders: ClassVar = {
         OURS: "of_the_package",
         f"{OURS}, built": "built",

@@ -57,7 +57,7 @@ LONG = "compiled: 10,000 instructions over 100,000 rows"
 VALUES = "derivatives: value and gradient of a network, 1,000 rows"
 HESSIAN = "derivatives: hessian of a network of ten inputs, 1,000 rows"
 PATH = "derivatives: jacobian of 200 steps of Lotka-Volterra, 100 rows"
-ONE_PATH = "derivatives: value and gradient of 200 steps of Runge and Kutta, one row"
+ONE_PATH = "derivatives: value and gradient of 200 RK4 steps of Lotka-Volterra, one row"
 BRANCHES = "derivatives: ten branches, value and gradient, 10,000 rows"
 LETTERS = "derivatives: letters looked up in a table, 32 rows"
 C_MOONS = "exported: two moons, forward and gradient"
@@ -146,8 +146,8 @@ FURTHER_RATIOS: list[Named] = [
     ("jacobian of an equation's path, times the forward mode by hand, compiled",
      PATH, f"{OURS}, jacobian", f"{OURS}, forward mode by hand"),
     ("jacobian of an equation's path, times JAX", PATH, f"{OURS}, jacobian", JAX),
-    ("value and gradient of an equation's end, one row, times C by hand", ONE_PATH, OURS, C),
-    ("value and gradient of an equation's end, one row, built, times C by hand",
+    ("value and gradient of an equation's path, one row, times C by hand", ONE_PATH, OURS, C),
+    ("value and gradient of an equation's path, one row, built, times C by hand",
      ONE_PATH, f"{OURS}, built", C),
     ("notebook step compiled, times C by hand", NOTEBOOK, COMPILED, C),
     ("notebook step compiled and built, times C by hand", NOTEBOOK, f"{COMPILED} and built", C),

@@ -128,9 +128,9 @@ def replay_again(
     bind: Callable[[Frame], None] | None = None,
     finish: Callable[[Trace, Frame], None] | None = None,
 ) -> float | None:
-    """Replay as the last call with this key did; return None if that was of another kind.
+    """Replay as the last call with this key did, in its frame, which has all but the arrays.
 
-    The frame of that call already has all that C needs, but for the arrays.
+    Returns None if there was no such call, or it had another number of rows.
     """
     try:
         frames = program._ready[key]

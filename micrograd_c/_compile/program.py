@@ -123,8 +123,8 @@ class Program(Recorded):
         """
         args = self._join(args, keywords)
         rows = self._rows_of(args)
-        one = threads == 1 and type(threads) is int
-        plain = weights is None and seeds is None and one and not check
+        alone = threads == 1 and type(threads) is int
+        plain = alone and not check and weights is None and seeds is None
         if plain:
             total = replay_again(self, reduction, rows, finish=add_grads)
             if total is not None:

@@ -29,25 +29,26 @@ def take_rows(np: Any, flat: list[tuple[Array, Any, str]], inputs: int) -> tuple
     columns = ffi.new("mg_column[]", inputs + 1)
     held: list[Any] = [*arrays]
     shared: list[bool] = []
-    count, first = 1, ("", ())  # the argument that has given the number of rows
+    first: tuple[str, tuple[int, ...]] | None = None  # the first that has rows, its shape
     for (shape, _, where), array in zip(flat, arrays):
         one = array.shape == shape.shape
         shared.append(one)
-        if not one and not first[0]:
-            count, first = len(array), (where, array.shape)
-        elif not one and len(array) != count:
-            raise ValueError(
-                f"{where} has the shape {array.shape}, {first[0]} {first[1]}: "
-                "the number of rows must be the same"
-            )
+        if not one:
+            first = first or (where, array.shape)
+            if len(array) != first[1][0]:
+                raise ValueError(
+                    f"{where} has the shape {array.shape}, {first[0]} {first[1]}: "
+                    "the number of rows must be the same"
+                )
         if array.size:
             view = ffi.from_buffer("double[]", array)
             stride = 0 if one else shape.size
             lib.mg_set_columns(columns + shape.first, view, shape.size, 1, stride)
             held.append(view)
+    count = 1 if first is None else first[1][0]
     if count >= 2**32:
         raise ValueError(f"{count} rows are too many for one call")
-    return Rows(count, columns, held, shared, not first[0]), arrays
+    return Rows(count, columns, held, shared, first is None), arrays
 
 
 def as_array(np: Any, shape: tuple[int, ...], batch: Any, where: str) -> Any:
