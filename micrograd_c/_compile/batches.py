@@ -41,10 +41,10 @@ def gather(
     """
     np, found = program._np, []
     for array in program._outputs:
-        mine = columns[array.first : array.first + array.size]
         if not array.shape:
-            found.append(mine[0])
+            found.append(columns[array.first])
             continue
+        mine = columns[array.first : array.first + array.size]
         together = np.asarray(mine).swapaxes(0, 1) if array.size else np.empty(0)
         found.append(np.ascontiguousarray(together).reshape(count, *array.shape, *rest))
     return found
@@ -137,14 +137,17 @@ def split_columns(program: Recorded, block: Any) -> list[Any]:
 
 def nest_summed(program: Recorded, arrays: list[Any], rows: Rows) -> Any:
     """Return gradients as `nest_gradients` does, of one row for all summed over the rows."""
-    pairs = zip(arrays, rows.shared)
-    return nest_gradients(program, [a.sum(axis=0) if shared else a for a, shared in pairs])
+    if any(rows.shared):
+        arrays = [a.sum(axis=0) if shared else a for a, shared in zip(arrays, rows.shared)]
+    return nest_gradients(program, arrays)
 
 
 def nest_gradients(program: Recorded, arrays: list[Any]) -> Any:
     """Return an array for each one of the arguments, nested as the arguments are."""
-    found = iter(arrays)
-    nested = tuple(arguments.nest_arrays(shape, found) for shape in program._shapes)
+    nested = tuple(arrays)
+    if not program._flat:
+        found = iter(arrays)
+        nested = tuple([arguments.nest_arrays(shape, found) for shape in program._shapes])
     if program._names:
         named = len(nested) - len(program._names)
         return nested[:named], dict(zip(program._names, nested[named:]))

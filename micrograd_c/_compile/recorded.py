@@ -214,7 +214,7 @@ class Recorded:
         # Small arrays are remembered for the next call with them, if no copies had to be made.
         small = rows.count * self._inputs <= _SMALL
         if self._flat and small and all(a is b for a, b in zip(args, arrays)):
-            self._last = args, tuple(map(look_at, arrays)), rows
+            self._last = args, tuple(map(look_at, arrays, rows.held)), rows
         return rows
 
     def _numbers_of_row(self, columns: Any, row: int) -> list[float]:

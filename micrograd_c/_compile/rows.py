@@ -15,7 +15,7 @@ class Rows:
 
     count: int
     columns: Any  # one mg_column for each number of a row
-    held: list[Any]  # the arrays in whose memory the columns lie
+    held: list[Any]  # each array's memory, in which the columns lie
     shared: list[bool]  # for each array: whether it is one row, for all
     single: bool  # all of them are: there is one row, and results have no axis of rows
 
@@ -27,7 +27,7 @@ def take_rows(np: Any, flat: list[tuple[Array, Any, str]], inputs: int) -> tuple
     """
     arrays = [as_array(np, shape.shape, batch, where) for shape, batch, where in flat]
     columns = ffi.new("mg_column[]", inputs + 1)
-    held: list[Any] = [*arrays]
+    held: list[Any] = []
     shared: list[bool] = []
     first: tuple[str, tuple[int, ...]] | None = None  # the first that has rows, its shape
     for (shape, _, where), array in zip(flat, arrays):
@@ -40,11 +40,11 @@ def take_rows(np: Any, flat: list[tuple[Array, Any, str]], inputs: int) -> tuple
                     f"{where} has the shape {array.shape}, {first[0]} {first[1]}: "
                     "the number of rows must be the same"
                 )
+        memory = ffi.from_buffer("double[]", array)
+        held.append(memory)
         if array.size:
-            view = ffi.from_buffer("double[]", array)
             stride = 0 if one else shape.size
-            lib.mg_set_columns(columns + shape.first, view, shape.size, 1, stride)
-            held.append(view)
+            lib.mg_set_columns(columns + shape.first, memory, shape.size, 1, stride)
     count = 1 if first is None else first[1][0]
     if count >= 2**32:
         raise ValueError(f"{count} rows are too many for one call")
@@ -94,9 +94,9 @@ def _any_array(np: Any, shape: tuple[int, ...], batch: Any, where: str) -> Any:
         raise ValueError(f"{where} is no regular array: {error}") from None
 
 
-def look_at(array: Any) -> tuple[Any, Any, Any, Any]:
+def look_at(array: Any, memory: Any) -> tuple[Any, Any, Any, Any]:
     """Return what is_as_it_was compares: the array, its shape, its dtype and its memory."""
-    return array, array.shape, array.dtype, ffi.from_buffer(array)
+    return array, array.shape, array.dtype, memory
 
 
 def is_as_it_was(arg: Any, look: tuple[Any, Any, Any, Any]) -> bool:
