@@ -55,7 +55,7 @@ def dot(ws: Collection[Element], xs: Collection[Element], bias: Element | None =
     >>> dot([Value(2.0), Value(3.0)], [10.0, 100.0], Value(1.0)).data
     321.0
     """
-    ws, xs = _listed(ws), _listed(xs)
+    ws, xs = listed(ws, "weights"), listed(xs, "inputs")
     result: Any = bulk.dot(ws, xs, bias)
     if result is NotImplemented:
         _same_length(ws, "weights", xs, "inputs")
@@ -79,13 +79,14 @@ def linear(
     >>> [v.data for v in linear([[Value(1.0), 2.0], [3.0, Value(4.0)]], [1.0, 10.0])]
     [21.0, 43.0]
     """
-    weights, xs = _listed(weights), _listed(xs)
-    biases = None if biases is None else _listed(biases)
+    weights, xs = listed(weights, "weights"), listed(xs, "inputs")
+    biases = None if biases is None else listed(biases, "biases")
     result: Any = bulk.linear(weights, xs, biases)
     if result is NotImplemented:
         starts = [None] * len(weights) if biases is None else biases
         _same_length(starts, "biases", weights, "rows of weights")
-        weights, xs = [_listed(ws) for ws in weights], plain_numbers(xs, "linear()")
+        weights = [listed(ws, "a row of weights") for ws in weights]
+        xs = plain_numbers(xs, "linear()")
         result = bulk.linear(weights, xs, biases)
     if result is NotImplemented:
         return [dot(ws, xs, start) for ws, start in zip(weights, starts)]
@@ -182,7 +183,7 @@ def cross_entropy(logits: Collection[Element] | Output, target: Element) -> Valu
     800.0
     """
     if isinstance(target, (Value, float)):  # a stand-in is a float
-        logits = plain_numbers(_listed(logits), "cross_entropy()")
+        logits = plain_numbers(listed(logits, "logits"), "cross_entropy()")
         number = own_index(target, "cross_entropy()'s target")
         if type(number) is Number:
             shifted, exps, _ = _exponentials(logits)
@@ -211,7 +212,7 @@ def mse(predictions: Collection[Element | Output], targets: Collection[Element])
     >>> mse([Value(1.0), Value(2.0)], [0.0, 4.0]).data
     2.5
     """
-    predictions, targets = _listed(predictions), _listed(targets)
+    predictions, targets = listed(predictions, "predictions"), listed(targets, "targets")
     result: Any = bulk.mse(predictions, targets)
     if result is NotImplemented:
         _same_length(predictions, "predictions", targets, "targets")
@@ -232,7 +233,7 @@ def hinge(scores: Collection[Element | Output], targets: Collection[Element]) ->
     >>> hinge([Value(0.5), Value(3.0)], [1, -1]).data
     2.25
     """
-    scores, targets = _listed(scores), _listed(targets)
+    scores, targets = listed(scores, "scores"), listed(targets, "targets")
     result: Any = bulk.hinge(scores, targets)
     if result is NotImplemented:
         _same_length(scores, "predictions", targets, "targets")
@@ -259,7 +260,7 @@ def binary_cross_entropy_with_logits(
     >>> binary_cross_entropy_with_logits([Value(-800.0), Value(800.0)], [1, 1]).data
     400.0
     """
-    logits, targets = _listed(logits), _listed(targets)
+    logits, targets = listed(logits, "logits"), listed(targets, "targets")
     result: Any = bulk.logistic(logits, targets)
     if result is NotImplemented:
         who = "binary_cross_entropy_with_logits()"
@@ -347,7 +348,7 @@ def _recorded(record: Callable[[Any], Any], who: str, values: Any) -> tuple[Any,
 
     The first is NotImplemented where the expression is to be evaluated.
     """
-    values = _listed(values)
+    values = listed(values, "values")
     result = record(values)
     if result is NotImplemented:
         values = plain_numbers(values, who)
@@ -355,12 +356,22 @@ def _recorded(record: Callable[[Any], Any], who: str, values: Any) -> tuple[Any,
     return result, values
 
 
-def _listed(values: Any) -> Sequence[Any]:
+def listed(values: Any, name: str) -> Sequence[Any]:
     """Return the values as a list or tuple: unlike a generator it can be read twice.
 
-    No iterator of a subclass of list or tuple runs when it is read.
+    No iterator of a subclass of list or tuple runs when it is read. Raises TypeError, which names
+    the values, if they are not iterable.
     """
-    return values if type(values) in (list, tuple) else list(values)
+    if type(values) in (list, tuple):
+        return values  # type: ignore[no-any-return]
+    try:
+        values = iter(values)
+    except TypeError:
+        kind = type(values).__name__
+        raise TypeError(
+            f"{name} must be a list, or another iterable, of Values and real numbers, not {kind!r}"
+        ) from None
+    return list(values)
 
 
 def plain_numbers(values: Iterable[Any], who: str, hint: str = "") -> list[Any]:

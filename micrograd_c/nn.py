@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ._value_methods import as_count
 from .engine import Value, bulk
-from .functional import Output, dot, plain_numbers, take
+from .functional import Output, dot, listed, plain_numbers, take
 
 if TYPE_CHECKING:
     from ._state import IncompatibleKeys
@@ -158,7 +158,7 @@ class Layer(Module):
         """
         out: Any = bulk.layer(self.neurons, x)
         if out is NotImplemented:  # x is no list, such as an array, or not in one call
-            x = plain_numbers(x, repr(self), ": one example at a time")
+            x = plain_numbers(listed(x, "inputs"), repr(self), ": one example at a time")
             out = bulk.layer(self.neurons, x)
         if out is NotImplemented:
             out = [neuron(x) for neuron in self.neurons]

@@ -54,6 +54,27 @@ def test_elements_are_values_and_real_numbers(mg: Any, name: str, call: Any, ele
         call(mg, mg.Value(1.0), element)
 
 
+@pytest.mark.parametrize("alone", [1.0, None], ids=["float", "NoneType"])
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("weights", lambda mg, v, e: mg.dot(e, [v])),
+        ("inputs", lambda mg, v, e: mg.dot([v], e)),
+        ("a row of weights", lambda mg, v, e: mg.linear([e], [v])),
+        ("biases", lambda mg, v, e: mg.linear([[v]], [v], v)),
+        ("values", lambda mg, v, e: mg.total(e)),
+        ("values", lambda mg, v, e: mg.softmax(e)),
+        ("logits", lambda mg, v, e: mg.cross_entropy(e, v)),
+        ("targets", lambda mg, v, e: mg.mse([v], e)),
+        ("scores", lambda mg, v, e: mg.hinge(v, [1])),
+        ("inputs", lambda mg, v, e: mg.Layer(1, 1)(e)),
+    ],
+)
+def test_what_is_no_list_is_named(mg: Any, name: str, call: Any, alone: Any) -> None:
+    with pytest.raises(TypeError, match=rf"^{name} must be a list, or another iterable, of Values"):
+        call(mg, mg.Value(0.0), alone)
+
+
 def test_elements_may_be_values_of_another_engine(mg: Any) -> None:
     one = DEPTH_FIRST.Value(0.5)
     for call in (
