@@ -368,9 +368,7 @@ def listed(values: Any, name: str) -> Sequence[Any]:
         values = iter(values)
     except TypeError:
         kind = type(values).__name__
-        raise TypeError(
-            f"{name} must be a list, or another iterable, of Values and real numbers, not {kind!r}"
-        ) from None
+        raise TypeError(f"{name} must be a list of Values and real numbers, not {kind!r}") from None
     return list(values)
 
 

@@ -123,6 +123,7 @@ class Neuron(Module):
         Raises ValueError if there are more or fewer inputs than weights, TypeError for an input of
         another type, and what the activation raises (a logarithm's ValueError, say).
         """
+        x = listed(x, "inputs")
         if len(x) != len(self.w):
             raise ValueError(f"{self!r} takes {len(self.w)} inputs, got {len(x)}")
         total = dot(self.w, x, self.b)

@@ -67,11 +67,12 @@ def test_elements_are_values_and_real_numbers(mg: Any, name: str, call: Any, ele
         ("logits", lambda mg, v, e: mg.cross_entropy(e, v)),
         ("targets", lambda mg, v, e: mg.mse([v], e)),
         ("scores", lambda mg, v, e: mg.hinge(v, [1])),
+        ("inputs", lambda mg, v, e: mg.Neuron(1)(e)),
         ("inputs", lambda mg, v, e: mg.Layer(1, 1)(e)),
     ],
 )
 def test_what_is_no_list_is_named(mg: Any, name: str, call: Any, alone: Any) -> None:
-    with pytest.raises(TypeError, match=rf"^{name} must be a list, or another iterable, of Values"):
+    with pytest.raises(TypeError, match=rf"^{name} must be a list of Values"):
         call(mg, mg.Value(0.0), alone)
 
 
