@@ -99,7 +99,7 @@ def total(values: Iterable[Element]) -> Value:
     >>> total([Value(1.0), Value(2.0), 3]).data
     6.0
     """
-    result, values = _recorded(bulk.total, "total()", values)
+    result, values = _recorded(bulk.total, "total()", values, "values")
     return _as_value(sum(values)) if result is NotImplemented else result
 
 
@@ -109,7 +109,7 @@ def mean(values: Collection[Element]) -> Value:
     >>> mean([Value(1.0), Value(2.0)]).data
     1.5
     """
-    result, values = _recorded(bulk.mean, "mean()", values)
+    result, values = _recorded(bulk.mean, "mean()", values, "values")
     if result is NotImplemented:
         return _as_value(sum(values) / len(values))
     return result  # type: ignore[no-any-return]
@@ -125,7 +125,7 @@ def softmax(logits: Collection[Element] | Output) -> list[Value]:
     >>> [p.data for p in softmax([Value(1.0), Value(1.0)])]
     [0.5, 0.5]
     """
-    result, logits = _recorded(bulk.softmax, "softmax()", logits)
+    result, logits = _recorded(bulk.softmax, "softmax()", logits, "logits")
     if result is NotImplemented:
         _, exps, _ = _exponentials(logits)
         together = sum(exps)
@@ -144,7 +144,7 @@ def log_softmax(logits: Collection[Element] | Output) -> list[Value]:
     >>> [p.data for p in log_softmax([Value(0.0), Value(800.0)])]
     [-800.0, 0.0]
     """
-    result, logits = _recorded(bulk.log_softmax, "log_softmax()", logits)
+    result, logits = _recorded(bulk.log_softmax, "log_softmax()", logits, "logits")
     if result is NotImplemented:
         shifted, exps, _ = _exponentials(logits)
         offset = -_as_value(sum(exps)).log()
@@ -161,7 +161,7 @@ def logsumexp(logits: Collection[Element] | Output) -> Value:
     >>> logsumexp([Value(0.0), Value(800.0)]).data
     800.0
     """
-    result, logits = _recorded(bulk.logsumexp, "logsumexp()", logits)
+    result, logits = _recorded(bulk.logsumexp, "logsumexp()", logits, "logits")
     if result is NotImplemented:
         _, exps, top = _exponentials(logits)
         result = _as_value(sum(exps)).log() + top
@@ -197,7 +197,9 @@ def cross_entropy(logits: Collection[Element] | Output, target: Element) -> Valu
         raise TypeError(
             f"cross_entropy()'s target is an int, one example's class, not {kind!r}"
         ) from None
-    result, logits = _recorded(lambda v: bulk.cross_entropy(v, place), "cross_entropy()", logits)
+    result, logits = _recorded(
+        lambda v: bulk.cross_entropy(v, place), "cross_entropy()", logits, "logits"
+    )
     if result is NotImplemented:
         shifted, exps, _ = _exponentials(logits)
         return _as_value(sum(exps)).log() - shifted[place]
@@ -343,12 +345,15 @@ def normal_cdf(x: Element) -> Value:
     return (_as_value(x) * -math.sqrt(0.5)).erfc() * 0.5
 
 
-def _recorded(record: Callable[[Any], Any], who: str, values: Any) -> tuple[Any, Sequence[Any]]:
+def _recorded(
+    record: Callable[[Any], Any], who: str, values: Any, name: str
+) -> tuple[Any, Sequence[Any]]:
     """Return what `record` makes of the values, and the values as the expression takes them.
 
-    The first is NotImplemented where the expression is to be evaluated.
+    `who` and `name` are of the function and its argument, for errors. The first that is
+    returned is NotImplemented where the expression is to be evaluated.
     """
-    values = listed(values, "values")
+    values = listed(values, name)
     result = record(values)
     if result is NotImplemented:
         values = plain_numbers(values, who)
@@ -360,15 +365,14 @@ def listed(values: Any, name: str) -> Sequence[Any]:
     """Return the values as a list or tuple: unlike a generator it can be read twice.
 
     No iterator of a subclass of list or tuple runs when it is read. Raises TypeError, which names
-    the values, if they are not iterable.
+    the values, if they are not iterable, as an array without axes.
     """
-    if type(values) in (list, tuple):
+    kind = type(values)
+    if kind in (list, tuple):
         return values  # type: ignore[no-any-return]
-    try:
-        values = iter(values)
-    except TypeError:
-        kind = type(values).__name__
-        raise TypeError(f"{name} must be a list of Values and real numbers, not {kind!r}") from None
+    iterable = hasattr(kind, "__iter__") or hasattr(kind, "__getitem__")
+    if not iterable or getattr(values, "shape", None) == ():
+        raise TypeError(f"{name} must be a list of Values and real numbers, not {kind.__name__!r}")
     return list(values)
 
 

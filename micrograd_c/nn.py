@@ -220,7 +220,7 @@ class MLP(Module):
         """
         out: Any = bulk.network(self.layers, x)
         if out is NotImplemented and hasattr(type(x), "__array__"):
-            x = list(x)
+            x = listed(x, "inputs")
             out = bulk.network(self.layers, x)
         if out is NotImplemented:  # not in one call
             out = x

@@ -63,7 +63,8 @@ def test_elements_are_values_and_real_numbers(mg: Any, name: str, call: Any, ele
         ("a row of weights", lambda mg, v, e: mg.linear([e], [v])),
         ("biases", lambda mg, v, e: mg.linear([[v]], [v], v)),
         ("values", lambda mg, v, e: mg.total(e)),
-        ("values", lambda mg, v, e: mg.softmax(e)),
+        ("logits", lambda mg, v, e: mg.softmax(e)),
+        ("logits", lambda mg, v, e: mg.cross_entropy(e, 0)),
         ("logits", lambda mg, v, e: mg.cross_entropy(e, v)),
         ("targets", lambda mg, v, e: mg.mse([v], e)),
         ("scores", lambda mg, v, e: mg.hinge(v, [1])),
@@ -74,6 +75,23 @@ def test_elements_are_values_and_real_numbers(mg: Any, name: str, call: Any, ele
 def test_what_is_no_list_is_named(mg: Any, name: str, call: Any, alone: Any) -> None:
     with pytest.raises(TypeError, match=rf"^{name} must be a list of Values"):
         call(mg, mg.Value(0.0), alone)
+
+
+def test_an_array_without_axes_is_no_list(mg: Any) -> None:
+    np = pytest.importorskip("numpy")
+    for function in (mg.total, mg.Neuron(1), mg.Layer(1, 1), mg.MLP(1, [1])):
+        with pytest.raises(TypeError, match="must be a list of Values and real numbers"):
+            function(np.array(1.0))
+
+
+def test_an_error_of_an_iterator_is_its_own(mg: Any) -> None:
+    class Numbers:
+        def __iter__(self) -> Any:
+            raise TypeError("mine")
+
+    for function in (mg.total, mg.Neuron(1), mg.Layer(1, 1)):
+        with pytest.raises(TypeError, match=r"^mine$"):
+            function(Numbers())
 
 
 def test_elements_may_be_values_of_another_engine(mg: Any) -> None:
